@@ -1,0 +1,172 @@
+//! The two ports.
+
+use std::io::{Read, Seek};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use model::{Digest, Generation, Held, RingName};
+
+/// Reads a blob; blocking.
+pub trait BlobReader: Read + Seek + Send {}
+impl<T: Read + Seek + Send> BlobReader for T {}
+
+/// Names a download that may be resumed after a restart: the digest of what identifies it (for example the
+/// expected digest, or the URL and validator).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartialKey(pub Digest);
+
+/// What a blob's bytes must turn out to be before they are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Their digest, where known beforehand.
+    pub digest: Option<Digest>,
+    /// Their size, where known beforehand.
+    pub size: Option<u64>,
+}
+
+/// What re-hashing a stored blob found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The bytes are what their name says.
+    Good(Held),
+    /// The bytes changed under us.
+    Damaged {
+        /// What they hash to now.
+        actual: Digest,
+        /// How many there are now.
+        size: u64,
+    },
+    /// There is no such blob.
+    Absent,
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An operation on a file failed.
+    #[error("cannot {act} {path}")]
+    Io {
+        /// What was tried: `open`, `write`, `flush`, `rename`, …
+        act: &'static str,
+        /// On which file, relative to the data folder.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The bytes are not what was expected; they were not kept.
+    #[error("bytes have digest {actual} and size {size}, expected {expected:?}")]
+    Mismatch {
+        /// What was expected.
+        expected: Expected,
+        /// What they hash to.
+        actual: Digest,
+        /// How many they are.
+        size: u64,
+    },
+    /// A file is a link or special, or has an owner or mode that lets somebody else change it.
+    #[error("{path} is unsafe: {what}")]
+    Unsafe {
+        /// Which file, relative to the data folder.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// `current` moved since it was read: somebody else published.
+    #[error("ring {ring} moved on to generation {found} in the meantime")]
+    Conflict {
+        /// The ring.
+        ring: RingName,
+        /// The generation that stands there now.
+        found: u64,
+    },
+    /// A generation file or pointer does not decode.
+    #[error("{path} is damaged")]
+    Damaged {
+        /// Which file, relative to the data folder.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        source: model::GenerationError,
+    },
+}
+
+/// Takes the bytes of one blob. Dropping it before [`BlobWriter::finish`] keeps a resumable download's bytes
+/// and removes any other's.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// How many bytes were taken so far, resumed ones included.
+    fn written(&self) -> u64;
+    /// A text that was stored beside a resumed download (its validator), empty for a fresh one.
+    fn tag(&self) -> &str;
+    /// Begins again at byte 0, with another tag.
+    async fn restart(&mut self, tag: &str) -> Result<(), StoreError>;
+    /// Takes the next bytes.
+    async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError>;
+    /// Proves digest and size, makes the bytes durable, and makes them visible under their digest. On
+    /// [`StoreError::Mismatch`] nothing is kept, not even for a resume.
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<Held, StoreError>;
+}
+
+/// Keeps bytes under the digest they were proven to have.
+#[async_trait]
+pub trait BlobStore: Send + Sync {
+    /// Begins to take bytes; with a key, goes on where an earlier writer with this key was dropped, even in
+    /// another process.
+    async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError>;
+    /// Whether a blob is held, by looking at its file's type, owner and, where known, its size; not by reading.
+    async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError>;
+    /// Opens a blob for reading.
+    async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError>;
+    /// Reads a blob whole and compares its digest.
+    async fn verify(&self, digest: Digest) -> Result<Verification, StoreError>;
+    /// Moves a damaged blob out of reach, keeping its bytes for a look.
+    async fn set_aside(&self, digest: Digest) -> Result<(), StoreError>;
+    /// Lets a blob go. No error if there is none.
+    async fn remove(&self, digest: Digest) -> Result<(), StoreError>;
+    /// Visits every blob with its size, in no order, without holding the list in memory.
+    async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError>;
+    /// Removes unfinished downloads not touched since `before`; returns the bytes freed.
+    async fn tidy_partials(&self, before: model::Timestamp) -> Result<u64, StoreError>;
+    /// Bytes free for us where blobs lie; none when that cannot be told.
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError>;
+}
+
+/// A ring's present generation and the token that a compare-and-swap needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// What is served.
+    pub generation: Generation,
+    /// The digest of the generation's file.
+    pub digest: Digest,
+}
+
+/// A generation that was made durable and is now what `current` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its number.
+    pub number: u64,
+    /// The digest of its file.
+    pub digest: Digest,
+}
+
+/// Keeps each ring's generation files and its pointer.
+#[async_trait]
+pub trait RingStore: Send + Sync {
+    /// What a ring serves. When the pointer or the file that it names is damaged or gone, the newest
+    /// generation file that decodes is taken, and `None` only when there is none at all.
+    async fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError>;
+    /// Makes a generation's file durable without moving the pointer. Doing it twice is fine.
+    async fn prepare(&self, generation: &Generation) -> Result<Digest, StoreError>;
+    /// Moves the pointer to a prepared generation if it still stands at `expected`, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it does not.
+    async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError>;
+    /// Reads one earlier generation.
+    async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError>;
+    /// The numbers of all generation files of a ring, oldest first.
+    async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError>;
+    /// Removes a generation file that `current` does not name.
+    async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError>;
+}

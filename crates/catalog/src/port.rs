@@ -1,0 +1,329 @@
+//! The port and its records.
+
+use std::io;
+
+use async_trait::async_trait;
+use model::{Digest, FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor, VendorVersion};
+use serde::{Deserialize, Serialize};
+
+/// A vendor's validator and what it stands for, stored together with the verdict on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredValidator {
+    /// The URL that gave it.
+    pub url: String,
+    /// Its ETag, verbatim.
+    pub etag: Option<String>,
+    /// Its Last-Modified, verbatim.
+    pub last_modified: Option<String>,
+    /// A digest of the settings that the verdict depended on (signature mode, keys): when they change, the
+    /// validator is not used.
+    pub policy: String,
+}
+
+/// What is known of one feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedRecord {
+    /// Which.
+    pub feed: FeedId,
+    /// The newest version ever admitted: what a regression is measured against.
+    pub mark: Option<VendorVersion>,
+    /// The vendor's validator; only ever present with a verdict that was reached (`outcome` is not `Failed`).
+    pub validator: Option<StoredValidator>,
+    /// How the last run ended.
+    pub outcome: Outcome,
+    /// Why, where it did not go well.
+    pub reason: Option<Reason>,
+    /// On what, in words.
+    pub detail: Option<String>,
+    /// The release that the outcome speaks of.
+    pub release: Option<ReleaseId>,
+    /// What the vendor offered when it was last seen.
+    pub offered: Option<VendorVersion>,
+    /// When a run last tried.
+    pub checked_at: Timestamp,
+    /// When a run last reached a verdict other than `Failed`.
+    pub succeeded_at: Option<Timestamp>,
+    /// When what the vendor offers last changed, as far as we saw.
+    pub changed_at: Option<Timestamp>,
+    /// How many runs in a row have failed.
+    pub failures: u32,
+}
+
+impl FeedRecord {
+    /// A feed that was never checked.
+    pub fn new(feed: FeedId, now: Timestamp) -> Self {
+        Self {
+            feed,
+            mark: None,
+            validator: None,
+            outcome: Outcome::Failed,
+            reason: None,
+            detail: None,
+            release: None,
+            offered: None,
+            checked_at: now,
+            succeeded_at: None,
+            changed_at: None,
+            failures: 0,
+        }
+    }
+}
+
+/// A release to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRelease {
+    /// The release. Recording one that is there already only sets its state.
+    pub release: Release,
+    /// Its state.
+    pub state: ReleaseState,
+}
+
+/// A recorded release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseRecord {
+    /// A short number for people, local to this site, counting up from 1.
+    pub number: u64,
+    /// The release.
+    pub release: Release,
+    /// Its state.
+    pub state: ReleaseState,
+    /// Since when it has this state.
+    pub state_since: Timestamp,
+}
+
+/// Which releases to list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReleaseFilter {
+    /// Of one feed only.
+    pub feed: Option<FeedId>,
+    /// Of one vendor only.
+    pub vendor: Option<Vendor>,
+    /// In one state only.
+    pub state: Option<ReleaseState>,
+    /// At most this many; 0 is no limit.
+    pub limit: usize,
+}
+
+/// A publication: intended, and later completed or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The ring.
+    pub ring: RingName,
+    /// The generation's number.
+    pub number: u64,
+    /// The digest of the generation's file.
+    pub digest: Digest,
+    /// When it was intended.
+    pub opened_at: Timestamp,
+    /// When it was completed; none while it is open.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The system's user id.
+    pub uid: u32,
+    /// The process id.
+    pub pid: u32,
+    /// What the process was doing: `run`, `sync`, `release admit`, …
+    pub verb: String,
+}
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A feed was checked, 304s included.
+    Check,
+    /// A verdict on a release was reached.
+    Verdict,
+    /// A publication is about to move a ring.
+    PublicationIntended,
+    /// A publication moved a ring.
+    PublicationDone,
+    /// An intended publication was found not to have happened.
+    PublicationAbandoned,
+    /// The operator acted.
+    Act,
+    /// Retention or gc let something go, or damaged bytes were set aside.
+    Upkeep,
+    /// The configuration is another than before.
+    ConfigChange,
+}
+
+impl EntryKind {
+    /// The word in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Verdict => "verdict",
+            Self::PublicationIntended => "publication-intended",
+            Self::PublicationDone => "publication-done",
+            Self::PublicationAbandoned => "publication-abandoned",
+            Self::Act => "act",
+            Self::Upkeep => "upkeep",
+            Self::ConfigChange => "config-change",
+        }
+    }
+}
+
+/// Something that happened, to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What kind of thing.
+    pub kind: EntryKind,
+    /// On what: a feed, a release, a ring.
+    pub subject: String,
+    /// The particulars.
+    pub data: serde_json::Value,
+}
+
+/// A recorded entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts up from 1 without a gap.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What kind of thing.
+    pub kind: EntryKind,
+    /// On what.
+    pub subject: String,
+    /// The particulars, as canonical text: what the digest is over.
+    pub data: String,
+    /// The digest of the entry before it; all zeroes for the first.
+    pub previous: Digest,
+    /// This entry's digest, see [`chain_digest`].
+    pub digest: Digest,
+}
+
+/// The digest of an entry: over every member but itself, one a line, the text members length-prefixed.
+pub fn chain_digest(entry: &Entry) -> Digest {
+    let actor = serde_json::to_string(&entry.actor).unwrap_or_default();
+    let mut hasher = model::Hasher::new();
+    hasher.update(format!("waystation history 1\n{}\n{}\n{}\n", entry.previous, entry.seq, entry.at.as_micros()).as_bytes());
+    for text in [actor.as_str(), entry.kind.as_str(), &entry.subject, &entry.data] {
+        hasher.update(format!("{} {text}\n", text.len()).as_bytes());
+    }
+    hasher.finish()
+}
+
+/// The end of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The last entry's number; 0 when there is none.
+    pub seq: u64,
+    /// The last entry's digest; all zeroes when there is none.
+    pub digest: Digest,
+}
+
+/// All that one act changes, applied whole or not at all, history last.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Feeds' new records.
+    pub feeds: Vec<FeedRecord>,
+    /// Releases to be recorded.
+    pub releases: Vec<NewRelease>,
+    /// Releases' new states.
+    pub states: Vec<(ReleaseId, ReleaseState, Timestamp)>,
+    /// Publications opened or closed.
+    pub publications: Vec<Publication>,
+    /// Hosts that asked us to stay away until a time.
+    pub host_holds: Vec<(String, Timestamp)>,
+    /// What happened.
+    pub history: Vec<NewEntry>,
+}
+
+/// What a sweep of unreferenced blobs did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// How many blobs were removed.
+    pub removed: u64,
+    /// How many were left because something refers to or reserves them.
+    pub kept: u64,
+}
+
+/// Why the catalog could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The database refused.
+    #[error("cannot {act} in the catalog")]
+    Database {
+        /// What was tried.
+        act: &'static str,
+        /// The database's answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row does not say what it should.
+    #[error("the catalog's {table} holds a row that is not well-formed: {what}")]
+    Damaged {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// The catalog was made by a newer program.
+    #[error("the catalog has layout {found}, this program knows up to {known}: use the newer program")]
+    Newer {
+        /// The layout found.
+        found: i64,
+        /// The newest layout known here.
+        known: i64,
+    },
+    /// Removing a swept blob failed.
+    #[error("cannot remove a blob")]
+    Remove(#[source] io::Error),
+}
+
+/// Records what was decided, when and why.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// Applies all of a batch or nothing; durable on return.
+    async fn apply(&self, batch: Batch) -> Result<(), CatalogError>;
+    /// Every feed ever checked, in name order.
+    async fn feeds(&self) -> Result<Vec<FeedRecord>, CatalogError>;
+    /// One feed.
+    async fn feed(&self, feed: &FeedId) -> Result<Option<FeedRecord>, CatalogError>;
+    /// Releases, newest first.
+    async fn releases(&self, filter: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError>;
+    /// One release.
+    async fn release(&self, id: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError>;
+    /// Releases whose number is `text`, or whose id begins with it (8 digits at least).
+    async fn find_releases(&self, text: &str) -> Result<Vec<ReleaseRecord>, CatalogError>;
+    /// Publications that were intended and neither completed nor abandoned.
+    async fn open_publications(&self) -> Result<Vec<Publication>, CatalogError>;
+    /// Until when each host asked us to stay away.
+    async fn host_holds(&self) -> Result<Vec<(String, Timestamp)>, CatalogError>;
+    /// History entries from number `from` on, at most `limit`.
+    async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError>;
+    /// The end of the history.
+    async fn chain_head(&self) -> Result<ChainHead, CatalogError>;
+    /// Reserves digests for a fetch run, before it looks whether they are held.
+    async fn reserve(&self, holder: &str, digests: &[Digest]) -> Result<(), CatalogError>;
+    /// Drops all of a fetch run's reservations, or everyone's when `holder` is none (sound only while holding
+    /// the fetch lock).
+    async fn unreserve(&self, holder: Option<&str>) -> Result<(), CatalogError>;
+    /// Removes those of `candidates` that no admitted or quarantined release names, nobody reserves, and
+    /// `keep` does not hold, by calling `remover` while reservations stand still.
+    async fn sweep(
+        &self,
+        candidates: &[Digest],
+        keep: &(dyn Fn(&Digest) -> bool + Send + Sync),
+        remover: &dyn Remover,
+    ) -> Result<Sweep, CatalogError>;
+}
+
+/// Lets a swept blob go.
+#[async_trait]
+pub trait Remover: Send + Sync {
+    /// Removes one blob; no error if there is none.
+    async fn remove(&self, digest: &Digest) -> io::Result<()>;
+}

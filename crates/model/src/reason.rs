@@ -1,0 +1,267 @@
+//! Reason codes: why something did not happen, in words that stay.
+//!
+//! Every refusal, failure and weakening carries one of these. The code is stable, is what logs, metrics and
+//! `--json` show, and stands in `docs/reason-codes.md` with what the operator can do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whose fault it is; decides whom an alarm addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The vendor, or the network towards it.
+    Vendor,
+    /// The endpoint or client.
+    Endpoint,
+    /// A setting, a file or a machine in the operator's care.
+    Operator,
+    /// A defect of this program.
+    Ours,
+}
+
+/// Whether trying again helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Not before something else changes.
+    Never,
+    /// At the next scheduled run.
+    Later,
+    /// At once, within the run's budget.
+    Now,
+}
+
+macro_rules! reasons {
+    ($($name:ident $code:literal $fault:ident $retry:ident $meaning:literal $remedy:literal;)*) => {
+        /// Why something did not happen, or is weaker than it could be.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Reason {
+            $(
+                #[doc = $meaning]
+                #[serde(rename = $code)]
+                $name,
+            )*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Whose fault it is.
+            pub const fn fault(self) -> Fault {
+                match self { $(Self::$name => Fault::$fault,)* }
+            }
+
+            /// Whether trying again helps.
+            pub const fn retry(self) -> Retry {
+                match self { $(Self::$name => Retry::$retry,)* }
+            }
+
+            /// What it means.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// What the operator can do.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    DnsFailed "dns_failed" Vendor Now
+        "The host's name could not be resolved."
+        "Check the resolver of this machine, or set origin.proxy so that the proxy resolves names.";
+    ConnectFailed "connect_failed" Vendor Now
+        "No connection to the host could be made."
+        "Check firewall and routing to the named host and port.";
+    TlsFailed "tls_failed" Vendor Later
+        "The TLS handshake failed or the certificate was refused."
+        "If a corporate proxy intercepts TLS, put its CA into origin.ca_file; otherwise check this machine's clock and the host's certificate.";
+    ProxyFailed "proxy_failed" Operator Later
+        "The proxy refused the connection, asked for credentials or dropped the tunnel."
+        "Check origin.proxy and origin.proxy_password_file, and that the proxy lets the named host through.";
+    Timeout "timeout" Vendor Now
+        "The host did not answer within the time given for connecting or for the head of an answer."
+        "Usually passes; if it stays, check the network or raise the deadline in [limits].";
+    Stalled "stalled" Vendor Now
+        "The transfer fell below the minimum rate."
+        "Check the line; on a very slow one lower limits.minimum_rate.";
+    Deadline "deadline" Vendor Later
+        "The transfer was still running at its deadline."
+        "The next run resumes it; on a slow line raise the deadline in [limits].";
+    NotFound "not_found" Vendor Later
+        "The vendor answers 404 or 410."
+        "Check the version's spelling; if the vendor retired it, remove it from the configuration. What is held stays.";
+    Refused "refused" Vendor Later
+        "The vendor answers 401, 403 or 451."
+        "Something between here and the vendor blocks the request; see the URL chain in the record.";
+    RateLimited "rate_limited" Vendor Later
+        "The vendor asked to come back later (429, or 503 with Retry-After)."
+        "Nothing to do: no request goes out before the time it named. If it recurs, sync less often.";
+    ServerError "server_error" Vendor Now
+        "The vendor answers 5xx."
+        "Usually passes; if it stays, look at the vendor's status page.";
+    UnexpectedStatus "unexpected_status" Vendor Later
+        "The answer's status has no meaning here: only 200, 206 and 304 do."
+        "Something between here and the vendor answers in its place; see the URL chain in the record.";
+    UnexpectedNotModified "unexpected_not_modified" Vendor Later
+        "304 was answered to a request that was not conditional, or with nothing held."
+        "A cache between here and the vendor is broken; see the headers in the record.";
+    BadResponse "bad_response" Vendor Now
+        "The answer's head or framing breaks HTTP, or passes a cap."
+        "Something between here and the vendor is broken; see the record.";
+    EncodedBody "encoded_body" Vendor Later
+        "The body came with a content coding that was not asked for."
+        "A proxy re-encodes answers; exempt the vendor's hosts from it.";
+    ShortBody "short_body" Vendor Now
+        "The body ended before its announced length."
+        "Usually passes; the next attempt resumes.";
+    TooLarge "too_large" Vendor Later
+        "The body is larger than declared or than the cap."
+        "If the vendor's files have really grown, raise the cap in [limits].";
+    BadRange "bad_range" Vendor Now
+        "A partial answer does not fit the part that was asked for."
+        "Nothing to do: the whole file is fetched instead.";
+    RedirectRefused "redirect_refused" Vendor Later
+        "A redirect led to a host, scheme or form of URL that is not allowed."
+        "If the vendor really moved there, add the host to the vendor's redirect_hosts.";
+    RedirectLimit "redirect_limit" Vendor Later
+        "The chain of redirects is too long."
+        "Something between here and the vendor loops; see the URL chain in the record.";
+    AddressRefused "address_refused" Vendor Later
+        "A host's name or URL leads to a private, loopback or link-local address."
+        "If that is an internal origin, name its host in the configuration.";
+    PlainHttpRefused "plain_http_refused" Operator Never
+        "The URL is plain http."
+        "Use https, or set origin.allow_plain_http = true for an internal origin.";
+    NotManifest "not_manifest" Vendor Later
+        "The bytes offered as a manifest are something else, such as an error page."
+        "A captive portal or proxy answers in the vendor's place; open the URL from this machine.";
+    BadZip "bad_zip" Vendor Later
+        "The archive is not a zip that every reader reads alike."
+        "Try again later; if it stays, keep the bytes and ask the vendor.";
+    MemberDamaged "member_damaged" Vendor Later
+        "A member of the archive fails its checksum, passes a cap or cannot be unpacked."
+        "Try again later; if it stays, keep the bytes and ask the vendor.";
+    BadManifest "bad_manifest" Vendor Later
+        "The manifest breaks its format: duplicate keys, wrong types, missing members, caps."
+        "Try again later; if it stays, this program may be too old for the vendor's format.";
+    BadPath "bad_path" Vendor Never
+        "The manifest names a path that is not canonical or not the vendor's to give."
+        "Nothing was written. Report it to the vendor: this is how an attack would look.";
+    HashMismatch "hash_mismatch" Vendor Later
+        "The bytes do not have the SHA-256 that the manifest names."
+        "Try again later; a proxy that alters or caches answers is the usual cause.";
+    SizeMismatch "size_mismatch" Vendor Later
+        "The bytes do not have the size that the manifest names."
+        "Try again later; a proxy that alters or caches answers is the usual cause.";
+    DecodedMismatch "decoded_mismatch" Vendor Later
+        "The artifact decodes to other bytes than the manifest names, or not at all."
+        "Try again later; if it stays, ask the vendor.";
+    DecodedUnchecked "decoded_unchecked" Vendor Never
+        "The manifest names no decoded size and hash, or a compression or encryption that is not known here; only the encoded pair was checked."
+        "Nothing to do: the bytes on the wire were checked.";
+    SignatureMissing "signature_missing" Vendor Later
+        "The manifest carries no signature."
+        "With elastic.signature = \"require\" nothing unsigned is taken; \"warn\" takes it and says so.";
+    SignatureUnverified "signature_unverified" Vendor Later
+        "No known key verifies the manifest's signature."
+        "If the vendor changed its key, add it to elastic.public_keys; \"warn\" takes the manifest and says so.";
+    BadInfo "bad_info" Vendor Later
+        "The vendor's version information is missing, empty or not well-formed."
+        "Try again later; a captive portal or proxy is the usual cause.";
+    VersionsDisagree "versions_disagree" Vendor Now
+        "The version information before and after the download, or the version in the final URL, differ."
+        "The vendor published in between; the next attempt takes the newer one.";
+    UnexpectedMembers "unexpected_members" Vendor Later
+        "The archive lacks members that such an archive has had so far."
+        "With defender.expected_members = \"require\" it is refused; \"warn\" takes it and says so.";
+    BadCompanion "bad_companion" Operator Never
+        "The manifest.json beside an archive in a folder is missing, empty or not well-formed."
+        "Run the vendor's script again where the folder was made; its own failures leave such files.";
+    VersionRegression "version_regression" Vendor Never
+        "The vendor offers an older version than was held before."
+        "Look at the vendor's announcements; then `release admit` it to follow the vendor back, or `release reject` it.";
+    SameVersionOtherBytes "same_version_other_bytes" Vendor Never
+        "The vendor offers other bytes under a version that is already held."
+        "Compare with `release diff`; then `release admit` or `release reject` it.";
+    VersionLeap "version_leap" Vendor Never
+        "The version leaps further ahead than vendors do, which would shut out what follows."
+        "Look at the vendor's announcements; then `release admit` or `release reject` it.";
+    SetShrank "set_shrank" Vendor Never
+        "The release lacks many of the artifacts that the one before it had."
+        "Compare with `release diff`; then `release admit` or `release reject` it.";
+    SetGrew "set_grew" Vendor Never
+        "The release is far larger than the one before it."
+        "Compare with `release diff`; then `release admit` or `release reject` it.";
+    RejectedBefore "rejected_before" Operator Never
+        "The operator rejected this very release."
+        "`release admit` it if that was a mistake.";
+    PathConflict "path_conflict" Vendor Never
+        "Another feed already serves other bytes under one of the release's paths."
+        "`release admit` it to let its bytes take the path, or `release reject` it.";
+    NotInFolder "not_in_folder" Operator Never
+        "The folder holds no such feed, or lacks a file that its manifest names."
+        "Check that the copy is complete and that the folder given is the root of the tree.";
+    UnsafeFile "unsafe_file" Operator Never
+        "A file is a link, a device, or owned or writable by somebody who should not."
+        "Replace it by a plain file of the right owner and mode.";
+    Locked "locked" Operator Later
+        "Another fetch run holds the lock."
+        "Wait for it, or give --wait.";
+    DiskFull "disk_full" Operator Later
+        "The disk has not the room that the download and the reserve need."
+        "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
+    StoreFailed "store_failed" Operator Later
+        "The data folder could not be read or written."
+        "See the error for path and cause; check disk, mount and permissions.";
+    BlobDamaged "blob_damaged" Operator Now
+        "Stored bytes changed under us."
+        "They were set aside and are fetched again; check the disk.";
+    CatalogFailed "catalog_failed" Operator Later
+        "The catalog could not be read or written."
+        "See the error; check disk space and permissions of the catalog folder.";
+    Interrupted "interrupted" Operator Later
+        "The run was stopped before this was done."
+        "Run it again: what was already fetched is not fetched twice.";
+    Internal "internal" Ours Later
+        "A defect of this program."
+        "Please report it with the log around it.";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Reason {
+    /// Reads a code back.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_read_back() {
+        let codes: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
+            assert!(reason.meaning().ends_with('.') && reason.remedy().ends_with('.'), "{reason}");
+        }
+    }
+}

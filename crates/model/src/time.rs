@@ -1,0 +1,104 @@
+//! Points in time, as microseconds since 1970 in UTC, and the clock they come from.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since 1970.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Later by `duration`; the far end of time if that overflows.
+    pub fn after(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Earlier by `duration`; the beginning of time if that overflows.
+    pub fn before(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// From an RFC 3339 text.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_microsecond()))
+    }
+
+    /// As an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+    pub fn http_date(self) -> String {
+        self.jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    fn jiff(self) -> jiff::Timestamp {
+        let ends = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(ends)
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.jiff().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    }
+}
+
+/// Reads an HTTP date in its preferred form, IMF-fixdate (RFC 9110, 5.6.7).
+pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+    let stem = text.strip_suffix(" GMT")?;
+    let civil = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", stem).ok()?;
+    let time = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    Some(Timestamp(time.as_microsecond()))
+}
+
+/// Where the time comes from. Nothing in the program reads the system's clock but the one implementation
+/// of this trait that the composition root chooses, so tests own time.
+pub trait Clock: Send + Sync {
+    /// The wall clock: may jump either way.
+    fn now(&self) -> Timestamp;
+    /// Time since some fixed moment: never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_dates_round_trip() {
+        let time = parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(time.as_micros(), 784_111_777_000_000);
+        assert_eq!(time.http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
+        for bad in ["", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Mon, 06 Nov 1994 08:49:37 GMT+1", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(parse_http_date(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow_s28() {
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(end.after(Duration::from_secs(1)), end);
+        assert!(!end.to_string().is_empty() && !Timestamp::from_micros(i64::MIN).http_date().is_empty());
+        assert_eq!(Timestamp::from_micros(0).since(end), Duration::ZERO);
+    }
+}

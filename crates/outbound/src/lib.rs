@@ -1,0 +1,16 @@
+//! The one HTTP client: proxy, CA, redirects, address guard, caps and deadlines.
+//!
+//! One port, [`Outbound`]: [`HttpClient`] speaks to the network, [`ScriptedClient`] plays a script for tests.
+//! One call is one attempt, redirects included; retrying is the caller's business.
+//!
+//! # Invariants
+//! - Nothing but this crate knows the HTTP client library.
+//! - A host that the configuration names may have any address; every other host only public ones, checked for
+//!   literals before and for names at the moment of connecting. Behind a proxy only names and literals can be
+//!   checked: [`Outbound::checks_addresses`] says so.
+//! - Content codings are refused, never undone. Credentials never cross hosts and never reach a log.
+//! - Every wait has a limit: connecting, the answer's head, each pause in the body, the least rate.
+
+mod port;
+
+pub use port::{Body, ContentRange, Limits, Outbound, OutboundError, RangeAsk, Request, Response, RetryAfter};

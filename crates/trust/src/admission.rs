@@ -1,0 +1,329 @@
+//! Weighing a proven set against what was held before.
+
+use model::{
+    Attestation, Checked, FeedId, Held, ItemKind, Note, Provenance, Reason, Release, ReleaseId, ReleaseItem,
+    ReleaseState, RoutePath, Timestamp, Trust, VendorVersion, Verdict, Version,
+};
+
+/// A complete set of one feed, every byte of it held and proven as far as the vendor makes it provable, not
+/// yet weighed against what was held before.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    feed: FeedId,
+    vendor_version: VendorVersion,
+    vendor_time: Option<Timestamp>,
+    checked: Checked,
+    items: Vec<ReleaseItem>,
+    bases: Vec<RoutePath>,
+    notes: Vec<Note>,
+}
+
+impl Proposal {
+    /// A set that has no items yet.
+    pub fn new(feed: FeedId, vendor_version: VendorVersion, checked: Checked) -> Self {
+        Self { feed, vendor_version, vendor_time: None, checked, items: Vec::new(), bases: Vec::new(), notes: Vec::new() }
+    }
+
+    /// When the vendor says that it published it.
+    #[must_use]
+    pub fn vendor_time(mut self, time: Option<Timestamp>) -> Self {
+        self.vendor_time = time;
+        self
+    }
+
+    /// Adds a file that is held. Two items on one route with the same bytes are one.
+    #[must_use]
+    pub fn item(mut self, route: RoutePath, held: Held, kind: ItemKind) -> Self {
+        let item = ReleaseItem { route, digest: held.digest(), size: held.size(), kind };
+        if !self.items.contains(&item) {
+            self.items.push(item);
+        }
+        self
+    }
+
+    /// Adds a path that endpoints' self-tests knock at.
+    #[must_use]
+    pub fn base(mut self, route: RoutePath) -> Self {
+        self.bases.push(route);
+        self
+    }
+
+    /// Adds something that weakens it without stopping it.
+    #[must_use]
+    pub fn notes(mut self, notes: impl IntoIterator<Item = Note>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// The id that it will have.
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId::of(&self.feed, &self.items)
+    }
+
+    /// What the vendor calls it.
+    pub fn vendor_version(&self) -> &VendorVersion {
+        &self.vendor_version
+    }
+
+    fn bytes(&self) -> u64 {
+        self.items.iter().map(|item| item.size).fold(0, u64::saturating_add)
+    }
+
+    fn artifacts(&self) -> usize {
+        artifacts(&self.items)
+    }
+}
+
+fn artifacts(items: &[ReleaseItem]) -> usize {
+    items.iter().filter(|item| item.kind == ItemKind::Artifact).count()
+}
+
+/// How far a release may differ from the one before it without a person looking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// The fewest artifacts, in percent of the release before.
+    pub shrink_to_percent: u64,
+    /// The most bytes, in percent of the release before; sets below 16 MiB are exempt.
+    pub grow_to_percent: u64,
+    /// How far one number of the version may run ahead in one step.
+    pub leap: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { shrink_to_percent: 50, grow_to_percent: 400, leap: 10_000 }
+    }
+}
+
+/// Sets smaller than this may grow at will.
+const SMALL: u64 = 16 << 20;
+
+/// What was held before.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The newest version ever admitted.
+    pub mark: Option<VendorVersion>,
+    /// The newest admitted release.
+    pub last: Option<Release>,
+    /// Admitted releases with the same vendor version.
+    pub same_version: Vec<ReleaseId>,
+    /// The state of this very release, if it is recorded.
+    pub known: Option<ReleaseState>,
+    /// How far a release may differ.
+    pub bounds: Bounds,
+}
+
+/// What was decided about a proposal.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Good to serve.
+    Admitted(Admitted),
+    /// Kept, never served, until the operator decides; its verdict says why.
+    Quarantined(Release),
+    /// The operator rejected this very release before.
+    RejectedBefore(Release),
+}
+
+/// A release that may be served. Made by [`decide`], by the operator's word, or from a record that says
+/// that one of the two was; by nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted(Release);
+
+impl Admitted {
+    /// The release.
+    pub fn release(&self) -> &Release {
+        &self.0
+    }
+
+    /// The release, given away.
+    pub fn into_release(self) -> Release {
+        self.0
+    }
+
+    /// From a record, if the record says that it was admitted.
+    pub fn restore(release: Release, state: ReleaseState) -> Option<Self> {
+        (state == ReleaseState::Admitted).then_some(Self(release))
+    }
+
+    /// By the operator's word, out of quarantine or after a rejection; not if its bytes were let go.
+    pub fn by_operator(release: Release, state: ReleaseState) -> Option<Self> {
+        (state != ReleaseState::Expired).then_some(Self(release))
+    }
+}
+
+/// Weighs a proposal against what was held before.
+pub fn decide(
+    proposal: Proposal,
+    attested_by: Attestation,
+    provenance: Provenance,
+    context: &Context,
+    now: Timestamp,
+) -> Decision {
+    let id = proposal.id();
+    let reasons = match context.known {
+        // What was weighed once and admitted stays admitted: the vendor came back to it, or a run was repeated.
+        // Going back behind the mark is still a regression.
+        Some(ReleaseState::Admitted | ReleaseState::Expired) => regression(&proposal, context).into_iter().collect(),
+        _ => objections(&proposal, context, &id),
+    };
+    let Proposal { feed, vendor_version, vendor_time, checked, mut items, bases, notes } = proposal;
+    items.sort_by(|a, b| a.route.cmp(&b.route));
+    let quarantine = !reasons.is_empty();
+    let verdict = Verdict { reasons, notes, trust: Trust { checked, attested_by } };
+    let release = Release { id, feed, vendor_version, vendor_time, items, bases, verdict, provenance, held_since: now };
+    match (context.known, quarantine) {
+        (Some(ReleaseState::Rejected), _) => Decision::RejectedBefore(release),
+        (_, true) => Decision::Quarantined(release),
+        (_, false) => Decision::Admitted(Admitted(release)),
+    }
+}
+
+fn objections(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Vec<Note> {
+    [regression(proposal, context), equivocation(proposal, context, id), leap(proposal, context), shrunk(proposal, context), grown(proposal, context)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn regression(proposal: &Proposal, context: &Context) -> Option<Note> {
+    let mark = context.mark.as_ref()?;
+    (proposal.vendor_version.version < mark.version).then(|| Note {
+        reason: Reason::VersionRegression,
+        detail: format!("{} is offered, {mark} was admitted before", proposal.vendor_version),
+    })
+}
+
+fn equivocation(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Option<Note> {
+    let other = context.same_version.iter().find(|known| *known != id)?;
+    Some(Note {
+        reason: Reason::SameVersionOtherBytes,
+        detail: format!("{} was held as {other}, now it is {id}", proposal.vendor_version),
+    })
+}
+
+fn leap(proposal: &Proposal, context: &Context) -> Option<Note> {
+    let mark = context.mark.as_ref()?;
+    let step = first_step(&mark.version, &proposal.vendor_version.version)?;
+    (step > context.bounds.leap).then(|| Note {
+        reason: Reason::VersionLeap,
+        detail: format!("{} follows {mark}", proposal.vendor_version),
+    })
+}
+
+/// How far the first number that differs runs ahead; none when the versions are not dotted numbers.
+fn first_step(old: &Version, new: &Version) -> Option<u64> {
+    let parse = |part: &str| part.parse::<u64>().ok();
+    old.as_str().split('.').zip(new.as_str().split('.')).find_map(|(a, b)| match (parse(a), parse(b)) {
+        (Some(a), Some(b)) if a == b => None,
+        (Some(a), Some(b)) => Some(b.saturating_sub(a)),
+        _ => Some(if a == b { return None } else { u64::MAX }),
+    })
+}
+
+fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
+    let before = artifacts(&context.last.as_ref()?.items);
+    let now = proposal.artifacts();
+    let floor = (before as u64).saturating_mul(context.bounds.shrink_to_percent) / 100;
+    ((now as u64) < floor).then(|| Note {
+        reason: Reason::SetShrank,
+        detail: format!("{now} artifacts, {before} before"),
+    })
+}
+
+fn grown(proposal: &Proposal, context: &Context) -> Option<Note> {
+    let before = context.last.as_ref()?.items.iter().map(|item| item.size).fold(0, u64::saturating_add);
+    let now = proposal.bytes();
+    let ceiling = before.saturating_mul(context.bounds.grow_to_percent) / 100;
+    (now > ceiling && now > SMALL).then(|| Note {
+        reason: Reason::SetGrew,
+        detail: format!("{now} bytes, {before} before"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Digest;
+
+    fn version(text: &str) -> VendorVersion {
+        VendorVersion::plain(text.parse().unwrap())
+    }
+
+    fn proposal(text: &str, artifacts: usize, size: u64) -> Proposal {
+        let feed = "elastic/9.0.0".parse().unwrap();
+        let made = Proposal::new(feed, version(text), Checked::VendorHashed);
+        (0..artifacts).fold(made, |made, index| {
+            let route = format!("/downloads/{text}/{index}").parse().unwrap();
+            made.item(route, Held::attest(Digest::of(&index.to_be_bytes()), size), ItemKind::Artifact)
+        })
+    }
+
+    fn judged(proposal: Proposal, context: &Context) -> Decision {
+        decide(proposal, Attestation::PublicTls, Provenance::default(), context, Timestamp::from_micros(1))
+    }
+
+    fn after(text: &str, artifacts: usize, size: u64) -> Context {
+        let Decision::Admitted(first) = judged(proposal(text, artifacts, size), &Context::default()) else {
+            panic!("a first release is admitted")
+        };
+        let release = first.into_release();
+        Context { mark: Some(release.vendor_version.clone()), same_version: Vec::new(), last: Some(release), known: None, bounds: Bounds::default() }
+    }
+
+    #[track_caller]
+    fn check(proposal: Proposal, context: &Context, expected: &[Reason]) {
+        let reasons = match judged(proposal, context) {
+            Decision::Admitted(admitted) => admitted.release().verdict.reasons.clone(),
+            Decision::Quarantined(release) | Decision::RejectedBefore(release) => release.verdict.reasons,
+        };
+        assert_eq!(reasons.iter().map(|note| note.reason).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn newer_is_admitted_older_is_not_u38() {
+        let before = after("1.0.10", 4, 10);
+        check(proposal("1.0.11", 4, 10), &before, &[]);
+        check(proposal("1.0.9", 4, 10), &before, &[Reason::VersionRegression]);
+    }
+
+    #[test]
+    fn same_version_other_bytes_u39() {
+        let mut before = after("1.0.10", 4, 10);
+        before.same_version = vec![before.last.as_ref().unwrap().id];
+        check(proposal("1.0.10", 5, 10), &before, &[Reason::SameVersionOtherBytes]);
+    }
+
+    #[test]
+    fn fast_forward_u40() {
+        let before = after("1.0.10", 4, 10);
+        check(proposal("1.0.999999", 4, 10), &before, &[Reason::VersionLeap]);
+        check(proposal("999999.0.0", 4, 10), &before, &[Reason::VersionLeap]);
+        check(proposal("1.1.0", 4, 10), &before, &[]);
+    }
+
+    #[test]
+    fn shrunk_and_grown_u52() {
+        let before = after("1.0.10", 40, 1 << 20);
+        check(proposal("1.0.11", 4, 1 << 20), &before, &[Reason::SetShrank]);
+        check(proposal("1.0.11", 0, 0), &before, &[Reason::SetShrank]);
+        check(proposal("1.0.11", 40, 5 << 20), &before, &[Reason::SetGrew]);
+        check(proposal("1.0.11", 30, 2 << 20), &before, &[]);
+    }
+
+    #[test]
+    fn what_the_operator_rejected_stays_rejected() {
+        let mut before = after("1.0.10", 4, 10);
+        before.known = Some(ReleaseState::Rejected);
+        assert!(matches!(judged(proposal("1.0.11", 4, 10), &before), Decision::RejectedBefore(_)));
+    }
+
+    #[test]
+    fn only_an_admitted_record_restores() {
+        let Decision::Admitted(first) = judged(proposal("1.0.1", 1, 1), &Context::default()) else { panic!() };
+        let release = first.into_release();
+        for state in [ReleaseState::Quarantined, ReleaseState::Rejected, ReleaseState::Expired] {
+            assert_eq!(Admitted::restore(release.clone(), state), None);
+        }
+        assert!(Admitted::restore(release, ReleaseState::Admitted).is_some());
+    }
+}
