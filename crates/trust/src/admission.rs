@@ -21,7 +21,15 @@ pub struct Proposal {
 impl Proposal {
     /// A set that has no items yet.
     pub fn new(feed: FeedId, vendor_version: VendorVersion, checked: Checked) -> Self {
-        Self { feed, vendor_version, vendor_time: None, checked, items: Vec::new(), bases: Vec::new(), notes: Vec::new() }
+        Self {
+            feed,
+            vendor_version,
+            vendor_time: None,
+            checked,
+            items: Vec::new(),
+            bases: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// When the vendor says that it published it.
@@ -179,10 +187,16 @@ pub fn decide(
 }
 
 fn objections(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Vec<Note> {
-    [regression(proposal, context), equivocation(proposal, context, id), leap(proposal, context), shrunk(proposal, context), grown(proposal, context)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        regression(proposal, context),
+        equivocation(proposal, context, id),
+        leap(proposal, context),
+        shrunk(proposal, context),
+        grown(proposal, context),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn regression(proposal: &Proposal, context: &Context) -> Option<Note> {
@@ -204,10 +218,8 @@ fn equivocation(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Optio
 fn leap(proposal: &Proposal, context: &Context) -> Option<Note> {
     let mark = context.mark.as_ref()?;
     let step = first_step(&mark.version, &proposal.vendor_version.version)?;
-    (step > context.bounds.leap).then(|| Note {
-        reason: Reason::VersionLeap,
-        detail: format!("{} follows {mark}", proposal.vendor_version),
-    })
+    (step > context.bounds.leap)
+        .then(|| Note { reason: Reason::VersionLeap, detail: format!("{} follows {mark}", proposal.vendor_version) })
 }
 
 /// How far the first number that differs runs ahead; none when the versions are not dotted numbers.
@@ -224,20 +236,16 @@ fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
     let before = artifacts(&context.last.as_ref()?.items);
     let now = proposal.artifacts();
     let floor = (before as u64).saturating_mul(context.bounds.shrink_to_percent) / 100;
-    ((now as u64) < floor).then(|| Note {
-        reason: Reason::SetShrank,
-        detail: format!("{now} artifacts, {before} before"),
-    })
+    ((now as u64) < floor)
+        .then(|| Note { reason: Reason::SetShrank, detail: format!("{now} artifacts, {before} before") })
 }
 
 fn grown(proposal: &Proposal, context: &Context) -> Option<Note> {
     let before = context.last.as_ref()?.items.iter().map(|item| item.size).fold(0, u64::saturating_add);
     let now = proposal.bytes();
     let ceiling = before.saturating_mul(context.bounds.grow_to_percent) / 100;
-    (now > ceiling && now > SMALL).then(|| Note {
-        reason: Reason::SetGrew,
-        detail: format!("{now} bytes, {before} before"),
-    })
+    (now > ceiling && now > SMALL)
+        .then(|| Note { reason: Reason::SetGrew, detail: format!("{now} bytes, {before} before") })
 }
 
 #[cfg(test)]
@@ -267,7 +275,13 @@ mod tests {
             panic!("a first release is admitted")
         };
         let release = first.into_release();
-        Context { mark: Some(release.vendor_version.clone()), same_version: Vec::new(), last: Some(release), known: None, bounds: Bounds::default() }
+        Context {
+            mark: Some(release.vendor_version.clone()),
+            same_version: Vec::new(),
+            last: Some(release),
+            known: None,
+            bounds: Bounds::default(),
+        }
     }
 
     #[track_caller]
