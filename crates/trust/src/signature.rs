@@ -3,7 +3,7 @@
 mod pem;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rsa::PublicKey;
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use model::Digest;
 
@@ -134,9 +134,9 @@ impl Key {
     /// None unless it is an RSA key of a size that is used, in the one DER form that such a key has: two forms
     /// would be one key with two ids.
     fn from_der(der: Vec<u8>) -> Option<Self> {
-        let key = PublicKey::from_der(&der).ok()?;
+        let key = PublicEncryptingKey::from_der(&der).ok()?;
         let canonical: PublicKeyX509Der<'_> = key.as_der().ok()?;
-        if canonical.as_ref() != der {
+        if canonical.as_ref() != der || !(2048..=8192).contains(&key.key_size_bits()) {
             return None;
         }
         let id = Digest::of(&der).to_string().chars().take(16).collect();
