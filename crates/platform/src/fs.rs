@@ -1,0 +1,139 @@
+//! Folders and files: opened without following links, judged by owner and mode, made durable, replaced whole.
+
+mod folder;
+mod judge;
+mod open;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::Timestamp;
+
+pub use folder::{Entry, EntryKind, Folder, Names};
+pub use judge::{Owners, check_plain};
+
+/// Why something on a file or folder failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FsError {
+    /// The system refused.
+    #[error("cannot {act} {}", path.display())]
+    Io {
+        /// What was tried: `open`, `write`, `flush`, `rename`, …
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A link or special file stands there, or somebody else could change it.
+    #[error("{} {what}", path.display())]
+    Unsafe {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What is wrong with it, as the end of a sentence.
+        what: &'static str,
+    },
+}
+
+impl FsError {
+    pub(crate) fn io(act: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
+        Self::Io { act, path: path.into(), source: source.into() }
+    }
+
+    /// Whether there is simply no such file or folder.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether something of that name already stands there.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+}
+
+/// The mode of something new, whatever the umask says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub(crate) rustix::fs::Mode);
+
+impl Mode {
+    /// A folder that others may look into: 0755.
+    pub const FOLDER: Self = Self(rustix::fs::Mode::from_bits_truncate(0o755));
+    /// A file that others may read: 0644.
+    pub const FILE: Self = Self(rustix::fs::Mode::from_bits_truncate(0o644));
+    /// A folder for us alone: 0700.
+    pub const PRIVATE_FOLDER: Self = Self(rustix::fs::Mode::from_bits_truncate(0o700));
+    /// A file for us alone: 0600.
+    pub const PRIVATE_FILE: Self = Self(rustix::fs::Mode::from_bits_truncate(0o600));
+}
+
+/// Makes a folder's entries durable: what was created, renamed or removed in it.
+///
+/// # Errors
+/// [`FsError`] naming the folder.
+pub fn sync_folder(path: &Path) -> Result<(), FsError> {
+    Folder::open(path)?.sync()
+}
+
+/// Replaces `name` in the folder `dir` by a file with these bytes, durably: readers see the old file or the
+/// new one, whole, whatever crashes when.
+///
+/// # Errors
+/// [`FsError`] naming the file; the old one then still stands.
+pub fn write_atomic(dir: &Path, name: &str, bytes: &[u8], mode: Mode) -> Result<(), FsError> {
+    Folder::open(dir)?.write_atomic(name, bytes, mode)
+}
+
+/// Makes sure that a folder is there. Only its last part is made, durably and with `mode`; one that is there
+/// keeps the mode it has.
+///
+/// # Errors
+/// [`FsError`] when a part before the last is missing, or something else has that name.
+pub fn create_folder(path: &Path, mode: Mode) -> Result<Folder, FsError> {
+    match Folder::open(path) {
+        Err(error) if error.is_missing() => {}
+        other => return other,
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| FsError::io("create", path, io::ErrorKind::InvalidInput))?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    Folder::open_following(parent)?.ensure_folder(name, mode)
+}
+
+/// Bytes free for us on the file system that holds `path`.
+///
+/// # Errors
+/// [`FsError`] naming the path.
+pub fn free_bytes(path: &Path) -> Result<u64, FsError> {
+    Folder::open_following(path)?.free_bytes()
+}
+
+/// When a file was last written.
+///
+/// # Errors
+/// The system's answer.
+pub fn modified(file: &File) -> io::Result<Timestamp> {
+    Ok(crate::clock::timestamp(file.metadata()?.modified()?))
+}
+
+/// Makes a file's bytes durable. After an error the file must be abandoned: the system may have forgotten
+/// which of its pages never reached the disk, and a second flush would lie.
+///
+/// # Errors
+/// The system's answer.
+pub fn flush(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// Whether two open files are one and the same.
+///
+/// # Errors
+/// The system's answer.
+pub fn same_file(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok(one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+}

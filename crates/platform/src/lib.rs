@@ -1,0 +1,22 @@
+//! All that differs between systems: folders and files that are opened without following links, made durable
+//! and replaced whole; locks; listening sockets; the system's clock.
+//!
+//! Nothing here decides anything about content. Start with [`fs::Folder`], through which every file below the
+//! data folder is reached.
+//!
+//! # Invariants
+//! - No symbolic link is followed below a [`fs::Folder`], whoever plants it and whenever.
+//! - The modes of what is made do not depend on the umask.
+//! - A flush that failed is never tried again on the same file: the caller abandons the file.
+//! - This is the only place that reads the system's clock.
+
+mod clock;
+pub mod fs;
+pub mod lock;
+pub mod net;
+mod process;
+mod send;
+
+pub use clock::SystemClock;
+pub use process::{pid, raise_nofile, uid, unique_name};
+pub use send::send_file;
