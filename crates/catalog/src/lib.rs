@@ -4,14 +4,29 @@
 //! ([`MemoryCatalog`]); one conformance suite runs on both. The files that are served are the truth for
 //! serving; this is the truth for what was decided, when and why.
 //!
+//! Nothing outside this crate knows SQL, and nothing here knows what is served or looks at a clock.
+//!
 //! # Invariants
 //! - All that one act changes goes in by one [`Batch`]: all of it or nothing, durable when `apply` returns.
 //! - History is only ever appended to, and each entry carries the digest of the one before it.
 //! - Ids are digests or numbers made here, never the database's own; times are microseconds.
+//! - A row that does not say what it should is [`CatalogError::Damaged`], never a guess and never a panic.
 
+mod batch;
+mod chain;
+mod memory;
 mod port;
+mod sql;
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+#[cfg(test)]
+mod tests;
+
+pub use chain::{ChainBreak, ChainFault, verify_chain};
+pub use memory::MemoryCatalog;
 pub use port::{
     Actor, Batch, Catalog, CatalogError, ChainHead, Entry, EntryKind, FeedRecord, NewEntry, NewRelease, Publication,
     ReleaseFilter, ReleaseRecord, Remover, StoredValidator, Sweep, chain_digest,
 };
+pub use sql::SqlCatalog;

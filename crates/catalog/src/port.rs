@@ -3,7 +3,9 @@
 use std::io;
 
 use async_trait::async_trait;
-use model::{Digest, FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor, VendorVersion};
+use model::{
+    Digest, FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor, VendorVersion,
+};
 use serde::{Deserialize, Serialize};
 
 /// A vendor's validator and what it stands for, stored together with the verdict on it.
@@ -208,7 +210,9 @@ pub struct Entry {
 pub fn chain_digest(entry: &Entry) -> Digest {
     let actor = serde_json::to_string(&entry.actor).unwrap_or_default();
     let mut hasher = model::Hasher::new();
-    hasher.update(format!("waystation history 1\n{}\n{}\n{}\n", entry.previous, entry.seq, entry.at.as_micros()).as_bytes());
+    hasher.update(
+        format!("waystation history 1\n{}\n{}\n{}\n", entry.previous, entry.seq, entry.at.as_micros()).as_bytes(),
+    );
     for text in [actor.as_str(), entry.kind.as_str(), &entry.subject, &entry.data] {
         hasher.update(format!("{} {text}\n", text.len()).as_bytes());
     }
@@ -316,7 +320,7 @@ pub trait Catalog: Send + Sync {
     async fn sweep(
         &self,
         candidates: &[Digest],
-        keep: &(dyn Fn(&Digest) -> bool + Send + Sync),
+        keep: &(dyn for<'d> Fn(&'d Digest) -> bool + Send + Sync),
         remover: &dyn Remover,
     ) -> Result<Sweep, CatalogError>;
 }

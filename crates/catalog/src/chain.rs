@@ -1,0 +1,109 @@
+//! The chain that binds the history together, and the check that it is whole.
+
+use std::error::Error as _;
+use std::fmt;
+
+use model::Digest;
+
+use crate::{Catalog, CatalogError, ChainHead, Entry, NewEntry, chain_digest};
+
+/// How many entries are read at a time.
+const PAGE: usize = 256;
+
+/// The history is not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("the history is not whole at entry {seq}: {what}")]
+pub struct ChainFault {
+    /// The first entry that does not fit.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub what: ChainBreak,
+}
+
+/// What is wrong with an entry of the history.
+#[derive(Debug)]
+pub enum ChainBreak {
+    /// It is not there, though later ones are.
+    Missing,
+    /// It does not carry the digest of the entry before it.
+    Unlinked,
+    /// Its digest is not that of what it says.
+    Edited,
+    /// It could not be read at all: the row is damaged, or the database refused.
+    Unreadable(CatalogError),
+}
+
+impl fmt::Display for ChainBreak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is missing, though later entries are there"),
+            Self::Unlinked => f.write_str("it does not carry the digest of the entry before it"),
+            Self::Edited => f.write_str("its digest is not that of what it says"),
+            Self::Unreadable(error) => {
+                write!(f, "it cannot be read: {error}")?;
+                error.source().map_or(Ok(()), |source| write!(f, ": {source}"))
+            }
+        }
+    }
+}
+
+impl ChainHead {
+    /// The head of a history that holds nothing.
+    pub(crate) const EMPTY: Self = Self { seq: 0, digest: Digest::from_bytes([0; 32]) };
+
+    /// The entry that follows, and the head that it makes.
+    pub(crate) fn append(&mut self, new: &NewEntry) -> Entry {
+        let mut data = new.data.clone();
+        data.sort_all_objects();
+        let mut entry = Entry {
+            seq: self.seq.saturating_add(1),
+            at: new.at,
+            actor: new.actor.clone(),
+            kind: new.kind,
+            subject: new.subject.clone(),
+            data: data.to_string(),
+            previous: self.digest,
+            digest: self.digest,
+        };
+        entry.digest = chain_digest(&entry);
+        *self = Self { seq: entry.seq, digest: entry.digest };
+        entry
+    }
+
+    /// The head after `entry`, if it is the one that follows.
+    fn follow(self, entry: &Entry) -> Result<Self, ChainFault> {
+        let seq = self.seq.saturating_add(1);
+        let what = if entry.seq != seq {
+            ChainBreak::Missing
+        } else if chain_digest(entry) != entry.digest {
+            ChainBreak::Edited
+        } else if entry.previous != self.digest {
+            ChainBreak::Unlinked
+        } else {
+            return Ok(Self { seq, digest: entry.digest });
+        };
+        Err(ChainFault { seq, what })
+    }
+}
+
+/// Reads the whole history, a page at a time, and proves that no entry was edited, removed from the middle,
+/// put in or moved. Returns the chain's end, which alone tells whether the newest entries were cut off: compare
+/// it with one that was kept elsewhere.
+pub async fn verify_chain(catalog: &dyn Catalog) -> Result<ChainHead, ChainFault> {
+    let mut head = ChainHead::EMPTY;
+    let mut page = PAGE;
+    loop {
+        let next = head.seq.saturating_add(1);
+        match catalog.history(next, page).await {
+            Ok(entries) if entries.is_empty() => return Ok(head),
+            Ok(entries) => {
+                for entry in &entries {
+                    head = head.follow(entry)?;
+                }
+            }
+            // One bad row spoils its page: go on one by one to name it.
+            Err(_) if page > 1 => page = 1,
+            Err(error) => return Err(ChainFault { seq: next, what: ChainBreak::Unreadable(error) }),
+        }
+    }
+}

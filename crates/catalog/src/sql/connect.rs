@@ -1,0 +1,201 @@
+//! Connections to the database file.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::AnyConnection;
+use sqlx::any::AnyConnectOptions;
+use sqlx::{ConnectOptions, Row};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::error::{is_busy, refusal};
+use crate::CatalogError;
+use crate::batch::refused;
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// How to reach the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    any: AnyConnectOptions,
+    access: Access,
+}
+
+/// For every connection: wait for other writers, be durable, trust nothing that the file says of itself.
+const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; \
+    PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
+    PRAGMA journal_size_limit = 16777216";
+/// Readers and one writer at a time, without either waiting for the other.
+const WRITE_AHEAD: &str = "PRAGMA journal_mode = WAL";
+/// Takes the write lock at once: a transaction that reads first and then writes could be told that what it
+/// read is out of date.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How often the write lock is asked for; SQLite waits ten seconds each time, and its queue is not fair.
+const BEGIN_ATTEMPTS: u32 = 6;
+/// How often a fresh connection is set up; turning on the write-ahead log does not wait by itself.
+const SETUP_ATTEMPTS: u32 = 200;
+const SETUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// Makes the folder that holds the database, for its owner alone.
+pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(at_path("make the folder", folder))
+}
+
+/// Options for the file at `path`. A link in the file's place is refused: it could lead anywhere.
+pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogError> {
+    const ACT: &str = "open the database file";
+    let path = std::path::absolute(path).map_err(at_path(ACT, path))?;
+    match std::fs::symlink_metadata(&path) {
+        Ok(found) if !found.is_file() => {
+            return Err(refused(ACT, format!("{} is not a plain file", path.display())));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::ReadWrite => {}
+        Err(error) => return Err(at_path(ACT, &path)(error)),
+    }
+    let Some(text) = path.to_str() else {
+        return Err(refused(ACT, format!("{} is not UTF-8", path.display())));
+    };
+    let mode = if access == Access::ReadOnly { "ro" } else { "rwc" };
+    let any: AnyConnectOptions =
+        format!("sqlite:{}?mode={mode}", percent_encoded(text)).parse().map_err(refusal(ACT, "file"))?;
+    sqlx::any::install_default_drivers();
+    Ok(Options { any: any.disable_statement_logging(), access })
+}
+
+/// Everything but letters and digits, slashes included: what is left has no meaning in a URL, so that no path
+/// is tidied up on its way.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
+
+fn at_path(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
+    let path = path.display().to_string();
+    move |error| CatalogError::Database {
+        act,
+        source: Box::new(io::Error::new(error.kind(), format!("{path}: {error}"))),
+    }
+}
+
+/// A connection that is made when first needed.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    options: Options,
+    connection: Mutex<Option<AnyConnection>>,
+}
+
+/// A connection that is ours for a while. Dropped without being given back, it is closed, and whatever it was
+/// doing is undone: that is how a cancelled act ends.
+pub(crate) struct Lease<'a> {
+    place: MutexGuard<'a, Option<AnyConnection>>,
+    pub(crate) connection: AnyConnection,
+}
+
+impl Slot {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, connection: Mutex::new(None) }
+    }
+
+    /// The connection, once nobody else has it.
+    pub(crate) async fn lease(&self) -> Result<Lease<'_>, CatalogError> {
+        let place = self.connection.lock().await;
+        self.fill(place).await
+    }
+
+    /// The connection, unless somebody else has it.
+    pub(crate) fn try_lease(&self) -> Option<impl Future<Output = Result<Lease<'_>, CatalogError>>> {
+        self.connection.try_lock().ok().map(|place| self.fill(place))
+    }
+
+    async fn fill<'a>(&self, mut place: MutexGuard<'a, Option<AnyConnection>>) -> Result<Lease<'a>, CatalogError> {
+        let connection = match place.take() {
+            Some(connection) => connection,
+            None => connect(&self.options).await?,
+        };
+        Ok(Lease { place, connection })
+    }
+}
+
+impl Lease<'_> {
+    /// Ends the lease. After a failure the connection is closed: that undoes what it had begun, and it is not
+    /// trusted again.
+    pub(crate) fn give_back<T>(self, result: Result<T, CatalogError>) -> Result<T, CatalogError> {
+        let Self { mut place, connection } = self;
+        if result.is_ok() {
+            *place = Some(connection);
+        }
+        result
+    }
+}
+
+/// A fresh connection, set up.
+pub(crate) async fn connect(options: &Options) -> Result<AnyConnection, CatalogError> {
+    const ACT: &str = "open the database";
+    let mut attempt = 1;
+    loop {
+        match set_up(options).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if is_busy(&error) && attempt < SETUP_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(refusal(ACT, "file")(error)),
+        }
+        tokio::time::sleep(SETUP_PAUSE).await;
+    }
+}
+
+async fn set_up(options: &Options) -> Result<AnyConnection, sqlx::Error> {
+    let mut connection = options.any.connect().await?;
+    sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
+    if options.access == Access::ReadWrite {
+        let mode: String = sqlx::raw_sql(WRITE_AHEAD).fetch_one(&mut connection).await?.try_get(0)?;
+        if mode != "wal" {
+            tracing::warn!(
+                mode,
+                "the catalog's file system cannot hold a write-ahead log: readers will wait for writers"
+            );
+        }
+    }
+    Ok(connection)
+}
+
+/// Begins a transaction that may write, waiting for other writers. It ends with [`commit`], or with the
+/// connection: one whose act failed is not given back.
+pub(crate) async fn begin(connection: &mut AnyConnection, act: &'static str) -> Result<(), CatalogError> {
+    let mut attempt = 1;
+    loop {
+        match sqlx::raw_sql(BEGIN).execute(&mut *connection).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_busy(&error) && attempt < BEGIN_ATTEMPTS => {
+                tracing::warn!(attempt, act, "another process is writing to the catalog: waiting");
+                attempt += 1;
+            }
+            Err(error) => return Err(refusal(act, "file")(error)),
+        }
+    }
+}
+
+/// Makes all that was done since [`begin`] durable.
+pub(crate) async fn commit(connection: &mut AnyConnection, act: &'static str) -> Result<(), CatalogError> {
+    sqlx::raw_sql("COMMIT").execute(connection).await.map_err(refusal(act, "file"))?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What the database's refusals mean here.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::CatalogError;
+
+/// A refusal of the database, with what the operator can do about it.
+#[derive(Debug)]
+struct Refusal {
+    advice: &'static str,
+    source: sqlx::Error,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.advice)
+    }
+}
+
+impl Error for Refusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The database refused `act`, or gave a row of `table` that cannot be what was written.
+pub(crate) fn refusal(act: &'static str, table: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
+    move |error| match error {
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::AnyDriverError(_) => damaged(table, error.to_string()),
+        error => match advice(&error) {
+            Some(advice) => CatalogError::Database { act, source: Box::new(Refusal { advice, source: error }) },
+            None => CatalogError::Database { act, source: Box::new(error) },
+        },
+    }
+}
+
+pub(crate) fn damaged(table: &'static str, what: impl Into<String>) -> CatalogError {
+    CatalogError::Damaged { table, what: what.into() }
+}
+
+/// Whether somebody else was writing and trying again helps.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(5 | 6))
+}
+
+/// SQLite's primary result code (sqlite.org/rescode.html).
+fn code(error: &sqlx::Error) -> Option<u32> {
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+fn advice(error: &sqlx::Error) -> Option<&'static str> {
+    Some(match code(error)? {
+        5 | 6 => "another process has kept the database busy for too long",
+        8 => "the database cannot be written: it was opened read-only, or its owner or mode forbid it",
+        10 => "the disk failed to read or write the database: look at the system's log",
+        11 | 26 => {
+            "the file is not a sound database: put a backup in its place, or move it away and sync again \
+             (what is served stays as it is)"
+        }
+        13 => "the disk is full",
+        14 => "the database file cannot be opened: check that it is there, and its folder's owner and mode",
+        _ => return None,
+    })
+}

@@ -1,0 +1,108 @@
+//! The versions of the tables, and how one becomes the next.
+
+use sqlx::AnyConnection;
+use sqlx::Row;
+
+use super::connect::{begin, commit};
+use super::error::{damaged, refusal};
+use crate::CatalogError;
+
+/// Statements that make one layout out of the one before it, applied in one transaction.
+pub(crate) type Migration = &'static [&'static str];
+
+/// The first makes layout 1 out of nothing.
+const MIGRATIONS: &[Migration] = &[&[
+    "CREATE TABLE feeds (feed TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL)",
+    "CREATE TABLE releases (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL UNIQUE, vendor TEXT NOT NULL, \
+     feed TEXT NOT NULL, state TEXT NOT NULL, state_since BIGINT NOT NULL, record TEXT NOT NULL)",
+    "CREATE INDEX releases_by_feed ON releases (feed, number)",
+    "CREATE INDEX releases_by_state ON releases (state, vendor, number)",
+    "CREATE TABLE items (release_id TEXT NOT NULL REFERENCES releases (id), digest TEXT NOT NULL, \
+     size BIGINT NOT NULL, PRIMARY KEY (release_id, digest))",
+    "CREATE INDEX items_by_digest ON items (digest)",
+    "CREATE TABLE publications (ring TEXT NOT NULL, number BIGINT NOT NULL, digest TEXT NOT NULL, \
+     opened_at BIGINT NOT NULL, closed_at BIGINT, PRIMARY KEY (ring, number, digest))",
+    "CREATE INDEX publications_by_closed_at ON publications (closed_at)",
+    "CREATE TABLE host_holds (host TEXT NOT NULL PRIMARY KEY, held_until BIGINT NOT NULL)",
+    "CREATE TABLE history (seq BIGINT NOT NULL PRIMARY KEY, happened_at BIGINT NOT NULL, uid BIGINT NOT NULL, \
+     pid BIGINT NOT NULL, verb TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, data TEXT NOT NULL, \
+     previous TEXT NOT NULL, digest TEXT NOT NULL)",
+    "CREATE TABLE reservations (holder TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (holder, digest))",
+    "CREATE INDEX reservations_by_digest ON reservations (digest)",
+]];
+
+const ACT: &str = "bring the layout up to date";
+const NUMBER: &str = "SELECT MAX(number) FROM layout";
+
+/// Applies the migrations that are missing.
+pub(crate) async fn bring_up_to_date(connection: &mut AnyConnection) -> Result<(), CatalogError> {
+    migrate(connection, MIGRATIONS).await
+}
+
+/// Fails unless the layout is exactly the newest one: for those who may not change it.
+pub(crate) async fn require(connection: &mut AnyConnection) -> Result<(), CatalogError> {
+    let found = number(connection).await?;
+    let known = check(found, MIGRATIONS)?;
+    if found == known {
+        return Ok(());
+    }
+    Err(damaged("layout", format!("it is at {found} and not yet at {known}: open the catalog for writing once")))
+}
+
+pub(crate) async fn migrate(connection: &mut AnyConnection, migrations: &[Migration]) -> Result<(), CatalogError> {
+    // One question in the usual case. In a new file the table is not there; any other trouble comes up again.
+    let mut found = number(connection).await.unwrap_or(0);
+    let known = check(found, migrations)?;
+    while found < known {
+        found = step(connection, migrations).await?;
+    }
+    Ok(())
+}
+
+/// Applies one migration, if another process has not done so meanwhile. Returns the layout reached.
+async fn step(connection: &mut AnyConnection, migrations: &[Migration]) -> Result<i64, CatalogError> {
+    begin(connection, ACT).await?;
+    execute(connection, "CREATE TABLE IF NOT EXISTS layout (number BIGINT NOT NULL PRIMARY KEY)").await?;
+    let found = number(connection).await?;
+    let next = usize::try_from(found).ok().and_then(|done| migrations.get(done));
+    let reached = match next {
+        Some(statements) if check(found, migrations)? > found => {
+            for statement in *statements {
+                execute(connection, statement).await?;
+            }
+            let reached = found.saturating_add(1);
+            sqlx::query("INSERT INTO layout (number) VALUES ($1)")
+                .bind(reached)
+                .execute(&mut *connection)
+                .await
+                .map_err(refusal(ACT, "layout"))?;
+            reached
+        }
+        _ => check(found, migrations).map(|_| found)?,
+    };
+    commit(connection, ACT).await?;
+    tracing::info!(layout = reached, "catalog layout");
+    Ok(reached)
+}
+
+/// The newest layout known, unless the one found is newer or no layout's number.
+fn check(found: i64, migrations: &[Migration]) -> Result<i64, CatalogError> {
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    match found {
+        found if found > known => Err(CatalogError::Newer { found, known }),
+        found if found < 0 => Err(damaged("layout", format!("{found} is no layout's number"))),
+        _ => Ok(known),
+    }
+}
+
+/// The layout's number; 0 if none was ever applied.
+async fn number(connection: &mut AnyConnection) -> Result<i64, CatalogError> {
+    let refused = || refusal("read the layout", "layout");
+    let row = sqlx::query(NUMBER).fetch_one(connection).await.map_err(refused())?;
+    Ok(row.try_get::<Option<i64>, _>(0).map_err(refused())?.unwrap_or(0))
+}
+
+async fn execute(connection: &mut AnyConnection, statement: &'static str) -> Result<(), CatalogError> {
+    sqlx::raw_sql(statement).execute(connection).await.map_err(refusal(ACT, "layout"))?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What is asked of the database.
+
+use model::{FeedId, ReleaseId, Timestamp};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
+
+use super::decode;
+use super::error::{damaged, refusal};
+use crate::CatalogError;
+use crate::batch::Needle;
+use crate::port::{ChainHead, Entry, FeedRecord, Publication, ReleaseFilter, ReleaseRecord};
+
+type Prepared<'q> = Query<'q, Any, AnyArguments>;
+
+pub(crate) async fn feeds(connection: &mut AnyConnection) -> Result<Vec<FeedRecord>, CatalogError> {
+    let query = sqlx::query("SELECT feed, record FROM feeds ORDER BY feed");
+    all(connection, "feeds", query, decode::feed).await
+}
+
+pub(crate) async fn feed(connection: &mut AnyConnection, feed: &FeedId) -> Result<Option<FeedRecord>, CatalogError> {
+    let query = sqlx::query("SELECT feed, record FROM feeds WHERE feed = $1").bind(feed.as_str().to_owned());
+    Ok(all(connection, "feeds", query, decode::feed).await?.pop())
+}
+
+/// An empty text stands for "any": both databases then know the parameter's type.
+pub(crate) async fn releases(
+    connection: &mut AnyConnection,
+    filter: &ReleaseFilter,
+) -> Result<Vec<ReleaseRecord>, CatalogError> {
+    let vendor = filter.vendor.map_or("", |vendor| vendor.as_str());
+    let state = filter.state.map_or("", |state| state.as_str());
+    let limit = if filter.limit == 0 { i64::MAX } else { clamped(filter.limit) };
+    let query = match &filter.feed {
+        Some(feed) => sqlx::query(
+            "SELECT id, number, state, state_since, record FROM releases \
+             WHERE feed = $1 AND ($2 = '' OR vendor = $2) AND ($3 = '' OR state = $3) ORDER BY number DESC LIMIT $4",
+        )
+        .bind(feed.as_str().to_owned()),
+        None => sqlx::query(
+            "SELECT id, number, state, state_since, record FROM releases \
+             WHERE $1 = '' AND ($2 = '' OR vendor = $2) AND ($3 = '' OR state = $3) ORDER BY number DESC LIMIT $4",
+        )
+        .bind(String::new()),
+    };
+    all(connection, "releases", query.bind(vendor).bind(state).bind(limit), decode::release).await
+}
+
+pub(crate) async fn release(
+    connection: &mut AnyConnection,
+    id: &ReleaseId,
+) -> Result<Option<ReleaseRecord>, CatalogError> {
+    let query = sqlx::query("SELECT id, number, state, state_since, record FROM releases WHERE id = $1");
+    Ok(all(connection, "releases", query.bind(id.to_string()), decode::release).await?.pop())
+}
+
+pub(crate) async fn find_releases(
+    connection: &mut AnyConnection,
+    text: &str,
+) -> Result<Vec<ReleaseRecord>, CatalogError> {
+    let needle = Needle::read(text);
+    let number = needle.number.and_then(|number| i64::try_from(number).ok()).unwrap_or(-1);
+    // All that begins with the prefix lies before the prefix and a 'g', which no digit reaches. Without a prefix
+    // both ends are the same and nothing lies between.
+    let (low, high) = match needle.prefix {
+        Some(prefix) => (prefix.clone(), format!("{prefix}g")),
+        None => (String::new(), String::new()),
+    };
+    let query = sqlx::query(
+        "SELECT id, number, state, state_since, record FROM releases \
+         WHERE number = $1 OR (id >= $2 AND id < $3) ORDER BY number DESC",
+    );
+    all(connection, "releases", query.bind(number).bind(low).bind(high), decode::release).await
+}
+
+pub(crate) async fn open_publications(connection: &mut AnyConnection) -> Result<Vec<Publication>, CatalogError> {
+    let query = sqlx::query(
+        "SELECT ring, number, digest, opened_at, closed_at FROM publications \
+         WHERE closed_at IS NULL ORDER BY opened_at, ring, number",
+    );
+    all(connection, "publications", query, decode::publication).await
+}
+
+pub(crate) async fn host_holds(connection: &mut AnyConnection) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+    let query = sqlx::query("SELECT host, held_until FROM host_holds ORDER BY host");
+    all(connection, "host_holds", query, decode::host_hold).await
+}
+
+pub(crate) async fn history(
+    connection: &mut AnyConnection,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, CatalogError> {
+    // Beyond what the database can count there is nothing.
+    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
+    let query = sqlx::query(
+        "SELECT seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest FROM history \
+         WHERE seq >= $1 ORDER BY seq LIMIT $2",
+    );
+    all(connection, "history", query.bind(from).bind(clamped(limit)), decode::entry).await
+}
+
+pub(crate) async fn chain_head(connection: &mut AnyConnection) -> Result<ChainHead, CatalogError> {
+    let query = sqlx::query("SELECT seq, digest FROM history ORDER BY seq DESC LIMIT 1");
+    Ok(all(connection, "history", query, decode::head).await?.pop().unwrap_or(ChainHead::EMPTY))
+}
+
+/// Every row of the answer, decoded.
+pub(crate) async fn all<T>(
+    connection: &mut AnyConnection,
+    table: &'static str,
+    query: Prepared<'_>,
+    decode: impl Fn(&sqlx::any::AnyRow) -> Result<T, CatalogError>,
+) -> Result<Vec<T>, CatalogError> {
+    let rows = query.fetch_all(connection).await.map_err(refusal("read", table))?;
+    rows.iter().map(decode).collect()
+}
+
+/// The last of the numbers that a table counts with; 0 if it is empty.
+pub(crate) async fn last_release(connection: &mut AnyConnection) -> Result<i64, CatalogError> {
+    let query = sqlx::query("SELECT MAX(number) FROM releases");
+    let last = |row: &_| decode::Reader { table: "releases", row }.get::<Option<i64>>(0);
+    let last = all(connection, "releases", query, last).await?.pop().flatten().unwrap_or(0);
+    if last < 0 { Err(damaged("releases", format!("the number {last}"))) } else { Ok(last) }
+}
+
+fn clamped(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

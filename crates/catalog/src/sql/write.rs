@@ -1,0 +1,192 @@
+//! One batch, one transaction.
+
+use model::{Release, ReleaseId, ReleaseState, Timestamp};
+use serde::Serialize;
+use sqlx::AnyConnection;
+
+use super::connect::{begin, commit};
+use super::decode::{self, Reader};
+use super::error::refusal;
+use super::read;
+use crate::batch::{check_identity, refused, state_since, unknown_release};
+use crate::port::{Batch, CatalogError, Entry, FeedRecord, NewRelease, Publication};
+
+const ACT: &str = "record an act";
+
+/// Applies the batch whole. After an error nothing was applied once the connection is closed.
+pub(crate) async fn apply(connection: &mut AnyConnection, batch: &Batch) -> Result<(), CatalogError> {
+    batch.releases.iter().try_for_each(check_identity)?;
+    begin(connection, ACT).await?;
+    for record in &batch.feeds {
+        feed(connection, record).await?;
+    }
+    if !batch.releases.is_empty() {
+        releases(connection, &batch.releases).await?;
+    }
+    for (id, state, at) in &batch.states {
+        let now = current_state(connection, id).await?.ok_or_else(|| unknown_release(id))?;
+        set_state(connection, id, now, (*state, *at)).await?;
+    }
+    for record in &batch.publications {
+        publication(connection, record).await?;
+    }
+    for (host, until) in &batch.host_holds {
+        host_hold(connection, host, *until).await?;
+    }
+    if !batch.history.is_empty() {
+        let mut head = read::chain_head(connection).await?;
+        for new in &batch.history {
+            entry(connection, &head.append(new)).await?;
+        }
+    }
+    commit(connection, ACT).await
+}
+
+async fn feed(connection: &mut AnyConnection, record: &FeedRecord) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO feeds (feed, record) VALUES ($1, $2) ON CONFLICT (feed) DO UPDATE SET record = excluded.record",
+    )
+    .bind(record.feed.as_str().to_owned())
+    .bind(json(record)?)
+    .execute(connection)
+    .await
+    .map_err(refusal(ACT, "feeds"))?;
+    Ok(())
+}
+
+async fn releases(connection: &mut AnyConnection, batch: &[NewRelease]) -> Result<(), CatalogError> {
+    let mut last = read::last_release(connection).await?;
+    for NewRelease { release, state } in batch {
+        if let Some(now) = current_state(connection, &release.id).await? {
+            set_state(connection, &release.id, now, (*state, release.held_since)).await?;
+            continue;
+        }
+        last = last.checked_add(1).ok_or_else(|| refused(ACT, "the releases' numbers are used up"))?;
+        insert_release(connection, last, release, *state).await?;
+        insert_items(connection, release).await?;
+    }
+    Ok(())
+}
+
+async fn insert_release(
+    connection: &mut AnyConnection,
+    number: i64,
+    release: &Release,
+    state: ReleaseState,
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO releases (id, number, vendor, feed, state, state_since, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(release.id.to_string())
+    .bind(number)
+    .bind(release.feed.vendor().as_str())
+    .bind(release.feed.as_str().to_owned())
+    .bind(state.as_str())
+    .bind(release.held_since.as_micros())
+    .bind(json(release)?)
+    .execute(connection)
+    .await
+    .map_err(refusal(ACT, "releases"))?;
+    Ok(())
+}
+
+/// Two items may share a blob, which is one reference.
+async fn insert_items(connection: &mut AnyConnection, release: &Release) -> Result<(), CatalogError> {
+    let id = release.id.to_string();
+    for item in &release.items {
+        sqlx::query("INSERT INTO items (release_id, digest, size) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(id.clone())
+            .bind(item.digest.to_string())
+            .bind(number(item.size)?)
+            .execute(&mut *connection)
+            .await
+            .map_err(refusal(ACT, "items"))?;
+    }
+    Ok(())
+}
+
+async fn current_state(
+    connection: &mut AnyConnection,
+    id: &ReleaseId,
+) -> Result<Option<(ReleaseState, Timestamp)>, CatalogError> {
+    let query = sqlx::query("SELECT state, state_since FROM releases WHERE id = $1").bind(id.to_string());
+    let state = |row: &_| decode::state(&Reader { table: "releases", row }, 0);
+    Ok(read::all(connection, "releases", query, state).await?.pop())
+}
+
+async fn set_state(
+    connection: &mut AnyConnection,
+    id: &ReleaseId,
+    now: (ReleaseState, Timestamp),
+    new: (ReleaseState, Timestamp),
+) -> Result<(), CatalogError> {
+    let Some(since) = state_since(now, new) else { return Ok(()) };
+    sqlx::query("UPDATE releases SET state = $1, state_since = $2 WHERE id = $3")
+        .bind(new.0.as_str())
+        .bind(since.as_micros())
+        .bind(id.to_string())
+        .execute(connection)
+        .await
+        .map_err(refusal(ACT, "releases"))?;
+    Ok(())
+}
+
+async fn publication(connection: &mut AnyConnection, record: &Publication) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO publications (ring, number, digest, opened_at, closed_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (ring, number, digest) \
+         DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at",
+    )
+    .bind(record.ring.to_string())
+    .bind(number(record.number)?)
+    .bind(record.digest.to_string())
+    .bind(record.opened_at.as_micros())
+    .bind(record.closed_at.map(Timestamp::as_micros))
+    .execute(connection)
+    .await
+    .map_err(refusal(ACT, "publications"))?;
+    Ok(())
+}
+
+async fn host_hold(connection: &mut AnyConnection, host: &str, until: Timestamp) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO host_holds (host, held_until) VALUES ($1, $2) ON CONFLICT (host) \
+         DO UPDATE SET held_until = excluded.held_until WHERE excluded.held_until > host_holds.held_until",
+    )
+    .bind(host.to_owned())
+    .bind(until.as_micros())
+    .execute(connection)
+    .await
+    .map_err(refusal(ACT, "host_holds"))?;
+    Ok(())
+}
+
+async fn entry(connection: &mut AnyConnection, entry: &Entry) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO history (seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(number(entry.seq)?)
+    .bind(entry.at.as_micros())
+    .bind(i64::from(entry.actor.uid))
+    .bind(i64::from(entry.actor.pid))
+    .bind(entry.actor.verb.clone())
+    .bind(entry.kind.as_str())
+    .bind(entry.subject.clone())
+    .bind(entry.data.clone())
+    .bind(entry.previous.to_string())
+    .bind(entry.digest.to_string())
+    .execute(connection)
+    .await
+    .map_err(refusal(ACT, "history"))?;
+    Ok(())
+}
+
+fn json(record: &impl Serialize) -> Result<String, CatalogError> {
+    serde_json::to_string(record).map_err(|error| CatalogError::Database { act: ACT, source: Box::new(error) })
+}
+
+fn number(number: u64) -> Result<i64, CatalogError> {
+    i64::try_from(number).map_err(|error| CatalogError::Database { act: ACT, source: Box::new(error) })
+}
