@@ -139,6 +139,9 @@ reasons! {
     AddressRefused "address_refused" Vendor Later
         "A host's name or URL leads to a private, loopback or link-local address."
         "If that is an internal origin, name its host in the configuration.";
+    PathUnknown "path_unknown" Operator Never
+        "The vendor does not publish where such a feed lies, and no setting says it."
+        "Leave dated and candidate feeds out, or set a path template if you know where the vendor keeps them.";
     PlainHttpRefused "plain_http_refused" Operator Never
         "The URL is plain http."
         "Use https, or set origin.allow_plain_http = true for an internal origin.";
@@ -169,6 +172,9 @@ reasons! {
     DecodedUnchecked "decoded_unchecked" Vendor Never
         "The manifest names no decoded size and hash, or a compression or encryption that is not known here; only the encoded pair was checked."
         "Nothing to do: the bytes on the wire were checked.";
+    UnknownSchema "unknown_schema" Vendor Never
+        "The manifest names a schema version that is not known here; what is known of it was checked."
+        "Nothing to do now; look for a newer version of this program.";
     SignatureMissing "signature_missing" Vendor Later
         "The manifest carries no signature."
         "With elastic.signature = \"require\" nothing unsigned is taken; \"warn\" takes it and says so.";

@@ -73,6 +73,11 @@ impl Proposal {
         &self.vendor_version
     }
 
+    /// How far its bytes were checked.
+    pub fn checked(&self) -> &Checked {
+        &self.checked
+    }
+
     fn bytes(&self) -> u64 {
         self.items.iter().map(|item| item.size).fold(0, u64::saturating_add)
     }

@@ -180,6 +180,13 @@ pub trait VendorModule: Send + Sync {
     fn vendor(&self) -> Vendor;
     /// Whether a feed of this vendor can be followed; if not, why, for the operator.
     fn supports(&self, feed: &FeedId) -> Result<(), String>;
+    /// Whether these settings say all that following the feed takes; if not, what is missing, for the operator.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    fn configured(&self, feed: &FeedId, _settings: &Settings) -> Result<(), String> {
+        self.supports(feed)
+    }
     /// A digest of the settings that a verdict depends on, so that a stored validator is not used after they
     /// changed.
     fn policy(&self, settings: &Settings) -> String;
@@ -190,6 +197,11 @@ pub trait VendorModule: Send + Sync {
     /// The routes of an earlier release of a feed that are served beside its current one, where the vendor's
     /// layout has such (`_back`): the item's route there, for an item of the earlier release.
     fn back_route(&self, feed: &FeedId, route: &model::RoutePath) -> Option<model::RoutePath>;
+    /// Whether every release of a feed lies at the same addresses as the one before, so that superseding one
+    /// takes its addresses by design.
+    fn fixed_addresses(&self) -> bool {
+        false
+    }
     /// The bases of those routes.
     fn back_bases(&self, feed: &FeedId) -> Vec<model::RoutePath>;
 }
