@@ -1,0 +1,161 @@
+//! Listeners and rings.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::{RingName, RoutePath};
+
+use super::scope;
+use crate::keys;
+use crate::problem::quoted;
+use crate::reader::{Reader, Scope};
+use crate::types::{Admin, Ring, Serve, TlsFiles};
+
+pub(super) fn serve(reader: &Reader<'_>) -> Option<Vec<Serve>> {
+    let section = keys::section("serve")?;
+    let mut scopes = reader.list(section);
+    if scopes.is_empty() && !reader.has("serve") {
+        scopes.push(reader.defaults(section));
+    }
+    let mut listeners: Vec<Serve> = Vec::new();
+    let mut whole = true;
+    for scope in &scopes {
+        match listener(scope) {
+            Some(listener) if listeners.iter().any(|other| clash(other.address, listener.address)) => {
+                scope.wrong("address", format!("{} is taken by another [[serve]]", listener.address));
+                whole = false;
+            }
+            Some(listener) => listeners.push(listener),
+            None => whole = false,
+        }
+    }
+    (whole && !listeners.is_empty()).then_some(listeners)
+}
+
+/// Port 0 stands for any free port, and so never clashes.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip()
+            || (one.is_ipv4() == other.is_ipv4() && (one.ip().is_unspecified() || other.ip().is_unspecified())))
+}
+
+fn listener(scope: &Scope<'_>) -> Option<Serve> {
+    let address = scope.get("address");
+    let path_prefix = prefix(scope);
+    let tls = tls(scope);
+    let allow = scope.each("allow");
+    let trusted_proxies = scope.each("trusted_proxies");
+    let access_log = scope.path("access_log");
+    Some(Serve {
+        address: address?,
+        path_prefix: path_prefix?,
+        tls: tls?,
+        allow: allow?,
+        trusted_proxies: trusted_proxies?,
+        access_log: access_log?,
+    })
+}
+
+fn prefix(scope: &Scope<'_>) -> Option<String> {
+    let given: String = scope.get("path_prefix")?;
+    let bare = given.strip_suffix('/').unwrap_or(&given);
+    if bare.is_empty() {
+        return Some(String::new());
+    }
+    match bare.parse::<RoutePath>() {
+        Ok(path) => Some(path.to_string()),
+        Err(_) => {
+            scope.wrong(
+                "path_prefix",
+                format!(
+                    "{} is not a plain path from '/' on; write for example path_prefix = \"/mirror\"",
+                    quoted(&given)
+                ),
+            );
+            None
+        }
+    }
+}
+
+fn tls(scope: &Scope<'_>) -> Option<Option<TlsFiles>> {
+    let Some(files) = scope.inline("tls", "serve.tls")? else { return Some(None) };
+    let certificate = needed(&files, "certificate");
+    let key = needed(&files, "key");
+    let client_ca = files.path("client_ca");
+    Some(Some(TlsFiles { certificate: certificate?, key: key?, client_ca: client_ca? }))
+}
+
+fn needed(files: &Scope<'_>, name: &'static str) -> Option<std::path::PathBuf> {
+    let path = files.path(name)?;
+    if path.is_none() {
+        // Said by `get`, in the words that it has for every missing key.
+        let _ = files.get::<std::path::PathBuf>(name);
+    }
+    path
+}
+
+pub(super) fn admin(reader: &Reader<'_>, serve: Option<&[Serve]>) -> Option<Admin> {
+    let scope = scope(reader, "admin")?;
+    let address = scope.get("address")?;
+    if serve.unwrap_or_default().iter().any(|listener| clash(listener.address, address)) {
+        scope.wrong("address", format!("{address} is taken by a [[serve]]; operators need a listener of their own"));
+        return None;
+    }
+    Some(Admin { address })
+}
+
+/// One ring for now: the chain's checks come with the second.
+pub(super) fn rings(reader: &Reader<'_>) -> Option<Vec<Ring>> {
+    let scopes = reader.list(keys::section("ring")?);
+    if scopes.is_empty() {
+        let broken = reader.has("ring");
+        return (!broken).then(|| vec![Ring { name: RingName::broad(), after: None, soak: Duration::ZERO }]);
+    }
+    let mut rings = Vec::new();
+    let mut whole = true;
+    for (index, scope) in scopes.iter().enumerate() {
+        if index > 0 {
+            scope.wrong("name", "a second [[ring]] is not in this version; keep one");
+            whole = false;
+            continue;
+        }
+        for name in ["after", "soak"] {
+            if scope.has(name) {
+                scope.wrong(name, "is not in this version, which has one ring; remove it");
+                whole = false;
+            }
+        }
+        match ring_name(scope) {
+            Some(name) => rings.push(Ring { name, after: None, soak: Duration::ZERO }),
+            None => whole = false,
+        }
+    }
+    whole.then_some(rings)
+}
+
+fn ring_name(scope: &Scope<'_>) -> Option<RingName> {
+    let text: String = scope.get("name")?;
+    match text.parse::<RingName>() {
+        Ok(name) if !is_device(&text) => Some(name),
+        Ok(_) => {
+            scope.wrong("name", format!("'{text}' is a device's name on Windows; choose another"));
+            None
+        }
+        Err(error) => {
+            scope.wrong(
+                "name",
+                format!("{} is no ring's name: {error}; write for example name = \"broad\"", quoted(&text)),
+            );
+            None
+        }
+    }
+}
+
+/// Names that Windows takes for devices, in any folder and with any extension.
+pub(super) fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let numbered = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
+        || numbered.is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_digit()))
+}

@@ -1,0 +1,322 @@
+//! The configuration as the rest of the program takes it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::{Digest, FeedId, RingName, Vendor, Version};
+use url::Url;
+
+use crate::{Cidr, Secret};
+
+/// Everything that is configured, validated as a whole.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// This installation.
+    pub site: Site,
+    /// The listeners that endpoints reach; at least one.
+    pub serve: Vec<Serve>,
+    /// The listener that operators reach.
+    pub admin: Admin,
+    /// How vendors are reached.
+    pub origin: Origin,
+    /// What is followed of Elastic.
+    pub elastic: Option<Elastic>,
+    /// What is followed of Microsoft Defender.
+    pub defender: Option<Defender>,
+    pub(crate) rings: Vec<Ring>,
+    /// From when on silence is a warning or a failure.
+    pub freshness: Freshness,
+    /// What is kept, where a vendor has no word of its own; see [`Config::retention_of`].
+    pub retention: Retention,
+    /// Caps and deadlines.
+    pub limits: Limits,
+    /// Every effective setting in one spelling, without secrets.
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// The feeds followed, in the order of the file, Elastic's first.
+    pub fn feeds(&self) -> Vec<FeedId> {
+        let elastic = self.elastic.iter().flat_map(|elastic| elastic.feeds.iter());
+        let defender = self.defender.iter().flat_map(|defender| defender.feeds.iter());
+        elastic.chain(defender).cloned().collect()
+    }
+
+    /// The rings, first to last; at least one.
+    pub fn rings(&self) -> &[Ring] {
+        &self.rings
+    }
+
+    /// The end of the chain of rings: the one that stands at the root.
+    pub fn default_ring(&self) -> RingName {
+        self.rings.last().map_or_else(RingName::broad, |ring| ring.name.clone())
+    }
+
+    /// What is kept of a vendor's releases.
+    pub fn retention_of(&self, vendor: Vendor) -> Retention {
+        let own = match vendor {
+            Vendor::Elastic => self.elastic.as_ref().map(|elastic| elastic.retention),
+            Vendor::Defender => self.defender.as_ref().map(|defender| defender.retention),
+        };
+        own.unwrap_or(self.retention)
+    }
+
+    /// How often a vendor is asked; none when nothing of it is followed.
+    pub fn schedule_of(&self, vendor: Vendor) -> Option<Duration> {
+        match vendor {
+            Vendor::Elastic => self.elastic.as_ref().map(|elastic| elastic.schedule),
+            Vendor::Defender => self.defender.as_ref().map(|defender| defender.schedule),
+        }
+    }
+
+    /// Every effective setting, defaults included, one `key = value` a line in a fixed order and spelling,
+    /// without secrets.
+    pub fn canonical(&self) -> String {
+        self.settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+    }
+
+    /// The digest of [`Config::canonical`]: equal for two files that mean the same.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.canonical().as_bytes())
+    }
+
+    /// What `newer` changes, one setting each, without secrets; empty when nothing.
+    pub fn diff(&self, newer: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (key, old) in &self.settings {
+            match newer.settings.get(key) {
+                None => lines.push(format!("{key}: {old} → (unset)")),
+                Some(new) if new != old => lines.push(format!("{key}: {old} → {new}")),
+                Some(_) => {}
+            }
+        }
+        for (key, new) in &newer.settings {
+            if !self.settings.contains_key(key) {
+                lines.push(format!("{key}: (unset) → {new}"));
+            }
+        }
+        if let (Some(old), Some(new)) = (self.password(), newer.password())
+            && old != new
+        {
+            lines.push("origin.proxy_password: changed".to_owned());
+        }
+        lines.sort();
+        lines
+    }
+
+    fn password(&self) -> Option<&Secret> {
+        self.origin.proxy.as_ref()?.password.as_ref()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.settings).finish()
+    }
+}
+
+/// This installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// A listener that endpoints reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What stands before every route: empty, or `/a/b` without a slash at its end.
+    pub path_prefix: String,
+    /// Its certificate; without one it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The clients let in; everyone when empty.
+    pub allow: Vec<Cidr>,
+    /// The proxies whose word on a client's address is taken.
+    pub trusted_proxies: Vec<Cidr>,
+    /// The file that requests are logged to.
+    pub access_log: Option<PathBuf>,
+}
+
+/// The PEM files of a TLS listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and its chain.
+    pub certificate: PathBuf,
+    /// The certificate's key.
+    pub key: PathBuf,
+    /// The authority that clients' certificates must come from; without it none is asked for.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The listener that operators reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// How vendors are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The proxy that requests go through.
+    pub proxy: Option<Proxy>,
+    /// Hosts reached without the proxy: a name means itself and all below it, an address or range itself.
+    pub no_proxy: Vec<String>,
+    /// A PEM file of authorities beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Requests in flight to one host.
+    pub connections_per_host: usize,
+    /// Bytes a second, over all fetches together.
+    pub rate_limit: Option<u64>,
+    /// Whether origins and redirects may be plain HTTP.
+    pub allow_plain_http: bool,
+}
+
+/// The proxy that requests go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its URL, with neither user nor password in it.
+    pub url: Url,
+    /// Whom it knows us as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+}
+
+/// How strictly a check is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Strictness {
+    /// Not checked.
+    Off,
+    /// Checked; a failure is noted.
+    Warn,
+    /// Checked; a failure refuses the release.
+    Require,
+}
+
+/// What is followed of Elastic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elastic {
+    /// The base URL of its artifacts.
+    pub origin: Url,
+    /// The versions followed.
+    pub versions: Vec<Version>,
+    /// Paths that a dated manifest is looked for at, with `{version}` and `{date}` in them.
+    pub dated_templates: Vec<String>,
+    /// Its feeds: one a version, then the dated ones.
+    pub feeds: Vec<FeedId>,
+    /// How a manifest's signature is taken.
+    pub signature: Strictness,
+    /// PEM files of keys beside the built-in one.
+    pub public_keys: Vec<PathBuf>,
+    /// How often it is asked.
+    pub schedule: Duration,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+/// What is followed of Microsoft Defender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defender {
+    /// The URL that its addresses are made from.
+    pub origin: Url,
+    /// Hosts that it may redirect to: names, or `*.` and a suffix.
+    pub redirect_hosts: Vec<String>,
+    /// Its feeds: every platform with every track and architecture.
+    pub feeds: Vec<FeedId>,
+    /// How missing members of an archive are taken.
+    pub expected_members: Strictness,
+    /// How often it is asked.
+    pub schedule: Duration,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+/// A named view that a group of endpoints is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// Its name.
+    pub name: RingName,
+    /// The ring before it in the chain.
+    pub after: Option<RingName>,
+    /// How long a release stays in the ring before it until it comes here.
+    pub soak: Duration,
+}
+
+/// From when on silence is a warning or a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// Older than this is worth a warning.
+    pub warn: Duration,
+    /// Older than this is a failure.
+    pub fail: Duration,
+}
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Releases older than this go.
+    pub age: Duration,
+    /// The oldest releases go until what is kept is no larger than this.
+    pub bytes: u64,
+    /// How long artifacts of a superseded release stay served.
+    pub grace: Duration,
+}
+
+/// Caps and deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For name, connection and TLS.
+    pub connect_timeout: Duration,
+    /// From a request to the end of its answer's head.
+    pub head_timeout: Duration,
+    /// Between two chunks of a body.
+    pub pause_timeout: Duration,
+    /// The least rate of a transfer, in bytes a second.
+    pub minimum_rate: u64,
+    /// For one whole attempt at a file.
+    pub attempt_deadline: Duration,
+    /// Redirects followed for one request.
+    pub redirects: usize,
+    /// The largest manifest or version information.
+    pub manifest_bytes: u64,
+    /// The largest artifact.
+    pub artifact_bytes: u64,
+    /// The largest archive.
+    pub archive_bytes: u64,
+    /// The most artifacts of one manifest.
+    pub artifacts: usize,
+    /// Left free on the disk.
+    pub disk_reserve: u64,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The pause before the first retry; it doubles from one to the next.
+    pub retry_base: Duration,
+    /// For one feed in one run.
+    pub feed_deadline: Duration,
+    /// The fewest artifacts of a new release, in percent of the one before.
+    pub shrink_to_percent: u64,
+    /// The most bytes of a new release, in percent of the one before.
+    pub grow_to_percent: u64,
+    /// How far one number of a version may run ahead in one step.
+    pub version_leap: u64,
+    /// Connections of endpoints at once, over all listeners.
+    pub serve_connections: usize,
+    /// For the head of an endpoint's request.
+    pub serve_head_timeout: Duration,
+    /// How long a connection may lie idle between requests.
+    pub serve_idle_timeout: Duration,
+    /// How long an endpoint may take no bytes of an answer.
+    pub serve_stall_timeout: Duration,
+    /// How long answers under way may go on after the program was asked to stop.
+    pub drain_timeout: Duration,
+}
