@@ -227,16 +227,13 @@ fn stranger(section: &str, name: &str, node: &Node, names: &[&str]) -> Problem {
         other.name != section && !other.name.contains('.') && other.keys.iter().any(|key| key.name == name)
     });
     let nearest = names.iter().max_by(|a, b| likeness(name, a).total_cmp(&likeness(name, b)));
-    let close = nearest.filter(|nearest| likeness(name, nearest) >= 0.6);
-    let message = match (close, elsewhere, nearest) {
-        (None, Some(other), _) if other.name.is_empty() => {
+    let message = match (nearest.filter(|nearest| likeness(name, nearest) >= 0.5), elsewhere) {
+        (Some(nearest), _) => format!("unknown key; the nearest is {}", quoted(nearest)),
+        (None, Some(other)) if other.name.is_empty() => {
             "unknown key; it belongs to the top of the file, before the first section".to_owned()
         }
-        (None, Some(other), _) => format!("unknown key; it belongs to [{}]", other.name),
-        (Some(nearest), _, _) | (None, None, Some(nearest)) => {
-            format!("unknown key; the nearest is {}", quoted(nearest))
-        }
-        (None, None, None) => "unknown key".to_owned(),
+        (None, Some(other)) => format!("unknown key; it belongs to [{}]", other.name),
+        (None, None) => format!("unknown key; here stand {}", names.join(", ")),
     };
     let key = keys::joined(section, shown.trim_matches('\''));
     Problem { place: node.place.clone(), key, message }

@@ -42,25 +42,29 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(Problem { place, key: key.into(), message: message.into() });
     }
 
-    /// A section that stands once; keys left out have their defaults, also when all of it is.
-    pub(crate) fn section(&'a self, section: &'static Section) -> Scope<'a> {
+    /// A section that stands once; keys left out have their defaults, also when all of it is. None when something
+    /// else stands in its place, which is noted.
+    pub(crate) fn section(&'a self, section: &'static Section) -> Option<Scope<'a>> {
         let node = self.find(section.name);
+        let place = node.map_or(Place::File, |node| node.place.clone());
         let table = match node.map(|node| &node.value) {
+            _ if section.name.is_empty() => Some(self.document),
+            None => None,
             Some(Raw::Table(table)) => Some(table),
             Some(other) => {
-                let place = node.map_or(Place::File, |node| node.place.clone());
-                self.problem(
-                    place,
-                    section.name,
-                    format!("is {}, not a section; write [{}]", name_of(other), section.name),
-                );
-                None
+                let message = format!("is {}, not a section; write [{}]", name_of(other), section.name);
+                self.problem(place, section.name, message);
+                return None;
             }
-            None => None,
         };
-        let place = node.map_or(Place::File, |node| node.place.clone());
-        let table = if section.name.is_empty() { Some(self.document) } else { table };
-        Scope { reader: self, section: section.name, keys: section.keys, label: section.name.to_owned(), table, place }
+        Some(Scope {
+            reader: self,
+            section: section.name,
+            keys: section.keys,
+            label: section.name.to_owned(),
+            table,
+            place,
+        })
     }
 
     /// Whether the section stands in the document at all.

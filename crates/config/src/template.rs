@@ -10,7 +10,7 @@ const WIDTH: usize = 100;
 const HEAD: &str = "\
 # Waystation's configuration.
 #
-# Every key is here. A commented key shows its default, or an example where it says so; remove the '#' to set it.
+# Every key is here. A commented key shows its default, or what its comment calls an example; remove the '#' to set it.
 # Environment variables WAYSTATION__SECTION__KEY override keys of sections that stand once.
 ";
 
@@ -30,6 +30,9 @@ pub fn template() -> &'static str {
 fn write_section(text: &mut String, section: &Section) {
     text.push('\n');
     comment(text, section.doc);
+    if section.name.is_empty() {
+        text.push('\n');
+    }
     let hidden = if section.shape.is_hidden() { "# " } else { "" };
     if !section.name.is_empty() {
         let (open, close) = if section.shape.is_list() { ("[[", "]]") } else { ("[", "]") };
@@ -56,7 +59,7 @@ fn sentence(key: &Key) -> String {
         }
     }
     if key.default.is_none() && !key.set {
-        text.push_str(" (Not set; an example.)");
+        text.push_str(" (An example.)");
     }
     text
 }

@@ -35,7 +35,7 @@ pub(super) fn origin(reader: &Reader<'_>) -> Option<Origin> {
 }
 
 fn proxy(scope: &Scope<'_>) -> Option<Option<Proxy>> {
-    let url = scope.get_url("proxy");
+    let url = scope.maybe::<Url>("proxy");
     let password = password(scope);
     let (url, password) = (url?, password?);
     let Some(mut url) = url else {
@@ -86,12 +86,6 @@ fn password(scope: &Scope<'_>) -> Option<Option<Secret>> {
                 None
             }
         },
-    }
-}
-
-impl Scope<'_> {
-    fn get_url(&self, name: &'static str) -> Option<Option<Url>> {
-        self.maybe(name)
     }
 }
 
