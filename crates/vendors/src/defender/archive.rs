@@ -48,7 +48,11 @@ impl Whole {
             return None;
         }
         let other = [".so", ".dylib", ".dll"].into_iter().find_map(any)?;
-        Some(format!("'{}' is a library of another system than {}", other.escape_default(), self.place.platform.as_str()))
+        Some(format!(
+            "'{}' is a library of another system than {}",
+            other.escape_default(),
+            self.place.platform.as_str()
+        ))
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn parse(body: &[u8]) -> Result<VendorVersion, String> {
 /// Windows PowerShell writes UTF-16LE, or UTF-8, with a byte order mark.
 fn text(body: &[u8]) -> Option<String> {
     if let Some(utf16) = body.strip_prefix(&[0xff, 0xfe]) {
-        let units = utf16.chunks(2).map(|pair| pair.try_into().map(u16::from_le_bytes)).collect::<Result<Vec<u16>, _>>();
+        let units =
+            utf16.chunks(2).map(|pair| pair.try_into().map(u16::from_le_bytes)).collect::<Result<Vec<u16>, _>>();
         return String::from_utf16(&units.ok()?).ok();
     }
     let utf8 = body.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(body);

@@ -13,7 +13,8 @@ use super::info::{self, Info};
 use super::place::Place;
 use super::{DefenderSettings, companion};
 use crate::{
-    Answer, Ask, Event, FetchedItem, Inspection, Memory, Offered, Refusal, Session, Source, SourceKind, Step, Target, Want,
+    Answer, Ask, Event, FetchedItem, Inspection, Memory, Offered, Refusal, Session, Source, SourceKind, Step, Target,
+    Want,
 };
 
 /// What the run waits for.
@@ -86,9 +87,8 @@ impl Run {
 
     fn read(&self, answer: &Answer) -> Result<Info, Stop> {
         match self.source {
-            SourceKind::Vendor => {
-                info::parse(&answer.body).map_err(|what| refuse(Reason::BadInfo, format!("the version information {what}")))
-            }
+            SourceKind::Vendor => info::parse(&answer.body)
+                .map_err(|what| refuse(Reason::BadInfo, format!("the version information {what}"))),
             SourceKind::Folder => companion::parse(&answer.body)
                 .map(|version| Info { version, time: None })
                 .map_err(|what| refuse(Reason::BadCompanion, format!("manifest.json {what}"))),
@@ -123,7 +123,10 @@ impl Run {
     fn second(&self, place: &Place, info: Info, held: Held, answer: &Answer) -> Result<(Step, Phase), Stop> {
         let again = self.read(answer)?;
         if again.version != info.version {
-            return Err(published(format!("the vendor offered {} before the download and {} after it", info.version, again.version)));
+            return Err(published(format!(
+                "the vendor offered {} before the download and {} after it",
+                info.version, again.version
+            )));
         }
         Ok((self.inspect(place, held), Phase::Inspection(info, held)))
     }

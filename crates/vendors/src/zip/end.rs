@@ -145,6 +145,10 @@ fn parse_wide(record: &[u8]) -> Option<Found> {
     let one_disk = fields.u32()? == 0 && fields.u32()? == 0;
     let (entries_here, entries) = (fields.u64()?, fields.u64()?);
     let (directory_size, directory_start) = (fields.u64()?, fields.u64()?);
-    (framed && one_disk && entries_here == entries)
-        .then_some(Found { entries, directory_start, directory_size, until: 0 })
+    (framed && one_disk && entries_here == entries).then_some(Found {
+        entries,
+        directory_start,
+        directory_size,
+        until: 0,
+    })
 }

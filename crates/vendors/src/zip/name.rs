@@ -60,7 +60,9 @@ impl Names {
 
     /// No file is a folder of another.
     pub(super) fn finish(&self) -> Result<(), ZipError> {
-        let inside = |name: &&String| name.match_indices('/').any(|(at, _)| name.get(..at).is_some_and(|p| self.files.contains(p)));
+        let inside = |name: &&String| {
+            name.match_indices('/').any(|(at, _)| name.get(..at).is_some_and(|p| self.files.contains(p)))
+        };
         match self.all.iter().find(inside) {
             Some(name) => Err(ZipError::header(name, "lies below a member that is a file")),
             None => Ok(()),

@@ -1,0 +1,127 @@
+use model::{Note, Reason};
+
+use super::*;
+use crate::Inspection;
+use crate::defender::archive::Whole;
+
+const LINUX: &[&str] =
+    &["libmpengine.so", "libmpengine.so.sig", "mpavbase.vdm", "mpavdlta.vdm", "mpasbase.vdm", "mpasdlta.vdm"];
+
+fn whole(feed: &str, policy: MemberPolicy) -> Whole {
+    Whole::new(place(feed), &DefenderSettings { expected_members: policy, ..DefenderSettings::default() })
+}
+
+fn look(feed: &str, policy: MemberPolicy, names: &[&str]) -> Result<Vec<Note>, Note> {
+    whole(feed, policy).inspect(&mut Cursor::new(archive(names)))
+}
+
+const FEED: &str = "defender/linux/production/x86_64";
+
+#[test]
+fn archives_as_they_have_been() {
+    for policy in [MemberPolicy::Off, MemberPolicy::Warn, MemberPolicy::Require] {
+        assert_eq!(look(FEED, policy, LINUX), Ok(Vec::new()));
+        // Folders are ignored, and so are members nobody has heard of.
+        let nested = ["0-0/", "0-0/LIBMPENGINE.SO", "0-0/mpavbase.vdm", "0-0/a/", "readme.txt"];
+        assert_eq!(look(FEED, policy, &nested), Ok(Vec::new()));
+        assert_eq!(look("defender/mac/preview/arm64", policy, &["libmpengine.dylib", "mpasbase.vdm"]), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn members_that_are_absent() {
+    for (names, absent) in [
+        (&LINUX[..2], "no member matches 'mp*base.vdm'"),
+        (&LINUX[2..], "no member matches '*mpengine*'"),
+        (&["mpavdlta.vdm", "libmpengine.so/"], "no member matches '*mpengine*'"),
+        (&["x"], "no member matches '*mpengine*'"),
+        (&[], "no member matches '*mpengine*'"),
+    ] {
+        let notes = look(FEED, MemberPolicy::Warn, names).unwrap();
+        assert!(notes.iter().all(|note| note.reason == Reason::UnexpectedMembers), "{notes:?}");
+        assert_eq!(notes[0].detail, absent);
+        let note = look(FEED, MemberPolicy::Require, names).unwrap_err();
+        assert_eq!(note.reason, Reason::UnexpectedMembers);
+        assert!(note.detail.starts_with(absent), "{note:?}");
+        assert_eq!(look(FEED, MemberPolicy::Off, names), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn another_systems_archive_c39() {
+    for (feed, names) in [
+        (FEED, ["mpengine.dll", "mpavbase.vdm"]),
+        (FEED, ["libmpengine.dylib", "mpavbase.vdm"]),
+        ("defender/mac/production/arm64", ["libmpengine.so", "mpavbase.vdm"]),
+    ] {
+        let notes = look(feed, MemberPolicy::Warn, &names).unwrap();
+        assert!(notes[0].detail.contains("another system"), "{notes:?}");
+        assert_eq!(look(feed, MemberPolicy::Require, &names).unwrap_err().reason, Reason::UnexpectedMembers);
+    }
+}
+
+#[test]
+fn archives_that_are_damaged_u55_c28_c29() {
+    let good = archive(LINUX);
+    for policy in [MemberPolicy::Off, MemberPolicy::Require] {
+        let inspect = |bytes: &[u8]| whole(FEED, policy).inspect(&mut Cursor::new(bytes)).unwrap_err();
+        assert_eq!(inspect(b"<!doctype html><html>Sign in</html>").reason, Reason::BadZip);
+        assert_eq!(inspect(b"").reason, Reason::BadZip);
+        assert_eq!(inspect(&good[..good.len() - 1]).reason, Reason::BadZip);
+        let mut flipped = good.clone();
+        flipped[50] ^= 1;
+        assert_eq!(inspect(&flipped).reason, Reason::MemberDamaged);
+    }
+}
+
+#[test]
+fn caps_follow_the_archives_cap_c21() {
+    let settings = DefenderSettings { archive_cap: 20, ..DefenderSettings::default() };
+    let whole = Whole::new(place(FEED), &settings);
+    assert_eq!(whole.inspect(&mut Cursor::new(archive(LINUX))).unwrap_err().reason, Reason::MemberDamaged);
+}
+
+#[test]
+fn patterns() {
+    let matched = |patterns: &[&str], names: &[&str]| {
+        let member_patterns = patterns.iter().map(ToString::to_string).collect();
+        let settings = DefenderSettings { member_patterns, ..DefenderSettings::default() };
+        Whole::new(place(FEED), &settings).inspect(&mut Cursor::new(archive(names))).unwrap().is_empty()
+    };
+    for (pattern, name) in [
+        ("*", "a"),
+        ("a", "A"),
+        ("?b*d", "abcd"),
+        ("a*b*c", "aXbXbXc"),
+        ("x|b", "b"),
+        ("mp*base.vdm", "mpasbase.vdm"),
+        ("**a**", "a"),
+        ("lib*.so | lib*.dylib", "x/libe.so"),
+    ] {
+        assert!(matched(&[pattern], &[name]), "{pattern} {name}");
+    }
+    for (pattern, name) in
+        [("a", "ab"), ("", "a"), ("?", "ab"), ("a*b", "ac"), ("*.vdm", "a.vdm.sig"), ("a/b", "a/b"), ("a|b", "c")]
+    {
+        assert!(!matched(&[pattern], &[name]), "{pattern} {name}");
+    }
+    let slow = "*a".repeat(60);
+    assert!(!matched(&[&slow], &[&"a".repeat(59)]));
+}
+
+#[test]
+fn results_are_kept_under_what_they_depend_on() {
+    let keys: std::collections::BTreeSet<String> = [
+        whole(FEED, MemberPolicy::Warn),
+        whole(FEED, MemberPolicy::Require),
+        whole("defender/mac/production/x86_64", MemberPolicy::Warn),
+        Whole::new(place(FEED), &DefenderSettings { archive_cap: 1, ..DefenderSettings::default() }),
+        Whole::new(place(FEED), &DefenderSettings { member_patterns: Vec::new(), ..DefenderSettings::default() }),
+    ]
+    .iter()
+    .map(Whole::key)
+    .collect();
+    assert_eq!(keys.len(), 5);
+    let same = whole("defender/linux/preview/arm64", MemberPolicy::Warn).key();
+    assert!(keys.contains(&same), "one look serves every feed that offers the same bytes");
+}
