@@ -11,6 +11,25 @@
 //! - Content codings are refused, never undone. Credentials never cross hosts and never reach a log.
 //! - Every wait has a limit: connecting, the answer's head, each pause in the body, the least rate.
 
+mod client;
 mod port;
+mod scripted;
+mod settings;
 
+mod address;
+mod attempt;
+mod body;
+mod failure;
+mod guard;
+mod head;
+mod host;
+mod meter;
+mod no_proxy;
+mod redirect;
+mod text;
+mod tls;
+
+pub use client::HttpClient;
 pub use port::{Body, ContentRange, Limits, Outbound, OutboundError, RangeAsk, Request, Response, RetryAfter};
+pub use scripted::{ScriptedAnswer, ScriptedClient};
+pub use settings::{ClientError, ClientSettings, ProxySettings, Secret};

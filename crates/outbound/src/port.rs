@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use model::{Exchange, Reason, Timestamp};
+use model::{Exchange, Fault, Reason, Retry, Timestamp};
 use url::Url;
 
 /// A part of a file, from a byte on.
@@ -44,7 +44,7 @@ impl Request {
 pub enum RetryAfter {
     /// After a while; already clamped to a day.
     In(Duration),
-    /// At a time; not yet clamped.
+    /// At a time; at most a day ahead of our clock.
     At(Timestamp),
 }
 
@@ -98,6 +98,18 @@ pub struct OutboundError {
     pub retry_after: Option<RetryAfter>,
     /// The answer, where there was one.
     pub exchange: Option<Box<Exchange>>,
+}
+
+impl OutboundError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.reason.fault()
+    }
+
+    /// Whether trying again helps.
+    pub fn retry(&self) -> Retry {
+        self.reason.retry()
+    }
 }
 
 /// The limits of one request.

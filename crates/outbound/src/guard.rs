@@ -1,0 +1,180 @@
+//! The address guard: hosts that the configuration names may have any address, all others only public ones.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use model::Reason;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
+
+use crate::address::special;
+use crate::failure::Failure;
+use crate::host::HostName;
+use crate::text::escape;
+
+/// Whose addresses are checked.
+#[derive(Debug)]
+pub(crate) enum Guard {
+    /// All but those of these hosts.
+    Except(HashSet<HostName>),
+    /// Nobody's: for the script, which connects to nothing.
+    Off,
+}
+
+impl Guard {
+    /// A guard that lets through any address of `named`; texts that are no hosts name none.
+    pub(crate) fn except(named: &[String]) -> Self {
+        Self::Except(named.iter().filter_map(|text| HostName::parse(text)).collect())
+    }
+
+    fn is_named(&self, host: &HostName) -> bool {
+        match self {
+            Self::Except(named) => named.contains(host),
+            Self::Off => true,
+        }
+    }
+
+    /// Refuses what the URL alone gives away: literal addresses in any spelling, and `localhost`.
+    pub(crate) fn check_url(&self, url: &Url) -> Result<(), Failure> {
+        let Some(host) = HostName::of(url) else {
+            return Err(Failure::new(Reason::AddressRefused, "the URL has no host"));
+        };
+        if self.is_named(&host) {
+            return Ok(());
+        }
+        let word = host.address().and_then(special).or(host.is_localhost().then_some("loopback"));
+        match word {
+            Some(word) => Err(Failure::new(
+                Reason::AddressRefused,
+                format!("{} is a {word} address and the configuration does not name it", host.as_str()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The addresses that `name` may be reached at.
+    fn keep(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
+        let first = found.first().copied().ok_or(ResolveError::Empty)?;
+        if HostName::parse(name).is_some_and(|host| self.is_named(&host)) {
+            return Ok(found);
+        }
+        let public: Vec<SocketAddr> = found.into_iter().filter(|address| special(address.ip()).is_none()).collect();
+        if public.is_empty() {
+            let word = special(first.ip()).unwrap_or("special");
+            return Err(ResolveError::Refused { name: escape(name.as_bytes(), 253), first, word });
+        }
+        Ok(public)
+    }
+}
+
+/// Why a name gave no address to connect to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveError {
+    #[error("name resolution failed")]
+    Failed(#[source] std::io::Error),
+    #[error("the name has no addresses")]
+    Empty,
+    #[error("{name} resolves to {word} addresses only")]
+    Refused { name: String, first: SocketAddr, word: &'static str },
+}
+
+impl ResolveError {
+    /// The failure; a name looked up while there is a proxy is the proxy's own.
+    pub(crate) fn failure(&self, proxy: Option<&str>) -> Failure {
+        let detail = match self {
+            Self::Failed(cause) => {
+                format!("the name could not be resolved: {}", escape(cause.to_string().as_bytes(), 256))
+            }
+            Self::Empty => "the name has no addresses".to_owned(),
+            Self::Refused { name, first, word } => {
+                format!("{name} leads to {} ({word}), and the configuration does not name this host", first.ip())
+            }
+        };
+        match (proxy, self) {
+            (Some(proxy), _) => {
+                Failure::new(Reason::ProxyFailed, format!("the proxy {proxy} cannot be found: {detail}"))
+            }
+            (None, Self::Refused { .. }) => Failure::new(Reason::AddressRefused, detail),
+            (None, _) => Failure::new(Reason::DnsFailed, detail),
+        }
+    }
+}
+
+/// The system's resolver behind the guard. What it returns is what is connected to: nothing looks a name up twice,
+/// so an answer that changes in between changes nothing (U20).
+pub(crate) struct Resolver {
+    guard: Arc<Guard>,
+}
+
+impl Resolver {
+    pub(crate) fn new(guard: Arc<Guard>) -> Self {
+        Self { guard }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = Arc::clone(&self.guard);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError::Failed)?;
+            let kept = guard.keep(name.as_str(), found.collect())?;
+            Ok(Box::new(kept.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect()
+    }
+
+    #[test]
+    fn private_answers_are_dropped_and_public_ones_kept_u20_u48() {
+        let guard = Guard::except(&["Internal.Example".to_owned()]);
+        let mixed = addresses(&["10.0.0.1", "8.8.8.8", "::1", "127.0.0.1", "2606:4700::1111"]);
+        assert_eq!(guard.keep("rebind.test", mixed.clone()).unwrap(), addresses(&["8.8.8.8", "2606:4700::1111"]));
+        assert_eq!(guard.keep("internal.example", mixed.clone()).unwrap(), mixed);
+        let private = addresses(&["169.254.169.254", "::ffff:10.0.0.1"]);
+        let refused = guard.keep("rebind.test", private).unwrap_err().failure(None);
+        assert_eq!(refused.reason, Reason::AddressRefused);
+        assert!(refused.detail.contains("169.254.169.254 (link-local)"), "{}", refused.detail);
+        assert_eq!(guard.keep("x.test", Vec::new()).unwrap_err().failure(None).reason, Reason::DnsFailed);
+    }
+
+    #[test]
+    fn literals_and_localhost_u19() {
+        let guard = Guard::except(&["192.168.7.7".to_owned(), "::1".to_owned()]);
+        for text in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://127.1/",
+            "http://0/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://169.254.169.254/latest",
+            "http://[fd00::1]/",
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://a.localhost/",
+            "http://１２７.0.0.1/",
+            "http://[64:ff9b::a00:1]/",
+        ] {
+            let refused = guard.check_url(&Url::parse(text).unwrap()).unwrap_err();
+            assert_eq!(refused.reason, Reason::AddressRefused, "{text}");
+        }
+        for text in [
+            "http://192.168.7.7/",
+            "http://[::1]:8080/",
+            "http://8.8.8.8/",
+            "http://example.com/",
+            "http://0xc0a80707/",
+        ] {
+            assert_eq!(guard.check_url(&Url::parse(text).unwrap()), Ok(()), "{text}");
+        }
+    }
+}
