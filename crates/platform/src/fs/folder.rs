@@ -145,6 +145,23 @@ impl Folder {
         Ok((file, size))
     }
 
+    /// Opens a regular file below for reading, whoever owns it: for trees that a person brought, whose bytes
+    /// are proven by other means. Returns it with its size.
+    ///
+    /// # Errors
+    /// [`FsError`] naming it.
+    pub fn open_regular(&self, relative: &str) -> Result<(File, u64), FsError> {
+        let path = self.path.join(relative);
+        // Not blocking: a pipe planted as a file must not hold us.
+        let file = File::from(self.open_fd("open", relative, OFlags::RDONLY | OFlags::NONBLOCK)?);
+        let stat = fstat(&file).map_err(|errno| FsError::io("look at", &path, errno))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+        } else {
+            Err(FsError::Unsafe { path, what: "not a plain file" })
+        }
+    }
+
     /// Opens a file for reading and writing, made with `mode` if it is not there, and checks it.
     ///
     /// # Errors

@@ -1,0 +1,161 @@
+//! The engine: ports, settings, and the errors of its operations.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blob_store::{BlobStore, RingStore, StoreError};
+use catalog::{Actor, Catalog, CatalogError, EntryKind, NewEntry, ReleaseRecord};
+use model::{Clock, FeedId, Generation, Reason, Vendor};
+use origin::{HostGate, Origin};
+use trust::Admitted;
+
+use crate::{LockHolder, Locks, Settings};
+
+/// What the engine works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Records what was decided.
+    pub catalog: Arc<dyn Catalog>,
+    /// Keeps bytes.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Keeps what rings serve.
+    pub rings: Arc<dyn RingStore>,
+    /// Keeps runs apart.
+    pub locks: Arc<dyn Locks>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Opens the way to vendors.
+    pub origins: Arc<dyn Origins>,
+}
+
+/// Opens the way to vendors.
+pub trait Origins: Send + Sync {
+    /// How many requests a host gets at once.
+    fn connections_per_host(&self) -> usize;
+    /// Bytes that stay free on the disk.
+    fn reserve(&self) -> u64;
+    /// A vendor's hosts, for one run.
+    fn vendor(&self, vendor: Vendor, gate: Arc<HostGate>) -> Arc<dyn Origin>;
+    /// Where a vendor's feeds come from, without credentials: a stored validator counts for this origin alone.
+    fn base(&self, vendor: Vendor) -> String;
+}
+
+/// Why an operation could not be carried out as a whole. What fails for one feed is in its report instead.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Another run fetches.
+    #[error("another fetch run holds the lock: {0}; wait for it with --wait")]
+    Locked(String),
+    /// A lock file cannot be used.
+    #[error("cannot take the {name} lock")]
+    Lock {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: platform::fs::FsError,
+    },
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A feed is not followed.
+    #[error("feed {feed} is not followed; followed are: {known}")]
+    UnknownFeed {
+        /// What was asked for.
+        feed: FeedId,
+        /// What is followed.
+        known: String,
+    },
+    /// Nothing is followed.
+    #[error("no feed is followed: name versions under [elastic] or add a [defender] section")]
+    NoFeeds,
+    /// A release that was named does not exist, or several do.
+    #[error("{0}")]
+    NoSuchRelease(String),
+    /// An act does not fit the release's state.
+    #[error("{0}")]
+    NotNow(String),
+    /// The folder to take from holds nothing that is followed.
+    #[error("{0}")]
+    Folder(String),
+    /// A task died.
+    #[error("a task of this program failed: {0}")]
+    Task(String),
+}
+
+impl EngineError {
+    pub(crate) fn task(error: tokio::task::JoinError) -> Self {
+        Self::Task(error.to_string())
+    }
+
+    pub(crate) fn locked(holder: LockHolder) -> Self {
+        Self::Locked(holder.0)
+    }
+
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Locked(_) => Reason::Locked,
+            Self::Catalog(_) => Reason::CatalogFailed,
+            Self::Lock { .. } | Self::Store(_) => Reason::StoreFailed,
+            Self::Folder(_) => Reason::NotInFolder,
+            _ => Reason::Internal,
+        }
+    }
+}
+
+/// The engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) on_publish: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Engine {
+    /// An engine on these ports.
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        Self { ports, settings: Arc::new(settings), on_publish: Arc::new(|| ()) }
+    }
+
+    /// Calls `nudge` after each publication, so that a server in this process need not wait to notice.
+    #[must_use]
+    pub fn with_nudge(mut self, nudge: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_publish = Arc::new(nudge);
+        self
+    }
+
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    pub(crate) fn entry(&self, kind: EntryKind, subject: impl Into<String>, data: serde_json::Value) -> NewEntry {
+        let actor: Actor = self.settings.actor.clone();
+        NewEntry { at: self.ports.clock.now(), actor, kind, subject: subject.into(), data }
+    }
+
+    /// The releases that a generation serves, by feed, as far as their records stand.
+    pub(crate) async fn incumbents(&self, present: &Generation) -> Result<BTreeMap<FeedId, Admitted>, EngineError> {
+        let mut found = BTreeMap::new();
+        for (feed, served) in &present.feeds {
+            let record = self.ports.catalog.release(&served.release).await?;
+            if let Some(admitted) = record.and_then(restore) {
+                found.insert(feed.clone(), admitted);
+            }
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) fn restore(record: ReleaseRecord) -> Option<Admitted> {
+    Admitted::restore(record.release, record.state)
+}

@@ -1,0 +1,387 @@
+//! One run of one feed: does what the vendor's session says until it proposes, finds nothing new or refuses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use catalog::{FeedRecord, StoredValidator};
+use futures_util::future::try_join_all;
+use model::{
+    Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, ReleaseState, TlsAnchor,
+};
+use origin::{Meter, Origin, OriginError, Reading};
+use trust::Proposal;
+use vendors::{
+    Ask, Event, FetchedItem, Inspection, Memory, Offered, Session, Source, SourceKind, Step, Validator, Want,
+};
+
+use crate::sync::Shared;
+use crate::{Engine, EngineError, Progress};
+
+/// How often a session that says `again` is begun anew.
+const CONVERSATIONS: u32 = 3;
+/// How many steps a session may take; far beyond any vendor's, so that none can spin for ever.
+const STEPS: u32 = 64;
+
+/// How a feed's run ended, before anything was decided about it.
+pub(crate) struct Settled {
+    pub(crate) feed: FeedId,
+    pub(crate) offered: Option<Offered>,
+    pub(crate) bytes: u64,
+    pub(crate) requests: u64,
+    pub(crate) result: Result<Found, Note>,
+}
+
+/// What a feed's run found.
+pub(crate) enum Found {
+    /// What the vendor offers is what the record speaks of.
+    Unchanged,
+    /// A set that is proven in itself.
+    Proposed(Box<Proposed>),
+}
+
+pub(crate) struct Proposed {
+    pub(crate) proposal: Proposal,
+    pub(crate) provenance: Provenance,
+    pub(crate) attested_by: Attestation,
+    pub(crate) validator: Option<StoredValidator>,
+}
+
+/// Counts for one feed and tells the observer.
+pub(crate) struct FeedMeter {
+    feed: FeedId,
+    bytes: AtomicU64,
+    requests: AtomicU64,
+    shared: Arc<Shared>,
+}
+
+impl Meter for FeedMeter {
+    fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn received(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.observer.on(Progress::Received { feed: self.feed.clone(), bytes });
+    }
+
+    fn held(&self, bytes: u64, fetched: bool) {
+        self.shared.observer.on(Progress::Held { feed: self.feed.clone(), bytes, fetched });
+    }
+}
+
+pub(crate) struct FeedRun {
+    pub(crate) engine: Engine,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) feed: FeedId,
+    pub(crate) origin: Arc<dyn Origin>,
+}
+
+impl FeedRun {
+    pub(crate) async fn run(self) -> Settled {
+        self.shared.observer.on(Progress::Started(self.feed.clone()));
+        let meter = FeedMeter {
+            feed: self.feed.clone(),
+            bytes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            shared: Arc::clone(&self.shared),
+        };
+        let mut offered = None;
+        let result = match self.remember().await {
+            Ok(memory) => {
+                let deadline = self.engine.settings.feed_deadline;
+                let talk = self.converse(memory, &meter, &mut offered);
+                tokio::time::timeout(deadline, talk).await.unwrap_or_else(|_| {
+                    Err(note(Reason::Deadline, format!("{}: not done after {} s", self.feed, deadline.as_secs())))
+                })
+            }
+            Err(error) => Err(note(error.reason(), error.to_string())),
+        };
+        let (bytes, requests) = (meter.bytes.into_inner(), meter.requests.into_inner());
+        Settled { feed: self.feed, offered, bytes, requests, result }
+    }
+
+    /// What an earlier run left, as far as its verdict still stands.
+    pub(crate) async fn remember(&self) -> Result<Memory, EngineError> {
+        let record = self.engine.ports.catalog.feed(&self.feed).await?;
+        let Some(known) = &record else { return Ok(Memory::default()) };
+        if known.outcome == Outcome::Failed || !self.stands(known).await? {
+            return Ok(Memory::default());
+        }
+        let release = match &known.release {
+            Some(id) => self.engine.ports.catalog.release(id).await?.map(|found| found.release),
+            None => None,
+        };
+        let validator = known
+            .validator
+            .as_ref()
+            .filter(|stored| stored.policy == self.policy() && stored.url.starts_with(&self.base()))
+            .map(|stored| Validator { etag: stored.etag.clone(), last_modified: stored.last_modified.clone() });
+        // Without a validator's policy the verdict may rest on other settings.
+        let same_policy = known.validator.as_ref().is_none_or(|stored| stored.policy == self.policy());
+        Ok(Memory { validator, release: release.filter(|_| same_policy) })
+    }
+
+    /// Whether what the record speaks of is still held whole and, if it was published, still served.
+    async fn stands(&self, record: &FeedRecord) -> Result<bool, EngineError> {
+        let Some(id) = &record.release else { return Ok(false) };
+        let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(false) };
+        let waits = matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
+        match found.state {
+            ReleaseState::Rejected => return Ok(true),
+            ReleaseState::Expired => return Ok(false),
+            ReleaseState::Admitted if !waits && self.shared.serving(&self.feed) != Some(*id) => return Ok(false),
+            ReleaseState::Admitted | ReleaseState::Quarantined => {}
+        }
+        for item in &found.release.items {
+            match self.engine.ports.blobs.find(item.digest).await {
+                Ok(Some(held)) if held.size() == item.size => {}
+                Ok(_) => return Ok(false),
+                Err(error) => {
+                    tracing::warn!(feed = %self.feed, digest = %item.digest, %error, "a stored blob cannot be used");
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn policy(&self) -> String {
+        vendors::registry(self.feed.vendor()).policy(&self.engine.settings.vendors)
+    }
+
+    fn base(&self) -> String {
+        self.engine.ports.origins.base(self.feed.vendor())
+    }
+
+    fn session(&self, memory: Memory) -> Box<dyn Session> {
+        let module = vendors::registry(self.feed.vendor());
+        module.session(&self.feed, &self.engine.settings.vendors, self.origin.kind(), memory)
+    }
+
+    /// Begins a conversation for a plan.
+    pub(crate) fn begin(&self, memory: Memory) -> Box<dyn Session> {
+        self.session(memory)
+    }
+
+    /// Reads a document for a plan.
+    pub(crate) async fn read_for_plan(&self, ask: &Ask) -> Result<Event, Note> {
+        match self.origin.read(ask, &Uncounted).await.map_err(|error| error.note())? {
+            Reading::NotModified(_) => Ok(Event::NotModified),
+            Reading::Answered(answer, _) => Ok(Event::Answered(answer)),
+        }
+    }
+
+    async fn reserve(&self, digests: &[Digest]) -> Result<(), Note> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let reserved = self.engine.ports.catalog.reserve(&self.shared.holder, digests).await;
+        reserved.map_err(|error| note(Reason::CatalogFailed, error.to_string()))
+    }
+
+    /// A file whose digest was not known beforehand could be reserved only after it was held; a sweep may have
+    /// come in between.
+    async fn still_held(&self, digest: Digest) -> Result<(), Note> {
+        match self.engine.ports.blobs.find(digest).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(note(Reason::StoreFailed, format!("blob {digest} was collected while it was taken in"))),
+            Err(error) => Err(note(Reason::StoreFailed, error.to_string())),
+        }
+    }
+
+    async fn inspect(&self, jobs: Vec<(Held, Box<dyn Inspection>)>) -> Result<Vec<Note>, Note> {
+        self.shared.observer.on(Progress::Inspecting { feed: self.feed.clone(), files: jobs.len() });
+        let looks = jobs.into_iter().map(|(held, job)| {
+            let run = self;
+            async move { run.shared.inspect(&run.engine, held, job).await }
+        });
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    }
+
+    async fn converse(&self, memory: Memory, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
+        let mut round = 1;
+        loop {
+            let mut talk = Talk::new(self, meter, self.session(memory.clone()));
+            let step = talk.run(offered).await?;
+            match step {
+                Step::Unchanged => return Ok(Found::Unchanged),
+                Step::Propose(proposal) => return Ok(Found::Proposed(Box::new(talk.proposed(*proposal)))),
+                Step::Refuse(refusal) if refusal.again && round < CONVERSATIONS => {
+                    tracing::info!(feed = %self.feed, detail = %refusal.note.detail, "beginning anew");
+                    round += 1;
+                }
+                Step::Refuse(refusal) => return Err(refusal.note),
+                Step::Ask(_) | Step::Fetch(_) | Step::Inspect(_) => {
+                    return Err(note(Reason::Internal, format!("{}: the session does not end", self.feed)));
+                }
+            }
+        }
+    }
+}
+
+/// Counts nothing.
+struct Uncounted;
+
+impl Meter for Uncounted {
+    fn request(&self) {}
+    fn received(&self, _: u64) {}
+    fn held(&self, _: u64, _: bool) {}
+}
+
+/// One conversation with a session and the trail it leaves.
+struct Talk<'a> {
+    run: &'a FeedRun,
+    meter: &'a FeedMeter,
+    session: Box<dyn Session>,
+    trail: Trail,
+}
+
+impl<'a> Talk<'a> {
+    fn new(run: &'a FeedRun, meter: &'a FeedMeter, session: Box<dyn Session>) -> Self {
+        Self { run, meter, session, trail: Trail::default() }
+    }
+
+    /// Goes on until the session ends.
+    async fn run(&mut self, offered: &mut Option<Offered>) -> Result<Step, Note> {
+        let mut event = Event::Start;
+        for _ in 0..STEPS {
+            let step = self.session.next(event);
+            let news = self.session.offered();
+            if news != *offered
+                && let Some(news) = news
+            {
+                self.run.shared.observer.on(Progress::Offered(self.run.feed.clone(), news.clone()));
+                *offered = Some(news);
+            }
+            event = match step {
+                Step::Ask(ask) => self.ask(&ask).await?,
+                Step::Fetch(wants) => Event::Fetched(self.fetch(wants).await?),
+                Step::Inspect(jobs) => Event::Inspected(self.run.inspect(jobs).await?),
+                end => return Ok(end),
+            };
+        }
+        Err(note(Reason::Internal, format!("{}: the session does not end", self.run.feed)))
+    }
+
+    async fn ask(&mut self, ask: &Ask) -> Result<Event, Note> {
+        let url = self.run.origin.locate(&ask.target);
+        match self.run.origin.read(ask, self.meter).await.map_err(|error| error.note())? {
+            Reading::NotModified(_) if ask.unless.is_some() => Ok(Event::NotModified),
+            Reading::NotModified(_) => Err(note(Reason::UnexpectedNotModified, url)),
+            Reading::Answered(answer, validator) => {
+                self.trail.document(url, validator, answer.exchange.as_ref());
+                Ok(Event::Answered(answer))
+            }
+        }
+    }
+
+    async fn fetch(&mut self, wants: Vec<Want>) -> Result<Vec<FetchedItem>, Note> {
+        let known: Vec<Digest> = wants.iter().filter_map(declared).collect();
+        self.run.reserve(&known).await?;
+        let files = wants.iter().filter(|want| matches!(want.source, Source::Target(_))).count();
+        let bytes = wants.iter().filter_map(|want| want.size).fold(0, u64::saturating_add);
+        self.run.shared.observer.on(Progress::Wanted { feed: self.run.feed.clone(), files, bytes });
+        let holds = wants.iter().map(|want| self.run.origin.hold(want, self.meter));
+        let items = try_join_all(holds).await.map_err(|error: OriginError| error.note())?;
+        let fresh: Vec<Digest> =
+            items.iter().map(|item| item.held.digest()).filter(|digest| !known.contains(digest)).collect();
+        self.run.reserve(&fresh).await?;
+        for digest in fresh {
+            self.run.still_held(digest).await?;
+        }
+        for (want, item) in wants.iter().zip(&items) {
+            self.trail.file(want, item);
+        }
+        Ok(items)
+    }
+
+    fn proposed(self, proposal: Proposal) -> Proposed {
+        let folder = self.run.origin.kind() == SourceKind::Folder;
+        let policy = self.run.policy();
+        let mut provenance = self.trail.provenance;
+        provenance.key_id = match proposal.checked() {
+            Checked::VendorSigned(key) => Some(key.clone()),
+            _ => None,
+        };
+        if folder {
+            provenance.folder = self.run.shared.folder.clone();
+        }
+        let attested_by = if folder { Attestation::Folder } else { attestation(self.trail.weakest) };
+        let validator = self.trail.validator.filter(|_| !folder).map(|(url, validator)| StoredValidator {
+            url,
+            etag: validator.etag,
+            last_modified: validator.last_modified,
+            policy,
+        });
+        Proposed { proposal, provenance, attested_by, validator }
+    }
+}
+
+/// The digest that a wanted file is known to have before it is held.
+fn declared(want: &Want) -> Option<Digest> {
+    match &want.source {
+        Source::Bytes(bytes) => Some(Digest::of(bytes)),
+        Source::Target(_) => want.digest,
+    }
+}
+
+/// What a conversation leaves for the record.
+#[derive(Default)]
+struct Trail {
+    provenance: Provenance,
+    weakest: Option<TlsAnchor>,
+    validator: Option<(String, Validator)>,
+}
+
+impl Trail {
+    /// The first document's validator is the one that the next run is conditional on.
+    fn document(&mut self, url: String, validator: Validator, exchange: Option<&Exchange>) {
+        self.validator.get_or_insert((url, validator));
+        if let Some(exchange) = exchange {
+            self.weaken(exchange.anchor);
+            self.provenance.exchanges.push(exchange.clone());
+        }
+    }
+
+    fn file(&mut self, want: &Want, item: &FetchedItem) {
+        let Some(exchange) = &item.exchange else { return };
+        if want.digest.is_none() {
+            self.weaken(exchange.anchor);
+            self.provenance.exchanges.push(exchange.clone());
+            return;
+        }
+        let host = exchange.urls.last().and_then(|url| url::Url::parse(url).ok());
+        let host = host.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned();
+        match self.provenance.artifact_hosts.iter_mut().find(|(known, _)| *known == host) {
+            Some((_, anchor)) => *anchor = weaker(*anchor, exchange.anchor),
+            None => self.provenance.artifact_hosts.push((host, exchange.anchor)),
+        }
+    }
+
+    fn weaken(&mut self, anchor: TlsAnchor) {
+        self.weakest = Some(self.weakest.map_or(anchor, |known| weaker(known, anchor)));
+    }
+}
+
+fn weaker(a: TlsAnchor, b: TlsAnchor) -> TlsAnchor {
+    let rank = |anchor| match anchor {
+        TlsAnchor::PublicRoot => 0,
+        TlsAnchor::SystemRoot => 1,
+        TlsAnchor::CaFile => 2,
+        TlsAnchor::None => 3,
+    };
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+fn attestation(weakest: Option<TlsAnchor>) -> Attestation {
+    match weakest {
+        Some(TlsAnchor::PublicRoot) => Attestation::PublicTls,
+        Some(TlsAnchor::SystemRoot) => Attestation::SystemTls,
+        Some(TlsAnchor::CaFile) => Attestation::CaFileTls,
+        Some(TlsAnchor::None) | None => Attestation::PlainHttp,
+    }
+}
+
+pub(crate) fn note(reason: Reason, detail: impl Into<String>) -> Note {
+    Note { reason, detail: detail.into() }
+}

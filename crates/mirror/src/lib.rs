@@ -1,0 +1,38 @@
+//! The engine: sync, admit, publish, retention, gc, status. The only crate that puts the ports together.
+//!
+//! Start with [`Engine`]. What it decides is decided in pure modules: [`plan`] makes the next generation,
+//! [`retention`] picks what to let go; `trust` weighs releases and `vendors` reads what vendors say.
+//!
+//! # Invariants
+//! - One fetch run and one publication at a time, each behind its own lock, over all processes.
+//! - A ring's generation is planned from admitted releases alone and is closed: whatever a served manifest
+//!   names is served with it.
+//! - What fails for one feed touches no other, and nothing that fails changes what is served.
+//! - Every check, verdict, publication and act is in the history before its effect is acknowledged.
+
+mod acts;
+mod engine;
+mod feed_run;
+mod gc;
+mod locks;
+mod observe;
+pub mod plan;
+mod publish;
+mod reconcile;
+mod report;
+pub mod retention;
+mod settings;
+mod status;
+mod sync;
+mod verify;
+
+pub use acts::ActReport;
+pub use engine::{Engine, EngineError, Origins, Ports};
+pub use gc::{GcPlan, GcReport, PlannedRelease};
+pub use locks::{FileLocks, Guard, LockHolder, Locks, MemoryLocks};
+pub use observe::{Observer, Progress, Silent};
+pub use report::{FeedPlan, FeedReport, PlannedFile, SyncReport};
+pub use settings::{RetentionRule, Settings};
+pub use status::{FeedStatus, ReleaseStatus, RingStatus, Status};
+pub use sync::SyncRequest;
+pub use verify::{BlobFault, ReleaseDiff, VerifyReport};

@@ -1,0 +1,296 @@
+//! The publish protocol: intent, generation file, pointer, completion; only then acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blob_store::{Current, StoreError};
+use catalog::{Batch, EntryKind, FeedRecord, Publication, ReleaseFilter};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseState, RoutePath};
+use serde_json::json;
+use trust::Admitted;
+
+use crate::engine::restore;
+use crate::feed_run::note;
+use crate::plan::{Input, Newcomer, Plan, plan};
+use crate::sync::Costs;
+use crate::{Engine, EngineError};
+
+/// How often a publication begins anew because somebody else moved the pointer.
+const ROUNDS: u32 = 4;
+/// How many earlier releases are looked at for one that `_back` may serve.
+const EARLIER: usize = 64;
+
+/// A release that waits for publication, with the feed's record as it will be.
+pub(crate) struct Pending {
+    pub(crate) newcomer: Newcomer,
+    pub(crate) record: FeedRecord,
+    pub(crate) costs: Costs,
+}
+
+/// What a publication did.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) records: Vec<(FeedRecord, Costs)>,
+    pub(crate) lost_grace: Vec<RoutePath>,
+    pub(crate) published: Option<u64>,
+}
+
+impl Engine {
+    /// Publishes what is pending, with `batch` recorded before anything moves.
+    pub(crate) async fn publish(&self, pending: Vec<Pending>, batch: Batch) -> Result<Done, EngineError> {
+        self.publish_and_retire(pending, batch, &BTreeSet::new()).await
+    }
+
+    pub(crate) async fn publish_and_retire(
+        &self,
+        mut pending: Vec<Pending>,
+        mut batch: Batch,
+        retire: &BTreeSet<FeedId>,
+    ) -> Result<Done, EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        let mut failed = self.drop_incomplete(&mut pending).await;
+        for round in 1..=ROUNDS {
+            let present = self.present().await?;
+            let (plan, incumbent) = self.plan_for(&present, &pending, retire).await?;
+            if !plan.changed {
+                let mut done = Done { records: conclude(pending, &plan, &incumbent), ..Done::default() };
+                done.records.append(&mut failed);
+                self.record(std::mem::take(&mut batch), &done.records).await?;
+                return Ok(done);
+            }
+            match self.move_pointer(&plan, &present, std::mem::take(&mut batch)).await? {
+                Moved::Done => {
+                    let mut done = Done {
+                        records: conclude(pending, &plan, &incumbent),
+                        lost_grace: plan.lost_grace.clone(),
+                        published: Some(plan.generation.number),
+                    };
+                    done.records.append(&mut failed);
+                    self.complete(&plan.generation, &done).await?;
+                    return Ok(done);
+                }
+                Moved::Overtaken if round < ROUNDS => {}
+                Moved::Overtaken => {
+                    let cause = note(Reason::StoreFailed, "the ring's pointer keeps moving under us");
+                    return self.give_up(pending, failed, &cause).await;
+                }
+                Moved::Failed(cause) => return self.give_up(pending, failed, &cause).await,
+            }
+        }
+        Ok(Done { records: failed, ..Done::default() })
+    }
+
+    async fn present(&self) -> Result<Option<Current>, EngineError> {
+        Ok(self.ports.rings.current(&self.settings.ring).await?)
+    }
+
+    async fn plan_for(
+        &self,
+        present: &Option<Current>,
+        pending: &[Pending],
+        retire: &BTreeSet<FeedId>,
+    ) -> Result<(Plan, BTreeMap<FeedId, model::ReleaseId>), EngineError> {
+        let now = self.ports.clock.now();
+        let empty = Generation::empty(self.settings.ring.clone(), now);
+        let generation = present.as_ref().map_or(&empty, |current| &current.generation);
+        let incumbents = self.incumbents(generation).await?;
+        let newcomers: Vec<Newcomer> = pending.iter().map(|waiting| waiting.newcomer.clone()).collect();
+        let feeds: BTreeSet<FeedId> = incumbents
+            .keys()
+            .cloned()
+            .chain(newcomers.iter().map(|newcomer| newcomer.admitted.release().feed.clone()))
+            .collect();
+        let earlier = self.earlier(feeds).await?;
+        let grace = self.settings.grace;
+        let input = Input {
+            present: generation,
+            incumbents: &incumbents,
+            newcomers: &newcomers,
+            earlier: &earlier,
+            retire,
+            grace,
+            now,
+        };
+        let served = generation.feeds.iter().map(|(feed, served)| (feed.clone(), served.release)).collect();
+        Ok((plan(&input), served))
+    }
+
+    /// The admitted releases, newest version first and held whole, of feeds whose layout serves an earlier one.
+    async fn earlier(&self, feeds: BTreeSet<FeedId>) -> Result<BTreeMap<FeedId, Vec<Admitted>>, EngineError> {
+        let mut found = BTreeMap::new();
+        for feed in feeds.into_iter().filter(|feed| !vendors::registry(feed.vendor()).back_bases(feed).is_empty()) {
+            let filter = ReleaseFilter {
+                feed: Some(feed.clone()),
+                state: Some(ReleaseState::Admitted),
+                limit: EARLIER,
+                ..ReleaseFilter::default()
+            };
+            let mut releases = Vec::new();
+            for admitted in self.ports.catalog.releases(&filter).await?.into_iter().filter_map(restore) {
+                if self.missing(admitted.release()).await.is_none() {
+                    releases.push(admitted);
+                }
+            }
+            releases.sort_by(|a, b| b.release().vendor_version.version.cmp(&a.release().vendor_version.version));
+            found.insert(feed, releases);
+        }
+        Ok(found)
+    }
+
+    /// Takes out of `pending` what is not held whole.
+    async fn drop_incomplete(&self, pending: &mut Vec<Pending>) -> Vec<(FeedRecord, Costs)> {
+        let mut failed = Vec::new();
+        let mut whole = Vec::new();
+        for waiting in pending.drain(..) {
+            match self.missing(waiting.newcomer.admitted.release()).await {
+                None => whole.push(waiting),
+                Some(cause) => failed.push((failure(waiting.record, &cause), waiting.costs)),
+            }
+        }
+        *pending = whole;
+        failed
+    }
+
+    /// The first file of a release that is not held as it should be.
+    async fn missing(&self, release: &Release) -> Option<Note> {
+        for item in &release.items {
+            match self.ports.blobs.find(item.digest).await {
+                Ok(Some(held)) if held.size() == item.size => {}
+                Ok(_) => {
+                    return Some(note(Reason::StoreFailed, format!("{}: blob {} is not held", item.route, item.digest)));
+                }
+                Err(error) => return Some(note(Reason::StoreFailed, format!("{}: {error}", item.route))),
+            }
+        }
+        None
+    }
+
+    /// Intent, generation file, pointer.
+    async fn move_pointer(
+        &self,
+        plan: &Plan,
+        present: &Option<Current>,
+        mut batch: Batch,
+    ) -> Result<Moved, EngineError> {
+        let generation = &plan.generation;
+        let publication = self.publication(generation);
+        let data = json!({ "number": generation.number, "digest": publication.digest, "feeds": generation.feeds });
+        batch.history.push(self.entry(EntryKind::PublicationIntended, generation.ring.as_str(), data));
+        batch.publications.push(publication);
+        self.ports.catalog.apply(batch).await?;
+        let expected = present.as_ref().map(|current| current.digest);
+        let moved = match self.ports.rings.prepare(generation).await {
+            Ok(_) => self.ports.rings.publish(generation, expected).await,
+            Err(error) => Err(error),
+        };
+        match moved {
+            Ok(_) => {
+                (self.on_publish)();
+                Ok(Moved::Done)
+            }
+            Err(StoreError::Conflict { .. }) => {
+                self.abandon(generation, "another publication came first").await?;
+                Ok(Moved::Overtaken)
+            }
+            Err(error) => {
+                let cause = crate::reconcile::chain(&error);
+                // The pointer may have moved before the failure was noticed; recovery looks and decides.
+                self.reconcile_locked().await?;
+                Ok(Moved::Failed(note(Reason::StoreFailed, cause)))
+            }
+        }
+    }
+
+    fn publication(&self, generation: &Generation) -> Publication {
+        Publication {
+            ring: generation.ring.clone(),
+            number: generation.number,
+            digest: Digest::of(&generation.encode()),
+            opened_at: self.ports.clock.now(),
+            closed_at: None,
+        }
+    }
+
+    async fn abandon(&self, generation: &Generation, why: &str) -> Result<(), EngineError> {
+        let mut publication = self.publication(generation);
+        publication.closed_at = Some(self.ports.clock.now());
+        let data = json!({ "number": generation.number, "why": why });
+        let entry = self.entry(EntryKind::PublicationAbandoned, generation.ring.as_str(), data);
+        let batch = Batch { publications: vec![publication], history: vec![entry], ..Batch::default() };
+        Ok(self.ports.catalog.apply(batch).await?)
+    }
+
+    /// Records completion together with what it means for each feed.
+    async fn complete(&self, generation: &Generation, done: &Done) -> Result<(), EngineError> {
+        let mut publication = self.publication(generation);
+        publication.closed_at = Some(self.ports.clock.now());
+        let data = json!({
+            "number": generation.number, "digest": publication.digest, "lost_grace": done.lost_grace.len(),
+        });
+        let entry = self.entry(EntryKind::PublicationDone, generation.ring.as_str(), data);
+        let batch = Batch { publications: vec![publication], history: vec![entry], ..Batch::default() };
+        tracing::info!(ring = %generation.ring, generation = generation.number, routes = generation.routes.len(), "published");
+        self.record(batch, &done.records).await
+    }
+
+    async fn record(&self, mut batch: Batch, records: &[(FeedRecord, Costs)]) -> Result<(), EngineError> {
+        for (record, costs) in records {
+            batch.history.push(self.check_entry(record, *costs));
+            batch.feeds.push(record.clone());
+        }
+        Ok(self.ports.catalog.apply(batch).await?)
+    }
+
+    async fn give_up(
+        &self,
+        pending: Vec<Pending>,
+        mut failed: Vec<(FeedRecord, Costs)>,
+        cause: &Note,
+    ) -> Result<Done, EngineError> {
+        failed.extend(pending.into_iter().map(|waiting| (failure(waiting.record, cause), waiting.costs)));
+        self.record(Batch::default(), &failed).await?;
+        Ok(Done { records: failed, ..Done::default() })
+    }
+}
+
+enum Moved {
+    Done,
+    Overtaken,
+    Failed(Note),
+}
+
+fn failure(mut record: FeedRecord, cause: &Note) -> FeedRecord {
+    tracing::error!(feed = %record.feed, reason = cause.reason.code(), detail = %cause.detail, "not published");
+    record.outcome = Outcome::Failed;
+    record.reason = Some(cause.reason);
+    record.detail = Some(cause.detail.clone());
+    record.validator = None;
+    record.failures = record.failures.saturating_add(1);
+    record
+}
+
+/// Each feed's record after the plan was carried out.
+fn conclude(
+    pending: Vec<Pending>,
+    plan: &Plan,
+    before: &BTreeMap<FeedId, model::ReleaseId>,
+) -> Vec<(FeedRecord, Costs)> {
+    pending
+        .into_iter()
+        .map(|waiting| {
+            let Pending { newcomer, mut record, costs } = waiting;
+            let release = newcomer.admitted.release();
+            record.release = Some(release.id);
+            record.mark = Some(release.vendor_version.clone());
+            match plan.held.iter().find(|(feed, _)| *feed == release.feed) {
+                Some((_, why)) => {
+                    record.outcome = Outcome::Held;
+                    record.reason = Some(why.reason);
+                    record.detail = Some(why.detail.clone());
+                }
+                None if before.get(&release.feed) == Some(&release.id) => record.outcome = Outcome::Current,
+                None => record.outcome = Outcome::Published,
+            }
+            (record, costs)
+        })
+        .collect()
+}

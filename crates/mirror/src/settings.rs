@@ -1,0 +1,51 @@
+//! What the engine is told by the composition root.
+
+use std::time::Duration;
+
+use catalog::Actor;
+use model::{FeedId, RingName, Vendor};
+use trust::Bounds;
+
+/// How long and how much of a vendor's releases are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// Releases held for longer than this may go.
+    pub age: Duration,
+    /// Above this many bytes the oldest go first.
+    pub bytes: u64,
+}
+
+/// What the engine is told by the composition root.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The feeds that are followed.
+    pub feeds: Vec<FeedId>,
+    /// The one ring that is published at once.
+    pub ring: RingName,
+    /// What vendors' modules depend on.
+    pub vendors: vendors::Settings,
+    /// How far a release may differ from the one before it without a person looking.
+    pub bounds: Bounds,
+    /// How long superseded routes stay reachable.
+    pub grace: Duration,
+    /// What is kept of Elastic's releases.
+    pub keep_elastic: RetentionRule,
+    /// What is kept of Defender's releases.
+    pub keep_defender: RetentionRule,
+    /// The longest that one feed's run may take.
+    pub feed_deadline: Duration,
+    /// How many inspections run at once.
+    pub inspections: usize,
+    /// Who acts, for the history.
+    pub actor: Actor,
+}
+
+impl Settings {
+    /// What is kept of a vendor's releases.
+    pub fn keep(&self, vendor: Vendor) -> RetentionRule {
+        match vendor {
+            Vendor::Elastic => self.keep_elastic,
+            Vendor::Defender => self.keep_defender,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! How everything stands.
+
+use std::collections::BTreeSet;
+
+use catalog::{FeedRecord, ReleaseFilter, ReleaseRecord};
+use model::{
+    FeedId, Note, Outcome, Provenance, Reason, ReleaseId, ReleaseState, RingName, Timestamp, Trust, Vendor,
+    VendorVersion,
+};
+use serde::Serialize;
+
+use crate::{Engine, EngineError};
+
+/// How everything stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// When this was put together.
+    pub at: Timestamp,
+    /// What the ring serves.
+    pub ring: RingStatus,
+    /// Every feed that is followed, or was.
+    pub feeds: Vec<FeedStatus>,
+    /// Releases that wait for the operator.
+    pub quarantined: Vec<ReleaseStatus>,
+    /// Hosts that asked to be left alone, and until when.
+    pub host_holds: Vec<(String, Timestamp)>,
+    /// Bytes free for us where blobs lie.
+    pub free_bytes: Option<u64>,
+}
+
+/// What a ring serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RingStatus {
+    /// Which.
+    pub ring: RingName,
+    /// Its generation; 0 before the first publication.
+    pub generation: u64,
+    /// When it was made.
+    pub since: Option<Timestamp>,
+    /// How many paths answer with bytes.
+    pub routes: usize,
+    /// How many of them are superseded and in their grace.
+    pub in_grace: usize,
+}
+
+/// How one feed stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedStatus {
+    /// Which.
+    pub feed: FeedId,
+    /// Whether it is followed.
+    pub followed: bool,
+    /// How its last run ended; none before the first.
+    pub outcome: Option<Outcome>,
+    /// Why, where it did not go well.
+    pub reason: Option<Reason>,
+    /// On what, in words.
+    pub detail: Option<String>,
+    /// What the operator can do about it.
+    pub remedy: Option<&'static str>,
+    /// What the vendor offered when it was last seen.
+    pub offered: Option<VendorVersion>,
+    /// The newest version ever admitted.
+    pub mark: Option<VendorVersion>,
+    /// What the ring serves of it.
+    pub served: Option<ReleaseStatus>,
+    /// When a run last tried.
+    pub checked_at: Option<Timestamp>,
+    /// When a run last reached a verdict.
+    pub succeeded_at: Option<Timestamp>,
+    /// When what the vendor offers last changed, as far as we saw.
+    pub changed_at: Option<Timestamp>,
+    /// How many runs in a row have failed.
+    pub failures: u32,
+}
+
+/// How one release stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReleaseStatus {
+    /// Its number.
+    pub number: u64,
+    /// Its id.
+    pub id: ReleaseId,
+    /// Its feed.
+    pub feed: FeedId,
+    /// What the vendor calls it.
+    pub vendor_version: VendorVersion,
+    /// When the vendor says it was published, where it says so.
+    pub vendor_time: Option<Timestamp>,
+    /// Its state.
+    pub state: ReleaseState,
+    /// Since when it has that state.
+    pub state_since: Timestamp,
+    /// When it was first held whole.
+    pub held_since: Timestamp,
+    /// What its proof rests on.
+    pub trust: Trust,
+    /// Why it is quarantined.
+    pub reasons: Vec<Note>,
+    /// What weakens it without stopping it.
+    pub notes: Vec<Note>,
+    /// Its files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Where its bytes came from.
+    pub provenance: Provenance,
+}
+
+impl From<&ReleaseRecord> for ReleaseStatus {
+    fn from(record: &ReleaseRecord) -> Self {
+        let release = &record.release;
+        Self {
+            number: record.number,
+            id: release.id,
+            feed: release.feed.clone(),
+            vendor_version: release.vendor_version.clone(),
+            vendor_time: release.vendor_time,
+            state: record.state,
+            state_since: record.state_since,
+            held_since: release.held_since,
+            trust: release.verdict.trust.clone(),
+            reasons: release.verdict.reasons.clone(),
+            notes: release.verdict.notes.clone(),
+            files: release.items.len(),
+            bytes: release.bytes(),
+            provenance: release.provenance.clone(),
+        }
+    }
+}
+
+impl Engine {
+    /// How everything stands. Reads only.
+    ///
+    /// # Errors
+    /// [`EngineError`] when catalog or store cannot be read.
+    pub async fn status(&self) -> Result<Status, EngineError> {
+        let catalog = &self.ports.catalog;
+        let current = self.ports.rings.current(&self.settings.ring).await?.map(|current| current.generation);
+        let records = catalog.feeds().await?;
+        let names: BTreeSet<FeedId> =
+            self.settings.feeds.iter().cloned().chain(records.iter().map(|record| record.feed.clone())).collect();
+        let mut feeds = Vec::new();
+        for feed in names {
+            let served = match current.as_ref().and_then(|current| current.feeds.get(&feed)) {
+                Some(served) => catalog.release(&served.release).await?.as_ref().map(ReleaseStatus::from),
+                None => None,
+            };
+            let record = records.iter().find(|record| record.feed == feed);
+            feeds.push(self.feed_status(feed, record, served));
+        }
+        let filter = ReleaseFilter { state: Some(ReleaseState::Quarantined), ..ReleaseFilter::default() };
+        let now = self.ports.clock.now();
+        let mut host_holds = catalog.host_holds().await?;
+        host_holds.retain(|(_, until)| *until > now);
+        Ok(Status {
+            at: now,
+            ring: RingStatus {
+                ring: self.settings.ring.clone(),
+                generation: current.as_ref().map_or(0, |current| current.number),
+                since: current.as_ref().map(|current| current.at),
+                routes: current.as_ref().map_or(0, |current| current.routes.len()),
+                in_grace: current
+                    .as_ref()
+                    .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
+            },
+            feeds,
+            quarantined: catalog.releases(&filter).await?.iter().map(ReleaseStatus::from).collect(),
+            host_holds,
+            free_bytes: self.ports.blobs.free_bytes().await?,
+        })
+    }
+
+    fn feed_status(&self, feed: FeedId, record: Option<&FeedRecord>, served: Option<ReleaseStatus>) -> FeedStatus {
+        let reason = record.and_then(|record| record.reason);
+        FeedStatus {
+            followed: self.settings.feeds.contains(&feed),
+            outcome: record.map(|record| record.outcome),
+            reason,
+            detail: record.and_then(|record| record.detail.clone()),
+            remedy: reason.map(Reason::remedy),
+            offered: record.and_then(|record| record.offered.clone()),
+            mark: record.and_then(|record| record.mark.clone()),
+            served,
+            checked_at: record.map(|record| record.checked_at),
+            succeeded_at: record.and_then(|record| record.succeeded_at),
+            changed_at: record.and_then(|record| record.changed_at),
+            failures: record.map_or(0, |record| record.failures),
+            feed,
+        }
+    }
+
+    /// The vendors that are followed.
+    pub fn vendors(&self) -> Vec<Vendor> {
+        let mut vendors: Vec<Vendor> = self.settings.feeds.iter().map(FeedId::vendor).collect();
+        vendors.sort();
+        vendors.dedup();
+        vendors
+    }
+}

@@ -1,0 +1,116 @@
+//! Re-hashes what is held, and compares releases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blob_store::Verification;
+use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
+use model::{Digest, Release, ReleaseState, RoutePath};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{Engine, EngineError};
+
+/// What is wrong with a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BlobFault {
+    /// Its name.
+    pub digest: Digest,
+    /// Where it is served, or would be.
+    pub routes: Vec<RoutePath>,
+    /// What its bytes hash to now; none when it is gone.
+    pub actual: Option<Digest>,
+}
+
+/// What re-hashing found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Releases looked at.
+    pub releases: usize,
+    /// Blobs re-hashed.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What is wrong. Damaged blobs were set aside; the next sync fetches them again.
+    pub faults: Vec<BlobFault>,
+}
+
+/// How one release differs from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ReleaseDiff {
+    /// Only in the second.
+    pub added: Vec<RoutePath>,
+    /// Only in the first.
+    pub removed: Vec<RoutePath>,
+    /// In both, with other bytes.
+    pub changed: Vec<RoutePath>,
+    /// In both, the same.
+    pub same: usize,
+}
+
+impl ReleaseDiff {
+    /// How `new` differs from `old`.
+    pub fn between(old: &Release, new: &Release) -> Self {
+        let before: BTreeMap<&RoutePath, Digest> = old.items.iter().map(|item| (&item.route, item.digest)).collect();
+        let after: BTreeMap<&RoutePath, Digest> = new.items.iter().map(|item| (&item.route, item.digest)).collect();
+        let mut diff = Self::default();
+        for (route, digest) in &after {
+            match before.get(route) {
+                None => diff.added.push((*route).clone()),
+                Some(other) if other != digest => diff.changed.push((*route).clone()),
+                Some(_) => diff.same += 1,
+            }
+        }
+        diff.removed =
+            before.keys().filter(|route| !after.contains_key(*route)).map(|route| (*route).clone()).collect();
+        diff
+    }
+}
+
+impl Engine {
+    /// Every release whose bytes are held.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the catalog cannot be read.
+    pub async fn held(&self) -> Result<Vec<ReleaseRecord>, EngineError> {
+        let mut all = self.ports.catalog.releases(&ReleaseFilter::default()).await?;
+        all.retain(|found| matches!(found.state, ReleaseState::Admitted | ReleaseState::Quarantined));
+        Ok(all)
+    }
+
+    /// Re-hashes the blobs of these releases. A damaged blob is set aside, so that it is not served and the
+    /// next sync fetches it again. `each` is told every blob's size after it was read.
+    ///
+    /// # Errors
+    /// [`EngineError`] when catalog or store fail as such.
+    pub async fn verify(
+        &self,
+        releases: &[ReleaseRecord],
+        each: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<VerifyReport, EngineError> {
+        let mut blobs: BTreeMap<Digest, BTreeSet<RoutePath>> = BTreeMap::new();
+        for item in releases.iter().flat_map(|found| &found.release.items) {
+            blobs.entry(item.digest).or_default().insert(item.route.clone());
+        }
+        let mut report = VerifyReport { releases: releases.len(), blobs: blobs.len(), ..VerifyReport::default() };
+        for (digest, routes) in blobs {
+            let actual = match self.ports.blobs.verify(digest).await? {
+                Verification::Good(held) => {
+                    report.bytes = report.bytes.saturating_add(held.size());
+                    each(held.size());
+                    continue;
+                }
+                Verification::Damaged { actual, .. } => {
+                    self.ports.blobs.set_aside(digest).await?;
+                    Some(actual)
+                }
+                Verification::Absent => None,
+            };
+            report.faults.push(BlobFault { digest, routes: routes.into_iter().collect(), actual });
+        }
+        if !report.faults.is_empty() {
+            let entry = self.entry(EntryKind::Upkeep, "verify", json!({ "act": "set-aside", "faults": report.faults }));
+            self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
+        }
+        Ok(report)
+    }
+}

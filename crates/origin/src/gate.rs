@@ -1,0 +1,99 @@
+//! How many requests a host gets at once, and since when it wants none.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use catalog::{Batch, Catalog, CatalogError};
+use model::{Clock, Digest, Reason, Timestamp};
+use outbound::RetryAfter;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+
+use crate::OriginError;
+
+/// A wait up to this long is sat out within a run; beyond it the feed fails and a later run tries.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A host cannot send us away for longer than this.
+const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// What all feeds of a run share towards the hosts: places in flight, waits they asked for, and who is fetching
+/// which digest just now.
+pub struct HostGate {
+    per_host: usize,
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    holds: Mutex<HashMap<String, Timestamp>>,
+    busy: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl HostGate {
+    /// A gate that knows the holds that the catalog remembers.
+    pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
+        let holds = catalog.host_holds().await?.into_iter().collect();
+        Ok(Self {
+            per_host: per_host.max(1),
+            places: Mutex::default(),
+            holds: Mutex::new(holds),
+            busy: Mutex::default(),
+            catalog,
+            clock,
+        })
+    }
+
+    /// Waits for a place towards a host.
+    ///
+    /// # Errors
+    /// [`Reason::RateLimited`] when the host asked to stay away for longer than a run waits.
+    pub(crate) async fn enter(&self, host: &str) -> Result<OwnedSemaphorePermit, OriginError> {
+        let places = {
+            let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.per_host))))
+        };
+        let place = places
+            .acquire_owned()
+            .await
+            .map_err(|_| OriginError::new(Reason::Interrupted, format!("{host}: the run is ending")))?;
+        while let Some((until, wait)) = self.remaining(host) {
+            if wait > PATIENCE {
+                return Err(OriginError::new(
+                    Reason::RateLimited,
+                    format!("{host} asked to be left alone until {until}; no request was made"),
+                ));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(place)
+    }
+
+    fn remaining(&self, host: &str) -> Option<(Timestamp, Duration)> {
+        let until = *self.holds.lock().unwrap_or_else(PoisonError::into_inner).get(host)?;
+        let now = self.clock.now();
+        // A hold further ahead than any we grant means that the clock was set back: it is void.
+        (until > now && until.since(now) <= LONGEST_HOLD).then(|| (until, until.since(now)))
+    }
+
+    /// Notes that a host asked to come back later, durably.
+    pub(crate) async fn send_away(&self, host: &str, ask: RetryAfter) -> Result<(), CatalogError> {
+        let now = self.clock.now();
+        let until = match ask {
+            RetryAfter::In(wait) => now.after(wait.min(LONGEST_HOLD)),
+            RetryAfter::At(time) => time.min(now.after(LONGEST_HOLD)),
+        };
+        if until <= now {
+            return Ok(());
+        }
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
+        self.catalog.apply(Batch { host_holds: vec![(host.to_owned(), until)], ..Batch::default() }).await
+    }
+
+    /// Waits until nobody else is fetching what this key stands for.
+    pub(crate) async fn alone(&self, key: Digest) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            busy.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(busy.entry(key).or_default())
+        };
+        lock.lock_owned().await
+    }
+}
