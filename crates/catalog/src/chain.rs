@@ -71,7 +71,7 @@ impl ChainHead {
     }
 
     /// The head after `entry`, if it is the one that follows.
-    fn follow(self, entry: &Entry) -> Result<Self, ChainFault> {
+    pub(crate) fn follow(self, entry: &Entry) -> Result<Self, ChainFault> {
         let seq = self.seq.saturating_add(1);
         let what = if entry.seq != seq {
             ChainBreak::Missing

@@ -1,1 +1,82 @@
-//! What every catalog must do.
+//! What every catalog must do, as tests that each implementation runs.
+//!
+//! [`conformance_suite!`](crate::conformance_suite) makes one test of each; each wants a catalog that holds
+//! nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod blobs;
+mod history;
+mod publications;
+mod releases;
+pub(crate) mod sample;
+mod writers;
+
+pub use blobs::{
+    a_failed_removal_ends_the_sweep, a_large_sweep_counts_every_blob, a_sweep_keeps_what_is_in_use_s26,
+    reservations_end_with_their_holder, reservations_wait_for_a_sweep_s26,
+};
+pub use history::{
+    an_empty_history_is_whole, data_is_recorded_as_canonical_text, history_is_numbered_and_chained,
+    history_is_read_in_pages, the_writing_of_an_actor_and_a_subject_is_kept,
+};
+pub use publications::{
+    a_batch_is_all_or_nothing, a_feed_is_as_last_recorded, feeds_come_in_name_order,
+    publications_are_open_until_closed, the_later_host_hold_counts,
+};
+pub use releases::{
+    a_known_release_only_changes_its_state, a_release_is_its_content, an_unknown_release_has_no_state,
+    releases_are_filtered, releases_are_found_by_number_or_prefix, releases_are_numbered_from_one,
+    states_say_since_when,
+};
+pub use writers::{concurrent_writers_lose_nothing, release_numbers_are_given_once};
+
+/// Makes one test of each thing that a catalog must do. `$fresh` gives a future of a pair: something that is
+/// kept until the test ends, and a catalog that holds nothing.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fresh:expr) => {
+        $crate::conformance_suite!(@alone $fresh;
+            a_failed_removal_ends_the_sweep
+            a_large_sweep_counts_every_blob
+            a_sweep_keeps_what_is_in_use_s26
+            reservations_end_with_their_holder
+            an_empty_history_is_whole
+            data_is_recorded_as_canonical_text
+            history_is_numbered_and_chained
+            history_is_read_in_pages
+            the_writing_of_an_actor_and_a_subject_is_kept
+            a_batch_is_all_or_nothing
+            a_feed_is_as_last_recorded
+            feeds_come_in_name_order
+            publications_are_open_until_closed
+            the_later_host_hold_counts
+            a_known_release_only_changes_its_state
+            a_release_is_its_content
+            an_unknown_release_has_no_state
+            releases_are_filtered
+            releases_are_found_by_number_or_prefix
+            releases_are_numbered_from_one
+            states_say_since_when
+        );
+        $crate::conformance_suite!(@shared $fresh;
+            concurrent_writers_lose_nothing
+            release_numbers_are_given_once
+            reservations_wait_for_a_sweep_s26
+        );
+    };
+    (@alone $fresh:expr; $($name:ident)*) => { $(
+        #[tokio::test]
+        async fn $name() {
+            let (_kept, catalog) = $fresh.await;
+            $crate::conformance::$name(&catalog).await;
+        }
+    )* };
+    (@shared $fresh:expr; $($name:ident)*) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let (_kept, catalog) = $fresh.await;
+            let catalog = ::std::sync::Arc::new(catalog);
+            $crate::conformance::$name(catalog.clone(), catalog).await;
+        }
+    )* };
+}

@@ -33,9 +33,9 @@ use crate::port::{
     Sweep,
 };
 
-pub(crate) use self::sweep::SWEEP_BATCH;
 #[cfg(test)]
-pub(crate) use self::{connect::connect, layout::migrate};
+pub(crate) use self::layout::migrate;
+pub(crate) use self::sweep::SWEEP_BATCH;
 
 /// A catalog in a database file.
 #[derive(Debug)]
@@ -77,6 +77,20 @@ impl SqlCatalog {
             Some(lease) => lease.await,
             None => self.reader.lease().await,
         }
+    }
+}
+
+/// A bare connection, for tests that reach under the catalog.
+#[cfg(test)]
+pub(crate) async fn raw(path: &Path) -> sqlx::AnyConnection {
+    connect::connect(&connect::options(path, Access::ReadWrite).unwrap()).await.unwrap()
+}
+
+#[cfg(test)]
+impl SqlCatalog {
+    /// Keeps the writing connection from everybody else.
+    pub(crate) async fn hold_writer(&self) -> Lease<'_> {
+        self.writer.lease().await.unwrap()
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::error::{is_busy, refusal};
+use super::error::{UNSOUND, is_busy, refusal};
 use crate::CatalogError;
 use crate::batch::refused;
 
@@ -44,6 +44,9 @@ const BEGIN_ATTEMPTS: u32 = 6;
 const SETUP_ATTEMPTS: u32 = 200;
 const SETUP_PAUSE: Duration = Duration::from_millis(20);
 
+/// The smallest page that a database can begin with.
+const SMALLEST: u64 = 512;
+
 /// Makes the folder that holds the database, for its owner alone.
 pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
@@ -62,6 +65,8 @@ pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogErr
         Ok(found) if !found.is_file() => {
             return Err(refused(ACT, format!("{} is not a plain file", path.display())));
         }
+        // SQLite takes what is smaller than its header for nothing, and writes over it.
+        Ok(found) if (1..SMALLEST).contains(&found.len()) => return Err(refused(ACT, UNSOUND)),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::ReadWrite => {}
         Err(error) => return Err(at_path(ACT, &path)(error)),

@@ -24,6 +24,10 @@ impl Error for Refusal {
     }
 }
 
+/// What to do about a file that holds something else, or half of it.
+pub(crate) const UNSOUND: &str = "the file is not a sound database: put a backup in its place, or move it away and \
+    sync again (what is served stays as it is)";
+
 /// The database refused `act`, or gave a row of `table` that cannot be what was written.
 pub(crate) fn refusal(act: &'static str, table: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
     move |error| match error {
@@ -58,10 +62,7 @@ fn advice(error: &sqlx::Error) -> Option<&'static str> {
         5 | 6 => "another process has kept the database busy for too long",
         8 => "the database cannot be written: it was opened read-only, or its owner or mode forbid it",
         10 => "the disk failed to read or write the database: look at the system's log",
-        11 | 26 => {
-            "the file is not a sound database: put a backup in its place, or move it away and sync again \
-             (what is served stays as it is)"
-        }
+        11 | 26 => UNSOUND,
         13 => "the disk is full",
         14 => "the database file cannot be opened: check that it is there, and its folder's owner and mode",
         _ => return None,

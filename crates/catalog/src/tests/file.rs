@@ -1,0 +1,191 @@
+//! The file: its place, its layout, its readers.
+
+use std::path::Path;
+
+use model::{Outcome, ReleaseState};
+use sqlx::Row;
+use tempfile::TempDir;
+
+use super::{file, sql};
+use crate::conformance::sample::{at, put, record, release, tell};
+use crate::sql::{migrate, raw};
+use crate::{Batch, Catalog, CatalogError, ReleaseFilter, SqlCatalog, verify_chain};
+
+#[tokio::test]
+async fn what_was_recorded_is_there_after_a_restart() {
+    let (folder, catalog) = sql().await;
+    let release = release("elastic/9.0.0", &["a", "b"]);
+    put(&catalog, &release, ReleaseState::Admitted).await;
+    tell(&catalog, &["a"]).await;
+    drop(catalog);
+    let catalog = SqlCatalog::open(&file(&folder)).await.unwrap();
+    assert_eq!(catalog.release(&release.id).await.unwrap().unwrap().release, release);
+    tell(&catalog, &["b"]).await;
+    assert_eq!(verify_chain(&catalog).await.unwrap().seq, 2);
+}
+
+#[tokio::test]
+async fn a_reader_beside_a_writer_sees_all_and_changes_nothing() {
+    let (folder, writer) = sql().await;
+    let reader = SqlCatalog::open_read_only(&file(&folder)).await.unwrap();
+    tell(&writer, &["a"]).await;
+    assert_eq!(verify_chain(&reader).await.unwrap().seq, 1);
+    let batch = Batch { feeds: vec![record("elastic/9.0.0", Outcome::Current)], ..Batch::default() };
+    assert!(matches!(reader.apply(batch).await, Err(CatalogError::Database { .. })));
+    assert!(reader.reserve("run-1", &[model::Digest::of(b"a")]).await.is_err());
+    tell(&writer, &["b"]).await;
+    assert_eq!(verify_chain(&reader).await.unwrap().seq, 2);
+    assert!(reader.feeds().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_makes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let error = SqlCatalog::open_read_only(&file(&folder)).await.unwrap_err();
+    assert!(matches!(&error, CatalogError::Database { .. }), "{error}");
+    assert!(!folder.path().join("catalog").exists());
+    // A file that no writer has laid out yet is not a catalog.
+    let path = folder.path().join("empty");
+    std::fs::write(&path, "").unwrap();
+    assert!(SqlCatalog::open_read_only(&path).await.is_err());
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn odd_names_are_taken_as_they_are() {
+    let folder = TempDir::new().unwrap();
+    for name in
+        ["a b", "100%41", "what?mode=memory", "a#b", "file:x", "%2e%2e", "ä\u{1f980}", ":memory:", "a&b=c;d'e\"f"]
+    {
+        let path = folder.path().join(name).join("..").join(name).join(name);
+        let catalog = SqlCatalog::open(&path).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        tell(&catalog, &["a"]).await;
+        assert!(folder.path().join(name).join(name).is_file(), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, _catalog) = sql().await;
+    let mode = std::fs::metadata(folder.path().join("catalog")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_the_files_place_is_refused_s20() {
+    let (folder, _catalog) = sql().await;
+    let link = folder.path().join("link");
+    for target in [file(&folder), folder.path().join("nowhere"), "/dev/null".into()] {
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(SqlCatalog::open(&link).await.is_err());
+        assert!(SqlCatalog::open_read_only(&link).await.is_err());
+        std::fs::remove_file(&link).unwrap();
+    }
+    assert!(SqlCatalog::open(folder.path()).await.is_err(), "a folder is no file");
+    assert!(!folder.path().join("nowhere").exists());
+}
+
+#[tokio::test]
+async fn a_newer_layout_is_refused_in_exact_words_s34() {
+    let (folder, catalog) = sql().await;
+    tell(&catalog, &["a"]).await;
+    execute(&file(&folder), "INSERT INTO layout (number) VALUES (7)").await;
+    for opened in [SqlCatalog::open(&file(&folder)).await, SqlCatalog::open_read_only(&file(&folder)).await] {
+        let error = opened.unwrap_err();
+        assert!(matches!(error, CatalogError::Newer { found: 7, known: 1 }));
+        assert_eq!(error.to_string(), "the catalog has layout 7, this program knows up to 1: use the newer program");
+    }
+    execute(&file(&folder), "DELETE FROM layout WHERE number = 7").await;
+    let catalog = SqlCatalog::open(&file(&folder)).await.unwrap();
+    assert_eq!(verify_chain(&catalog).await.unwrap().seq, 1, "nothing was touched");
+}
+
+#[tokio::test]
+async fn a_failed_migration_leaves_the_layout_before_it_s35() {
+    const GOOD: &[&str] = &["CREATE TABLE extra (word TEXT NOT NULL)"];
+    const BAD: &[&str] = &["CREATE TABLE half (word TEXT NOT NULL)", "CREATE TABLE extra (word TEXT NOT NULL)"];
+    const FIXED: &[&str] = &["CREATE TABLE half (word TEXT NOT NULL)"];
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("catalog.sqlite3");
+    assert!(migrate(&mut raw(&path).await, &[GOOD, BAD]).await.is_err());
+    assert_eq!(layout(&path).await, [1]);
+    migrate(&mut raw(&path).await, &[GOOD, FIXED]).await.unwrap();
+    assert_eq!(layout(&path).await, [1, 2]);
+    migrate(&mut raw(&path).await, &[GOOD, FIXED]).await.unwrap();
+    assert!(matches!(migrate(&mut raw(&path).await, &[GOOD]).await, Err(CatalogError::Newer { found: 2, known: 1 })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_may_open_a_new_file_at_once_s34() {
+    let folder = TempDir::new().unwrap();
+    let open = |number: usize| {
+        let path = file(&folder);
+        tokio::spawn(async move {
+            let catalog = SqlCatalog::open(&path).await.unwrap();
+            tell(&catalog, &[&number.to_string()]).await;
+        })
+    };
+    for task in (0..12).map(open).collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let catalog = SqlCatalog::open(&file(&folder)).await.unwrap();
+    assert_eq!(verify_chain(&catalog).await.unwrap().seq, 12);
+}
+
+/// An act that is dropped while under way is done or not done; the catalog goes on.
+#[tokio::test]
+async fn a_cancelled_act_leaves_nothing_half_done() {
+    let (_folder, catalog) = sql().await;
+    for polls in 0..60 {
+        let name = format!("elastic/9.0.{polls}");
+        let batch = Batch {
+            feeds: vec![record(&name, Outcome::Current)],
+            host_holds: vec![(name.clone(), at(1))],
+            history: vec![crate::conformance::sample::entry(&name)],
+            ..Batch::default()
+        };
+        let mut act = catalog.apply(batch);
+        for _ in 0..polls {
+            if futures_poll(&mut act).await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(act);
+    }
+    let head = verify_chain(&catalog).await.unwrap();
+    let (feeds, holds) = (catalog.feeds().await.unwrap(), catalog.host_holds().await.unwrap());
+    assert_eq!((feeds.len() as u64, holds.len() as u64), (head.seq, head.seq));
+    tell(&catalog, &["after"]).await;
+    assert_eq!(catalog.chain_head().await.unwrap().seq, head.seq + 1);
+}
+
+/// Polls once; whether it is done.
+async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
+    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_ready()))
+        .await
+}
+
+#[tokio::test]
+async fn the_later_of_two_readers_does_not_wait_for_a_writer() {
+    let (folder, catalog) = sql().await;
+    put(&catalog, &release("elastic/9.0.0", &["a"]), ReleaseState::Admitted).await;
+    let mut writing = raw(&file(&folder)).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE; DELETE FROM history").execute(&mut writing).await.unwrap();
+    assert_eq!(catalog.releases(&ReleaseFilter::default()).await.unwrap().len(), 1);
+    let held = catalog.hold_writer().await;
+    assert_eq!(catalog.releases(&ReleaseFilter::default()).await.unwrap().len(), 1);
+    drop(held);
+}
+
+async fn execute(path: &Path, statement: &'static str) {
+    sqlx::raw_sql(statement).execute(&mut raw(path).await).await.unwrap();
+}
+
+async fn layout(path: &Path) -> Vec<i64> {
+    let rows = sqlx::query("SELECT number FROM layout ORDER BY number").fetch_all(&mut raw(path).await).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
