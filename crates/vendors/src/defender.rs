@@ -17,6 +17,7 @@
 mod archive;
 mod companion;
 mod info;
+mod machine;
 mod place;
 mod run;
 

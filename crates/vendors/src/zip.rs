@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! - Nothing is allocated on an archive's word: the directory is capped, members stream.
-//! - A member's bytes leave [`Archive::read`] only after size and CRC were found right.
+//! - A member's bytes leave this module only after size and CRC were found right.
 
 mod directory;
 mod end;
@@ -122,6 +122,21 @@ impl<'a> Archive<'a> {
         let (member, place) = self.at(index)?;
         let (member, place) = (member.clone(), place.clone());
         unpack::unpack(self.bytes, &member, &place, |_| {})
+    }
+
+    /// Proves a member's size and CRC and keeps its first bytes, at most `count`.
+    ///
+    /// # Errors
+    /// There is no such member, or its bytes are not what its headers say.
+    pub fn head(&mut self, index: usize, count: usize) -> Result<Vec<u8>, ZipError> {
+        let (member, place) = self.at(index)?;
+        let (member, place) = (member.clone(), place.clone());
+        let mut kept = Vec::new();
+        unpack::unpack(self.bytes, &member, &place, |chunk| {
+            let room = count.saturating_sub(kept.len());
+            kept.extend(chunk.iter().take(room));
+        })?;
+        Ok(kept)
     }
 
     /// Proves every member's size and CRC.

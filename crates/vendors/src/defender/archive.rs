@@ -2,9 +2,10 @@
 
 use model::{Digest, Note, Reason};
 
-use super::place::{Place, Platform};
+use super::machine::{self, Code};
+use super::place::Place;
 use super::{DefenderSettings, MemberPolicy};
-use crate::zip::{Archive, Caps, Member};
+use crate::zip::{Archive, Caps, Member, ZipError};
 use crate::{Inspection, ReadSeek};
 
 /// Proves that an archive is whole and holds what such archives hold.
@@ -30,48 +31,40 @@ impl Whole {
     }
 
     /// What is unlike such archives.
-    fn unlike(&self, members: &[Member]) -> Vec<Note> {
+    fn unlike(&self, members: &[Member], code: &[Code]) -> Vec<Note> {
         let names: Vec<&str> = members.iter().filter(|member| !member.is_folder).map(base_name).collect();
         let absent = self.patterns.iter().filter(|pattern| !names.iter().any(|name| matches(pattern, name)));
         let absent = absent.map(|pattern| format!("no member matches '{pattern}'"));
-        absent.chain(self.foreign(&names)).map(|detail| Note { reason: Reason::UnexpectedMembers, detail }).collect()
+        absent.chain(self.foreign(code)).map(|detail| Note { reason: Reason::UnexpectedMembers, detail }).collect()
     }
 
-    /// Libraries of other systems, and none of this one.
-    fn foreign(&self, names: &[&str]) -> Option<String> {
-        let own = match self.place.platform {
-            Platform::Linux => ".so",
-            Platform::Mac => ".dylib",
-        };
-        let any = |ending: &str| names.iter().find(|name| name.to_ascii_lowercase().ends_with(ending));
-        if any(own).is_some() {
-            return None;
-        }
-        let other = [".so", ".dylib", ".dll"].into_iter().find_map(any)?;
-        Some(format!(
-            "'{}' is a library of another system than {}",
-            other.escape_default(),
-            self.place.platform.as_str()
-        ))
+    /// Libraries, and none of them for this system and processor.
+    fn foreign(&self, code: &[Code]) -> Option<String> {
+        let other = code.first()?;
+        let fits = code.iter().any(|code| code.runs_on(self.place.platform, self.place.arch));
+        let (platform, arch) = (self.place.platform.as_str(), self.place.arch.as_str());
+        (!fits).then(|| format!("the libraries are {other}, the feed is for {platform} on {arch}"))
     }
 }
 
 impl Inspection for Whole {
     fn key(&self) -> String {
         let Self { place, caps, policy, patterns } = self;
-        let text = format!("{} {caps:?} {policy:?} {patterns:?}", place.platform.as_str());
+        let (platform, arch) = (place.platform.as_str(), place.arch.as_str());
+        let text = format!("{platform} {arch} {caps:?} {policy:?} {patterns:?}");
         format!("defender-archive-1 {}", Digest::of(text.as_bytes()))
     }
 
     fn inspect(&self, bytes: &mut dyn ReadSeek) -> Result<Vec<Note>, Note> {
-        let mut archive = Archive::open(bytes, &self.caps)
-            .map_err(|error| Note { reason: error.reason(), detail: format!("updates.zip: {error}") })?;
-        archive
-            .check_all()
-            .map_err(|error| Note { reason: error.reason(), detail: format!("updates.zip: {error}") })?;
+        let refused = |error: ZipError| Note { reason: error.reason(), detail: format!("updates.zip: {error}") };
+        let mut archive = Archive::open(bytes, &self.caps).map_err(refused)?;
+        let mut code = Vec::new();
+        for index in 0..archive.members().len() {
+            code.extend(Code::of(&archive.head(index, machine::HEAD).map_err(refused)?));
+        }
         let mut unlike = match self.policy {
             MemberPolicy::Off => Vec::new(),
-            MemberPolicy::Warn | MemberPolicy::Require => self.unlike(archive.members()),
+            MemberPolicy::Warn | MemberPolicy::Require => self.unlike(archive.members(), &code),
         };
         match (self.policy, unlike.pop()) {
             (MemberPolicy::Require, Some(note)) => {

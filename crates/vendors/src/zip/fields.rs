@@ -53,10 +53,8 @@ pub(super) fn resolve(extra: &[u8], narrow: Narrow, name: &[u8]) -> Result<Wide,
         let (id, body) = field(&mut rest).ok_or("has damaged extra fields")?;
         match id {
             ZIP64 if zip64.replace(body).is_some() => return Err("has two zip64 fields"),
-            UNICODE_PATH => {
-                if std::mem::replace(&mut seen_path, true) || !same_path(body, name) {
-                    return Err("has another name in an extra field");
-                }
+            UNICODE_PATH if std::mem::replace(&mut seen_path, true) || !same_path(body, name) => {
+                return Err("has another name in an extra field");
             }
             PKWARE_UNIX | ASI_UNIX => return Err("may be a link, by an extra field"),
             STRONG_ENCRYPTION | AES => return Err("is encrypted"),

@@ -47,16 +47,54 @@ fn members_that_are_absent() {
     }
 }
 
+const ELF_X64: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
+const ELF_ARM64: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\xb7\0\x01\0\0\0";
+const MACH_X64: &[u8] = b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0\x06\0\0\0\0\0\0\0";
+const MACH_ARM64: &[u8] = b"\xcf\xfa\xed\xfe\x0c\0\0\x01\0\0\0\0\x06\0\0\0\0\0\0\0";
+const MACH_BOTH: &[u8] = b"\xca\xfe\xba\xbe\0\0\0\x02\x01\0\0\x07\0\0\0\x03\0\0\x40\0";
+/// Definitions are laid out as Windows libraries on every system.
+const VDM: &[u8] = b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0\xb8\0\0\0";
+
+fn with_code(libraries: &[&[u8]]) -> Vec<u8> {
+    let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let named = libraries.iter().enumerate().map(|(index, code)| (format!("libmpengine{index}.so"), *code));
+    for (name, code) in named.chain([("mpavbase.vdm".to_owned(), VDM)]) {
+        writer.start_file(name, ::zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(code).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
 #[test]
-fn another_systems_archive_c39() {
-    for (feed, names) in [
-        (FEED, ["mpengine.dll", "mpavbase.vdm"]),
-        (FEED, ["libmpengine.dylib", "mpavbase.vdm"]),
-        ("defender/mac/production/arm64", ["libmpengine.so", "mpavbase.vdm"]),
+fn another_systems_or_processors_archive_c39() {
+    let feeds = [
+        "defender/linux/production/x86_64",
+        "defender/linux/production/arm64",
+        "defender/mac/production/x86_64",
+        "defender/mac/production/arm64",
+    ];
+    for (libraries, fits) in [
+        ([ELF_X64].as_slice(), [true, false, false, false]),
+        (&[ELF_ARM64], [false, true, false, false]),
+        (&[MACH_X64], [false, false, true, false]),
+        (&[MACH_ARM64], [false, false, false, true]),
+        (&[MACH_BOTH], [false, false, true, true]),
+        (&[ELF_X64, ELF_ARM64], [true, true, false, false]),
+        (&[ELF_X64, MACH_ARM64], [true, false, false, true]),
+        (&[b"no library known here"], [true; 4]),
+        (&[VDM], [true; 4]),
+        (&[&ELF_X64[..19]], [true; 4]),
     ] {
-        let notes = look(feed, MemberPolicy::Warn, &names).unwrap();
-        assert!(notes[0].detail.contains("another system"), "{notes:?}");
-        assert_eq!(look(feed, MemberPolicy::Require, &names).unwrap_err().reason, Reason::UnexpectedMembers);
+        let bytes = with_code(libraries);
+        for (feed, fits) in feeds.into_iter().zip(fits) {
+            let look = |policy| whole(feed, policy).inspect(&mut Cursor::new(&bytes));
+            assert_eq!(look(MemberPolicy::Off), Ok(Vec::new()));
+            let notes = look(MemberPolicy::Warn).unwrap();
+            assert_eq!(notes.is_empty(), fits, "{feed} {notes:?}");
+            assert!(notes.iter().all(|note| note.detail.contains("the feed is for")), "{notes:?}");
+            let required = look(MemberPolicy::Require).map_err(|note| note.reason);
+            assert_eq!(required, if fits { Ok(Vec::new()) } else { Err(Reason::UnexpectedMembers) });
+        }
     }
 }
 
@@ -115,13 +153,14 @@ fn results_are_kept_under_what_they_depend_on() {
         whole(FEED, MemberPolicy::Warn),
         whole(FEED, MemberPolicy::Require),
         whole("defender/mac/production/x86_64", MemberPolicy::Warn),
+        whole("defender/linux/production/arm64", MemberPolicy::Warn),
         Whole::new(place(FEED), &DefenderSettings { archive_cap: 1, ..DefenderSettings::default() }),
         Whole::new(place(FEED), &DefenderSettings { member_patterns: Vec::new(), ..DefenderSettings::default() }),
     ]
     .iter()
     .map(Whole::key)
     .collect();
-    assert_eq!(keys.len(), 5);
-    let same = whole("defender/linux/preview/arm64", MemberPolicy::Warn).key();
-    assert!(keys.contains(&same), "one look serves every feed that offers the same bytes");
+    assert_eq!(keys.len(), 6);
+    let same = whole("defender/linux/preview/x86_64", MemberPolicy::Warn).key();
+    assert!(keys.contains(&same), "one look serves both tracks that offer the same bytes");
 }

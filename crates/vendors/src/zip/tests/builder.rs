@@ -35,9 +35,9 @@ pub(super) struct Build {
     pub(super) before_directory: Vec<u8>,
     pub(super) after_directory: Vec<u8>,
     /// Whether a zip64 record and locator come, and what is done to their bytes.
-    pub(super) wide: Option<fn(&mut Vec<u8>)>,
+    pub(super) wide: Option<fn(&mut [u8])>,
     /// What is done to the end record's bytes before its comment.
-    pub(super) end: Option<fn(&mut Vec<u8>)>,
+    pub(super) end: Option<fn(&mut [u8])>,
     pub(super) comment: Vec<u8>,
     pub(super) trailing: Vec<u8>,
 }
@@ -197,6 +197,6 @@ fn central(file: &mut Vec<u8>, part: &Part, offset: u32) {
 }
 
 /// Makes an end record point to its zip64 record for everything.
-pub(super) fn saturate(end: &mut Vec<u8>) {
+pub(super) fn saturate(end: &mut [u8]) {
     end[8..20].fill(0xff);
 }

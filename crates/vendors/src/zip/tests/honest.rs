@@ -145,6 +145,8 @@ fn a_member_is_read_up_to_a_cap() {
     assert_eq!(archive.find("a"), Some(0));
     assert_eq!(archive.find("A"), None);
     assert_eq!(archive.read(0, TEXT.len() as u64).unwrap(), TEXT);
+    assert_eq!(archive.head(0, 3).unwrap(), &TEXT[..3]);
+    assert_eq!(archive.head(0, 1 << 20).unwrap(), TEXT);
     assert_eq!(archive.read(0, 3).unwrap_err().reason(), model::Reason::MemberDamaged);
     assert_eq!(archive.read(1, 3).unwrap_err().reason(), model::Reason::BadZip);
 }

@@ -130,7 +130,7 @@ fn stacked_archives_c24() {
 
 #[test]
 fn end_records_that_lie_c24() {
-    let lies: [fn(&mut Vec<u8>); 9] = [
+    let lies: [fn(&mut [u8]); 9] = [
         |end| end[4] = 1,
         |end| end[6] = 1,
         |end| end[8] = 1,
@@ -145,7 +145,7 @@ fn end_records_that_lie_c24() {
         changed(|b| b.end = Some(lie));
     }
     // Every number of a zip64 record and its locator, but for versions.
-    let wide: [fn(&mut Vec<u8>); 11] = [
+    let wide: [fn(&mut [u8]); 11] = [
         |wide| wide[0] ^= 1,
         |wide| wide[4] = 45,
         |wide| wide[16] = 1,
