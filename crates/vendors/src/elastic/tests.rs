@@ -1,1 +1,10 @@
-
+mod arbitrary;
+mod archives;
+mod decoded;
+mod entries;
+mod hostile;
+mod layout;
+mod paths;
+mod session;
+mod signatures;
+mod world;

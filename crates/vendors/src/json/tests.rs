@@ -27,7 +27,7 @@ fn a_key_twice_at_any_level_is_refused_c12() {
 fn nesting_is_capped_on_a_small_stack_c13() {
     let nested = |depth: usize, open: &str, close: &str| format!("{}1{}", open.repeat(depth), close.repeat(depth));
     assert!(parse(nested(32, "[", "]").as_bytes(), &Limits::default()).is_ok());
-    let small = std::thread::Builder::new().stack_size(96 << 10);
+    let small = std::thread::Builder::new().stack_size(256 << 10);
     let run = move || {
         for depth in [33, 200, 100_000] {
             check_refused(nested(depth, "[", "]"), "nested deeper than 32");
