@@ -233,3 +233,12 @@ fn declared_sizes_are_capped_before_anything_is_fetched() {
     refused(World::plain().settings(|settings| settings.artifact_cap = 4));
     refused(World::plain().settings(|settings| settings.total_cap = 10));
 }
+
+#[test]
+fn as_many_artifacts_as_are_taken_are_read_at_once_c14() {
+    let entries: serde_json::Map<String, Value> =
+        (0..10_000).map(|n| (format!("a{n}-v1"), entry(&format!("/downloads/{n}"), b"x", b"x"))).collect();
+    let mut world = World::of(&manifest(Value::Object(entries))).file("/downloads/0", b"x");
+    assert_eq!(world.run().release().items.len(), 10_001);
+    assert_eq!(world.asked.len(), 2);
+}
