@@ -3,7 +3,7 @@
 
 use super::directory::{Entry, FLAG_DESCRIPTOR};
 use super::end::read_at;
-use super::fields::{Fields, Narrow, SATURATED, resolve};
+use super::fields::{Fields, Narrow, resolve};
 use super::{Member, Method, ZipError};
 use crate::ReadSeek;
 
@@ -11,8 +11,8 @@ use crate::ReadSeek;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) start: u64,
-    /// Whether a reader that sees the file as a stream finds the end of these bytes only by looking for a
-    /// descriptor in them.
+    /// Whether a reader that sees the file as a stream looks for a descriptor in these bytes to find their end;
+    /// some do even if the header in front names the size.
     pub(super) open_ended: bool,
 }
 
@@ -61,16 +61,17 @@ fn region(bytes: &mut dyn ReadSeek, entry: &Entry, end: u64) -> Result<Place, Zi
     let behind = packed_end.and_then(|packed_end| room.checked_sub(packed_end));
     let behind = behind.ok_or_else(|| refuse("overlaps what follows it"))?;
     let names = read_at(bytes, entry.offset + HEADER, variable)?;
-    let open_ended = local.agrees(entry, &names).map_err(refuse)?;
+    local.agrees(entry, &names).map_err(refuse)?;
     let start = entry.offset + HEADER + variable;
-    if entry.flags & FLAG_DESCRIPTOR == 0 {
+    let described = entry.flags & FLAG_DESCRIPTOR != 0;
+    if !described {
         if behind != 0 {
             return Err(refuse("is followed by bytes that belong to nothing"));
         }
     } else {
         descriptor(bytes, &entry.member, start + entry.member.compressed, behind)?;
     }
-    Ok(Place { start, open_ended: open_ended && entry.member.method == Method::Stored })
+    Ok(Place { start, open_ended: described && entry.member.method == Method::Stored })
 }
 
 struct Local {
@@ -97,9 +98,8 @@ fn parse(head: &[u8]) -> Option<Local> {
 }
 
 impl Local {
-    /// Whether it says what the directory says; with a descriptor to come it may instead say zero. Gives back
-    /// whether it leaves the size open.
-    fn agrees(&self, entry: &Entry, names: &[u8]) -> Result<bool, &'static str> {
+    /// Whether it says what the directory says; with a descriptor to come it may instead say zero.
+    fn agrees(&self, entry: &Entry, names: &[u8]) -> Result<(), &'static str> {
         let member = &entry.member;
         let split = usize::try_from(self.name_size).unwrap_or(usize::MAX);
         let (name, extra) = names.split_at_checked(split).ok_or("has a cut name")?;
@@ -123,7 +123,7 @@ impl Local {
         {
             return Err("has other sizes or another CRC in its own header");
         }
-        Ok(open && (wide.compressed != member.compressed || self.narrow.compressed == SATURATED))
+        Ok(())
     }
 }
 
