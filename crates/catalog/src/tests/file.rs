@@ -7,7 +7,7 @@ use sqlx::Row;
 use tempfile::TempDir;
 
 use super::{file, sql};
-use crate::conformance::sample::{at, put, record, release, tell};
+use crate::conformance::sample::{at, entry, put, record, release, tell};
 use crate::sql::{migrate, raw};
 use crate::{Batch, Catalog, CatalogError, ReleaseFilter, SqlCatalog, verify_chain};
 
@@ -36,6 +36,54 @@ async fn a_reader_beside_a_writer_sees_all_and_changes_nothing() {
     tell(&writer, &["b"]).await;
     assert_eq!(verify_chain(&reader).await.unwrap().seq, 2);
     assert!(reader.feeds().await.unwrap().is_empty());
+}
+
+/// What a killed process leaves is a log that was not folded in yet; a reader and a writer both go on from it.
+#[tokio::test]
+async fn what_a_killed_writer_left_is_whole_s11() {
+    let (folder, writer) = sql().await;
+    tell(&writer, &["a", "b"]).await;
+    let path = file(&folder);
+    for (number, parts) in [&["", "-wal"][..], &["", "-wal", "-shm"][..]].into_iter().enumerate() {
+        let copy = file(&TempDir::new_in(folder.path()).unwrap()).with_file_name(format!("{number}"));
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        for part in parts {
+            let beside = |path: &Path| format!("{}{part}", path.display());
+            std::fs::copy(beside(&path), beside(&copy)).unwrap();
+        }
+        let reader = SqlCatalog::open_read_only(&copy).await.unwrap();
+        assert_eq!(verify_chain(&reader).await.unwrap().seq, 2);
+        let next = SqlCatalog::open(&copy).await.unwrap();
+        tell(&next, &["c"]).await;
+        assert_eq!(verify_chain(&reader).await.unwrap().seq, 3);
+    }
+}
+
+/// A write-ahead log cut anywhere, as by a power cut, loses whole acts from its end and nothing else.
+#[tokio::test]
+async fn a_cut_log_loses_whole_acts_only_s12() {
+    let (folder, writer) = sql().await;
+    for number in 0..8 {
+        let subject = format!("{number}");
+        let feeds = vec![record(&format!("elastic/9.0.{number}"), Outcome::Current)];
+        let history = vec![entry(&subject), entry(&subject), entry(&subject)];
+        writer.apply(Batch { feeds, history, ..Batch::default() }).await.unwrap();
+    }
+    let path = file(&folder);
+    let log = std::fs::read(format!("{}-wal", path.display())).unwrap();
+    let mut last = 0;
+    // The layout itself is in the log's first part.
+    for (number, length) in (0..=log.len()).rev().step_by(4999).enumerate() {
+        let copy = folder.path().join(format!("copy-{number}"));
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::write(format!("{}-wal", copy.display()), &log[..length]).unwrap();
+        let catalog = SqlCatalog::open(&copy).await.unwrap();
+        let acts = catalog.feeds().await.unwrap().len() as u64;
+        assert_eq!(verify_chain(&catalog).await.unwrap().seq, 3 * acts);
+        assert!(number == 0 && acts == 8 || acts <= last, "a shorter log holds no more");
+        last = acts;
+    }
+    assert_eq!(last, 0);
 }
 
 #[tokio::test]
@@ -144,7 +192,7 @@ async fn a_cancelled_act_leaves_nothing_half_done() {
         let batch = Batch {
             feeds: vec![record(&name, Outcome::Current)],
             host_holds: vec![(name.clone(), at(1))],
-            history: vec![crate::conformance::sample::entry(&name)],
+            history: vec![entry(&name)],
             ..Batch::default()
         };
         let mut act = catalog.apply(batch);
