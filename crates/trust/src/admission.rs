@@ -238,8 +238,11 @@ fn first_step(old: &Version, new: &Version) -> Option<u64> {
 }
 
 fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
-    let before = artifacts(&context.last.as_ref()?.items);
     let now = proposal.artifacts();
+    if now == 0 {
+        return Some(Note { reason: Reason::SetShrank, detail: "the set holds no artifact at all".to_owned() });
+    }
+    let before = artifacts(&context.last.as_ref()?.items);
     let floor = (before as u64).saturating_mul(context.bounds.shrink_to_percent) / 100;
     ((now as u64) < floor)
         .then(|| Note { reason: Reason::SetShrank, detail: format!("{now} artifacts, {before} before") })
@@ -318,6 +321,11 @@ mod tests {
         check(proposal("1.0.999999", 4, 10), &before, &[Reason::VersionLeap]);
         check(proposal("999999.0.0", 4, 10), &before, &[Reason::VersionLeap]);
         check(proposal("1.1.0", 4, 10), &before, &[]);
+    }
+
+    #[test]
+    fn a_first_set_without_artifacts_waits_for_a_person_u52() {
+        check(proposal("1.0.1", 0, 0), &Context::default(), &[Reason::SetShrank]);
     }
 
     #[test]
