@@ -2,7 +2,8 @@
 //!
 //! Two ports: [`BlobStore`] keeps bytes under the digest they were proven to have, [`RingStore`] keeps each
 //! ring's generation files and moves its `current` pointer with compare-and-swap. Both have a file-system
-//! implementation ([`FsStore`], [`FsRings`]) and a memory one, and one conformance suite runs on each.
+//! implementation ([`FsStore`], [`FsRings`]) and a memory one, and one conformance suite runs on each. The
+//! content side reads through [`reader`] alone.
 //!
 //! # Invariants
 //! - A blob is visible under its digest only after its bytes were hashed while written, flushed, renamed and
@@ -13,6 +14,19 @@
 
 mod port;
 
+mod data;
+mod files;
+mod memory;
+pub mod reader;
+mod rings;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+pub use data::Access;
+pub use files::FsStore;
+pub use memory::{MemoryRings, MemoryStore};
 pub use port::{
     BlobReader, BlobStore, BlobWriter, Current, Expected, PartialKey, Published, RingStore, StoreError, Verification,
 };
+pub use rings::FsRings;

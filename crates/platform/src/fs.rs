@@ -66,6 +66,14 @@ impl Mode {
     pub const PRIVATE_FOLDER: Self = Self(rustix::fs::Mode::from_bits_truncate(0o700));
     /// A file for us alone: 0600.
     pub const PRIVATE_FILE: Self = Self(rustix::fs::Mode::from_bits_truncate(0o600));
+
+    /// Gives an open file this mode.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn apply(self, file: &File) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(file, self.0)?)
+    }
 }
 
 /// Makes a folder's entries durable: what was created, renamed or removed in it.

@@ -44,17 +44,10 @@ impl FileLock {
     /// # Errors
     /// [`FsError`] naming the file.
     pub fn try_acquire_in(folder: &Folder, name: &str) -> Result<Option<Self>, FsError> {
-        loop {
-            let file = folder.open_or_create(name, Mode::PRIVATE_FILE, Owners::us())?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(source)) => return Err(FsError::io("lock", folder.path().join(name), source)),
-            }
-            if still_named(&file, folder, name)? {
-                return Ok(Some(Self { file }));
-            }
-        }
+        Ok(match try_lock(folder, name, IfMissing::Create)? {
+            Attempt::Locked(file) => Some(Self { file }),
+            Attempt::Busy | Attempt::Missing => None,
+        })
     }
 
     /// Waits until the lock is free and takes it; blocks the thread.
@@ -115,6 +108,52 @@ impl Drop for FileLock {
     }
 }
 
+/// What [`try_lock`] does when there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Makes it, for us alone.
+    Create,
+    /// Says so.
+    Say,
+}
+
+/// What [`try_lock`] came to.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The lock is ours until this file, open for reading and writing, is closed.
+    Locked(File),
+    /// Somebody else holds it.
+    Busy,
+    /// There is no file.
+    Missing,
+}
+
+/// Locks a file that carries bytes of its own, such as an unfinished download. The file is ours, and is still
+/// what the name stands for when this returns: a holder before us may have renamed it away.
+///
+/// # Errors
+/// [`FsError`] naming the file.
+pub fn try_lock(folder: &Folder, name: &str, if_missing: IfMissing) -> Result<Attempt, FsError> {
+    loop {
+        let opened = match if_missing {
+            IfMissing::Create => folder.open_or_create(name, Mode::PRIVATE_FILE, Owners::us()),
+            IfMissing::Say => folder.open_writable(name, Owners::us()).map(|(file, _)| file),
+        };
+        let file = match opened {
+            Err(error) if error.is_missing() && if_missing == IfMissing::Say => return Ok(Attempt::Missing),
+            other => other?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
+            Err(TryLockError::Error(source)) => return Err(FsError::io("lock", folder.path().join(name), source)),
+        }
+        if still_named(&file, folder, name)? {
+            return Ok(Attempt::Locked(file));
+        }
+    }
+}
+
 fn parts(path: &Path) -> Result<(Folder, &str), FsError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -131,4 +170,70 @@ fn still_named(file: &File, folder: &Folder, name: &str) -> Result<bool, FsError
         Err(error) => return Err(error),
     };
     same_file(file, &there).map_err(|source| FsError::io("look at", folder.path().join(name), source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time_s23() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fetch");
+        let mut held = FileLock::try_acquire(&path).unwrap().unwrap();
+        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        assert_eq!(FileLock::holder(&path), None, "nothing was said yet");
+        let since = Timestamp::from_micros(7);
+        held.describe("sync\nnow", since);
+        let said = FileLock::holder(&path).unwrap();
+        assert_eq!(said, Holder { pid: crate::pid(), verb: "syncnow".to_owned(), since });
+        drop(held);
+        assert_eq!(FileLock::holder(&path), None);
+        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn who_waits_gets_it_when_it_is_free_s23() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("publish");
+        let held = FileLock::try_acquire(&path).unwrap().unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || FileLock::acquire_blocking(&path).map(drop)
+        });
+        drop(held);
+        waiting.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_deleted_lock_file_is_made_again_s18() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("publish");
+        drop(FileLock::try_acquire(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_planted_as_a_lock_is_refused_s20() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("victim"), "bytes").unwrap();
+        symlink("victim", dir.path().join("fetch")).unwrap();
+        let refused = FileLock::try_acquire(&dir.path().join("fetch")).unwrap_err();
+        assert!(matches!(refused, FsError::Unsafe { .. }), "{refused}");
+        assert_eq!(std::fs::read(dir.path().join("victim")).unwrap(), b"bytes");
+    }
+
+    #[test]
+    fn a_note_of_rubbish_names_nobody_s41() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fetch");
+        for rubbish in [&b"\xff\xfe"[..], b"pid x\nverb a\nsince 1", b"pid 1\nverb a", &[b'a'; 4096]] {
+            std::fs::write(&path, rubbish).unwrap();
+            assert_eq!(FileLock::holder(&path), None);
+        }
+    }
 }

@@ -1,0 +1,107 @@
+//! Blobs as files.
+
+mod blobs;
+mod partial;
+mod sink;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::{Digest, Held, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::data::{Access, DataFolder, blocking};
+use crate::{BlobReader, BlobStore, BlobWriter, PartialKey, StoreError, Verification};
+pub(crate) use blobs::{Blobs, blob_path};
+use writer::FsWriter;
+
+/// How many blobs a visit looks at before it hands them over.
+const VISIT_BATCH: usize = 512;
+
+/// Keeps blobs as files below the data folder.
+#[derive(Clone, Debug)]
+pub struct FsStore {
+    blobs: Arc<Blobs>,
+}
+
+impl FsStore {
+    /// Opens the store of a data folder; for writing, its folders are made. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsafe`] when the folder is a link, belongs to somebody else, or others can write it.
+    pub fn open(data_dir: &Path, access: Access) -> Result<Self, StoreError> {
+        let blobs = Blobs::new(DataFolder::open(data_dir, access)?);
+        if access == Access::ReadWrite {
+            blobs.lay_out()?;
+        }
+        Ok(Self { blobs: Arc::new(blobs) })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Blobs) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let blobs = Arc::clone(&self.blobs);
+        blocking(move || work(&blobs)).await
+    }
+}
+
+#[async_trait]
+impl BlobStore for FsStore {
+    async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError> {
+        let writer = FsWriter::begin(Arc::clone(&self.blobs), resume).await?;
+        Ok(Box::new(writer))
+    }
+
+    async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
+        self.run(move |blobs| blobs.find(digest)).await
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
+        let opened = self.run(move |blobs| blobs.open(digest)).await?;
+        Ok(opened.map(|(file, _)| Box::new(file) as Box<dyn BlobReader>))
+    }
+
+    async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
+        self.run(move |blobs| blobs.verify(digest)).await
+    }
+
+    async fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
+        self.run(move |blobs| blobs.set_aside(digest)).await
+    }
+
+    async fn remove(&self, digest: Digest) -> Result<(), StoreError> {
+        self.run(move |blobs| blobs.remove(digest)).await
+    }
+
+    async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
+        // A few batches at most are under way; dropping the receiver ends the walk.
+        let (send, mut receive) = mpsc::channel::<Vec<(Digest, u64)>>(2);
+        let walk = self.run(move |blobs| {
+            let mut batch = Vec::with_capacity(VISIT_BATCH);
+            let walked = blobs.visit(&mut |digest, size| {
+                batch.push((digest, size));
+                batch.len() < VISIT_BATCH || send.blocking_send(std::mem::take(&mut batch)).is_ok()
+            });
+            let _receiver_gone_means_nobody_asks = send.blocking_send(batch);
+            walked
+        });
+        let hand_over = async {
+            while let Some(batch) = receive.recv().await {
+                batch.into_iter().for_each(|(digest, size)| each(digest, size));
+            }
+        };
+        let (walked, ()) = tokio::join!(walk, hand_over);
+        walked
+    }
+
+    async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.run(move |blobs| blobs.tidy_partials(before)).await
+    }
+
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        self.run(|blobs| blobs.free_bytes().map(Some)).await
+    }
+}

@@ -1,0 +1,204 @@
+//! Finished blobs: looked for, opened, proven again, set aside. Everything here blocks.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+
+use model::{Digest, Hasher, Held, Timestamp};
+use platform::fs::{EntryKind, Folder, Mode};
+
+use super::partial::Partials;
+use crate::data::{DataFolder, io_at};
+use crate::{StoreError, Verification};
+
+/// Where blobs lie.
+const BLOBS: &str = "blobs";
+/// Where damaged blobs are set aside.
+const DAMAGED: &str = "damaged";
+/// How many damaged copies of one blob are kept for a look; the last is replaced after that.
+const DAMAGED_COPIES: u32 = 8;
+/// How much is read at once.
+const READ: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    data: DataFolder,
+}
+
+impl Blobs {
+    pub(crate) fn new(data: DataFolder) -> Self {
+        Self { data }
+    }
+
+    /// Makes the folders, all shards included, with one flush for all: after this, keeping a blob flushes
+    /// its shard and nothing above it.
+    pub(super) fn lay_out(&self) -> Result<(), StoreError> {
+        self.data.ensure("partial", Mode::PRIVATE_FOLDER)?;
+        self.data.ensure(DAMAGED, Mode::PRIVATE_FOLDER)?;
+        let blobs = self.data.ensure(BLOBS, Mode::FOLDER)?;
+        let there = blobs.names()?.collect::<Result<BTreeSet<_>, _>>()?;
+        for shard in shards().filter(|shard| !there.contains(shard)) {
+            blobs.make_folder(&shard, Mode::FOLDER)?;
+        }
+        // Also when all were there: whoever made them may have been stopped before flushing.
+        Ok(blobs.sync()?)
+    }
+
+    pub(super) fn partials(&self, act: &'static str) -> Result<Partials, StoreError> {
+        self.data.writable(act)?;
+        Ok(Partials::new(self.data.ensure("partial", Mode::PRIVATE_FOLDER)?))
+    }
+
+    fn shard(&self, digest: Digest) -> Result<Option<Folder>, StoreError> {
+        self.data.folder_if_there(&format!("{BLOBS}/{}", shard_of(digest)))
+    }
+
+    fn ensure_shard(&self, digest: Digest) -> Result<Folder, StoreError> {
+        if let Some(shard) = self.shard(digest)? {
+            return Ok(shard);
+        }
+        let shard = self.data.ensure(BLOBS, Mode::FOLDER)?.ensure_folder(&shard_of(digest), Mode::FOLDER)?;
+        shard.check(self.data.owners())?;
+        Ok(shard)
+    }
+
+    pub(super) fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
+        let Some(shard) = self.shard(digest)? else { return Ok(None) };
+        let name = digest.to_string();
+        let Some(entry) = shard.look(&name, self.data.owners())? else { return Ok(None) };
+        let what = match entry.kind {
+            EntryKind::File => entry.doubt,
+            EntryKind::Folder | EntryKind::Other => Some("is not a regular file"),
+        };
+        match what {
+            None => Ok(Some(Held::attest(digest, entry.size))),
+            Some(what) => Err(StoreError::Unsafe { path: blob_path(digest), what }),
+        }
+    }
+
+    /// A blob, open for reading, and its size.
+    pub(crate) fn open(&self, digest: Digest) -> Result<Option<(File, u64)>, StoreError> {
+        let Some(shard) = self.shard(digest)? else { return Ok(None) };
+        match shard.open_plain(&digest.to_string(), self.data.owners()) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
+        let Some((mut file, _)) = self.open(digest)? else { return Ok(Verification::Absent) };
+        let hasher = hash(&mut file).map_err(io_at("read", blob_path(digest)))?;
+        let size = hasher.bytes();
+        let actual = hasher.finish();
+        Ok(if actual == digest {
+            Verification::Good(Held::attest(digest, size))
+        } else {
+            Verification::Damaged { actual, size }
+        })
+    }
+
+    /// Moves whatever stands under the digest, be it a planted link, out of reach.
+    pub(super) fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
+        self.data.writable("set aside a blob in")?;
+        let Some(shard) = self.shard(digest)? else { return Ok(()) };
+        let name = digest.to_string();
+        if shard.look(&name, self.data.owners())?.is_none() {
+            return Ok(());
+        }
+        let damaged = self.data.ensure(DAMAGED, Mode::PRIVATE_FOLDER)?;
+        let mut free = format!("{digest}.{}", DAMAGED_COPIES - 1);
+        for n in 0..DAMAGED_COPIES {
+            let candidate = format!("{digest}.{n}");
+            if damaged.look(&candidate, self.data.owners())?.is_none() {
+                free = candidate;
+                break;
+            }
+        }
+        shard.rename(&name, &damaged, &free)?;
+        damaged.sync()?;
+        Ok(shard.sync()?)
+    }
+
+    pub(super) fn remove(&self, digest: Digest) -> Result<(), StoreError> {
+        self.data.writable("remove a blob from")?;
+        // Not flushed: a blob that a power cut brings back is one more for the next gc, and nothing else.
+        if let Some(shard) = self.shard(digest)? {
+            shard.remove(&digest.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Walks all blobs until `each` says no. What is not a blob of ours is passed over.
+    pub(super) fn visit(&self, each: &mut dyn FnMut(Digest, u64) -> bool) -> Result<(), StoreError> {
+        for name in shards() {
+            let Some(shard) = self.data.folder_if_there(&format!("{BLOBS}/{name}"))? else { continue };
+            for file in shard.names()? {
+                let file = file?;
+                let Ok(digest) = file.parse::<Digest>() else { continue };
+                // A blob that goes while we walk is as good as one that went before.
+                let Some(entry) = shard.look(&file, self.data.owners())? else { continue };
+                let ours = shard_of(digest) == name && entry.kind == EntryKind::File;
+                if ours && !each(digest, entry.size) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.partials("tidy")?.tidy(before)
+    }
+
+    pub(super) fn free_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.data.root().free_bytes()?)
+    }
+
+    /// Gives proven, flushed bytes their digest as name, durably. The caller's file is gone from `from` when
+    /// this succeeds.
+    pub(super) fn keep(&self, from: &Folder, name: &str, digest: Digest) -> Result<(), StoreError> {
+        let shard = self.ensure_shard(digest)?;
+        let blob = digest.to_string();
+        let was_there = shard.look(&blob, self.data.owners())?.is_some();
+        // Renamed even over a blob that is there: its bytes may have rotted, these were proven just now.
+        from.rename(name, &shard, &blob)?;
+        if let Err(error) = shard.sync() {
+            // The name may not survive a power cut, so it must not be found. What stood there before was
+            // durable under the same digest, and taking it away would harm what is served.
+            if !was_there {
+                let _first_error_is_told = shard.remove(&blob);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+/// Hashes a file from where it stands to its end.
+pub(super) fn hash(file: &mut File) -> std::io::Result<Hasher> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; READ];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher),
+            Ok(n) => hasher.update(buffer.get(..n).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A blob's name relative to the data folder.
+pub(crate) fn blob_path(digest: Digest) -> String {
+    format!("{BLOBS}/{}/{digest}", shard_of(digest))
+}
+
+fn shard_of(digest: Digest) -> String {
+    let [first, ..] = digest.as_bytes();
+    format!("{first:02x}")
+}
+
+fn shards() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(|byte| format!("{byte:02x}"))
+}

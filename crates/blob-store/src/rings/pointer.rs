@@ -1,0 +1,77 @@
+//! What `current` contains.
+
+use std::fmt;
+use std::str::FromStr;
+
+use model::Digest;
+
+/// Names a generation by number and by the digest of its file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pointer {
+    pub(super) number: u64,
+    pub(super) digest: Digest,
+}
+
+/// A text is not a pointer in its one canonical form.
+#[derive(Debug)]
+pub(super) struct NotAPointer;
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.number, self.digest)
+    }
+}
+
+impl FromStr for Pointer {
+    type Err = NotAPointer;
+
+    fn from_str(text: &str) -> Result<Self, NotAPointer> {
+        let line = text.strip_suffix('\n').ok_or(NotAPointer)?;
+        let (number, digest) = line.split_once(' ').ok_or(NotAPointer)?;
+        let digest = digest.parse().map_err(|_| NotAPointer)?;
+        Ok(Self { number: number_of(number).ok_or(NotAPointer)?, digest })
+    }
+}
+
+/// Reads a number that has one spelling: no sign, no zeros in front.
+pub(super) fn number_of(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_spelling_only_s41() {
+        let digest = Digest::of(b"x");
+        let good = Pointer { number: 12, digest };
+        assert_eq!(good.to_string().parse::<Pointer>().unwrap(), good);
+        for bad in [
+            String::new(),
+            "\n".to_owned(),
+            format!("12 {digest}"),
+            format!("012 {digest}\n"),
+            format!("+12 {digest}\n"),
+            format!("-1 {digest}\n"),
+            format!("12  {digest}\n"),
+            format!("12 {digest}\n\n"),
+            format!("99999999999999999999 {digest}\n"),
+            format!("12 {}\n", digest.short()),
+        ] {
+            assert!(bad.parse::<Pointer>().is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_prints_the_same_s41(text in "[0-9]{0,3}[ \n]?[0-9a-f]{60,66}\n?|\\PC{0,90}") {
+            if let Ok(pointer) = text.parse::<Pointer>() {
+                prop_assert_eq!(pointer.to_string(), text);
+            }
+        }
+    }
+}
