@@ -1,0 +1,125 @@
+//! The bytes behind routes: shared between routes, rings and generations, small ones kept in memory.
+
+use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use model::Digest;
+
+use crate::{Source, SourceError};
+
+/// Bodies up to this size are sent together with their head, from memory where there is room.
+pub(crate) const SMALL: u64 = 16 * 1024;
+
+/// One blob that at least one route names.
+#[derive(Debug)]
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    kept: OnceLock<Kept>,
+    budget: Arc<Budget>,
+}
+
+/// A small body, from memory or just read.
+pub(crate) enum SmallBody<'a> {
+    Kept(&'a [u8]),
+    Read(Vec<u8>),
+}
+
+impl SmallBody<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Read(bytes) => bytes,
+        }
+    }
+}
+
+impl Blob {
+    pub(crate) fn is_small(&self) -> bool {
+        self.size <= SMALL
+    }
+
+    /// The whole body of a small blob. Its digest is checked when it is read.
+    pub(crate) fn small(&self, source: &dyn Source) -> Result<SmallBody<'_>, SourceError> {
+        if let Some(kept) = self.kept.get() {
+            return Ok(SmallBody::Kept(&kept.bytes));
+        }
+        let file = source.open(&self.digest, self.size)?;
+        let mut bytes = vec![0; usize::try_from(self.size)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        if Digest::of(&bytes) != self.digest {
+            return Err("its bytes are not those of its name".into());
+        }
+        match Kept::new(&self.budget, bytes) {
+            Ok(kept) => Ok(SmallBody::Kept(&self.kept.get_or_init(|| kept).bytes)),
+            Err(bytes) => Ok(SmallBody::Read(bytes)),
+        }
+    }
+}
+
+/// Bytes that count against the budget while they live.
+#[derive(Debug)]
+struct Kept {
+    bytes: Box<[u8]>,
+    budget: Arc<Budget>,
+}
+
+impl Kept {
+    fn new(budget: &Arc<Budget>, bytes: Vec<u8>) -> Result<Self, Vec<u8>> {
+        if budget.take(bytes.len()) {
+            Ok(Self { bytes: bytes.into_boxed_slice(), budget: Arc::clone(budget) })
+        } else {
+            Err(bytes)
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// How much memory small bodies may still take.
+#[derive(Debug)]
+struct Budget {
+    left: AtomicUsize,
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> bool {
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+}
+
+/// Gives the same [`Blob`] for the same digest as long as any route needs it.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    known: HashMap<Digest, Weak<Blob>>,
+    budget: Arc<Budget>,
+}
+
+impl Blobs {
+    pub(crate) fn new(small_file_memory: usize) -> Self {
+        Self { known: HashMap::new(), budget: Arc::new(Budget { left: AtomicUsize::new(small_file_memory) }) }
+    }
+
+    /// The blob if some route has it already: it opened once.
+    pub(crate) fn known(&self, digest: &Digest, size: u64) -> Option<Arc<Blob>> {
+        self.known.get(digest).and_then(Weak::upgrade).filter(|blob| blob.size == size)
+    }
+
+    /// Takes in a blob after its file was opened and checked.
+    pub(crate) fn add(&mut self, digest: Digest, size: u64) -> Arc<Blob> {
+        let blob = Arc::new(Blob { digest, size, kept: OnceLock::new(), budget: Arc::clone(&self.budget) });
+        self.known.insert(digest, Arc::downgrade(&blob));
+        blob
+    }
+
+    /// Forgets blobs that no route needs any more.
+    pub(crate) fn tidy(&mut self) {
+        self.known.retain(|_, blob| blob.strong_count() > 0);
+    }
+}

@@ -1,0 +1,347 @@
+//! One connection from its first byte to its last.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use model::Timestamp;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::cidr::any_contains;
+use crate::client::client;
+use crate::log::Line;
+use crate::request::{Arrived, Persistence, Refused, Request, arrived};
+use crate::respond::{Answered, Bulk, Frame, answer, refuse};
+use crate::server::Rules;
+use crate::slots::{Phase, Slot};
+use crate::stats::Trouble;
+use crate::wire::{BulkError, Wire, flush, receive, send_bulk};
+use crate::worker::Worker;
+
+/// Answers that may be gathered before they are sent.
+const GATHERED: usize = 64 * 1024;
+/// How long a client gets to read a last answer before the connection is closed under it.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of what a client still sends then is thrown away.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Serves one accepted connection to its end.
+pub(crate) async fn serve(tcp: TcpStream, peer: IpAddr, rules: Arc<Rules>, worker: Rc<Worker>, slot: Rc<Slot>) {
+    match rules.tls.as_ref().map(|certificate| certificate.config()) {
+        None => Connection::new(tcp, peer, rules, worker, slot).run().await,
+        Some(config) => match TlsAcceptor::from(config).accept(tcp).await {
+            Ok(tls) => Connection::new(tls, peer, rules, worker, slot).run().await,
+            Err(_) => worker.counters.trouble(Trouble::Handshake),
+        },
+    }
+}
+
+struct Connection<W> {
+    wire: W,
+    peer: IpAddr,
+    rules: Arc<Rules>,
+    worker: Rc<Worker>,
+    slot: Rc<Slot>,
+    /// Bytes received that are not a whole request yet, or wait behind a download. Empty on an idle connection.
+    pending: Vec<u8>,
+    /// How much of `pending` was found to hold no end of a head.
+    scanned: usize,
+}
+
+/// What to do after the answers written so far are sent.
+enum Next {
+    /// Wait for bytes.
+    Receive,
+    /// Go on with the bytes that are there.
+    GoOn,
+    /// Send a large body, then go on; or close.
+    Bulk(Download),
+    /// Close.
+    Close,
+}
+
+impl<W: Wire> Connection<W> {
+    fn new(wire: W, peer: IpAddr, rules: Arc<Rules>, worker: Rc<Worker>, slot: Rc<Slot>) -> Self {
+        Self { wire, peer, rules, worker, slot, pending: Vec::new(), scanned: 0 }
+    }
+
+    async fn run(mut self) {
+        // Errors of the socket are the client's leaving: there is nobody to tell.
+        if self.converse().await.is_ok() {
+            self.linger().await;
+        }
+    }
+
+    /// Answers until one side ends it.
+    async fn converse(&mut self) -> io::Result<()> {
+        let mut next = Next::Receive;
+        loop {
+            next = match next {
+                Next::Receive => {
+                    let received = receive(&mut self.wire, &self.worker).await?;
+                    if received == 0 {
+                        return Ok(());
+                    }
+                    self.take_in(received)
+                }
+                Next::GoOn => self.take_in(0),
+                Next::Close => return Ok(()),
+                Next::Bulk(download) => match self.download(download).await? {
+                    Persistence::Close => return Ok(()),
+                    Persistence::Stay | Persistence::StaySaid => self.take_in(0),
+                },
+            };
+            if !self.worker.output.borrow().is_empty() {
+                let (slot, worker) = (&self.slot, &self.worker);
+                if self.slot.phase() != Phase::Send {
+                    slot.enter(Phase::Send, worker.stall_deadline());
+                }
+                flush(&mut self.wire, worker, |sent| progress(slot, worker, sent)).await?;
+            }
+            self.wait_for(&next);
+        }
+    }
+
+    /// Sets the deadline for what comes next.
+    fn wait_for(&self, next: &Next) {
+        let limits = &self.worker.shared.limits;
+        if !matches!(next, Next::Receive) {
+            return;
+        }
+        match (self.pending.is_empty(), self.slot.phase()) {
+            (true, _) => self.slot.enter(Phase::Idle, self.worker.deadline(limits.idle_timeout)),
+            // A head that trickles in does not get more time with each byte.
+            (false, Phase::Head) => {}
+            (false, _) => self.slot.enter(Phase::Head, self.worker.deadline(limits.head_timeout)),
+        }
+    }
+
+    /// Answers every whole request among the bytes there are, up to the first large body.
+    fn take_in(&mut self, received: usize) -> Next {
+        let worker = Rc::clone(&self.worker);
+        worker.look_at_clock();
+        let input = worker.input.borrow();
+        let fresh = input.get(..received).unwrap_or_default();
+        let mut output = worker.output.borrow_mut();
+        if self.pending.is_empty() {
+            let (consumed, scanned, next) = self.answer_all(fresh, 0, &mut output);
+            self.pending.extend_from_slice(fresh.get(consumed..).unwrap_or_default());
+            self.scanned = scanned;
+            return next;
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(fresh);
+        let (consumed, scanned, next) = self.answer_all(&pending, self.scanned, &mut output);
+        self.scanned = scanned;
+        if consumed < pending.len() {
+            pending.drain(..consumed);
+            self.pending = pending;
+        }
+        next
+    }
+
+    /// Returns how many bytes were used up, how far the rest was looked at, and what comes next.
+    fn answer_all(&self, input: &[u8], scanned: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
+        let (mut used, mut from) = (0, scanned);
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            // One empty line before a request is the tail of an older client's request: skipped.
+            let blank = if rest.starts_with(b"\r\n") { 2 } else { 0 };
+            let head = rest.get(blank..).unwrap_or_default();
+            if head.is_empty() || output.len() >= GATHERED {
+                let next = if head.is_empty() { Next::Receive } else { Next::GoOn };
+                return (used + blank, 0, next);
+            }
+            let length = match arrived(head, from.saturating_sub(blank)) {
+                Arrived::Whole(length) if length <= self.worker.shared.limits.head_bytes => length,
+                Arrived::Partly(_) if head.len() <= self.worker.shared.limits.head_bytes => {
+                    // Looked at again from here, empty line included.
+                    return (used, rest.len().saturating_sub(1), Next::Receive);
+                }
+                Arrived::Malformed => return self.refuse_and_close(Refused(400), input.len(), output),
+                _ => return self.refuse_and_close(too_long(head, &self.worker), input.len(), output),
+            };
+            let request = match Request::parse(head.get(..length).unwrap_or_default()) {
+                Ok(request) => request,
+                Err(refused) => return self.refuse_and_close(refused, input.len(), output),
+            };
+            (used, from) = (used + blank + length, 0);
+            match self.answer_one(&request, output) {
+                Next::GoOn => {}
+                next => return (used, 0, next),
+            }
+        }
+    }
+
+    fn answer_one(&self, request: &Request<'_>, output: &mut Vec<u8>) -> Next {
+        let worker = &self.worker;
+        let persistence = match request.method {
+            _ if worker.shared.draining.load(Ordering::Relaxed) => Persistence::Close,
+            crate::request::Method::Get | crate::request::Method::Head => request.persistence,
+            _ => Persistence::Close,
+        };
+        let clock = worker.clock.borrow();
+        let frame = Frame { date: &clock.date, persistence };
+        let client = client(self.peer, &request.forwarded_for, &self.rules.trusted_proxies);
+        let allowed = self.rules.allow.is_empty() || client.is_some_and(|ip| any_contains(&self.rules.allow, ip));
+        let answered = if allowed {
+            let mut index = worker.index.borrow_mut();
+            let mut bodies = worker.bodies();
+            answer(request, index.load(), &self.rules.prefix, &frame, (&mut bodies, output))
+        } else {
+            worker.counters.trouble(Trouble::Denied);
+            refuse(403, &frame, output)
+        };
+        drop(clock);
+        let Answered { status, body, bulk, damaged } = answered;
+        worker.counters.status(status);
+        if let Some((entry, error)) = damaged {
+            worker.damaged(&entry, &crate::watch::Chain(&error).to_string());
+        }
+        let asked = Asked::of(self, request, client.unwrap_or(self.peer), status);
+        match (bulk, persistence) {
+            (Some(bulk), persistence) => {
+                Next::Bulk(Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) })
+            }
+            (None, persistence) => {
+                asked.log(worker, request.path, request.user_agent, body);
+                if persistence == Persistence::Close { Next::Close } else { Next::GoOn }
+            }
+        }
+    }
+
+    fn refuse_and_close(&self, refused: Refused, used: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
+        let worker = &self.worker;
+        worker.counters.trouble(Trouble::BadRequest);
+        let clock = worker.clock.borrow();
+        let frame = Frame { date: &clock.date, persistence: Persistence::Close };
+        let status = refuse(refused.0, &frame, output).status;
+        drop(clock);
+        worker.counters.status(status);
+        Asked { client: self.peer, method: "-", status, at: worker.clock.borrow().now }.log(worker, b"", b"", 0);
+        (used, 0, Next::Close)
+    }
+
+    async fn download(&mut self, download: Download) -> io::Result<Persistence> {
+        let (slot, worker) = (&self.slot, &self.worker);
+        slot.enter(Phase::Send, worker.stall_deadline());
+        // Logs itself when dropped, also when the connection is ended from outside.
+        let guard = Sending { download, worker };
+        let sent = send_bulk(&mut self.wire, worker, &guard.download.bulk, |sent| {
+            let total = &guard.download.sent;
+            total.set(total.get().saturating_add(sent as u64));
+            progress(slot, worker, sent);
+        })
+        .await;
+        match sent {
+            Ok(()) => Ok(guard.download.persistence),
+            Err(BulkError::Peer) => Err(io::ErrorKind::ConnectionReset.into()),
+            Err(BulkError::File(error)) => {
+                self.wire.reset_on_close();
+                worker.damaged(&guard.download.bulk.entry, &error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the connection so that the client can still read the last answer: bytes that it sent meanwhile and
+    /// nobody read would turn the close into a reset.
+    async fn linger(&mut self) {
+        self.slot.enter(Phase::Linger, self.worker.deadline(LINGER));
+        if poll_fn(|cx| Pin::new(&mut self.wire).poll_shutdown(cx)).await.is_err() {
+            return;
+        }
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_BYTES {
+            match receive(&mut self.wire, &self.worker).await {
+                Ok(0) | Err(_) => return,
+                Ok(received) => thrown_away += received,
+            }
+        }
+    }
+}
+
+fn progress(slot: &Slot, worker: &Worker, sent: usize) {
+    if sent > 0 {
+        worker.counters.sent(sent as u64);
+        slot.enter(Phase::Send, worker.stall_deadline());
+    }
+}
+
+fn too_long(head: &[u8], worker: &Worker) -> Refused {
+    let limit = worker.shared.limits.head_bytes;
+    let line = head.iter().position(|byte| *byte == b'\r').unwrap_or(head.len());
+    Refused(if line > limit { 414 } else { 431 })
+}
+
+/// What the log says of a request.
+#[derive(Debug)]
+struct Asked {
+    client: IpAddr,
+    method: &'static str,
+    status: u16,
+    at: Timestamp,
+}
+
+impl Asked {
+    fn of<W>(connection: &Connection<W>, request: &Request<'_>, client: IpAddr, status: u16) -> Self {
+        let at = connection.worker.clock.borrow().now;
+        Self { client, method: request.method.as_str(), status, at }
+    }
+
+    fn kept(self, request: &Request<'_>) -> Kept {
+        Kept { asked: self, path: request.path.into(), user_agent: request.user_agent.into() }
+    }
+
+    fn log(&self, worker: &Worker, path: &[u8], user_agent: &[u8], bytes: u64) {
+        worker.log(|_| self.line(path, user_agent, bytes));
+    }
+
+    fn line<'a>(&self, path: &'a [u8], user_agent: &'a [u8], bytes: u64) -> Line<'a> {
+        let (client, method, status) = (self.client.to_canonical(), self.method, self.status);
+        Line { client, method, status, bytes, millis: 0, aborted: false, path, user_agent }
+    }
+}
+
+/// The same, for as long as a download takes.
+#[derive(Debug)]
+struct Kept {
+    asked: Asked,
+    path: Box<[u8]>,
+    user_agent: Box<[u8]>,
+}
+
+/// A large body on its way.
+struct Download {
+    bulk: Bulk,
+    persistence: Persistence,
+    asked: Kept,
+    sent: Cell<u64>,
+}
+
+struct Sending<'a> {
+    download: Download,
+    worker: &'a Worker,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let Download { bulk, asked: Kept { asked, path, user_agent }, sent, .. } = &self.download;
+        let aborted = sent.get() < bulk.part.length;
+        if aborted {
+            self.worker.counters.trouble(Trouble::Aborted);
+        }
+        self.worker.log(|now| Line {
+            millis: u64::try_from(now.since(asked.at).as_millis()).unwrap_or(u64::MAX),
+            aborted,
+            ..asked.line(path, user_agent, sent.get())
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! What endpoints reach: generation files and blobs over HTTP/1.1, read-only and fast.
+//!
+//! Start with [`ContentServer::start`]. A watcher thread looks at every ring's `current`, proves that each blob
+//! opens, builds an index of routes and swaps it whole. Each worker thread runs one small HTTP/1.1 loop over its
+//! own listening socket. A poll (If-None-Match, 304) is parsed, looked up and answered without a lock, a stat, an
+//! open or an allocation.
+//!
+//! # Deliberately absent
+//! SQL, the engine, the vendors, an HTTP framework, content coding, redirects, listings, ranges in several parts.
+//!
+//! # Invariants
+//! - Only a path that stands in a generation answers with bytes, and only with the bytes of that generation. A
+//!   download that has begun ends with the bytes it began with.
+//! - A generation is taken over whole, after every blob was opened and checked, or not at all.
+//! - An answer is whole or its connection is reset: no short 200.
+//! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
+//!
+//! # Documented choices where the standards leave one
+//! - Several ranges are answered with 200 and the whole file. `If-Range` takes an entity tag; a date is never
+//!   proof enough here and gets the whole file, so that two releases are never spliced.
+//! - A query is ignored. One doubled slash directly after the prefix (or the ring's base) is taken as one.
+//! - A percent-encoded path is not a route: 404.
+//! - Bytes outside printable ASCII in a request's head are a 400.
+
+mod blob;
+mod cidr;
+mod client;
+mod conditional;
+mod connection;
+mod files;
+mod index;
+mod log;
+mod net;
+mod range;
+mod request;
+mod respond;
+mod server;
+mod settings;
+mod slots;
+mod source;
+mod stats;
+mod tls;
+mod watch;
+mod wire;
+mod worker;
+
+pub use cidr::{Cidr, CidrError};
+pub use server::{ContentServer, Drained, ReloadError, StartError};
+pub use settings::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, TlsSettings};
+pub use source::{Loaded, Source, SourceError};
+pub use stats::{RingStats, Stats, Trouble};
+pub use tls::TlsError;

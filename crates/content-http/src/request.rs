@@ -1,0 +1,385 @@
+//! Reads one request's head, strictly: what two parsers could read differently is refused.
+
+use std::mem::MaybeUninit;
+
+use crate::conditional::{Conditions, Values};
+
+/// The most headers a request may have.
+const MAX_HEADERS: usize = 64;
+
+/// How far a request's head has come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// Whole: this many bytes.
+    Whole(usize),
+    /// Not yet; bytes before this one need not be looked at again.
+    Partly(usize),
+    /// It cannot become well-formed.
+    Malformed,
+}
+
+/// Looks for the empty line that ends a head, starting at `from`. Only printable ASCII, tabs and CRLF may stand
+/// in it: a bare CR or LF, a NUL, another control or a byte above ASCII ends the matter.
+pub(crate) fn arrived(input: &[u8], from: usize) -> Arrived {
+    let mut at = from;
+    loop {
+        let rest = input.get(at..).unwrap_or_default();
+        let Some(skip) = rest.iter().position(|byte| !matches!(byte, 0x20..=0x7e)) else {
+            return Arrived::Partly(input.len());
+        };
+        at += skip;
+        match rest.get(skip..) {
+            Some([b'\t', ..]) => at += 1,
+            Some([b'\r', b'\n', ..]) => {
+                if input.get(..at).is_some_and(|before| before.ends_with(b"\r\n")) {
+                    return Arrived::Whole(at + 2);
+                }
+                at += 2;
+            }
+            Some([b'\r']) => return Arrived::Partly(at),
+            _ => return Arrived::Malformed,
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    /// A method of HTTP that is never allowed here.
+    NotAllowed,
+    /// Anything else.
+    Unknown,
+}
+
+impl Method {
+    fn of(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "OPTIONS" | "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" | "CONNECT" => Self::NotAllowed,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The name as the access log shows it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::NotAllowed | Self::Unknown => "-",
+        }
+    }
+}
+
+/// What follows on the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// The connection ends.
+    Close,
+    /// HTTP/1.1's default: it stays, and nothing is said.
+    Stay,
+    /// HTTP/1.0: it stays because the client asked, and is told.
+    StaySaid,
+}
+
+/// A well-formed request without a body.
+#[derive(Debug)]
+pub(crate) struct Request<'b> {
+    pub(crate) method: Method,
+    /// The path, query and authority taken off. Empty when the target is no path.
+    pub(crate) path: &'b [u8],
+    pub(crate) persistence: Persistence,
+    pub(crate) conditions: Conditions<'b>,
+    pub(crate) range: Option<&'b [u8]>,
+    pub(crate) if_range: Option<&'b [u8]>,
+    pub(crate) forwarded_for: Values<'b>,
+    pub(crate) user_agent: &'b [u8],
+}
+
+/// Why a head is refused: the status to answer with before the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) u16);
+
+const BAD: Refused = Refused(400);
+
+impl<'b> Request<'b> {
+    /// Parses a whole head.
+    pub(crate) fn parse(head: &'b [u8]) -> Result<Self, Refused> {
+        let mut headers = [const { MaybeUninit::<httparse::Header<'b>>::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, &mut headers) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Ok(_) => return Err(BAD),
+            Err(httparse::Error::TooManyHeaders) => return Err(Refused(431)),
+            Err(httparse::Error::Version) => return Err(version_refused(head)),
+            Err(_) => return Err(BAD),
+        }
+        let mut fields = Fields::default();
+        for header in parsed.headers.iter() {
+            fields.take(header.name.as_bytes(), header.value)?;
+        }
+        let modern = parsed.version == Some(1);
+        if fields.hosts > 1 || (modern && fields.hosts == 0) {
+            return Err(BAD);
+        }
+        let persistence = match (fields.close, fields.keep_alive, modern) {
+            (true, _, _) | (false, false, false) => Persistence::Close,
+            (false, true, false) => Persistence::StaySaid,
+            (false, _, true) => Persistence::Stay,
+        };
+        let method = Method::of(parsed.method.unwrap_or_default());
+        let target = parsed.path.unwrap_or_default().as_bytes();
+        let path = match method {
+            Method::Get | Method::Head => path_of(target)?,
+            Method::NotAllowed | Method::Unknown => b"",
+        };
+        Ok(Self {
+            method,
+            path,
+            persistence,
+            conditions: fields.conditions,
+            range: fields.range,
+            if_range: fields.if_range,
+            forwarded_for: fields.forwarded_for,
+            user_agent: fields.user_agent,
+        })
+    }
+}
+
+/// A first line that ends in another version of HTTP gets 505, anything else 400.
+fn version_refused(head: &[u8]) -> Refused {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let last = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    match last {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Refused(505)
+        }
+        _ => BAD,
+    }
+}
+
+/// The path of an origin-form or absolute-form target; its authority is ignored.
+fn path_of(target: &[u8]) -> Result<&[u8], Refused> {
+    let path = if target.starts_with(b"/") {
+        target
+    } else {
+        let after = strip_scheme(target).ok_or(BAD)?;
+        let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
+        let (authority, path) = after.split_at(end);
+        if authority.is_empty() || !is_host(authority) {
+            return Err(BAD);
+        }
+        if path.starts_with(b"/") { path } else { b"/" }
+    };
+    Ok(path.split(|byte| *byte == b'?').next().unwrap_or_default())
+}
+
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    [b"http://".as_slice(), b"https://"].into_iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// Whether a text could be `uri-host [":" port]`. It is never used, but a strange one is a sign of a proxy and
+/// us reading a request differently.
+fn is_host(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~%:[]!$&'()*+,;=".contains(byte))
+}
+
+#[derive(Default)]
+struct Fields<'b> {
+    hosts: usize,
+    lengths: usize,
+    close: bool,
+    keep_alive: bool,
+    conditions: Conditions<'b>,
+    range: Option<&'b [u8]>,
+    if_range: Option<&'b [u8]>,
+    forwarded_for: Values<'b>,
+    user_agent: &'b [u8],
+}
+
+impl<'b> Fields<'b> {
+    fn take(&mut self, name: &'b [u8], value: &'b [u8]) -> Result<(), Refused> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // By length first: most headers of most requests are none of these.
+        match name.len() {
+            4 if is("host") => {
+                self.hosts += 1;
+                return if is_host(value) { Ok(()) } else { Err(BAD) };
+            }
+            5 if is("range") => once(&mut self.range, value),
+            6 if is("expect") => return if is_continue(value) { Ok(()) } else { Err(Refused(417)) },
+            8 if is("if-match") => return enough(self.conditions.if_match.push(value)),
+            8 if is("if-range") => once(&mut self.if_range, value),
+            10 if is("connection") => self.connection(value),
+            10 if is("user-agent") => self.user_agent = value,
+            13 if is("if-none-match") => return enough(self.conditions.if_none_match.push(value)),
+            14 if is("content-length") => {
+                self.lengths += 1;
+                return if self.lengths == 1 && value == b"0" { Ok(()) } else { Err(BAD) };
+            }
+            15 if is("x-forwarded-for") => return enough(self.forwarded_for.push(value)),
+            17 if is("transfer-encoding") => return Err(BAD),
+            17 if is("if-modified-since") => once(&mut self.conditions.if_modified_since, value),
+            19 if is("if-unmodified-since") => once(&mut self.conditions.if_unmodified_since, value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+}
+
+/// Takes the value of a header that stands once; standing twice makes it say nothing.
+fn once<'b>(slot: &mut Option<&'b [u8]>, value: &'b [u8]) {
+    *slot = Some(if slot.is_some() { b"" } else { value });
+}
+
+fn enough(fits: bool) -> Result<(), Refused> {
+    if fits { Ok(()) } else { Err(Refused(431)) }
+}
+
+fn is_continue(value: &[u8]) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(b"100-continue")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(head: &str) -> Option<u16> {
+        assert_eq!(arrived(head.as_bytes(), 0), Arrived::Whole(head.len()), "{head:?}");
+        Request::parse(head.as_bytes()).err().map(|refused| refused.0)
+    }
+
+    fn get(lines: &str) -> Option<u16> {
+        refused(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n"))
+    }
+
+    #[test]
+    fn ambiguous_framing_is_refused_v06() {
+        for lines in [
+            "Content-Length: 5\r\n",
+            "Content-Length: 00\r\n",
+            "Content-Length: +0\r\n",
+            "Content-Length: 0, 0\r\n",
+            "Content-Length: 0\r\nContent-Length: 0\r\n",
+            "Content-Length:\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "transfer-encoding: identity\r\n",
+            "Transfer-Encoding:\tchunked\r\n",
+            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding : chunked\r\n",
+            "X: a\r\n b\r\n",
+            " X: a\r\n",
+            ": a\r\n",
+            "X\r\n",
+            "Host: h\r\n",
+            "Content Length: 0\r\n",
+        ] {
+            assert_eq!(get(lines), Some(400), "{lines:?}");
+        }
+        assert_eq!(get("Content-Length: 0\r\n"), None);
+        assert_eq!(get("Expect: 100-continue\r\n"), None);
+        assert_eq!(get("Expect: more\r\n"), Some(417));
+    }
+
+    #[test]
+    fn heads_that_cannot_become_well_formed_v02_v19() {
+        for bytes in ["GET / HTTP/1.1\n", "GET /\0", "GET /\r\r", "GET /\u{1}", "GET /ä", "\u{16}\u{3}\u{1}", "a\x7f"]
+        {
+            assert_eq!(arrived(bytes.as_bytes(), 0), Arrived::Malformed, "{bytes:?}");
+        }
+        assert_eq!(arrived(b"GET / HTTP/1.1\r", 0), Arrived::Partly(14));
+        assert_eq!(arrived(b"GET / HTTP/1.1\r\n", 0), Arrived::Partly(16));
+    }
+
+    #[test]
+    fn host_rules_v04() {
+        assert_eq!(refused("GET /a HTTP/1.1\r\n\r\n"), Some(400));
+        assert_eq!(refused("GET /a HTTP/1.0\r\n\r\n"), None);
+        assert_eq!(refused("GET /a HTTP/1.1\r\nHost:\r\n\r\n"), None);
+        for host in ["a@b", "a/b", "a b", "a\"b"] {
+            assert_eq!(refused(&format!("GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n")), Some(400), "{host}");
+        }
+    }
+
+    #[test]
+    fn versions_v19() {
+        assert_eq!(refused("GET /a HTTP/1.2\r\n\r\n"), Some(505));
+        assert_eq!(refused("PRI * HTTP/2.0\r\n\r\n"), Some(505));
+        assert_eq!(refused("GET /a\r\n\r\n"), Some(400));
+        assert_eq!(refused("GET /a http/1.1\r\n\r\n"), Some(400));
+        assert_eq!(refused("GET  /a HTTP/1.1\r\n\r\n"), Some(400));
+    }
+
+    #[test]
+    fn targets() {
+        for (target, path) in [
+            ("/a/b?q=1", "/a/b"),
+            ("/", "/"),
+            ("/?q", "/"),
+            ("http://other/a", "/a"),
+            ("HTTP://other:81/a?x", "/a"),
+            ("https://other", "/"),
+            ("http://other?x=/b", "/"),
+        ] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!(Request::parse(head.as_bytes()).unwrap().path, path.as_bytes(), "{target}");
+        }
+        for target in ["a", "*", "ftp://x/a", "http:///a", "http://u@h/a", "host:80"] {
+            assert_eq!(refused(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")), Some(400), "{target}");
+        }
+    }
+
+    #[test]
+    fn persistence() {
+        for (version, connection, expected) in [
+            ("1.1", "", Persistence::Stay),
+            ("1.1", "Connection: close\r\n", Persistence::Close),
+            ("1.1", "Connection: x, CLOSE\r\n", Persistence::Close),
+            ("1.1", "Connection: keep-alive\r\nConnection: close\r\n", Persistence::Close),
+            ("1.0", "", Persistence::Close),
+            ("1.0", "Connection: Keep-Alive\r\n", Persistence::StaySaid),
+        ] {
+            let head = format!("GET /a HTTP/{version}\r\nHost: h\r\n{connection}\r\n");
+            assert_eq!(Request::parse(head.as_bytes()).unwrap().persistence, expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn header_flood_v07() {
+        assert_eq!(get(&"X: a\r\n".repeat(63)), None);
+        assert_eq!(get(&"X: a\r\n".repeat(64)), Some(431));
+    }
+
+    proptest! {
+        #[test]
+        fn where_reading_stops_does_not_matter_v44(head in "[ -~\r\n\t]{0,80}", cut in 0usize..80) {
+            let bytes = head.as_bytes();
+            let cut = cut.min(bytes.len());
+            let whole = arrived(bytes, 0);
+            match arrived(&bytes[..cut], 0) {
+                Arrived::Partly(from) => prop_assert_eq!(arrived(bytes, from), whole),
+                early => prop_assert_eq!(early, whole),
+            }
+        }
+
+        #[test]
+        fn any_bytes_parse_or_are_refused_v44(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = arrived(&bytes, 0);
+            let _ = Request::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! From a request and the index to an answer: writes heads and small bodies, plans large ones.
+
+use std::fs::File;
+use std::io::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::SourceError;
+use crate::conditional::{Precondition, if_range_holds};
+use crate::index::{Entry, Found, Snapshot, single_slash};
+use crate::range::{Wanted, wanted};
+use crate::request::{Method, Persistence, Request};
+
+/// What stands in every answer.
+pub(crate) struct Frame<'a> {
+    /// The time as an HTTP date.
+    pub(crate) date: &'a [u8],
+    pub(crate) persistence: Persistence,
+}
+
+/// Opens blobs and reads small ones.
+pub(crate) trait Bodies {
+    /// Appends the whole body of a small blob.
+    fn append(&mut self, entry: &Entry, part: Part, out: &mut Vec<u8>) -> Result<(), SourceError>;
+    /// A checked descriptor of a large one.
+    fn open(&mut self, entry: &Entry) -> Result<Rc<File>, SourceError>;
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) first: u64,
+    pub(crate) length: u64,
+}
+
+/// A body that is sent after what was written.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    pub(crate) file: Rc<File>,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) part: Part,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    /// Bytes of body that were written already.
+    pub(crate) body: u64,
+    pub(crate) bulk: Option<Bulk>,
+    /// Why an entry could not be read, when that is why the answer is an error.
+    pub(crate) damaged: Option<(Arc<Entry>, SourceError)>,
+}
+
+impl Answered {
+    fn plain(status: u16) -> Self {
+        Self { status, body: 0, bulk: None, damaged: None }
+    }
+}
+
+const BASE_LINE: &[u8] = b"This is a mirror of endpoint protection content.\n";
+
+/// Answers a request for a path below `prefix` (which has no slash at its end).
+pub(crate) fn answer(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    prefix: &[u8],
+    frame: &Frame<'_>,
+    writing: (&mut dyn Bodies, &mut Vec<u8>),
+) -> Answered {
+    let (bodies, out) = writing;
+    match request.method {
+        Method::Get | Method::Head => {}
+        Method::NotAllowed => return refuse(405, frame, out),
+        Method::Unknown => return refuse(501, frame, out),
+    }
+    let found = match request.path.strip_prefix(prefix) {
+        Some(b"") if !prefix.is_empty() => snapshot.find(b"/"),
+        Some(inner) if inner.starts_with(b"/") => snapshot.find(single_slash(inner)),
+        _ => Found::Absent,
+    };
+    match found {
+        Found::Entry(entry) => serve(request, entry, frame, bodies, out),
+        Found::Base => base(request.method, frame, out),
+        Found::Absent => refuse(404, frame, out),
+        Found::Unpublished => refuse(503, frame, out),
+    }
+}
+
+/// An answer without a body.
+pub(crate) fn refuse(status: u16, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
+    start(out, status, frame);
+    match status {
+        405 => out.extend_from_slice(b"Allow: GET, HEAD\r\n"),
+        503 => out.extend_from_slice(b"Retry-After: 30\r\n"),
+        _ => {}
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    Answered::plain(status)
+}
+
+fn base(method: Method, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
+    start(out, 200, frame);
+    let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n", BASE_LINE.len());
+    if method == Method::Head {
+        return Answered::plain(200);
+    }
+    out.extend_from_slice(BASE_LINE);
+    Answered { body: BASE_LINE.len() as u64, ..Answered::plain(200) }
+}
+
+fn serve(
+    request: &Request<'_>,
+    entry: &Arc<Entry>,
+    frame: &Frame<'_>,
+    bodies: &mut dyn Bodies,
+    out: &mut Vec<u8>,
+) -> Answered {
+    let head = entry.head();
+    match request.conditions.evaluate(head.etag(), entry.since) {
+        Precondition::Holds => {}
+        Precondition::NotModified => {
+            start(out, 304, frame);
+            out.extend_from_slice(head.validators());
+            out.extend_from_slice(b"\r\n");
+            return Answered::plain(304);
+        }
+        Precondition::Failed => {
+            start(out, 412, frame);
+            out.extend_from_slice(head.validators());
+            out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+            return Answered::plain(412);
+        }
+    }
+    let size = entry.blob.size;
+    let whole = Part { first: 0, length: size };
+    let (status, part) = match ranged(request, head.etag(), size) {
+        Wanted::Whole => (200, whole),
+        Wanted::Part { first, length } => (206, Part { first, length }),
+        Wanted::Unsatisfiable => {
+            start(out, 416, frame);
+            out.extend_from_slice(head.validators());
+            let _ = write!(out, "Content-Range: bytes */{size}\r\nContent-Length: 0\r\n\r\n");
+            return Answered::plain(416);
+        }
+    };
+    let rewind = out.len();
+    let body = if request.method == Method::Head { None } else { Some(part) };
+    match write_entry(entry, status, part, body, frame, (bodies, out)) {
+        Ok(answered) => answered,
+        Err(error) => {
+            out.truncate(rewind);
+            Answered { damaged: Some((Arc::clone(entry), error)), ..refuse(503, frame, out) }
+        }
+    }
+}
+
+/// The range that applies: `Range` is for GET alone, and `If-Range` must hold.
+fn ranged(request: &Request<'_>, etag: &[u8], size: u64) -> Wanted {
+    match request.range {
+        Some(range)
+            if request.method == Method::Get && request.if_range.is_none_or(|value| if_range_holds(value, etag)) =>
+        {
+            wanted(range, size)
+        }
+        _ => Wanted::Whole,
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the one place where all parts of an answer meet")]
+fn write_entry(
+    entry: &Arc<Entry>,
+    status: u16,
+    part: Part,
+    body: Option<Part>,
+    frame: &Frame<'_>,
+    writing: (&mut dyn Bodies, &mut Vec<u8>),
+) -> Result<Answered, SourceError> {
+    let (bodies, out) = writing;
+    start(out, status, frame);
+    if status == 206 {
+        out.extend_from_slice(entry.head().partial());
+        let (first, last) = (part.first, part.first.saturating_add(part.length).saturating_sub(1));
+        let _ = write!(
+            out,
+            "Content-Range: bytes {first}-{last}/{}\r\nContent-Length: {}\r\n",
+            entry.blob.size, part.length
+        );
+    } else {
+        out.extend_from_slice(entry.head().full());
+    }
+    out.extend_from_slice(b"\r\n");
+    let Some(part) = body else { return Ok(Answered::plain(status)) };
+    if entry.blob.is_small() {
+        bodies.append(entry, part, out)?;
+        return Ok(Answered { body: part.length, ..Answered::plain(status) });
+    }
+    let file = bodies.open(entry)?;
+    Ok(Answered { bulk: Some(Bulk { file, entry: Arc::clone(entry), part }), ..Answered::plain(status) })
+}
+
+fn start(out: &mut Vec<u8>, status: u16, frame: &Frame<'_>) {
+    out.extend_from_slice(status_line(status));
+    out.extend_from_slice(frame.date);
+    out.extend_from_slice(match frame.persistence {
+        Persistence::Stay => b"\r\n".as_slice(),
+        Persistence::StaySaid => b"\r\nConnection: keep-alive\r\n",
+        Persistence::Close => b"\r\nConnection: close\r\n",
+    });
+}
+
+fn status_line(status: u16) -> &'static [u8] {
+    match status {
+        200 => b"HTTP/1.1 200 OK\r\nDate: ",
+        206 => b"HTTP/1.1 206 Partial Content\r\nDate: ",
+        304 => b"HTTP/1.1 304 Not Modified\r\nDate: ",
+        400 => b"HTTP/1.1 400 Bad Request\r\nDate: ",
+        403 => b"HTTP/1.1 403 Forbidden\r\nDate: ",
+        404 => b"HTTP/1.1 404 Not Found\r\nDate: ",
+        405 => b"HTTP/1.1 405 Method Not Allowed\r\nDate: ",
+        412 => b"HTTP/1.1 412 Precondition Failed\r\nDate: ",
+        414 => b"HTTP/1.1 414 URI Too Long\r\nDate: ",
+        416 => b"HTTP/1.1 416 Range Not Satisfiable\r\nDate: ",
+        417 => b"HTTP/1.1 417 Expectation Failed\r\nDate: ",
+        431 => b"HTTP/1.1 431 Request Header Fields Too Large\r\nDate: ",
+        501 => b"HTTP/1.1 501 Not Implemented\r\nDate: ",
+        503 => b"HTTP/1.1 503 Service Unavailable\r\nDate: ",
+        505 => b"HTTP/1.1 505 HTTP Version Not Supported\r\nDate: ",
+        _ => b"HTTP/1.1 500 Internal Server Error\r\nDate: ",
+    }
+}

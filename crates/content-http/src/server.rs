@@ -1,0 +1,412 @@
+//! The server: starts the watcher and the workers, and is the handle on them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use model::{Clock, Digest, Timestamp};
+use tokio::sync::watch;
+
+use crate::cidr::any_contains;
+use crate::log::LogSink;
+use crate::stats::{Counters, Stats};
+use crate::tls::{Certificate, Certificates, TlsError};
+use crate::watch::{View, Wake, Watcher};
+use crate::worker::{Parts, Pass, local_runtime};
+use crate::{AccessLog, Bind, Cidr, Listener, Policy, ServeLimits, Settings, Source};
+
+/// Digests of damaged blobs that are remembered until somebody takes them.
+const MOST_DAMAGED: usize = 1024;
+/// Descriptors that are left for everything but connections.
+const SPARE_DESCRIPTORS: u64 = 256;
+
+/// Why the content side did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot serve content")]
+    Listen(#[from] platform::net::ListenError),
+    /// A socket that was handed over cannot be used.
+    #[error("the socket that was handed over cannot be used")]
+    Inherited(#[source] std::io::Error),
+    /// A rule cannot be used.
+    #[error("cannot use the rules of a content listener")]
+    Policy(#[from] ReloadError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {path}")]
+    Log {
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system gave no thread or event queue.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why new rules were not taken over; the old ones hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The number of listeners differs from what runs.
+    #[error("{given} listeners are given and {running} run: adding or removing one takes a restart")]
+    Listeners {
+        /// How many were given.
+        given: usize,
+        /// How many run.
+        running: usize,
+    },
+    /// A path prefix is not plain.
+    #[error("path prefix '{0}' is not usable: write /name or /name/name, of letters, digits, '.', '-', '_', '~'")]
+    Prefix(String),
+    /// Certificate, key or client authorities cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut off at the deadline.
+    pub cut_off: usize,
+}
+
+/// Where the server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Serving,
+    Draining,
+    Ended,
+}
+
+/// The rules of one listener as connections read them.
+pub(crate) struct Rules {
+    /// Without a slash at its end.
+    pub(crate) prefix: Box<[u8]>,
+    pub(crate) tls: Option<Arc<Certificate>>,
+    pub(crate) allow: Vec<Cidr>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
+}
+
+impl Rules {
+    fn of(policy: &Policy) -> Result<Self, ReloadError> {
+        Ok(Self {
+            prefix: prefix(&policy.path_prefix)?,
+            tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
+            allow: policy.allow.clone(),
+            trusted_proxies: policy.trusted_proxies.clone(),
+        })
+    }
+
+    /// Whether a peer may speak at all: as a client, or for clients.
+    pub(crate) fn may_connect(&self, peer: IpAddr) -> bool {
+        self.allow.is_empty() || any_contains(&self.allow, peer) || any_contains(&self.trusted_proxies, peer)
+    }
+}
+
+fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with("..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_~".contains(&b))
+    };
+    let good = trimmed.is_empty() || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
+    if good {
+        Ok(trimmed.as_bytes().into())
+    } else {
+        Err(ReloadError::Prefix(text.chars().take(80).flat_map(char::escape_default).collect()))
+    }
+}
+
+/// A listener's rules, which may be swapped.
+pub(crate) struct Gate {
+    pub(crate) rules: ArcSwap<Rules>,
+}
+
+/// What all threads share.
+pub(crate) struct Shared {
+    pub(crate) view: Arc<View>,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: ServeLimits,
+    pub(crate) draining: AtomicBool,
+    pub(crate) open: AtomicUsize,
+    pub(crate) cut_off: AtomicUsize,
+    most_open: usize,
+    damaged: Mutex<BTreeSet<Digest>>,
+}
+
+impl Shared {
+    /// A pass for one more connection; none at the cap.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
+        let pass = self.enter_anyway();
+        (self.open.load(Ordering::Relaxed) <= self.most_open).then_some(pass)
+    }
+
+    /// A pass for a connection in whose favour another one ends.
+    pub(crate) fn enter_anyway(self: &Arc<Self>) -> Pass {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Pass(Arc::clone(self))
+    }
+
+    /// Remembers a damaged blob; whether that is news.
+    pub(crate) fn note_damaged(&self, digest: Digest) -> bool {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.len() < MOST_DAMAGED && damaged.insert(digest)
+    }
+}
+
+/// The running content side. Dropping it ends it at once; [`ContentServer::drain`] ends it gently.
+pub struct ContentServer {
+    shared: Arc<Shared>,
+    counters: Vec<Arc<Counters>>,
+    gates: Vec<Arc<Gate>>,
+    addresses: Vec<SocketAddr>,
+    certificates: Arc<Certificates>,
+    stage: watch::Sender<Stage>,
+    working: watch::Receiver<usize>,
+    wake: SyncSender<Wake>,
+    log_thread: Mutex<Option<JoinHandle<()>>>,
+    since: Timestamp,
+}
+
+impl std::fmt::Debug for ContentServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContentServer").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl ContentServer {
+    /// Looks at every ring once, binds every listener and starts serving. A ring whose generation cannot be
+    /// served is loud but no reason not to start.
+    ///
+    /// # Errors
+    /// [`StartError`] when a listener, certificate or log cannot be had.
+    pub fn start(settings: Settings, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let common = Arc::new(Counters::default());
+        let view = Arc::new(View::new(&settings.default_ring));
+        let since = clock.now();
+        let shared = Arc::new(Shared {
+            view: Arc::clone(&view),
+            source: Arc::clone(&source),
+            clock,
+            draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            cut_off: AtomicUsize::new(0),
+            most_open: most_open(&settings.limits),
+            damaged: Mutex::default(),
+            limits: settings.limits,
+        });
+        let workers =
+            settings.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, shared.limits.stall_timeout)?;
+        let certificates = Arc::new(Certificates::default());
+        certificates.replace(in_use(&gates));
+        let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
+
+        let mut watcher = Watcher::new(source, view, Arc::clone(&common))
+            .only(settings.rings)
+            .small_file_memory(shared.limits.small_file_memory);
+        watcher.look();
+        let (wake, woken) = sync_channel(1);
+        let looked_after = Arc::clone(&certificates);
+        spawn("content-watch", move || watcher.run(&woken, &looked_after))?;
+
+        let (stage, stages) = watch::channel(Stage::Serving);
+        let (busy, working) = watch::channel(workers);
+        let mut counters = vec![common];
+        for (number, listeners) in sockets.into_iter().enumerate() {
+            let own = Arc::new(Counters::default());
+            counters.push(Arc::clone(&own));
+            let parts = Parts {
+                shared: Arc::clone(&shared),
+                lines: log.as_ref().map(|log| log.lines(Arc::clone(&own))),
+                counters: own,
+                listeners,
+                stage: stages.clone(),
+                runtime: local_runtime,
+            };
+            let done = Done(busy.clone());
+            spawn(&format!("content-{number}"), move || {
+                let _done = done;
+                if let Err(error) = crate::worker::run(parts) {
+                    tracing::error!(%error, "a content worker ended");
+                }
+            })?;
+        }
+        let log_thread = Mutex::new(log_thread);
+        Ok(Self { shared, counters, gates, addresses, certificates, stage, working, wake, log_thread, since })
+    }
+
+    /// Looks at the rings now: something was published.
+    pub fn nudge(&self) {
+        match self.wake.try_send(Wake::Nudge) {
+            // One nudge that waits is as good as two.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// Takes new rules over for connections to come, in the order of [`Settings::listeners`]; open connections
+    /// keep theirs. Certificates are read anew.
+    ///
+    /// # Errors
+    /// [`ReloadError`] when any of them cannot be used; then none is taken over.
+    pub fn reload(&self, policies: &[Policy]) -> Result<(), ReloadError> {
+        if policies.len() != self.gates.len() {
+            return Err(ReloadError::Listeners { given: policies.len(), running: self.gates.len() });
+        }
+        let rules: Vec<Rules> = policies.iter().map(Rules::of).collect::<Result<_, _>>()?;
+        for (gate, rules) in self.gates.iter().zip(rules) {
+            gate.rules.store(Arc::new(rules));
+        }
+        self.certificates.replace(in_use(&self.gates));
+        Ok(())
+    }
+
+    /// Stops accepting, closes idle connections, and lets open answers end until the deadline.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.stage.send_if_modified(|stage| {
+            let serving = *stage == Stage::Serving;
+            if serving {
+                *stage = Stage::Draining;
+            }
+            serving
+        });
+        let mut working = self.working.clone();
+        if tokio::time::timeout(deadline, working.wait_for(|left| *left == 0)).await.is_err() {
+            self.stage.send_replace(Stage::Ended);
+            let _ = working.wait_for(|left| *left == 0).await;
+        }
+        let _ = self.wake.try_send(Wake::Stop);
+        self.finish_log().await;
+        Drained { cut_off: self.shared.cut_off.load(Ordering::Relaxed) }
+    }
+
+    /// Waits until the log's last lines are written, but not for a pipe that nobody reads.
+    async fn finish_log(&self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let thread = self.log_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        let ended = async {
+            while !thread.is_finished() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, ended).await;
+    }
+
+    /// What happened since the start.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::new(self.since);
+        for counters in &self.counters {
+            counters.add_to(&mut stats);
+        }
+        stats.connections_open = self.shared.open.load(Ordering::Relaxed) as u64;
+        stats.rings = self.shared.view.ring_stats();
+        stats
+    }
+
+    /// Blobs that could not be served whole since the last call: to be verified and fetched again.
+    pub fn take_damaged(&self) -> Vec<Digest> {
+        let mut damaged = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *damaged).into_iter().collect()
+    }
+
+    /// Where it listens, in the order of [`Settings::listeners`], with the ports that the system chose.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Whether endpoints get content: the default ring serves a generation and the server does not drain.
+    pub fn is_ready(&self) -> bool {
+        let published = self.shared.view.snapshot.load().default.served.is_some();
+        published && !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0
+    }
+}
+
+impl Drop for ContentServer {
+    fn drop(&mut self) {
+        self.stage.send_replace(Stage::Ended);
+        let _ = self.wake.try_send(Wake::Stop);
+    }
+}
+
+/// Counts a worker out when its thread ends, however it ends.
+struct Done(watch::Sender<usize>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.send_modify(|left| *left = left.saturating_sub(1));
+    }
+}
+
+struct Bound {
+    gates: Vec<Arc<Gate>>,
+    addresses: Vec<SocketAddr>,
+    /// For each worker, its socket of each listener.
+    sockets: Vec<Vec<(std::net::TcpListener, Arc<Gate>)>>,
+}
+
+fn bind(listeners: Vec<Listener>, workers: usize, stall: Duration) -> Result<Bound, StartError> {
+    let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+    let (mut gates, mut addresses) = (Vec::new(), Vec::new());
+    for listener in listeners {
+        let gate = Arc::new(Gate { rules: ArcSwap::from_pointee(Rules::of(&listener.policy)?) });
+        let bound = match listener.bind {
+            Bind::Address(address) => platform::net::listeners(address, workers)?,
+            Bind::Inherited(socket) => {
+                let clones = (1..workers).map(|_| socket.try_clone()).collect::<Result<Vec<_>, _>>();
+                let mut all = clones.map_err(StartError::Inherited)?;
+                all.push(socket);
+                all
+            }
+        };
+        for (number, (socket, own)) in bound.into_iter().zip(&mut sockets).enumerate() {
+            crate::net::prepare(&socket, stall).map_err(StartError::Inherited)?;
+            if number == 0 {
+                addresses.push(socket.local_addr().map_err(StartError::Inherited)?);
+            }
+            own.push((socket, Arc::clone(&gate)));
+        }
+        gates.push(gate);
+    }
+    Ok(Bound { gates, addresses, sockets })
+}
+
+fn start_log(
+    log: Option<&AccessLog>,
+    counters: &Arc<Counters>,
+) -> Result<(Option<LogSink>, Option<JoinHandle<()>>), StartError> {
+    let Some(log) = log else { return Ok((None, None)) };
+    let path = match log {
+        AccessLog::Stdout => PathBuf::from("-"),
+        AccessLog::File(path) => path.clone(),
+    };
+    let (sink, thread) =
+        LogSink::start(log, Arc::clone(counters)).map_err(|source| StartError::Log { path, source })?;
+    Ok((Some(sink), Some(thread)))
+}
+
+fn in_use(gates: &[Arc<Gate>]) -> Vec<Arc<Certificate>> {
+    gates.iter().filter_map(|gate| gate.rules.load().tls.clone()).collect()
+}
+
+/// The cap on connections: never more than descriptors allow, when each may also hold a file open.
+fn most_open(limits: &ServeLimits) -> usize {
+    let descriptors = platform::raise_nofile().saturating_sub(SPARE_DESCRIPTORS).max(16);
+    limits.connections.min(usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX)).max(1)
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StartError::Thread)
+}

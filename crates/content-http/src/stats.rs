@@ -1,0 +1,182 @@
+//! Counters, without locks: each worker has its own, and a snapshot adds them up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{RingName, Timestamp};
+
+/// The status codes that are ever sent.
+pub(crate) const STATUSES: [u16; 16] = [200, 206, 304, 400, 403, 404, 405, 412, 414, 416, 417, 431, 500, 501, 503, 505];
+
+/// Something that went wrong on the content side; the label of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// The system gave no connection (no descriptors left).
+    Accept,
+    /// A connection beyond the cap was closed at once.
+    Refused,
+    /// An idle connection was closed to make room.
+    Evicted,
+    /// The client's address is outside the listener's allow list.
+    Denied,
+    /// A request was not well-formed.
+    BadRequest,
+    /// A request's head or a TLS handshake took too long.
+    HeadTimeout,
+    /// A client took no bytes for too long.
+    Stalled,
+    /// A TLS handshake failed.
+    Handshake,
+    /// The client left before its answer was sent whole.
+    Aborted,
+    /// A blob could not be opened, turned short or could not be read.
+    Damaged,
+    /// Access-log lines that could not be written.
+    LogLost,
+    /// A generation was not taken over because it or one of its blobs is not whole.
+    GenerationRefused,
+    /// A changed certificate or key was not taken over.
+    TlsRefused,
+}
+
+impl Trouble {
+    /// Every kind, in the order they are reported.
+    pub const ALL: [Self; 13] = [
+        Self::Accept,
+        Self::Refused,
+        Self::Evicted,
+        Self::Denied,
+        Self::BadRequest,
+        Self::HeadTimeout,
+        Self::Stalled,
+        Self::Handshake,
+        Self::Aborted,
+        Self::Damaged,
+        Self::LogLost,
+        Self::GenerationRefused,
+        Self::TlsRefused,
+    ];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refused => "refused",
+            Self::Evicted => "evicted",
+            Self::Denied => "denied",
+            Self::BadRequest => "bad_request",
+            Self::HeadTimeout => "head_timeout",
+            Self::Stalled => "stalled",
+            Self::Handshake => "handshake",
+            Self::Aborted => "aborted",
+            Self::Damaged => "damaged",
+            Self::LogLost => "log_lost",
+            Self::GenerationRefused => "generation_refused",
+            Self::TlsRefused => "tls_refused",
+        }
+    }
+}
+
+/// One writer's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    statuses: [AtomicU64; STATUSES.len()],
+    troubles: [AtomicU64; Trouble::ALL.len()],
+    bytes: AtomicU64,
+    accepted: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn status(&self, status: u16) {
+        if let Some(slot) = STATUSES.iter().position(|known| *known == status).and_then(|at| self.statuses.get(at)) {
+            slot.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn trouble(&self, kind: Trouble) {
+        self.troubles_by(kind, 1);
+    }
+
+    pub(crate) fn troubles_by(&self, kind: Trouble, count: u64) {
+        if let Some(slot) = self.troubles.get(kind as usize) {
+            slot.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds these counters to a snapshot.
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        for (slot, (_, total)) in self.statuses.iter().zip(&mut stats.requests) {
+            *total = total.saturating_add(slot.load(Ordering::Relaxed));
+        }
+        for (slot, (_, total)) in self.troubles.iter().zip(&mut stats.troubles) {
+            *total = total.saturating_add(slot.load(Ordering::Relaxed));
+        }
+        stats.bytes_sent = stats.bytes_sent.saturating_add(self.bytes.load(Ordering::Relaxed));
+        stats.connections_total = stats.connections_total.saturating_add(self.accepted.load(Ordering::Relaxed));
+    }
+}
+
+/// What the content side did since it started.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Answers by status code: a fixed, small set of codes.
+    pub requests: Vec<(u16, u64)>,
+    /// What went wrong, by kind: a fixed, small set.
+    pub troubles: Vec<(Trouble, u64)>,
+    /// Bytes handed to the system for sending, heads included, TLS framing not.
+    pub bytes_sent: u64,
+    /// Connections open now.
+    pub connections_open: u64,
+    /// Connections accepted.
+    pub connections_total: u64,
+    /// What each ring serves.
+    pub rings: Vec<RingStats>,
+    /// When the server started.
+    pub since: Timestamp,
+}
+
+impl Stats {
+    pub(crate) fn new(since: Timestamp) -> Self {
+        Self {
+            requests: STATUSES.iter().map(|status| (*status, 0)).collect(),
+            troubles: Trouble::ALL.iter().map(|kind| (*kind, 0)).collect(),
+            bytes_sent: 0,
+            connections_open: 0,
+            connections_total: 0,
+            rings: Vec::new(),
+            since,
+        }
+    }
+
+    /// How many answers had this status.
+    pub fn answered(&self, status: u16) -> u64 {
+        self.requests.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
+    }
+
+    /// How often this went wrong.
+    pub fn trouble(&self, kind: Trouble) -> u64 {
+        self.troubles.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// What one ring serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingStats {
+    /// The ring.
+    pub ring: RingName,
+    /// The generation served; none before the first publication.
+    pub generation: Option<u64>,
+    /// When that generation was made.
+    pub published: Option<Timestamp>,
+    /// How many paths answer with bytes.
+    pub routes: usize,
+    /// Set while the newest generation is not served because something about it is not whole.
+    pub refused: Option<String>,
+}

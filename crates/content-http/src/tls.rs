@@ -1,0 +1,189 @@
+//! TLS: certificates from files, read again when they change.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use model::{Digest, Hasher};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::TlsSettings;
+use crate::stats::{Counters, Trouble};
+
+/// The longest PEM file that is read.
+const MAX_PEM: u64 = 1024 * 1024;
+
+/// Why certificate, key or client authorities cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file holds no usable PEM block of the kind that belongs there.
+    #[error("{path} holds no usable {what} in PEM form")]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// What should be in it.
+        what: &'static str,
+    },
+    /// Certificate and key do not belong together, or are of a kind that is not supported.
+    #[error("certificate {certificate} and its key cannot be used together")]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The client authorities cannot be used.
+    #[error("client authorities in {path} cannot be used")]
+    ClientCa {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: rustls::server::VerifierBuilderError,
+    },
+}
+
+/// The certificate in use on one listener.
+pub(crate) struct Certificate {
+    settings: TlsSettings,
+    config: ArcSwap<ServerConfig>,
+    /// The files as they were when last looked at.
+    seen: Mutex<Digest>,
+}
+
+impl Certificate {
+    pub(crate) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let files = Files::read(settings)?;
+        let config = files.config(settings)?;
+        Ok(Self { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(files.digest()) })
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+
+    /// Takes changed files over if they can be used; the old ones stay in use otherwise.
+    fn look(&self) -> Result<bool, TlsError> {
+        let files = Files::read(&self.settings);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), Files::digest);
+        if *seen == digest {
+            return Ok(false);
+        }
+        *seen = digest;
+        self.config.store(files?.config(&self.settings)?);
+        Ok(true)
+    }
+}
+
+/// The certificates of all listeners, for whoever looks after them.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    all: Mutex<Vec<Arc<Certificate>>>,
+}
+
+impl Certificates {
+    pub(crate) fn replace(&self, all: Vec<Arc<Certificate>>) {
+        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Looks at every certificate's files.
+    pub(crate) fn look(&self, counters: &Counters) {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for certificate in all {
+            let path = certificate.settings.certificate.display();
+            match certificate.look() {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(%path, "took over a changed certificate"),
+                Err(error) => {
+                    counters.trouble(Trouble::TlsRefused);
+                    let error: crate::SourceError = Box::new(error);
+                    let error = crate::watch::Chain(&error);
+                    tracing::error!(%path, %error, "a changed certificate cannot be used; the old one is kept");
+                }
+            }
+        }
+    }
+}
+
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
+        Ok(Self {
+            certificate: read(&settings.certificate)?,
+            key: read(&settings.key)?,
+            client_ca: settings.client_ca.as_deref().map(read).transpose()?,
+        })
+    }
+
+    fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for part in [&self.certificate, &self.key].into_iter().chain(&self.client_ca) {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        hasher.finish()
+    }
+
+    fn config(&self, settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
+        let pair = |source| TlsError::Pair { certificate: settings.certificate.clone(), source };
+        let chain = certificates(&self.certificate, &settings.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|_| TlsError::Pem { path: settings.key.clone(), what: "private key" })?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(pair)?;
+        let builder = match (&self.client_ca, &settings.client_ca) {
+            (Some(pem), Some(path)) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(pem, path)? {
+                    roots.add(authority).map_err(|_| TlsError::Pem { path: path.clone(), what: "certificate" })?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|source| TlsError::ClientCa { path: path.clone(), source })?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(pair)?;
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let bad = || TlsError::Pem { path: path.to_owned(), what: "certificate" };
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| bad())?;
+    if found.is_empty() { Err(bad()) } else { Ok(found) }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let wrap = |source| TlsError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(wrap)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_PEM).read_to_end(&mut bytes).map_err(wrap)?;
+    Ok(bytes)
+}

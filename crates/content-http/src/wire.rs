@@ -1,0 +1,179 @@
+//! A connection's bytes, plain or TLS: the same to the loop but for the way large bodies go.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::net::reset_on_close;
+use crate::respond::{Bulk, Part};
+use crate::worker::Worker;
+
+/// A plain or TLS connection.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// The socket when bytes may go to it as they are.
+    fn plain(&self) -> Option<&TcpStream>;
+    /// Makes the end of this connection a reset.
+    fn reset_on_close(&self);
+}
+
+impl Wire for TcpStream {
+    fn plain(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+
+    fn reset_on_close(&self) {
+        reset_on_close(self);
+    }
+}
+
+impl Wire for TlsStream<TcpStream> {
+    fn plain(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn reset_on_close(&self) {
+        reset_on_close(self.get_ref().0);
+    }
+}
+
+/// Waits for bytes and puts them into `worker.input`, which all connections of the worker share: it is good
+/// until the next wait. An idle connection holds no buffer.
+pub(crate) async fn receive(wire: &mut impl Wire, worker: &Worker) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut input = worker.input.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut input);
+        ready!(Pin::new(&mut *wire).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
+}
+
+/// Sends what was written to `worker.output`, which all connections share: what the socket does not take at
+/// once moves to a buffer of this connection's own.
+pub(crate) async fn flush(wire: &mut impl Wire, worker: &Worker, mut moved: impl FnMut(usize)) -> io::Result<()> {
+    let rest = poll_fn(|cx| Poll::Ready(first_write(wire, cx, &mut worker.output.borrow_mut(), &mut moved))).await?;
+    let mut rest = rest.as_slice();
+    while !rest.is_empty() {
+        let sent = poll_fn(|cx| Pin::new(&mut *wire).poll_write(cx, rest)).await?;
+        if sent == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        moved(sent);
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    if wire.plain().is_none() {
+        poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await?;
+    }
+    Ok(())
+}
+
+fn first_write(
+    wire: &mut impl Wire,
+    cx: &mut Context<'_>,
+    output: &mut Vec<u8>,
+    moved: &mut impl FnMut(usize),
+) -> io::Result<Vec<u8>> {
+    let mut rest = Vec::new();
+    if !output.is_empty() {
+        let sent = match Pin::new(wire).poll_write(cx, output) {
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => 0,
+        };
+        moved(sent);
+        rest.extend_from_slice(output.get(sent..).unwrap_or_default());
+        output.clear();
+    }
+    Ok(rest)
+}
+
+/// Why a large body was not sent whole.
+#[derive(Debug)]
+pub(crate) enum BulkError {
+    /// The client is gone.
+    Peer,
+    /// The file turned short or cannot be read.
+    File(io::Error),
+}
+
+/// Sends a large body in turns, and tells `moved` of each advance.
+pub(crate) async fn send_bulk(
+    wire: &mut impl Wire,
+    worker: &Worker,
+    bulk: &Bulk,
+    mut moved: impl FnMut(usize),
+) -> Result<(), BulkError> {
+    let Part { mut first, length } = bulk.part;
+    let end = first.saturating_add(length);
+    let turn = worker.shared.limits.bulk_turn.max(1);
+    let mut left_of_turn = turn;
+    while first < end {
+        let most = usize::try_from(end - first).unwrap_or(usize::MAX).min(left_of_turn);
+        let sent = match wire.plain() {
+            Some(socket) => send_plain(socket, bulk, first, most).await?,
+            None => send_copied(wire, worker, bulk, first, most).await?,
+        };
+        first = first.saturating_add(sent as u64);
+        left_of_turn -= sent.min(left_of_turn);
+        moved(sent);
+        if left_of_turn == 0 {
+            left_of_turn = turn;
+            tokio::task::yield_now().await;
+        }
+    }
+    poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await.map_err(|_| BulkError::Peer)
+}
+
+async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -> Result<usize, BulkError> {
+    loop {
+        socket.writable().await.map_err(|_| BulkError::Peer)?;
+        let sent = socket.try_io(Interest::WRITABLE, || platform::send_file(socket, bulk.file.as_ref(), offset, most));
+        match sent {
+            Ok(0) => return Err(BulkError::File(io::ErrorKind::UnexpectedEof.into())),
+            Ok(sent) => return Ok(sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(blame(error)),
+        }
+    }
+}
+
+async fn send_copied(
+    wire: &mut impl Wire,
+    worker: &Worker,
+    bulk: &Bulk,
+    offset: u64,
+    most: usize,
+) -> Result<usize, BulkError> {
+    // The bytes are read again when the socket takes none of them now, so that a waiting download holds no buffer.
+    poll_fn(|cx| {
+        let mut chunk = worker.chunk.borrow_mut();
+        let most = most.min(chunk.len());
+        let chunk = chunk.get_mut(..most).unwrap_or_default();
+        let read = match bulk.file.read_at(chunk, offset) {
+            Ok(0) => Err(BulkError::File(io::ErrorKind::UnexpectedEof.into())),
+            Ok(read) => Ok(read),
+            Err(error) => Err(BulkError::File(error)),
+        }?;
+        match ready!(Pin::new(&mut *wire).poll_write(cx, chunk.get(..read).unwrap_or_default())) {
+            Ok(0) | Err(_) => Poll::Ready(Err(BulkError::Peer)),
+            Ok(sent) => Poll::Ready(Ok(sent)),
+        }
+    })
+    .await
+}
+
+/// Whose fault an error of sending a file is: the peer's when it names the connection, otherwise the file's.
+fn blame(error: io::Error) -> BulkError {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    let unreachable = matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable);
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => BulkError::Peer,
+        _ if unreachable => BulkError::Peer,
+        _ => BulkError::File(error),
+    }
+}

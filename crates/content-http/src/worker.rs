@@ -1,0 +1,312 @@
+//! A worker: one thread, one runtime, its own listening sockets, and everything its connections share.
+
+use std::cell::{RefCell, RefMut};
+use std::fs::File;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use model::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+use tokio::time::MissedTickBehavior;
+
+use crate::SourceError;
+use crate::connection::serve;
+use crate::files::Files;
+use crate::index::{Entry, Snapshot};
+use crate::log::{Line, Lines};
+use crate::respond::{Bodies, Part};
+use crate::server::{Gate, Rules, Shared, Stage};
+use crate::slots::{Phase, Slots};
+use crate::stats::{Counters, Trouble};
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the end of the last connection is looked for while draining.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+/// How long accepting rests when the system has no descriptors left.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The buffer that all connections of a worker receive into.
+const INPUT: usize = 32 * 1024;
+/// The buffer that all TLS downloads of a worker read into.
+const CHUNK: usize = 64 * 1024;
+/// How many times the stall timeout a socket may take nothing at all.
+const STALL_FACTOR: u32 = 20;
+
+/// What the connections of one worker share. Nothing here is reached by another thread but through `shared`.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) index: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    pub(crate) input: RefCell<Box<[u8]>>,
+    pub(crate) output: RefCell<Vec<u8>>,
+    pub(crate) chunk: RefCell<Box<[u8]>>,
+    pub(crate) clock: RefCell<ClockFace>,
+    files: RefCell<Files>,
+    lines: RefCell<Option<Lines>>,
+    slots: RefCell<Slots>,
+}
+
+/// The time as it was last read.
+#[derive(Debug)]
+pub(crate) struct ClockFace {
+    pub(crate) now: Timestamp,
+    /// `now` as an HTTP date.
+    pub(crate) date: [u8; 29],
+    /// `now` in RFC 3339.
+    text: String,
+    second: i64,
+    /// Monotonic time, as of the last tick.
+    monotonic: Duration,
+}
+
+impl ClockFace {
+    fn new() -> Self {
+        let now = Timestamp::from_micros(0);
+        Self { now, date: [b' '; 29], text: String::new(), second: i64::MIN, monotonic: Duration::ZERO }
+    }
+
+    fn set(&mut self, now: Timestamp) {
+        self.now = now;
+        let second = now.as_micros().div_euclid(1_000_000);
+        if second != self.second {
+            self.second = second;
+            self.text = now.to_string();
+            if let Ok(date) = now.http_date().into_bytes().try_into() {
+                self.date = date;
+            }
+        }
+    }
+}
+
+/// What a worker is started with.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) lines: Option<Lines>,
+    pub(crate) listeners: Vec<(std::net::TcpListener, Arc<Gate>)>,
+    pub(crate) stage: watch::Receiver<Stage>,
+    pub(crate) runtime: RuntimeMaker,
+}
+
+/// Makes the worker's runtime in its thread.
+pub(crate) type RuntimeMaker = fn() -> std::io::Result<LocalRuntime>;
+
+pub(crate) fn local_runtime() -> std::io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())
+}
+
+/// Runs a worker to the end of the server.
+pub(crate) fn run(parts: Parts) -> std::io::Result<()> {
+    let runtime = (parts.runtime)()?;
+    runtime.block_on(async move {
+        let worker = Rc::new(Worker::new(parts.shared, parts.counters, parts.lines));
+        let mut accepting = Vec::new();
+        for (listener, gate) in parts.listeners {
+            let listener = TcpListener::from_std(listener)?;
+            accepting.push(spawn_local(accept(Rc::clone(&worker), listener, gate)));
+        }
+        worker.watch_over(parts.stage, || accepting.drain(..).for_each(|task| task.abort())).await;
+        Ok(())
+    })
+}
+
+async fn accept(worker: Rc<Worker>, listener: TcpListener, gate: Arc<Gate>) {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => worker.admit(tcp, peer, gate.rules.load_full()),
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {}
+            Err(_) => {
+                worker.counters.trouble(Trouble::Accept);
+                worker.slots.borrow_mut().evict();
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, counters: Arc<Counters>, lines: Option<Lines>) -> Self {
+        let index = Cache::new(Arc::clone(&shared.view.snapshot));
+        let worker = Self {
+            shared,
+            counters,
+            index: RefCell::new(index),
+            input: RefCell::new(vec![0; INPUT].into_boxed_slice()),
+            output: RefCell::default(),
+            chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
+            clock: RefCell::new(ClockFace::new()),
+            files: RefCell::default(),
+            lines: RefCell::new(lines),
+            slots: RefCell::default(),
+        };
+        worker.tick();
+        worker
+    }
+
+    /// Reads the wall clock; once for each batch of requests.
+    pub(crate) fn look_at_clock(&self) {
+        self.clock.borrow_mut().set(self.shared.clock.now());
+    }
+
+    /// The monotonic time in `after` from now.
+    pub(crate) fn deadline(&self, after: Duration) -> Duration {
+        self.clock.borrow().monotonic.saturating_add(after)
+    }
+
+    /// By when a socket must have taken some bytes.
+    pub(crate) fn stall_deadline(&self) -> Duration {
+        self.deadline(self.shared.limits.stall_timeout.saturating_mul(STALL_FACTOR))
+    }
+
+    /// Writes an access-log line, if there is a log.
+    pub(crate) fn log<'a>(&self, line: impl FnOnce(Timestamp) -> Line<'a>) {
+        if let Some(lines) = self.lines.borrow_mut().as_mut() {
+            self.look_at_clock();
+            let clock = self.clock.borrow();
+            lines.push(&clock.text, &line(clock.now));
+        }
+    }
+
+    /// Notes that a blob's bytes cannot be served.
+    pub(crate) fn damaged(&self, entry: &Entry, why: &str) {
+        self.counters.trouble(Trouble::Damaged);
+        if self.shared.note_damaged(entry.blob.digest) {
+            tracing::error!(blob = %entry.blob.digest, why, "a blob cannot be served whole");
+        }
+    }
+
+    /// What opens and reads blobs for one answer.
+    pub(crate) fn bodies(&self) -> WorkerBodies<'_> {
+        WorkerBodies { worker: self, files: self.files.borrow_mut() }
+    }
+
+    fn admit(self: &Rc<Self>, tcp: TcpStream, peer: SocketAddr, rules: Arc<Rules>) {
+        let peer = peer.ip().to_canonical();
+        self.counters.accepted();
+        if !rules.may_connect(peer) {
+            self.counters.trouble(Trouble::Denied);
+            return;
+        }
+        let Some(pass) = self.shared.enter() else {
+            // The newcomer waits for the next accept when there was room to make; it is not kept waiting here.
+            let made_room = self.slots.borrow_mut().evict();
+            self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Refused });
+            if made_room {
+                self.start(tcp, peer, rules, self.shared.enter_anyway());
+            }
+            return;
+        };
+        self.start(tcp, peer, rules, pass);
+    }
+
+    fn start(self: &Rc<Self>, tcp: TcpStream, peer: IpAddr, rules: Arc<Rules>, pass: Pass) {
+        let deadline = self.deadline(self.shared.limits.head_timeout);
+        let (at, slot) = self.slots.borrow_mut().add(Phase::Head, deadline);
+        let leave = Leave { worker: Rc::clone(self), at, _pass: pass };
+        let worker = Rc::clone(self);
+        let task = spawn_local(async move {
+            let _leave = leave;
+            serve(tcp, peer, rules, worker, slot).await;
+        });
+        self.slots.borrow_mut().started(at, task.abort_handle());
+    }
+
+    /// Ticks until the server ends.
+    async fn watch_over(&self, mut stage: watch::Receiver<Stage>, stop_accepting: impl FnOnce()) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while *stage.borrow_and_update() == Stage::Serving {
+            tokio::select! {
+                _ = ticks.tick() => self.tick(),
+                changed = stage.changed() => if changed.is_err() { break },
+            }
+        }
+        stop_accepting();
+        let mut ticks = tokio::time::interval(DRAIN_TICK);
+        while *stage.borrow_and_update() == Stage::Draining && !self.slots.borrow().is_empty() {
+            self.slots.borrow().end(|phase, _| phase == Phase::Idle);
+            tokio::select! {
+                _ = ticks.tick() => self.tick(),
+                changed = stage.changed() => if changed.is_err() { break },
+            }
+        }
+        let open = self.slots.borrow().len();
+        self.shared.cut_off.fetch_add(open, Ordering::Relaxed);
+        self.slots.borrow().end(|_, _| true);
+        // Lets the ended connections drop, so that their last lines reach the log.
+        tokio::task::yield_now().await;
+        if let Some(lines) = self.lines.borrow_mut().as_mut() {
+            lines.flush();
+        }
+    }
+
+    fn tick(&self) {
+        self.look_at_clock();
+        let now = self.shared.clock.monotonic();
+        self.clock.borrow_mut().monotonic = now;
+        for phase in self.slots.borrow().end(|_, deadline| deadline < now) {
+            match phase {
+                Phase::Head => self.counters.trouble(Trouble::HeadTimeout),
+                Phase::Send => self.counters.trouble(Trouble::Stalled),
+                Phase::Idle | Phase::Linger => {}
+            }
+        }
+        self.files.borrow_mut().tidy(now);
+        if let Some(lines) = self.lines.borrow_mut().as_mut() {
+            lines.flush();
+        }
+    }
+}
+
+/// Gives a connection's place back when its task ends, however it ends.
+struct Leave {
+    worker: Rc<Worker>,
+    at: usize,
+    _pass: Pass,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // The place is not being looked at: tasks are dropped by the runtime, never inside `Slots`.
+        if let Ok(mut slots) = self.worker.slots.try_borrow_mut() {
+            slots.remove(self.at);
+        }
+    }
+}
+
+/// One of the connections that may be open at once.
+pub(crate) struct Pass(pub(crate) Arc<Shared>);
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Opens and reads blobs through a worker's descriptors.
+pub(crate) struct WorkerBodies<'a> {
+    worker: &'a Worker,
+    files: RefMut<'a, Files>,
+}
+
+impl Bodies for WorkerBodies<'_> {
+    fn append(&mut self, entry: &Entry, part: Part, out: &mut Vec<u8>) -> Result<(), SourceError> {
+        let body = entry.blob.small(self.worker.shared.source.as_ref())?;
+        let (first, last) = (usize::try_from(part.first)?, usize::try_from(part.first.saturating_add(part.length))?);
+        out.extend_from_slice(body.bytes().get(first..last).unwrap_or_default());
+        Ok(())
+    }
+
+    fn open(&mut self, entry: &Entry) -> Result<Rc<File>, SourceError> {
+        let now = self.worker.clock.borrow().monotonic;
+        self.files.get(&entry.blob, self.worker.shared.source.as_ref(), now)
+    }
+}
