@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Digest, ReleaseState};
@@ -115,11 +116,14 @@ pub async fn a_failed_removal_ends_the_sweep(catalog: &dyn Catalog) {
     assert!(swept(catalog, &[blob("loose")]).await.is_empty());
 }
 
-/// Says when a removal has begun, and looks whether a reservation came through before it ended.
+/// How long a reservation is given to come through where it must not.
+const CHANCE: Duration = Duration::from_millis(150);
+
+/// Says when a removal has begun, and gives a reservation the chance to come through before it ends.
 #[derive(Default)]
 struct Slow {
     begun: Notify,
-    reserved: AtomicBool,
+    reserved: Notify,
     overtaken: AtomicBool,
 }
 
@@ -127,10 +131,8 @@ struct Slow {
 impl Remover for Slow {
     async fn remove(&self, _: &Digest) -> io::Result<()> {
         self.begun.notify_one();
-        for _ in 0..2_000 {
-            tokio::task::yield_now().await;
-        }
-        self.overtaken.fetch_or(self.reserved.load(Ordering::SeqCst), Ordering::SeqCst);
+        let reserved = tokio::time::timeout(CHANCE, self.reserved.notified()).await;
+        self.overtaken.store(reserved.is_ok(), Ordering::SeqCst);
         Ok(())
     }
 }
@@ -142,7 +144,7 @@ pub async fn reservations_wait_for_a_sweep_s26(sweeping: Arc<dyn Catalog>, fetch
     let fetch = tokio::spawn(async move {
         slow.begun.notified().await;
         fetching.reserve("run-1", &[blob("wanted")]).await.unwrap();
-        slow.reserved.store(true, Ordering::SeqCst);
+        slow.reserved.notify_one();
     });
     let sweep = sweeping.sweep(&[blob("wanted")], &|_| false, remover.as_ref()).await.unwrap();
     fetch.await.unwrap();
