@@ -43,7 +43,8 @@ pub fn reference_markdown() -> String {
             }
         }
         if let Some(name) = section.keys.first().and_then(|key| variable(section, key.name)) {
-            let _ = write!(text, "\nIn the environment: `{name}` and so on.\n");
+            let more = if section.keys.len() > 1 { " and so on" } else { "" };
+            let _ = write!(text, "\nIn the environment: `{name}`{more}.\n");
         }
     }
     let reserved: Vec<String> = keys::RESERVED.iter().map(|name| format!("`[{name}]`")).collect();
@@ -58,9 +59,9 @@ fn write_key(text: &mut String, name: &str, key: &Key) {
         None if !matches!(key.kind, Kind::Secret) => format!(" Example: `{}`.", key.example),
         _ => String::new(),
     };
-    let row = format!("| `{name}` | {} | {default} | {}{example} |", shape(key.kind), key.doc);
-    // Within a row only a bar can break the table.
-    let _ = writeln!(text, "{row}");
+    // A bar would end the cell.
+    let meaning = format!("{}{example}", key.doc).replace('|', "\\|");
+    let _ = writeln!(text, "| `{name}` | {} | {default} | {meaning} |", shape(key.kind));
 }
 
 fn shape(kind: Kind) -> String {
