@@ -131,6 +131,15 @@ impl Engine {
         })
     }
 
+    /// Records that the configuration is another than before: its digest, and what changed, without secrets.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the catalog fails.
+    pub async fn record_config_change(&self, digest: &model::Digest, lines: &[String]) -> Result<(), EngineError> {
+        let entry = self.entry(EntryKind::ConfigChange, "configuration", json!({ "digest": digest, "changes": lines }));
+        Ok(self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?)
+    }
+
     async fn record_of(&self, release: &Release) -> Result<FeedRecord, EngineError> {
         let known = self.ports.catalog.feed(&release.feed).await?;
         Ok(known.unwrap_or_else(|| FeedRecord::new(release.feed.clone(), self.ports.clock.now())))

@@ -1,0 +1,148 @@
+//! OpenMetrics, made anew for each scrape out of one snapshot.
+
+use std::fmt;
+
+use content_http::Stats;
+use mirror::{FeedStatus, Status};
+use model::{Outcome, Timestamp};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// What a scrape shows.
+#[derive(Debug)]
+pub struct Facts {
+    /// The content side's counters.
+    pub stats: Option<Stats>,
+    /// The engine's view, or why it cannot be told.
+    pub status: Option<Result<Status, String>>,
+}
+
+pub(crate) fn render(facts: Facts) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("waystation");
+    registry.register_collector(Box::new(facts));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+impl Collector for Facts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let version = ConstGauge::new(1_i64);
+        let labels = [("version", env!("CARGO_PKG_VERSION"))];
+        let mut info = encoder.encode_descriptor("build", "The program that answers.", None, version.metric_type())?;
+        version.encode(info.encode_family(&labels)?)?;
+        if let Some(stats) = &self.stats {
+            content(stats, &mut encoder)?;
+        }
+        match &self.status {
+            Some(Ok(status)) => {
+                gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 1)?;
+                engine(status, &mut encoder)
+            }
+            Some(Err(_)) => gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 0),
+            None => Ok(()),
+        }
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
+    let metric = ConstGauge::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// One metric with a value for each set of labels.
+fn gauges(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels, i64)>,
+) -> fmt::Result {
+    let family = Family::<Labels, Gauge>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)
+}
+
+fn counters(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels, u64)>,
+) -> fmt::Result {
+    let family = Family::<Labels, prometheus_client::metrics::counter::Counter>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).inc_by(value);
+    }
+    family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)
+}
+
+fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let answers = stats.requests.iter().map(|(status, count)| (vec![("status", status.to_string())], *count));
+    counters(encoder, "http_answers", "Answers of the content side by status.", answers)?;
+    let troubles = stats.troubles.iter().map(|(kind, count)| (vec![("kind", kind.as_str().to_owned())], *count));
+    counters(encoder, "http_troubles", "What went wrong on the content side, by kind.", troubles)?;
+    counter(encoder, "http_sent_bytes", "Bytes sent by the content side.", stats.bytes_sent)?;
+    counter(encoder, "http_connections", "Connections accepted by the content side.", stats.connections_total)?;
+    let open = i64::try_from(stats.connections_open).unwrap_or(i64::MAX);
+    gauge(encoder, "http_open_connections", "Connections open on the content side.", open)?;
+    let ring = |value: &dyn Fn(&content_http::RingStats) -> i64| {
+        stats.rings.iter().map(|ring| (vec![("ring", ring.ring.to_string())], value(ring))).collect::<Vec<_>>()
+    };
+    let generation = ring(&|ring| signed(ring.generation.unwrap_or(0)));
+    gauges(encoder, "ring_generation", "The generation that each ring serves; 0 before the first.", generation)?;
+    let routes = ring(&|ring| i64::try_from(ring.routes).unwrap_or(i64::MAX));
+    gauges(encoder, "ring_routes", "Paths that answer with bytes.", routes)?;
+    let refused = ring(&|ring| i64::from(ring.refused.is_some()));
+    gauges(encoder, "ring_refused", "Whether the newest generation is not served because something about it is not whole.", refused)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let followed: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.followed).collect();
+    let label = |feed: &FeedStatus| ("feed", feed.feed.to_string());
+    let outcomes = [Outcome::Published, Outcome::Current, Outcome::Held, Outcome::Quarantined, Outcome::Failed];
+    let outcome = followed.iter().flat_map(|feed| {
+        outcomes.map(|word| (vec![label(feed), ("outcome", word.to_string())], i64::from(feed.outcome == Some(word))))
+    });
+    gauges(encoder, "feed_outcome", "How the last run ended for each feed: 1 for the outcome it had.", outcome)?;
+    let reason = followed.iter().filter_map(|feed| {
+        feed.reason.map(|reason| (vec![label(feed), ("reason", reason.code().to_owned())], 1))
+    });
+    gauges(encoder, "feed_reason", "Why a feed does not stand as it should.", reason)?;
+    let times = |time: &dyn Fn(&FeedStatus) -> Option<Timestamp>| {
+        followed
+            .iter()
+            .filter_map(|feed| time(feed).map(|time| (vec![label(feed)], time.as_micros() / 1_000_000)))
+            .collect::<Vec<_>>()
+    };
+    let checked = times(&|feed| feed.checked_at);
+    gauges(encoder, "feed_last_check_seconds", "When a run last tried each feed, in seconds since 1970.", checked)?;
+    let succeeded = times(&|feed| feed.succeeded_at);
+    gauges(encoder, "feed_last_success_seconds", "When a run last reached a verdict, in seconds since 1970.", succeeded)?;
+    let changed = times(&|feed| feed.changed_at);
+    gauges(encoder, "feed_last_change_seconds", "When the vendor's offer last changed as far as we saw.", changed)?;
+    let failures = followed.iter().map(|feed| (vec![label(feed)], i64::from(feed.failures)));
+    gauges(encoder, "feed_failures", "Runs in a row that failed.", failures)?;
+    let waiting = i64::try_from(status.quarantined.len()).unwrap_or(i64::MAX);
+    gauge(encoder, "quarantined_releases", "Releases that wait for the operator.", waiting)?;
+    match status.free_bytes {
+        Some(free) => gauge(encoder, "store_free_bytes", "Bytes free where blobs lie.", signed(free)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,213 @@
+//! Builds an engine out of a configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blob_store::{Access, FsRings, FsStore, StoreError};
+use catalog::{Actor, Catalog, CatalogError, MemoryCatalog, SqlCatalog};
+use config::{Config, Strictness};
+use mirror::{Engine, FileLocks, Ports, RetentionRule, Settings};
+use model::{Clock, Vendor};
+use outbound::ClientError;
+use platform::fs::{FsError, Mode};
+use trust::{Bounds, KeyRing};
+use vendors::defender::{DefenderSettings, MemberPolicy};
+use vendors::elastic::{ElasticSettings, SignatureMode};
+
+use crate::origins::VendorOrigins;
+
+/// The catalog's place below the data folder.
+const CATALOG: &str = "catalog/catalog.sqlite3";
+/// How many inspections of held bytes run at once at the most.
+const INSPECTIONS: usize = 8;
+
+/// What an engine is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look only: nothing is created, and a data folder that was never used is an empty one.
+    Look,
+    /// To act: the data folder is created and written.
+    Act,
+}
+
+/// Why an engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: FsError,
+    },
+    /// The store cannot be opened.
+    #[error("the store in {path} cannot be opened")]
+    Store {
+        /// The data folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The catalog cannot be opened.
+    #[error("the catalog in {path} cannot be opened")]
+    Catalog {
+        /// The data folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CatalogError,
+    },
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A file that the configuration names cannot be read.
+    #[error("{key}: cannot read {path}")]
+    File {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key file holds no key.
+    #[error("elastic.public_keys: {path} holds no usable public key")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: trust::KeyError,
+    },
+}
+
+impl BuildError {
+    /// Whether the configuration is what must be changed.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::File { .. } | Self::Key { .. })
+    }
+}
+
+/// Makes what a data folder must have before anything is locked or stored in it.
+///
+/// # Errors
+/// [`BuildError::Folder`] when it cannot be made or belongs to somebody else.
+pub fn prepare_data_folder(path: &Path) -> Result<(), BuildError> {
+    let named = |source| BuildError::Folder { path: path.to_owned(), source };
+    let folder = platform::fs::create_folder(path, Mode::FOLDER).map_err(named)?;
+    folder.ensure_folder("catalog", Mode::PRIVATE_FOLDER).map_err(named)?;
+    folder.ensure_folder("locks", Mode::PRIVATE_FOLDER).map_err(named)?;
+    Ok(())
+}
+
+/// Builds an engine; `verb` is what the process does, for locks and the history.
+///
+/// # Errors
+/// [`BuildError`] naming what cannot be used.
+pub async fn engine(
+    config: &Config,
+    verb: &str,
+    purpose: Purpose,
+    clock: Arc<dyn Clock>,
+) -> Result<Engine, BuildError> {
+    let data = &config.data_dir;
+    let named = |source| BuildError::Store { path: data.clone(), source };
+    if purpose == Purpose::Act {
+        prepare_data_folder(data)?;
+    }
+    let access = match purpose {
+        Purpose::Look => Access::ReadOnly,
+        Purpose::Act => Access::ReadWrite,
+    };
+    let catalog = open_catalog(data, purpose).await?;
+    let unused = purpose == Purpose::Look && !data.exists();
+    let (blobs, rings): (Arc<dyn blob_store::BlobStore>, Arc<dyn blob_store::RingStore>) = if unused {
+        (Arc::new(blob_store::MemoryStore::new()), Arc::new(blob_store::MemoryRings::new()))
+    } else {
+        (Arc::new(FsStore::open(data, access).map_err(named)?), Arc::new(FsRings::open(data, access).map_err(named)?))
+    };
+    let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
+    let locks = FileLocks::new(data, verb, Arc::clone(&clock));
+    let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
+    Ok(Engine::new(ports, settings(config, verb)?))
+}
+
+async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
+    let path = data.join(CATALOG);
+    let opened = match purpose {
+        Purpose::Act => SqlCatalog::open(&path).await,
+        Purpose::Look if path.exists() => SqlCatalog::open_read_only(&path).await,
+        Purpose::Look => return Ok(Arc::new(MemoryCatalog::new())),
+    };
+    let catalog = opened.map_err(|source| BuildError::Catalog { path: data.to_owned(), source })?;
+    Ok(Arc::new(catalog))
+}
+
+fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
+    let limits = &config.limits;
+    let keep = |vendor| {
+        let rule = config.retention_of(vendor);
+        RetentionRule { age: rule.age, bytes: rule.bytes }
+    };
+    Ok(Settings {
+        feeds: config.feeds(),
+        ring: config.default_ring(),
+        vendors: vendors::Settings { elastic: elastic(config)?, defender: defender(config) },
+        bounds: Bounds {
+            shrink_to_percent: limits.shrink_to_percent,
+            grow_to_percent: limits.grow_to_percent,
+            leap: limits.version_leap,
+        },
+        grace: config.retention.grace,
+        keep_elastic: keep(Vendor::Elastic),
+        keep_defender: keep(Vendor::Defender),
+        feed_deadline: limits.feed_deadline,
+        inspections: std::thread::available_parallelism().map_or(2, usize::from).min(INSPECTIONS),
+        actor: Actor { uid: platform::uid(), pid: platform::pid(), verb: verb.to_owned() },
+    })
+}
+
+fn elastic(config: &Config) -> Result<ElasticSettings, BuildError> {
+    let limits = &config.limits;
+    let Some(elastic) = &config.elastic else { return Ok(ElasticSettings::default()) };
+    let mut keys = KeyRing::built_in();
+    for path in &elastic.public_keys {
+        let pem = read("elastic.public_keys", path)?;
+        let pem = String::from_utf8_lossy(&pem);
+        keys = keys.with_pem(&pem).map_err(|source| BuildError::Key { path: path.clone(), source })?;
+    }
+    Ok(ElasticSettings {
+        signature: match elastic.signature {
+            Strictness::Off => SignatureMode::Off,
+            Strictness::Warn => SignatureMode::Warn,
+            Strictness::Require => SignatureMode::Require,
+        },
+        keys: Arc::new(keys),
+        dated_templates: elastic.dated_templates.clone(),
+        manifest_cap: limits.manifest_bytes,
+        artifact_cap: limits.artifact_bytes,
+        artifacts: limits.artifacts,
+        ..ElasticSettings::default()
+    })
+}
+
+fn defender(config: &Config) -> DefenderSettings {
+    let Some(defender) = &config.defender else { return DefenderSettings::default() };
+    DefenderSettings {
+        expected_members: match defender.expected_members {
+            Strictness::Off => MemberPolicy::Off,
+            Strictness::Warn => MemberPolicy::Warn,
+            Strictness::Require => MemberPolicy::Require,
+        },
+        archive_cap: config.limits.archive_bytes,
+        ..DefenderSettings::default()
+    }
+}
+
+pub(crate) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, BuildError> {
+    std::fs::read(path).map_err(|source| BuildError::File { key, path: path.to_owned(), source })
+}

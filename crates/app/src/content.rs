@@ -1,0 +1,89 @@
+//! The content side of a configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Cidr, Config, Serve};
+use content_http::{
+    AccessLog, Bind, ContentServer, DataFolder, Listener, Policy, ServeLimits, Settings, StartError, TlsSettings,
+};
+use model::Clock;
+
+use crate::build::BuildError;
+use crate::daemon::DaemonError;
+use crate::listen::Inherited;
+
+/// Starts the content side on the data folder.
+pub(crate) fn start(
+    config: &Config,
+    inherited: &mut Inherited,
+    clock: Arc<dyn Clock>,
+) -> Result<ContentServer, DaemonError> {
+    let path = &config.data_dir;
+    let source = DataFolder::open(path).map_err(|source| BuildError::Store { path: path.clone(), source })?;
+    let settings = Settings {
+        listeners: config.serve.iter().map(|serve| listener(serve, inherited)).collect(),
+        default_ring: config.default_ring(),
+        rings: config.rings().iter().map(|ring| ring.name.clone()).collect(),
+        workers: None,
+        limits: limits(config),
+        access_log: config.serve.iter().find_map(|serve| serve.access_log.clone()).map(log),
+    };
+    Ok(ContentServer::start(settings, Arc::new(source), clock).map_err(StartError::from)?)
+}
+
+/// Takes over what may change while it runs.
+pub(crate) fn reload(content: &ContentServer, config: &Config) -> Result<(), String> {
+    let policies: Vec<Policy> = config.serve.iter().map(policy).collect();
+    content.reload(&policies).map_err(|error| crate::daemon::chain(&error))
+}
+
+/// Lets downloads in progress end.
+pub(crate) async fn drain(content: Arc<ContentServer>, limit: Duration) {
+    let drained = content.drain(limit).await;
+    if drained.cut_off > 0 {
+        tracing::warn!(cut_off = drained.cut_off, "downloads were cut off at the end of the drain time");
+    }
+}
+
+fn listener(serve: &Serve, inherited: &mut Inherited) -> Listener {
+    let bind = match inherited.for_address(serve.address) {
+        Some(socket) => Bind::Inherited(socket),
+        None => Bind::Address(serve.address),
+    };
+    Listener { bind, policy: policy(serve) }
+}
+
+fn policy(serve: &Serve) -> Policy {
+    Policy {
+        path_prefix: serve.path_prefix.clone(),
+        tls: serve.tls.as_ref().map(|tls| TlsSettings {
+            certificate: tls.certificate.clone(),
+            key: tls.key.clone(),
+            client_ca: tls.client_ca.clone(),
+        }),
+        allow: ranges(&serve.allow),
+        trusted_proxies: ranges(&serve.trusted_proxies),
+    }
+}
+
+fn ranges(cidrs: &[Cidr]) -> Vec<content_http::Cidr> {
+    // Both spell a range alike; one that did not parse would drop out of `allow`, so it is never left out alone.
+    cidrs.iter().filter_map(|cidr| cidr.to_string().parse().ok()).collect()
+}
+
+fn log(path: std::path::PathBuf) -> AccessLog {
+    if path.as_os_str() == "-" { AccessLog::Stdout } else { AccessLog::File(path) }
+}
+
+fn limits(config: &Config) -> ServeLimits {
+    let limits = &config.limits;
+    ServeLimits {
+        head_timeout: limits.serve_head_timeout,
+        idle_timeout: limits.serve_idle_timeout,
+        stall_timeout: limits.serve_stall_timeout,
+        connections: limits.serve_connections,
+        drain_timeout: limits.drain_timeout,
+        ..ServeLimits::default()
+    }
+}

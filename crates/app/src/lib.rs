@@ -1,0 +1,23 @@
+//! The composition root: builds the ports out of the configuration, runs servers and schedules, reloads, drains.
+//!
+//! Start with [`engine`] for a single act and [`Daemon`] for `run` and `serve`. Nothing here decides anything
+//! about content.
+//!
+//! # Invariants
+//! - The content side is started from the data folder alone: it shares files with the engine, and a nudge.
+//! - The end of a sync, of the admin listener or of the scheduler does not end the content side.
+//! - A configuration that cannot be read on reload changes nothing.
+
+mod build;
+mod content;
+mod daemon;
+mod listen;
+mod notify;
+mod origins;
+mod schedule;
+mod signals;
+
+pub use build::{BuildError, Purpose, engine, prepare_data_folder};
+pub use daemon::{Daemon, DaemonError, Role};
+pub use origins::client;
+pub use schedule::{Due, Schedule};
