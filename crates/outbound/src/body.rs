@@ -156,3 +156,6 @@ impl Body for Transfer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,7 @@ fn limit(detail: String) -> Failure {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
@@ -166,5 +167,22 @@ mod tests {
         }
         assert_eq!(chain.follow(&at, "/4").unwrap_err().reason, Reason::RedirectLimit);
         assert_eq!(chain.shown().len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_location_says_only_allowed_places_are_reached_u18_u22_u23(
+            start in prop::sample::select(vec!["", "/", "//", "https://", "http://", "https:", "\\\\", "https://first.test", "//cdn.test@"]),
+            rest in "[a-z0-9@:/\\\\.?#%\\[\\] ]{0,24}|\\PC{0,24}",
+        ) {
+            let from = url("https://first.test/a/b");
+            let mut chain = Chain::new(from.clone(), &["cdn.test".into(), "*.wide.test".into()], 3);
+            if let Ok(to) = chain.follow(&from, &format!("{start}{rest}")) {
+                let host = to.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
+                prop_assert!(host == "first.test" || host == "cdn.test" || host.ends_with(".wide.test"), "{}", to);
+                prop_assert_eq!(to.scheme(), "https");
+                prop_assert!(to.username().is_empty() && to.password().is_none() && to.fragment().is_none());
+            }
+        }
     }
 }

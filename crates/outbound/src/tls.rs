@@ -234,3 +234,6 @@ fn certificate_words(problem: &CertificateError) -> String {
 fn moment(time: &UnixTime) -> Timestamp {
     Timestamp::from_micros(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
+
+#[cfg(test)]
+mod tests;
