@@ -142,7 +142,7 @@ pub struct Serve {
     pub allow: Vec<Cidr>,
     /// The proxies whose word on a client's address is taken.
     pub trusted_proxies: Vec<Cidr>,
-    /// The file that requests are logged to.
+    /// The file that requests are logged to; the same for every listener that names one.
     pub access_log: Option<PathBuf>,
 }
 

@@ -250,6 +250,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("an address without a port", "[[serve]]\naddress = \"localhost:8080\"\n[admin]\naddress = \"127.0.0.1\"\n"),
     ("one address twice", "[[serve]]\naddress = \"0.0.0.0:8080\"\n[[serve]]\naddress = \"127.0.0.1:8080\"\n"),
     ("operators and endpoints on one address", "[admin]\naddress = \"127.0.0.1:8080\"\n"),
+    (
+        "two access logs",
+        "[[serve]]\naddress = \"0.0.0.0:1\"\naccess_log = \"a\"\n[[serve]]\naddress = \"0.0.0.0:2\"\naccess_log = \"b\"\n",
+    ),
     ("half of tls", "[[serve]]\ntls = { certificate = \"a.pem\" }\n"),
     ("ranges that are none", "[[serve]]\nallow = [\"10.0.0.1/8\", \"10.0.0.0/33\", \"lan\"]\n"),
     ("a prefix that is none", "[[serve]]\npath_prefix = \"mirror/../x\"\n"),

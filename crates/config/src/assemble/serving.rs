@@ -25,11 +25,23 @@ pub(super) fn serve(reader: &Reader<'_>) -> Option<Vec<Serve>> {
                 scope.wrong("address", format!("{} is taken by another [[serve]]", listener.address));
                 whole = false;
             }
+            Some(listener) if other_log(&listeners, &listener) => {
+                scope.wrong(
+                    "access_log",
+                    "differs from that of a [[serve]] before it; there is one log for all listeners",
+                );
+                whole = false;
+            }
             Some(listener) => listeners.push(listener),
             None => whole = false,
         }
     }
     (whole && !listeners.is_empty()).then_some(listeners)
+}
+
+fn other_log(before: &[Serve], listener: &Serve) -> bool {
+    let mut logs = before.iter().filter_map(|other| other.access_log.as_ref());
+    listener.access_log.as_ref().is_some_and(|log| logs.any(|other| other != log))
 }
 
 /// Port 0 stands for any free port, and so never clashes.

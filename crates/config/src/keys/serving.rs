@@ -58,7 +58,7 @@ pub(super) const SERVE: Section = Section {
             "access_log",
             Path,
             "\"/var/log/waystation/access.log\"",
-            "The file that each request is logged to; without it, none.",
+            "The file that requests to all listeners are logged to; without it, none. Listeners that name one name the same.",
         ),
     ],
 };
