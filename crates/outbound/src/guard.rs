@@ -38,7 +38,7 @@ impl Guard {
     /// Refuses what the URL alone gives away: literal addresses in any spelling, and `localhost`.
     pub(crate) fn check_url(&self, url: &Url) -> Result<(), Failure> {
         let Some(host) = HostName::of(url) else {
-            return Err(Failure::new(Reason::AddressRefused, "the URL has no host"));
+            return Err(Failure::new(Reason::AddressRefused, "the URL's host is no name"));
         };
         if self.is_named(&host) {
             return Ok(());
@@ -161,6 +161,7 @@ mod tests {
             "http://localhost/",
             "http://LOCALHOST./",
             "http://a.localhost/",
+            "http://localhost../",
             "http://１２７.0.0.1/",
             "http://[64:ff9b::a00:1]/",
         ] {

@@ -14,8 +14,11 @@ impl HostName {
         if let Ok(IpAddr::V6(address)) = text.parse() {
             return Some(Self(format!("[{address}]")));
         }
-        let host = Host::parse(text.strip_suffix('.').unwrap_or(text)).ok()?.to_string();
-        (!host.is_empty()).then_some(Self(host))
+        let host = Host::parse(text).ok()?.to_string();
+        // Stripped only now: other characters than a dot may have become one.
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        let sound = !host.is_empty() && !host.ends_with('.');
+        sound.then(|| Self(host.to_owned()))
     }
 
     /// The host of a URL.
@@ -118,7 +121,11 @@ mod tests {
             assert_eq!(HostName::parse(text).unwrap().address().unwrap().to_string(), "127.0.0.1", "{text}");
         }
         assert!(HostName::parse("a.localhost").unwrap().is_localhost());
+        assert!(HostName::parse("localhost\u{3002}").unwrap().is_localhost());
         assert!(!HostName::parse("notlocalhost").unwrap().is_localhost());
+        for text in ["a..", "localhost..", ".", "..", ""] {
+            assert_eq!(HostName::parse(text), None, "{text:?}");
+        }
     }
 
     proptest! {
