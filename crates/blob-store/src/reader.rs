@@ -23,6 +23,13 @@ pub struct RingReader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(Digest);
 
+impl Mark {
+    /// The digest of the pointer's bytes.
+    pub fn digest(self) -> Digest {
+        self.0
+    }
+}
+
 impl RingReader {
     /// Reads the rings of a data folder.
     ///

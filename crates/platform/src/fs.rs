@@ -3,6 +3,8 @@
 mod folder;
 mod judge;
 mod open;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
