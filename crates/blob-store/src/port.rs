@@ -65,11 +65,11 @@ pub enum StoreError {
         size: u64,
     },
     /// A file is a link or special, or has an owner or mode that lets somebody else change it.
-    #[error("{path} is unsafe: {what}")]
+    #[error("{path} is unsafe: it {what}")]
     Unsafe {
         /// Which file, relative to the data folder.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with it, as the end of a sentence that begins with "it".
         what: &'static str,
     },
     /// `current` moved since it was read: somebody else published.

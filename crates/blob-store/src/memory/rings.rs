@@ -95,7 +95,7 @@ impl RingStore for MemoryRings {
         let Some(ring) = rings.get_mut(ring) else { return Ok(()) };
         if ring.served().is_some_and(|current| current.generation.number == number) {
             let path = format!("generation-{number}");
-            return Err(StoreError::Unsafe { path, what: "to remove: it is what the ring serves" });
+            return Err(StoreError::Unsafe { path, what: "is what the ring serves, and stays" });
         }
         ring.generations.remove(&number);
         Ok(())

@@ -108,7 +108,7 @@ impl Rings {
         let served = self.current_in(&folder, ring)?.map(|current| current.generation.number);
         if pointed == Some(number) || served == Some(number) {
             let path = folder.path().join(file_name(number)).display().to_string();
-            return Err(StoreError::Unsafe { path, what: "to remove: it is what the ring serves" });
+            return Err(StoreError::Unsafe { path, what: "is what the ring serves, and stays" });
         }
         // Not flushed: a file that a power cut brings back is removed by the next gc.
         folder.remove(&file_name(number))?;

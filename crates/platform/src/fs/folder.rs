@@ -158,7 +158,7 @@ impl Folder {
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
         } else {
-            Err(FsError::Unsafe { path, what: "not a plain file" })
+            Err(FsError::Unsafe { path, what: "is not a regular file" })
         }
     }
 

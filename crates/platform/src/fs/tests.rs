@@ -109,6 +109,7 @@ fn a_pipe_planted_as_a_file_is_refused_and_does_not_hang_s20() {
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let root = Folder::open(dir.path()).unwrap();
     is_unsafe(root.open_plain("pipe", Owners::us()));
+    is_unsafe(root.open_regular("pipe"));
     is_unsafe(root.open_writable("pipe", Owners::us()));
     is_unsafe(root.open_or_create("pipe", Mode::FILE, Owners::us()));
 }
