@@ -105,6 +105,10 @@ impl VendorModule for Defender {
         Place::all().filter(lies).filter_map(|place| place.feed()).collect()
     }
 
+    fn fixed_addresses(&self) -> bool {
+        true
+    }
+
     fn back_route(&self, feed: &FeedId, route: &RoutePath) -> Option<RoutePath> {
         Place::of(feed).ok()?.back(route)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
 
 use bytes::Bytes;
-use model::{Attestation, Digest, FeedId, Held, Provenance, Reason, Release, Timestamp};
+use model::{Attestation, Digest, FeedId, Held, ItemKind, Provenance, Reason, Release, Timestamp};
 use serde_json::{Value, json};
 use trust::{Context, Decision, Proposal, decide};
 use zip::write::SimpleFileOptions;
@@ -25,14 +25,21 @@ pub(super) enum End {
     Refused(Reason, String),
 }
 
+fn is_empty_set(release: &Release) -> bool {
+    let reasons: Vec<Reason> = release.verdict.reasons.iter().map(|note| note.reason).collect();
+    reasons == [Reason::SetShrank] && release.items.iter().all(|item| item.kind == ItemKind::Manifest)
+}
+
 impl End {
-    /// The release, admitted on its own.
+    /// The release, admitted on its own; a set without artifacts, which these tests often make do with, waits
+    /// for a person for that reason alone.
     #[track_caller]
     pub(super) fn release(self) -> Release {
         let End::Proposed(proposal) = self else { panic!("not proposed: {self:?}") };
         let now = Timestamp::from_micros(1);
         match decide(*proposal, Attestation::PublicTls, Provenance::default(), &Context::default(), now) {
             Decision::Admitted(admitted) => admitted.into_release(),
+            Decision::Quarantined(release) if is_empty_set(&release) => release,
             other => panic!("not admitted: {other:?}"),
         }
     }
