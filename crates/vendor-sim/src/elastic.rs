@@ -105,6 +105,8 @@ impl Step {
 pub struct Change {
     /// How many artifacts get new content: shared ones first, as a day's rules do.
     pub changed: usize,
+    /// How many artifacts get new content, from the end of the list: those that no other manifest names.
+    pub changed_own: usize,
     /// How many new names appear.
     pub added: usize,
     /// How many names go, from the end of the list.

@@ -60,8 +60,8 @@ pub enum Fault {
     Length(Cow<'static, str>),
     /// U31, U32: a content coding that nobody asked for.
     Coding(CodingFault),
-    /// U34: a new release replaces this one, and the artifacts that it drops are gone, as soon as this manifest
-    /// was sent.
+    /// U34: a new release replaces this one as soon as this manifest was sent, and the two artifacts of its own
+    /// that it replaces are gone.
     ReplacedMeanwhile,
     /// U36: a wrong 206.
     Partial(PartialFault),

@@ -40,7 +40,7 @@ impl Default for Settings {
             defender: DefenderSettings::default(),
             network: Network::default(),
             signing_key: None,
-            published: Timestamp::from_micros(1_790_997_165_000_000),
+            published: Timestamp::from_micros(1_791_083_565_000_000),
             log_length: 10_000,
         }
     }

@@ -1,6 +1,6 @@
 //! What exists on the vendors' hosts now, by path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -312,18 +312,27 @@ impl World {
         Ok(())
     }
 
+    /// Takes away what a former release named and no manifest names now.
+    fn forget_unnamed(&mut self, former: Option<&ElasticRelease>) {
+        let named: HashSet<&str> = self
+            .elastic
+            .values()
+            .flat_map(|release| &release.artifacts)
+            .map(|artifact| artifact.relative_url.as_str())
+            .collect();
+        let former = former.into_iter().flat_map(|release| &release.artifacts).map(|artifact| &artifact.relative_url);
+        for url in former.filter(|url| !named.contains(url.as_str())) {
+            self.resources.remove(url);
+        }
+    }
+
     /// What a fault does once its answer was made.
     pub(crate) fn after(&mut self, resource: &Resource, fault: &Fault) -> Result<(), PublishError> {
         match (fault, &resource.source) {
             (Fault::ReplacedMeanwhile, Source::Elastic(target)) => {
                 let before = self.elastic.get(target).cloned();
-                self.publish_elastic(target, &Change::of(2))?;
-                let now = self.elastic.get(target).cloned();
-                if let (Some(before), Some(now)) = (before, now) {
-                    let stays = |url: &str| now.artifacts.iter().any(|artifact| artifact.relative_url == url);
-                    let gone = before.artifacts.iter().filter(|artifact| !stays(&artifact.relative_url));
-                    gone.for_each(|artifact| drop(self.resources.remove(&artifact.relative_url)));
-                }
+                self.publish_elastic(target, &Change { changed: 1, changed_own: 2, ..Change::default() })?;
+                self.forget_unnamed(before.as_deref());
                 Ok(())
             }
             (Fault::PublishAfterInfo, Source::Defender(feed)) => {

@@ -82,8 +82,9 @@ impl Line {
     pub(crate) fn apply(&mut self, change: &Change) {
         self.number = change.step.from(self.number);
         self.slots.truncate(self.slots.len().saturating_sub(change.removed));
-        for slot in self.slots.iter_mut().take(change.changed) {
-            slot.generation += 1;
+        let own = self.slots.len().saturating_sub(change.changed_own);
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            slot.generation += u64::from(at < change.changed || at >= own);
         }
         for number in self.next_slot..self.next_slot + change.added {
             self.slots.push(Slot { number, shared: true, generation: 0 });
@@ -107,7 +108,7 @@ impl Line {
     }
 
     fn artifact(&self, slot: &Slot, settings: &Settings, shelf: &mut Shelf) -> ElasticArtifact {
-        let owner = if slot.shared { "shared" } else { self.target.version() };
+        let owner = if slot.shared { "shared".to_owned() } else { self.target.to_string().replace(['/', '@'], "-") };
         let name = names::name(slot.number);
         let seed = number_of(&format!("{}/{owner}/{name}/{}", settings.seed, slot.generation));
         let encoded = shelf.take(seed, settings.elastic.artifact_size);
