@@ -14,7 +14,6 @@
 //! - Nothing but [`environment`] reads the environment; no other function but [`Config::load`] reads files.
 
 mod assemble;
-mod cidr;
 mod keys;
 mod load;
 mod problem;
@@ -27,8 +26,8 @@ mod template;
 mod types;
 mod units;
 
-pub use cidr::Cidr;
 pub use load::{environment, find};
+pub use model::Cidr;
 pub use problem::{ConfigError, Place, Problem};
 pub use reference::{reference_markdown, schema};
 pub use secret::Secret;

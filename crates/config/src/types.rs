@@ -9,7 +9,8 @@ use std::time::Duration;
 use model::{Digest, FeedId, RingName, Vendor, Version};
 use url::Url;
 
-use crate::{Cidr, Secret};
+use crate::Secret;
+use model::Cidr;
 
 /// Everything that is configured, validated as a whole.
 #[derive(Clone, PartialEq, Eq)]

@@ -60,7 +60,9 @@ pub enum FeedError {
         expected: &'static str,
     },
     /// A segment holds something else than letters, digits, `.`, `-`, `_`, or is too long or empty.
-    #[error("'{0}' holds a segment that is empty, over 64 bytes, or has other characters than letters, digits, '.', '-', '_'")]
+    #[error(
+        "'{0}' holds a segment that is empty, over 64 bytes, or has other characters than letters, digits, '.', '-', '_'"
+    )]
     Segment(String),
 }
 
@@ -188,9 +190,20 @@ mod tests {
     #[test]
     fn names_that_are_not() {
         for text in [
-            "", "elastic", "elastic/", "elastic/9.0.0/a/b", "elastic/9.0.0@2026-13-01", "elastic/9.0.0@x",
-            "elastic/../x", "elastic/.9", "defender/linux/production", "defender/linux/production/x86_64@2026-01-15",
-            "sophos/1", "elastic/9 0", "elastic/9.0.0\n", "Elastic/9.0.0",
+            "",
+            "elastic",
+            "elastic/",
+            "elastic/9.0.0/a/b",
+            "elastic/9.0.0@2026-13-01",
+            "elastic/9.0.0@x",
+            "elastic/../x",
+            "elastic/.9",
+            "defender/linux/production",
+            "defender/linux/production/x86_64@2026-01-15",
+            "sophos/1",
+            "elastic/9 0",
+            "elastic/9.0.0\n",
+            "Elastic/9.0.0",
         ] {
             assert!(text.parse::<FeedId>().is_err(), "{text:?}");
         }

@@ -187,7 +187,8 @@ fn checked_body(bytes: &[u8]) -> Result<&[u8], GenerationError> {
     const TAIL: usize = 7 + 64 + 1;
     let at = bytes.len().checked_sub(TAIL).ok_or(GenerationError::Checksum)?;
     let (body, tail) = bytes.split_at(at);
-    let said = std::str::from_utf8(tail).ok().and_then(|t| t.strip_prefix("sha256:")).and_then(|t| t.strip_suffix('\n'));
+    let said =
+        std::str::from_utf8(tail).ok().and_then(|t| t.strip_prefix("sha256:")).and_then(|t| t.strip_suffix('\n'));
     match said.and_then(|text| text.parse::<Digest>().ok()) {
         Some(said) if said == Digest::of(body) => Ok(body),
         _ => Err(GenerationError::Checksum),
@@ -218,7 +219,10 @@ mod tests {
             feed.clone(),
             ServedFeed {
                 release: digest.to_string().parse().unwrap(),
-                vendor_version: VendorVersion { version: "1.459.553.0".parse().unwrap(), engine: "1.1.26080.3".parse().ok() },
+                vendor_version: VendorVersion {
+                    version: "1.459.553.0".parse().unwrap(),
+                    engine: "1.1.26080.3".parse().ok(),
+                },
                 since: at,
                 bases: vec!["/linux/production".parse().unwrap()],
                 back: None,

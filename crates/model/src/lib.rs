@@ -11,6 +11,7 @@
 //! - A [`ReleaseId`] is made from a release's content alone: two sites that hold the same content agree on it.
 //! - A [`Generation`] that decodes has a right checksum and no route twice.
 
+mod cidr;
 mod digest;
 mod feed;
 mod generation;
@@ -23,6 +24,7 @@ mod route;
 mod time;
 mod version;
 
+pub use cidr::{Cidr, CidrError};
 pub use digest::{Digest, DigestError, Hasher};
 pub use feed::{FeedError, FeedId, Vendor};
 pub use generation::{Generation, GenerationError, Route, ServedFeed};

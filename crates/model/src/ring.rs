@@ -67,7 +67,15 @@ mod tests {
 
     #[test]
     fn names() {
-        for (text, good) in [("broad", true), ("canary-1", true), ("", false), ("-a", false), ("A", false), ("a/b", false), ("1a", false)] {
+        for (text, good) in [
+            ("broad", true),
+            ("canary-1", true),
+            ("", false),
+            ("-a", false),
+            ("A", false),
+            ("a/b", false),
+            ("1a", false),
+        ] {
             assert_eq!(text.parse::<RingName>().is_ok(), good, "{text}");
         }
     }

@@ -130,7 +130,12 @@ mod tests {
 
     #[test]
     fn plain_paths_are_routes() {
-        for text in ["/downloads/endpoint/manifest/artifacts-9.0.0-beta1.zip", "/a", "/linux/production/arch_x86_64/updates.zip", "/.well-known/x"] {
+        for text in [
+            "/downloads/endpoint/manifest/artifacts-9.0.0-beta1.zip",
+            "/a",
+            "/linux/production/arch_x86_64/updates.zip",
+            "/.well-known/x",
+        ] {
             assert_eq!(text.parse::<RoutePath>().unwrap().as_str(), text);
         }
     }
@@ -142,7 +147,17 @@ mod tests {
 
     #[test]
     fn absolute_and_authority_c02_c03_c04() {
-        refused(&["https://evil.test/x", "http:evil", "//evil.test/x", "///x", "/\\evil.test", "@evil.test/x", ".evil.test/x", ":8443/x", ""]);
+        refused(&[
+            "https://evil.test/x",
+            "http:evil",
+            "//evil.test/x",
+            "///x",
+            "/\\evil.test",
+            "@evil.test/x",
+            ".evil.test/x",
+            ":8443/x",
+            "",
+        ]);
     }
 
     #[test]
@@ -157,7 +172,18 @@ mod tests {
 
     #[test]
     fn control_and_bidi_c07() {
-        refused(&["/a\0b", "/a\rb", "/a\nb", "/a\tb", "/a\u{7f}b", "/a\u{202e}b", "/a\u{200b}b", "/a%00", "/%0d%0a", "/ä"]);
+        refused(&[
+            "/a\0b",
+            "/a\rb",
+            "/a\nb",
+            "/a\tb",
+            "/a\u{7f}b",
+            "/a\u{202e}b",
+            "/a\u{200b}b",
+            "/a%00",
+            "/%0d%0a",
+            "/ä",
+        ]);
     }
 
     #[test]

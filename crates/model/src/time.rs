@@ -89,7 +89,13 @@ mod tests {
         assert_eq!(time.as_micros(), 784_111_777_000_000);
         assert_eq!(time.http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
-        for bad in ["", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Mon, 06 Nov 1994 08:49:37 GMT+1", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+        for bad in [
+            "",
+            "yesterday",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Mon, 06 Nov 1994 08:49:37 GMT+1",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(parse_http_date(bad), None, "{bad}");
         }
     }

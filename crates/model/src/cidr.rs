@@ -11,6 +11,30 @@ pub struct Cidr {
     prefix: u8,
 }
 
+/// Why a text is not a range of addresses; reads on after the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CidrError {
+    /// The part before the slash is no address.
+    #[error("is not an address or a range of addresses")]
+    Address,
+    /// The part behind the slash is no number.
+    #[error("has a prefix that is not a number of bits")]
+    Prefix,
+    /// The prefix is longer than an address.
+    #[error("has a prefix longer than {0} bits")]
+    Long(u8),
+    /// The address has bits that the prefix does not cover.
+    #[error("has bits set behind its prefix; the range is {}/{}", .0.network, .0.prefix)]
+    HostBits(Cidr),
+}
+
+impl From<IpAddr> for Cidr {
+    fn from(address: IpAddr) -> Self {
+        let network = address.to_canonical();
+        Self { network, prefix: width(network) }
+    }
+}
+
 impl Cidr {
     /// The first address.
     pub fn network(&self) -> IpAddr {
@@ -35,30 +59,37 @@ impl Cidr {
 }
 
 impl FromStr for Cidr {
-    type Err = String;
+    type Err = CidrError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, CidrError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let network: IpAddr = address.parse().map_err(|_| "is not an address or a range of addresses".to_owned())?;
-        let longest = width(network);
+        let written: IpAddr = address.parse().map_err(|_| CidrError::Address)?;
+        let longest = width(written);
         let prefix = match prefix {
             None => longest,
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
-                .parse()
-                .ok()
-                .filter(|prefix| *prefix <= longest)
-                .ok_or_else(|| format!("has a prefix longer than {longest} bits"))?,
-            Some(_) => return Err("has a prefix that is not a number of bits".to_owned()),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                digits.parse().ok().filter(|prefix| *prefix <= longest).ok_or(CidrError::Long(longest))?
+            }
+            Some(_) => return Err(CidrError::Prefix),
         };
+        let (network, prefix) = canonical(written, prefix);
         let first = masked(network, prefix);
         if first == network {
             Ok(Self { network, prefix })
         } else {
-            Err(format!("has bits set behind its prefix; the range is {first}/{prefix}"))
+            Err(CidrError::HostBits(Self { network: first, prefix }))
         }
+    }
+}
+
+/// An IPv4 range written as mapped into IPv6 is an IPv4 range.
+fn canonical(address: IpAddr, prefix: u8) -> (IpAddr, u8) {
+    match (address.to_canonical(), prefix.checked_sub(96)) {
+        (IpAddr::V4(v4), Some(rest)) if address.is_ipv6() => (IpAddr::V4(v4), rest),
+        _ => (address, prefix),
     }
 }
 
@@ -95,6 +126,9 @@ mod tests {
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.1", false),
             ("10.0.0.0/8", "::ffff:10.1.1.1", true),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "::ffff:11.9.9.9", false),
+            ("10.0.0.0/8", "::10.1.2.3", false),
             ("0.0.0.0/0", "255.255.255.255", true),
             ("0.0.0.0/0", "::1", false),
             ("::/0", "2001:db8::1", true),
