@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::defender::{DefenderChange, DefenderFeed, DefenderRelease, DefenderTarget};
 use crate::elastic::{Change, ElasticRelease, ElasticTarget};
-use crate::fault::{ActiveRule, FaultRule, RuleId};
+use crate::fault::{ActiveRule, Fault, FaultRule, ManifestFault, RuleId};
 use crate::keys::{KeyError, SigningKey};
 use crate::observed::{Counters, LogEntry};
 use crate::server::{Shared, serve};
@@ -157,6 +157,10 @@ impl Simulator {
 
     /// Lets a fault loose; earlier rules go first.
     pub fn inject(&self, rule: FaultRule) -> RuleId {
+        if rule.fault == Fault::Manifest(ManifestFault::SignatureUnknownKey) {
+            // Made here so that no client waits for it; a failure shows when the fault is played.
+            let _ = SigningKey::unknown();
+        }
         let mut rules = self.shared.rules();
         let id = RuleId(rules.last().map_or(0, |last| last.id.0 + 1));
         rules.push(ActiveRule { id, rule, hits: 0 });

@@ -55,16 +55,29 @@ pub(crate) fn get_with(simulator: &Simulator, target: &str, fields: &[&str]) -> 
 
 /// One request on a connection of its own.
 pub(crate) fn ask(address: SocketAddr, method: &str, target: &str, fields: &[&str]) -> Answer {
+    exchange(address, request(address, method, target, fields).as_bytes())
+}
+
+/// The same, by a client that takes a fifth of a second of silence for an answer.
+pub(crate) fn ask_briefly(address: SocketAddr, method: &str, target: &str, fields: &[&str]) -> Answer {
+    exchange_within(Duration::from_millis(200), address, request(address, method, target, fields).as_bytes())
+}
+
+fn request(address: SocketAddr, method: &str, target: &str, fields: &[&str]) -> String {
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     fields.iter().for_each(|field| request.push_str(&format!("{field}\r\n")));
     request.push_str("\r\n");
-    exchange(address, request.as_bytes())
+    request
 }
 
-/// Sends bytes and reads what comes, up to 64 MB, until a fifth of a second is silent.
+/// Sends bytes and reads what comes, up to 64 MB.
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
+    exchange_within(Duration::from_secs(30), address, request)
+}
+
+fn exchange_within(silence: Duration, address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    stream.set_read_timeout(Some(silence)).unwrap();
     stream.write_all(request).unwrap();
     let (mut bytes, mut buffer, mut error) = (Vec::new(), vec![0; 65_536], None);
     while bytes.len() < 64 << 20 {
