@@ -102,7 +102,7 @@ fn silence_and_floods_u24_u25_u26_u27() {
         simulator.inject(FaultRule::once(Kind::Manifest, fault.parse().unwrap()));
         let answer = ask_briefly(simulator.address(), "GET", PATH, &[]);
         assert_eq!(answer.error, Some(ErrorKind::WouldBlock), "{fault}");
-        assert!(fault != "slow-drip" || answer.body.len() == 1);
+        assert!(fault != "slow-drip" || answer.body.len() <= 1);
     }
     assert!(under(&simulator, "endless-body").body.len() > 60 << 20);
     assert!(under(&simulator, "huge-header").head.len() > 1 << 20);
