@@ -1,7 +1,7 @@
 //! Address ranges.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or one address.
@@ -86,10 +86,8 @@ impl fmt::Debug for Cidr {
 
 impl From<IpAddr> for Cidr {
     fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self { base: IpAddr::V4(Ipv4Addr::from(v4)), bits: 32 },
-            IpAddr::V6(v6) => Self { base: IpAddr::V6(Ipv6Addr::from(v6)), bits: 128 },
-        }
+        let base = address.to_canonical();
+        Self { base, bits: if base.is_ipv4() { 32 } else { 128 } }
     }
 }
 

@@ -57,25 +57,20 @@ impl Conditions<'_> {
     /// Evaluates them in the order of RFC 9110, 13.2.2, for a representation with this strong tag (quotes
     /// included) and this modification time.
     pub(crate) fn evaluate(&self, etag: &[u8], modified: Timestamp) -> Precondition {
-        if !self.if_match.is_empty() {
-            if !self.if_match.iter().any(|list| strong_match(list, etag)) {
-                return Precondition::Failed;
-            }
-        } else if let Some(date) = self.if_unmodified_since.and_then(date) {
-            if seconds(modified) > seconds(date) {
-                return Precondition::Failed;
-            }
+        let failed = if self.if_match.is_empty() {
+            self.if_unmodified_since.and_then(date).is_some_and(|date| seconds(modified) > seconds(date))
+        } else {
+            !self.if_match.iter().any(|list| strong_match(list, etag))
+        };
+        if failed {
+            return Precondition::Failed;
         }
-        if !self.if_none_match.is_empty() {
-            if self.if_none_match.iter().any(|list| weak_match(list, etag)) {
-                return Precondition::NotModified;
-            }
-        } else if let Some(date) = self.if_modified_since.and_then(date) {
-            if seconds(modified) <= seconds(date) {
-                return Precondition::NotModified;
-            }
-        }
-        Precondition::Holds
+        let unmodified = if self.if_none_match.is_empty() {
+            self.if_modified_since.and_then(date).is_some_and(|date| seconds(modified) <= seconds(date))
+        } else {
+            self.if_none_match.iter().any(|list| weak_match(list, etag))
+        };
+        if unmodified { Precondition::NotModified } else { Precondition::Holds }
     }
 }
 

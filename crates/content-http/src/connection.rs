@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::Timestamp;
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cidr::any_contains;
 use crate::client::client;
-use crate::log::Line;
+use crate::download::{Asked, Download, Sending};
 use crate::request::{Arrived, Persistence, Refused, Request, arrived};
-use crate::respond::{Answered, Bulk, Frame, answer, refuse};
-use crate::server::Rules;
+use crate::respond::{Answered, Frame, answer, refuse};
+use crate::rules::Rules;
 use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
 use crate::wire::{BulkError, Wire, flush, receive, send_bulk};
@@ -32,23 +32,33 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of what a client still sends then is thrown away.
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// What a connection is served with.
+pub(crate) struct Seat {
+    pub(crate) peer: IpAddr,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) slot: Rc<Slot>,
+}
+
 /// Serves one accepted connection to its end.
-pub(crate) async fn serve(tcp: TcpStream, peer: IpAddr, rules: Arc<Rules>, worker: Rc<Worker>, slot: Rc<Slot>) {
-    match rules.tls.as_ref().map(|certificate| certificate.config()) {
-        None => Connection::new(tcp, peer, rules, worker, slot).run().await,
-        Some(config) => match TlsAcceptor::from(config).accept(tcp).await {
-            Ok(tls) => Connection::new(tls, peer, rules, worker, slot).run().await,
-            Err(_) => worker.counters.trouble(Trouble::Handshake),
-        },
+pub(crate) async fn serve(tcp: TcpStream, seat: Seat) {
+    match seat.rules.tls.as_ref().map(|certificate| certificate.config()) {
+        None => Connection::new(tcp, seat).run().await,
+        // Boxed, so that a plain connection does not take the memory of a TLS one.
+        Some(config) => Box::pin(serve_tls(tcp, config, seat)).await,
+    }
+}
+
+async fn serve_tls(tcp: TcpStream, config: Arc<ServerConfig>, seat: Seat) {
+    match TlsAcceptor::from(config).accept(tcp).await {
+        Ok(tls) => Connection::new(tls, seat).run().await,
+        Err(_) => seat.worker.counters.trouble(Trouble::Handshake),
     }
 }
 
 struct Connection<W> {
     wire: W,
-    peer: IpAddr,
-    rules: Arc<Rules>,
-    worker: Rc<Worker>,
-    slot: Rc<Slot>,
+    seat: Seat,
     /// Bytes received that are not a whole request yet, or wait behind a download. Empty on an idle connection.
     pending: Vec<u8>,
     /// How much of `pending` was found to hold no end of a head.
@@ -62,14 +72,14 @@ enum Next {
     /// Go on with the bytes that are there.
     GoOn,
     /// Send a large body, then go on; or close.
-    Bulk(Download),
+    Bulk(Box<Download>),
     /// Close.
     Close,
 }
 
 impl<W: Wire> Connection<W> {
-    fn new(wire: W, peer: IpAddr, rules: Arc<Rules>, worker: Rc<Worker>, slot: Rc<Slot>) -> Self {
-        Self { wire, peer, rules, worker, slot, pending: Vec::new(), scanned: 0 }
+    fn new(wire: W, seat: Seat) -> Self {
+        Self { wire, seat, pending: Vec::new(), scanned: 0 }
     }
 
     async fn run(mut self) {
@@ -85,7 +95,7 @@ impl<W: Wire> Connection<W> {
         loop {
             next = match next {
                 Next::Receive => {
-                    let received = receive(&mut self.wire, &self.worker).await?;
+                    let received = receive(&mut self.wire, &self.seat.worker).await?;
                     if received == 0 {
                         return Ok(());
                     }
@@ -93,14 +103,15 @@ impl<W: Wire> Connection<W> {
                 }
                 Next::GoOn => self.take_in(0),
                 Next::Close => return Ok(()),
-                Next::Bulk(download) => match self.download(download).await? {
+                // Boxed, so that a connection without a download does not take the memory of one.
+                Next::Bulk(download) => match Box::pin(self.download(*download)).await? {
                     Persistence::Close => return Ok(()),
                     Persistence::Stay | Persistence::StaySaid => self.take_in(0),
                 },
             };
-            if !self.worker.output.borrow().is_empty() {
-                let (slot, worker) = (&self.slot, &self.worker);
-                if self.slot.phase() != Phase::Send {
+            if !self.seat.worker.output.borrow().is_empty() {
+                let (slot, worker) = (&self.seat.slot, &self.seat.worker);
+                if self.seat.slot.phase() != Phase::Send {
                     slot.enter(Phase::Send, worker.stall_deadline());
                 }
                 flush(&mut self.wire, worker, |sent| progress(slot, worker, sent)).await?;
@@ -111,21 +122,21 @@ impl<W: Wire> Connection<W> {
 
     /// Sets the deadline for what comes next.
     fn wait_for(&self, next: &Next) {
-        let limits = &self.worker.shared.limits;
+        let limits = &self.seat.worker.shared.limits;
         if !matches!(next, Next::Receive) {
             return;
         }
-        match (self.pending.is_empty(), self.slot.phase()) {
-            (true, _) => self.slot.enter(Phase::Idle, self.worker.deadline(limits.idle_timeout)),
+        match (self.pending.is_empty(), self.seat.slot.phase()) {
+            (true, _) => self.seat.slot.enter(Phase::Idle, self.seat.worker.deadline(limits.idle_timeout)),
             // A head that trickles in does not get more time with each byte.
             (false, Phase::Head) => {}
-            (false, _) => self.slot.enter(Phase::Head, self.worker.deadline(limits.head_timeout)),
+            (false, _) => self.seat.slot.enter(Phase::Head, self.seat.worker.deadline(limits.head_timeout)),
         }
     }
 
     /// Answers every whole request among the bytes there are, up to the first large body.
     fn take_in(&mut self, received: usize) -> Next {
-        let worker = Rc::clone(&self.worker);
+        let worker = Rc::clone(&self.seat.worker);
         worker.look_at_clock();
         let input = worker.input.borrow();
         let fresh = input.get(..received).unwrap_or_default();
@@ -160,13 +171,16 @@ impl<W: Wire> Connection<W> {
                 return (used + blank, 0, next);
             }
             let length = match arrived(head, from.saturating_sub(blank)) {
-                Arrived::Whole(length) if length <= self.worker.shared.limits.head_bytes => length,
-                Arrived::Partly(_) if head.len() <= self.worker.shared.limits.head_bytes => {
-                    // Looked at again from here, empty line included.
-                    return (used, rest.len().saturating_sub(1), Next::Receive);
+                // A second empty line is no tail of anything.
+                Arrived::Whole(_) | Arrived::Malformed if head.starts_with(b"\r") => {
+                    return self.refuse_and_close(Refused(400), input.len(), output);
+                }
+                Arrived::Whole(length) if length <= self.seat.worker.shared.limits.head_bytes => length,
+                Arrived::Partly(looked) if head.len() <= self.seat.worker.shared.limits.head_bytes => {
+                    return (used, blank + looked, Next::Receive);
                 }
                 Arrived::Malformed => return self.refuse_and_close(Refused(400), input.len(), output),
-                _ => return self.refuse_and_close(too_long(head, &self.worker), input.len(), output),
+                _ => return self.refuse_and_close(too_long(head, &self.seat.worker), input.len(), output),
             };
             let request = match Request::parse(head.get(..length).unwrap_or_default()) {
                 Ok(request) => request,
@@ -181,7 +195,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn answer_one(&self, request: &Request<'_>, output: &mut Vec<u8>) -> Next {
-        let worker = &self.worker;
+        let worker = &self.seat.worker;
         let persistence = match request.method {
             _ if worker.shared.draining.load(Ordering::Relaxed) => Persistence::Close,
             crate::request::Method::Get | crate::request::Method::Head => request.persistence,
@@ -189,12 +203,13 @@ impl<W: Wire> Connection<W> {
         };
         let clock = worker.clock.borrow();
         let frame = Frame { date: &clock.date, persistence };
-        let client = client(self.peer, &request.forwarded_for, &self.rules.trusted_proxies);
-        let allowed = self.rules.allow.is_empty() || client.is_some_and(|ip| any_contains(&self.rules.allow, ip));
+        let client = client(self.seat.peer, &request.forwarded_for, &self.seat.rules.trusted_proxies);
+        let allowed =
+            self.seat.rules.allow.is_empty() || client.is_some_and(|ip| any_contains(&self.seat.rules.allow, ip));
         let answered = if allowed {
             let mut index = worker.index.borrow_mut();
             let mut bodies = worker.bodies();
-            answer(request, index.load(), &self.rules.prefix, &frame, (&mut bodies, output))
+            answer(request, index.load(), &self.seat.rules.prefix, &frame, (&mut bodies, output))
         } else {
             worker.counters.trouble(Trouble::Denied);
             refuse(403, &frame, output)
@@ -205,10 +220,11 @@ impl<W: Wire> Connection<W> {
         if let Some((entry, error)) = damaged {
             worker.damaged(&entry, &crate::watch::Chain(&error).to_string());
         }
-        let asked = Asked::of(self, request, client.unwrap_or(self.peer), status);
+        let (client, at) = (client.unwrap_or(self.seat.peer), worker.clock.borrow().now);
+        let asked = Asked { client, method: request.method.as_str(), status, at };
         match (bulk, persistence) {
             (Some(bulk), persistence) => {
-                Next::Bulk(Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) })
+                Next::Bulk(Box::new(Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) }))
             }
             (None, persistence) => {
                 asked.log(worker, request.path, request.user_agent, body);
@@ -218,19 +234,20 @@ impl<W: Wire> Connection<W> {
     }
 
     fn refuse_and_close(&self, refused: Refused, used: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
-        let worker = &self.worker;
+        let worker = &self.seat.worker;
         worker.counters.trouble(Trouble::BadRequest);
         let clock = worker.clock.borrow();
         let frame = Frame { date: &clock.date, persistence: Persistence::Close };
         let status = refuse(refused.0, &frame, output).status;
         drop(clock);
         worker.counters.status(status);
-        Asked { client: self.peer, method: "-", status, at: worker.clock.borrow().now }.log(worker, b"", b"", 0);
+        let at = worker.clock.borrow().now;
+        Asked { client: self.seat.peer, method: "-", status, at }.log(worker, b"", b"", 0);
         (used, 0, Next::Close)
     }
 
     async fn download(&mut self, download: Download) -> io::Result<Persistence> {
-        let (slot, worker) = (&self.slot, &self.worker);
+        let (slot, worker) = (&self.seat.slot, &self.seat.worker);
         slot.enter(Phase::Send, worker.stall_deadline());
         // Logs itself when dropped, also when the connection is ended from outside.
         let guard = Sending { download, worker };
@@ -254,13 +271,13 @@ impl<W: Wire> Connection<W> {
     /// Ends the connection so that the client can still read the last answer: bytes that it sent meanwhile and
     /// nobody read would turn the close into a reset.
     async fn linger(&mut self) {
-        self.slot.enter(Phase::Linger, self.worker.deadline(LINGER));
+        self.seat.slot.enter(Phase::Linger, self.seat.worker.deadline(LINGER));
         if poll_fn(|cx| Pin::new(&mut self.wire).poll_shutdown(cx)).await.is_err() {
             return;
         }
         let mut thrown_away = 0;
         while thrown_away < LINGER_BYTES {
-            match receive(&mut self.wire, &self.worker).await {
+            match receive(&mut self.wire, &self.seat.worker).await {
                 Ok(0) | Err(_) => return,
                 Ok(received) => thrown_away += received,
             }
@@ -281,67 +298,16 @@ fn too_long(head: &[u8], worker: &Worker) -> Refused {
     Refused(if line > limit { 414 } else { 431 })
 }
 
-/// What the log says of a request.
-#[derive(Debug)]
-struct Asked {
-    client: IpAddr,
-    method: &'static str,
-    status: u16,
-    at: Timestamp,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Asked {
-    fn of<W>(connection: &Connection<W>, request: &Request<'_>, client: IpAddr, status: u16) -> Self {
-        let at = connection.worker.clock.borrow().now;
-        Self { client, method: request.method.as_str(), status, at }
+    fn memory<F>(_: impl FnOnce(TcpStream, Seat) -> F) -> usize {
+        size_of::<F>()
     }
 
-    fn kept(self, request: &Request<'_>) -> Kept {
-        Kept { asked: self, path: request.path.into(), user_agent: request.user_agent.into() }
-    }
-
-    fn log(&self, worker: &Worker, path: &[u8], user_agent: &[u8], bytes: u64) {
-        worker.log(|_| self.line(path, user_agent, bytes));
-    }
-
-    fn line<'a>(&self, path: &'a [u8], user_agent: &'a [u8], bytes: u64) -> Line<'a> {
-        let (client, method, status) = (self.client.to_canonical(), self.method, self.status);
-        Line { client, method, status, bytes, millis: 0, aborted: false, path, user_agent }
-    }
-}
-
-/// The same, for as long as a download takes.
-#[derive(Debug)]
-struct Kept {
-    asked: Asked,
-    path: Box<[u8]>,
-    user_agent: Box<[u8]>,
-}
-
-/// A large body on its way.
-struct Download {
-    bulk: Bulk,
-    persistence: Persistence,
-    asked: Kept,
-    sent: Cell<u64>,
-}
-
-struct Sending<'a> {
-    download: Download,
-    worker: &'a Worker,
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        let Download { bulk, asked: Kept { asked, path, user_agent }, sent, .. } = &self.download;
-        let aborted = sent.get() < bulk.part.length;
-        if aborted {
-            self.worker.counters.trouble(Trouble::Aborted);
-        }
-        self.worker.log(|now| Line {
-            millis: u64::try_from(now.since(asked.at).as_millis()).unwrap_or(u64::MAX),
-            aborted,
-            ..asked.line(path, user_agent, sent.get())
-        });
+    #[test]
+    fn an_idle_plain_connection_takes_little_memory() {
+        assert!(memory(serve) <= 900, "{} bytes", memory(serve));
     }
 }

@@ -1,7 +1,7 @@
 //! The server: starts the watcher and the workers, and is the handle on them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use arc_swap::ArcSwap;
 use model::{Clock, Digest, Timestamp};
 use tokio::sync::watch;
 
-use crate::cidr::any_contains;
 use crate::log::LogSink;
+use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats};
-use crate::tls::{Certificate, Certificates, TlsError};
+use crate::tls::Certificates;
 use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
-use crate::{AccessLog, Bind, Cidr, Listener, Policy, ServeLimits, Settings, Source};
+use crate::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, Source};
 
 /// Digests of damaged blobs that are remembered until somebody takes them.
 const MOST_DAMAGED: usize = 1024;
@@ -53,25 +53,6 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
-/// Why new rules were not taken over; the old ones hold.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// The number of listeners differs from what runs.
-    #[error("{given} listeners are given and {running} run: adding or removing one takes a restart")]
-    Listeners {
-        /// How many were given.
-        given: usize,
-        /// How many run.
-        running: usize,
-    },
-    /// A path prefix is not plain.
-    #[error("path prefix '{0}' is not usable: write /name or /name/name, of letters, digits, '.', '-', '_', '~'")]
-    Prefix(String),
-    /// Certificate, key or client authorities cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
@@ -85,51 +66,6 @@ pub(crate) enum Stage {
     Serving,
     Draining,
     Ended,
-}
-
-/// The rules of one listener as connections read them.
-pub(crate) struct Rules {
-    /// Without a slash at its end.
-    pub(crate) prefix: Box<[u8]>,
-    pub(crate) tls: Option<Arc<Certificate>>,
-    pub(crate) allow: Vec<Cidr>,
-    pub(crate) trusted_proxies: Vec<Cidr>,
-}
-
-impl Rules {
-    fn of(policy: &Policy) -> Result<Self, ReloadError> {
-        Ok(Self {
-            prefix: prefix(&policy.path_prefix)?,
-            tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
-            allow: policy.allow.clone(),
-            trusted_proxies: policy.trusted_proxies.clone(),
-        })
-    }
-
-    /// Whether a peer may speak at all: as a client, or for clients.
-    pub(crate) fn may_connect(&self, peer: IpAddr) -> bool {
-        self.allow.is_empty() || any_contains(&self.allow, peer) || any_contains(&self.trusted_proxies, peer)
-    }
-}
-
-fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
-    let trimmed = text.strip_suffix('/').unwrap_or(text);
-    let plain = |segment: &str| {
-        !segment.is_empty()
-            && !segment.starts_with("..")
-            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_~".contains(&b))
-    };
-    let good = trimmed.is_empty() || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
-    if good {
-        Ok(trimmed.as_bytes().into())
-    } else {
-        Err(ReloadError::Prefix(text.chars().take(80).flat_map(char::escape_default).collect()))
-    }
-}
-
-/// A listener's rules, which may be swapped.
-pub(crate) struct Gate {
-    pub(crate) rules: ArcSwap<Rules>,
 }
 
 /// What all threads share.
@@ -395,10 +331,6 @@ fn start_log(
     let (sink, thread) =
         LogSink::start(log, Arc::clone(counters)).map_err(|source| StartError::Log { path, source })?;
     Ok((Some(sink), Some(thread)))
-}
-
-fn in_use(gates: &[Arc<Gate>]) -> Vec<Arc<Certificate>> {
-    gates.iter().filter_map(|gate| gate.rules.load().tls.clone()).collect()
 }
 
 /// The cap on connections: never more than descriptors allow, when each may also hold a file open.

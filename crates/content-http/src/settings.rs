@@ -107,8 +107,6 @@ pub struct ServeLimits {
     pub connections: usize,
     /// The most bytes of one download that are sent before other connections get their turn.
     pub bulk_turn: usize,
-    /// How long open downloads may go on once the server drains.
-    pub drain_timeout: Duration,
     /// Memory that may hold small files ready to send.
     pub small_file_memory: usize,
 }
@@ -122,7 +120,6 @@ impl Default for ServeLimits {
             stall_timeout: Duration::from_secs(60),
             connections: 10_000,
             bulk_turn: 1024 * 1024,
-            drain_timeout: Duration::from_secs(30),
             small_file_memory: 16 * 1024 * 1024,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use model::{Generation, RingName};
+use model::{Digest, Generation, RingName};
 
 use crate::blob::Blobs;
 use crate::index::{Entry, RingIndex, Served, Snapshot};
@@ -76,7 +76,7 @@ pub(crate) struct Watcher {
 #[derive(Default)]
 struct Followed {
     /// The mark that was last acted on, well or badly.
-    mark: Option<Vec<u8>>,
+    mark: Option<Digest>,
     index: Option<Arc<RingIndex>>,
     refused: Option<String>,
 }
@@ -164,8 +164,12 @@ impl Watcher {
             Ok(mark) => mark,
             Err(error) => return self.refuse(ring, None, &Chain(&error).to_string()) || first,
         };
-        let again = followed.refused.is_some() && self.looks.is_multiple_of(SLOW_LOOKS);
-        if mark.is_none() && followed.refused.is_none() || mark == followed.mark && !again {
+        // A refused generation, and a ring whose pointer is gone while its generations may be there, are tried
+        // again though nothing moved.
+        let wanting = followed.refused.is_some() || followed.index.is_none() && mark.is_none();
+        let again = first || wanting && self.looks.is_multiple_of(SLOW_LOOKS);
+        let moved = mark.is_some() && mark != followed.mark;
+        if !moved && !again {
             return first;
         }
         match self.take(ring) {
@@ -176,16 +180,15 @@ impl Watcher {
                 true
             }
             Ok(None) => {
-                if let Some(followed) = self.rings.get_mut(ring) {
-                    (followed.mark, followed.refused) = (mark, None);
-                }
-                true
+                let Some(followed) = self.rings.get_mut(ring) else { return first };
+                followed.mark = mark;
+                followed.refused.take().is_some() || first
             }
             Err(error) => self.refuse(ring, mark, &Chain(&error).to_string()) || first,
         }
     }
 
-    fn refuse(&mut self, ring: &RingName, mark: Option<Vec<u8>>, why: &str) -> bool {
+    fn refuse(&mut self, ring: &RingName, mark: Option<Digest>, why: &str) -> bool {
         let followed = self.rings.entry(ring.clone()).or_default();
         let news = followed.refused.as_deref() != Some(why) || followed.mark != mark;
         if mark.is_some() {

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
-use model::Timestamp;
+use model::{Clock, Timestamp};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
@@ -17,12 +17,13 @@ use tokio::task::spawn_local;
 use tokio::time::MissedTickBehavior;
 
 use crate::SourceError;
-use crate::connection::serve;
+use crate::connection::{Seat, serve};
 use crate::files::Files;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines};
 use crate::respond::{Bodies, Part};
-use crate::server::{Gate, Rules, Shared, Stage};
+use crate::rules::{Gate, Rules};
+use crate::server::{Shared, Stage};
 use crate::slots::{Phase, Slots};
 use crate::stats::{Counters, Trouble};
 
@@ -62,7 +63,6 @@ pub(crate) struct ClockFace {
     /// `now` in RFC 3339.
     text: String,
     second: i64,
-    /// Monotonic time, as of the last tick.
     monotonic: Duration,
 }
 
@@ -72,7 +72,9 @@ impl ClockFace {
         Self { now, date: [b' '; 29], text: String::new(), second: i64::MIN, monotonic: Duration::ZERO }
     }
 
-    fn set(&mut self, now: Timestamp) {
+    fn set(&mut self, clock: &dyn Clock) {
+        self.monotonic = clock.monotonic();
+        let now = clock.now();
         self.now = now;
         let second = now.as_micros().div_euclid(1_000_000);
         if second != self.second {
@@ -151,9 +153,9 @@ impl Worker {
         worker
     }
 
-    /// Reads the wall clock; once for each batch of requests.
+    /// Reads the clock; once for each batch of requests.
     pub(crate) fn look_at_clock(&self) {
-        self.clock.borrow_mut().set(self.shared.clock.now());
+        self.clock.borrow_mut().set(self.shared.clock.as_ref());
     }
 
     /// The monotonic time in `after` from now.
@@ -214,7 +216,7 @@ impl Worker {
         let worker = Rc::clone(self);
         let task = spawn_local(async move {
             let _leave = leave;
-            serve(tcp, peer, rules, worker, slot).await;
+            serve(tcp, Seat { peer, rules, worker, slot }).await;
         });
         self.slots.borrow_mut().started(at, task.abort_handle());
     }
@@ -250,8 +252,7 @@ impl Worker {
 
     fn tick(&self) {
         self.look_at_clock();
-        let now = self.shared.clock.monotonic();
-        self.clock.borrow_mut().monotonic = now;
+        let now = self.clock.borrow().monotonic;
         for phase in self.slots.borrow().end(|_, deadline| deadline < now) {
             match phase {
                 Phase::Head => self.counters.trouble(Trouble::HeadTimeout),
@@ -260,6 +261,8 @@ impl Worker {
             }
         }
         self.files.borrow_mut().tidy(now);
+        // Lets go of an index that was replaced, though nobody asks.
+        self.index.borrow_mut().load();
         if let Some(lines) = self.lines.borrow_mut().as_mut() {
             lines.flush();
         }

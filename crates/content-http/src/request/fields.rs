@@ -1,0 +1,75 @@
+//! The headers that mean something here.
+
+use super::{BAD, Refused};
+use crate::conditional::{Conditions, Values};
+
+/// What the headers say.
+#[derive(Default)]
+pub(super) struct Fields<'b> {
+    pub(super) hosts: usize,
+    lengths: usize,
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    pub(super) conditions: Conditions<'b>,
+    pub(super) range: Option<&'b [u8]>,
+    pub(super) if_range: Option<&'b [u8]>,
+    pub(super) forwarded_for: Values<'b>,
+    pub(super) user_agent: &'b [u8],
+}
+
+impl<'b> Fields<'b> {
+    /// Takes the next header.
+    pub(super) fn take(&mut self, name: &'b [u8], value: &'b [u8]) -> Result<(), Refused> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // By length first: most headers of most requests are none of these.
+        match name.len() {
+            4 if is("host") => {
+                self.hosts += 1;
+                return if is_host(value) { Ok(()) } else { Err(BAD) };
+            }
+            5 if is("range") => once(&mut self.range, value),
+            6 if is("expect") => return if is_continue(value) { Ok(()) } else { Err(Refused(417)) },
+            8 if is("if-match") => return enough(self.conditions.if_match.push(value)),
+            8 if is("if-range") => once(&mut self.if_range, value),
+            10 if is("connection") => self.connection(value),
+            10 if is("user-agent") => self.user_agent = value,
+            13 if is("if-none-match") => return enough(self.conditions.if_none_match.push(value)),
+            14 if is("content-length") => {
+                self.lengths += 1;
+                return if self.lengths == 1 && value == b"0" { Ok(()) } else { Err(BAD) };
+            }
+            15 if is("x-forwarded-for") => return enough(self.forwarded_for.push(value)),
+            17 if is("transfer-encoding") => return Err(BAD),
+            17 if is("if-modified-since") => once(&mut self.conditions.if_modified_since, value),
+            19 if is("if-unmodified-since") => once(&mut self.conditions.if_unmodified_since, value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+}
+
+/// Takes the value of a header that stands once; standing twice makes it say nothing.
+fn once<'b>(slot: &mut Option<&'b [u8]>, value: &'b [u8]) {
+    *slot = Some(if slot.is_some() { b"" } else { value });
+}
+
+fn enough(fits: bool) -> Result<(), Refused> {
+    if fits { Ok(()) } else { Err(Refused(431)) }
+}
+
+fn is_continue(value: &[u8]) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(b"100-continue")
+}
+
+/// Whether a text could be `uri-host [":" port]`. It is never used, but a strange one is a sign of a proxy and
+/// us reading a request differently.
+pub(super) fn is_host(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~%:[]!$&'()*+,;=".contains(byte))
+}

@@ -1,0 +1,79 @@
+//! The rules of a listener, checked and ready to use.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::cidr::any_contains;
+use crate::tls::{Certificate, TlsError};
+use crate::{Cidr, Policy};
+
+/// Why new rules were not taken over; the old ones hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The number of listeners differs from what runs.
+    #[error("{given} listeners are given and {running} run: adding or removing one takes a restart")]
+    Listeners {
+        /// How many were given.
+        given: usize,
+        /// How many run.
+        running: usize,
+    },
+    /// A path prefix is not plain.
+    #[error("path prefix '{0}' is not usable: write /name or /name/name, of letters, digits, '.', '-', '_', '~'")]
+    Prefix(String),
+    /// Certificate, key or client authorities cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The rules of one listener as connections read them.
+pub(crate) struct Rules {
+    /// Without a slash at its end.
+    pub(crate) prefix: Box<[u8]>,
+    pub(crate) tls: Option<Arc<Certificate>>,
+    pub(crate) allow: Vec<Cidr>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
+}
+
+impl Rules {
+    pub(crate) fn of(policy: &Policy) -> Result<Self, ReloadError> {
+        Ok(Self {
+            prefix: prefix(&policy.path_prefix)?,
+            tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
+            allow: policy.allow.clone(),
+            trusted_proxies: policy.trusted_proxies.clone(),
+        })
+    }
+
+    /// Whether a peer may speak at all: as a client, or for clients.
+    pub(crate) fn may_connect(&self, peer: IpAddr) -> bool {
+        self.allow.is_empty() || any_contains(&self.allow, peer) || any_contains(&self.trusted_proxies, peer)
+    }
+}
+
+fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with("..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_~".contains(&b))
+    };
+    let good = trimmed.is_empty() || trimmed.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
+    if good {
+        Ok(trimmed.as_bytes().into())
+    } else {
+        Err(ReloadError::Prefix(text.chars().take(80).flat_map(char::escape_default).collect()))
+    }
+}
+
+/// A listener's rules, which may be swapped.
+pub(crate) struct Gate {
+    pub(crate) rules: ArcSwap<Rules>,
+}
+
+/// The certificates that these listeners use.
+pub(crate) fn in_use(gates: &[Arc<Gate>]) -> Vec<Arc<Certificate>> {
+    gates.iter().filter_map(|gate| gate.rules.load().tls.clone()).collect()
+}

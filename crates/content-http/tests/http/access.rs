@@ -1,0 +1,74 @@
+//! Who may ask, and what the log says of it.
+
+use content_http::{AccessLog, Policy, Trouble};
+
+use crate::harness::{Site, noise, until};
+
+fn site(allow: &[&str], trusted: &[&str]) -> Site {
+    let site = Site::empty(|settings| {
+        let policy = &mut settings.listeners[0].policy;
+        policy.allow = allow.iter().map(|text| text.parse().unwrap()).collect();
+        policy.trusted_proxies = trusted.iter().map(|text| text.parse().unwrap()).collect();
+    });
+    site.publish("broad", &[("/a", b"A")]);
+    site
+}
+
+#[test]
+fn an_allow_list_lets_nobody_else_in_v33() {
+    let site = site(&["10.0.0.0/8"], &[]);
+    let mut client = site.connect();
+    let _ = std::io::Write::write_all(
+        &mut client.stream,
+        b"GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n",
+    );
+    assert!(client.answer().is_err());
+    until(|| site.server.stats().trouble(Trouble::Denied) == 1);
+
+    let all = Policy::default();
+    site.server.reload(std::slice::from_ref(&all)).unwrap();
+    assert_eq!(site.get("/a", "").status, 200);
+    assert!(site.server.reload(&[all.clone(), all]).is_err());
+    assert!(site.server.reload(&[Policy { path_prefix: "x y".into(), ..Policy::default() }]).is_err());
+    assert_eq!(site.get("/a", "").status, 200);
+}
+
+#[test]
+fn a_trusted_proxy_speaks_for_its_clients_v05_v33() {
+    let site = site(&["10.0.0.0/8"], &["127.0.0.1"]);
+    for (header, status) in [
+        ("X-Forwarded-For: 10.0.0.1\r\n", 200),
+        ("X-Forwarded-For: ::ffff:10.0.0.1\r\n", 200),
+        ("X-Forwarded-For: 192.0.2.1\r\n", 403),
+        ("X-Forwarded-For: 10.0.0.1, 192.0.2.1\r\n", 403),
+        ("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n", 403),
+        ("X-Forwarded-For: nonsense\r\n", 403),
+        ("Forwarded: for=10.0.0.1\r\n", 403),
+        ("X-Real-IP: 10.0.0.1\r\n", 403),
+        ("", 403),
+    ] {
+        assert_eq!(site.get("/a", header).status, status, "{header}");
+    }
+}
+
+#[test]
+fn the_access_log_has_a_line_for_each_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let big = noise(1, 100_000);
+    let site = Site::empty(|settings| settings.access_log = Some(AccessLog::File(path.clone())));
+    site.publish("broad", &[("/a", b"A"), ("/big", &big)]);
+    site.get("/a?secret=1", "User-Agent: x\"y\\\tz\r\n");
+    site.get("/big", "");
+    site.get("/nowhere", "");
+    site.raw(b"nonsense\r\n\r\n");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(site.server.drain(std::time::Duration::from_secs(5)));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "1994-11-06T08:49:37Z 127.0.0.1 GET 200 1 0ms whole \"/a\" \"x\\x22y\\x5c\\x09z\"");
+    assert_eq!(lines[1], "1994-11-06T08:49:37Z 127.0.0.1 GET 200 100000 0ms whole \"/big\" \"\"");
+    assert_eq!(lines[2], "1994-11-06T08:49:37Z 127.0.0.1 GET 404 0 0ms whole \"/nowhere\" \"\"");
+    assert_eq!(lines[3], "1994-11-06T08:49:37Z 127.0.0.1 - 400 0 0ms whole \"\" \"\"");
+    assert_eq!(lines.len(), 4);
+}

@@ -1,0 +1,139 @@
+//! Large bodies: whole or visibly not.
+
+use std::io::Read;
+use std::time::Duration;
+
+use content_http::Trouble;
+use model::Digest;
+
+use crate::harness::{Site, noise, until};
+
+#[test]
+fn large_files_and_their_ranges_arrive_whole() {
+    let big = noise(5, 3 * 1024 * 1024 + 17);
+    let site = Site::with(&[("/big", &big)]);
+    assert_eq!(site.get("/big", "").body, big);
+    let part = site.get("/big", "Range: bytes=1048570-2097160\r\n");
+    assert_eq!((part.status, part.body.as_slice()), (206, &big[1_048_570..=2_097_160]));
+    let tail = site.get("/big", "Range: bytes=-100000\r\n");
+    assert_eq!(tail.body, &big[big.len() - 100_000..]);
+}
+
+#[test]
+fn a_download_ends_with_the_bytes_it_began_with_v25_v26() {
+    let (old, new) = (noise(1, 12 << 20), noise(2, 12 << 20));
+    let site = Site::with(&[("/big", &old)]);
+    let mut client = site.connect();
+    client.get("/big", "");
+    let mut first = [0; 4096];
+    client.stream.read_exact(&mut first).unwrap();
+
+    site.publish("broad", &[("/big", &new)]);
+    // Even when the old bytes are let go meanwhile.
+    std::fs::remove_file(site.source.blob_path(&Digest::of(&old))).unwrap();
+    let fresh = site.get("/big", "");
+    assert!(fresh.body == new);
+
+    let mut rest = first.to_vec();
+    let mut chunk = vec![0; 1 << 20];
+    let head = first.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    while rest.len() < head + old.len() {
+        let read = client.stream.read(&mut chunk).unwrap();
+        assert!(read > 0);
+        rest.extend_from_slice(&chunk[..read]);
+    }
+    assert!(rest[head..] == old);
+
+    let resumed = site.get("/big", &format!("Range: bytes=100-\r\nIf-Range: {}\r\n", Digest::of(&old).etag()));
+    assert_eq!(resumed.status, 200);
+    assert!(resumed.body == new, "a resumed download must start again, not splice");
+}
+
+#[test]
+fn a_file_that_turns_short_aborts_the_connection_v38() {
+    let big = noise(4, 64 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let mut client = site.connect();
+    client.get("/big", "");
+    client.stream.read_exact(&mut [0; 1]).unwrap();
+    let digest = Digest::of(&big);
+    let file = std::fs::OpenOptions::new().write(true).open(site.source.blob_path(&digest)).unwrap();
+    file.set_len(1 << 20).unwrap();
+    let mut rest = Vec::new();
+    assert!(client.stream.read_to_end(&mut rest).is_err(), "a reset, not an end that looks right");
+    assert!(rest.len() < big.len());
+    until(|| site.server.take_damaged() == [digest]);
+    let stats = site.server.stats();
+    assert_eq!((stats.trouble(Trouble::Damaged), stats.trouble(Trouble::Aborted)), (1, 1));
+
+    // Until it is healed, it is not there: never short, never wrong.
+    let answer = site.get("/big", "");
+    assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("30")));
+    std::fs::write(site.source.blob_path(&digest), &big).unwrap();
+    assert!(site.get("/big", "").body == big);
+}
+
+#[test]
+fn a_small_file_whose_bytes_changed_is_not_served_s16() {
+    let site = Site::with(&[("/a", b"good")]);
+    let digest = Digest::of(b"good");
+    std::fs::write(site.source.blob_path(&digest), b"evil").unwrap();
+    assert_eq!(site.get("/a", "").status, 503);
+    assert_eq!(site.server.take_damaged(), [digest]);
+    std::fs::write(site.source.blob_path(&digest), b"good").unwrap();
+    assert_eq!(site.get("/a", "").body, b"good");
+    // From here on it is served from memory.
+    std::fs::write(site.source.blob_path(&digest), b"evil").unwrap();
+    assert_eq!(site.get("/a", "").body, b"good");
+}
+
+#[test]
+fn small_files_are_served_without_memory_to_keep_them() {
+    let site = Site::empty(|settings| settings.limits.small_file_memory = 8);
+    site.publish("broad", &[("/a", b"12345678"), ("/b", b"9"), ("/c", b"")]);
+    for _ in 0..2 {
+        for (path, body) in [("/a", "12345678"), ("/b", "9"), ("/c", "")] {
+            assert_eq!(site.get(path, "").body, body.as_bytes());
+        }
+    }
+    assert_eq!(site.get("/b", "Range: bytes=0-\r\n").body, b"9");
+}
+
+#[test]
+fn a_slow_reader_takes_hours_as_long_as_bytes_move_v10() {
+    let big = noise(6, 24 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let mut client = site.connect();
+    client.get("/big", "Connection: close\r\n");
+    let mut got = Vec::new();
+    let mut chunk = vec![0; 4 << 20];
+    loop {
+        let read = client.stream.read(&mut chunk).unwrap();
+        got.extend_from_slice(&chunk[..read]);
+        if read == 0 {
+            break;
+        }
+        // Far beyond every deadline in sum, never between two reads.
+        site.clock.advance(Duration::from_secs(10 * 60));
+    }
+    assert!(got.ends_with(&big[big.len() - 1000..]) && got.len() > big.len());
+    assert_eq!(site.server.stats().trouble(Trouble::Stalled), 0);
+}
+
+#[test]
+fn a_reader_that_stopped_is_let_go_v10() {
+    let big = noise(6, 64 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let mut client = site.connect();
+    client.get("/big", "");
+    client.stream.read_exact(&mut [0; 4096]).unwrap();
+    let mut before = 0;
+    until(|| {
+        let sent = site.server.stats().bytes_sent;
+        std::mem::replace(&mut before, sent) == sent && sent > 4096
+    });
+    site.clock.advance(Duration::from_secs(60 * 20 + 1));
+    until(|| site.server.stats().connections_open == 0);
+    assert_eq!(site.server.stats().trouble(Trouble::Stalled), 1);
+    assert!(client.answer().is_err());
+}

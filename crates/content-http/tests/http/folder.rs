@@ -1,0 +1,50 @@
+//! On a real data folder.
+
+use std::sync::Arc;
+
+use blob_store::{Access, BlobStore, Expected, FsRings, FsStore, RingStore};
+use content_http::{ContentServer, DataFolder, Settings};
+use model::{Digest, Generation, Route, Timestamp};
+
+use crate::harness::{Client, ring, until};
+
+async fn publish(path: &std::path::Path, number: u64, bytes: &[u8]) {
+    let store = FsStore::open(path, Access::ReadWrite).unwrap();
+    let rings = FsRings::open(path, Access::ReadWrite).unwrap();
+    let mut writer = store.begin(None).await.unwrap();
+    writer.write(bytes.to_vec().into()).await.unwrap();
+    writer.finish(Expected::default()).await.unwrap();
+    let before = rings.current(&ring("broad")).await.unwrap().map(|current| current.digest);
+    let at = Timestamp::from_micros(1_000_000);
+    let mut generation = Generation::empty(ring("broad"), at);
+    generation.number = number;
+    let feed = "elastic/9.0.0".parse().unwrap();
+    let route = Route { digest: Digest::of(bytes), size: bytes.len() as u64, feed, since: at, until: None };
+    generation.routes.insert("/a".parse().unwrap(), route);
+    rings.prepare(&generation).await.unwrap();
+    rings.publish(&generation, before).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_published_folder_is_served_and_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    publish(&path, 1, b"one").await;
+    let source = Arc::new(DataFolder::open(&path).unwrap());
+    let settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    let server = ContentServer::start(settings, source, Arc::new(platform::SystemClock::new())).unwrap();
+    assert!(server.is_ready());
+    let ask = || {
+        let mut client = Client::new(std::net::TcpStream::connect(server.local_addresses()[0]).unwrap());
+        client.get("/a", "");
+        client.answer().unwrap().body
+    };
+    assert_eq!(ask(), b"one");
+    publish(&path, 2, b"two").await;
+    until(|| server.stats().rings[0].generation == Some(2));
+    assert_eq!(ask(), b"two");
+    // What is served is in memory: a folder that vanishes takes nothing away at once.
+    std::fs::remove_file(path.join("rings/broad/current")).unwrap();
+    server.nudge();
+    assert_eq!(ask(), b"two");
+}

@@ -1,0 +1,19 @@
+//! The content side over real loopback sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod access;
+mod bodies;
+mod folder;
+mod harness;
+mod hostile;
+mod letter;
+mod lifecycle;
+mod publishing;
+mod tls;

@@ -1,0 +1,139 @@
+//! What is served when, and what is not taken over.
+
+use content_http::Trouble;
+use model::Digest;
+
+use crate::harness::{Site, noise, ring, until};
+
+#[test]
+fn before_the_first_publication_everything_is_503() {
+    let site = Site::empty(|settings| settings.rings = vec![ring("broad"), ring("canary")]);
+    assert!(!site.server.is_ready());
+    for path in ["/", "/a", "/linux/production/", "/rings/broad/a", "/rings/canary/a", "/rings/canary"] {
+        let answer = site.get(path, "");
+        assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("30")), "{path}");
+    }
+    assert_eq!(site.get("/rings/unknown/a", "").status, 404);
+    site.publish("broad", &[("/a", b"A")]);
+    assert!(site.server.is_ready());
+    assert_eq!(site.get("/a", "").status, 200);
+    assert_eq!(site.get("/b", "").status, 404);
+    assert_eq!(site.get("/rings/canary/a", "").status, 503);
+}
+
+#[test]
+fn rings_stand_side_by_side() {
+    let site = Site::with(&[("/a", b"broad")]);
+    site.publish("canary", &[("/a", b"canary")]);
+    assert_eq!(site.get("/a", "").body, b"broad");
+    assert_eq!(site.get("/rings/broad/a", "").body, b"broad");
+    assert_eq!(site.get("/rings/canary/a", "").body, b"canary");
+    site.publish("canary", &[("/b", b"new")]);
+    assert_eq!(site.get("/rings/canary/a", "").status, 404);
+    assert_eq!(site.get("/a", "").body, b"broad");
+    let stats = site.server.stats().rings;
+    let seen: Vec<_> = stats.iter().map(|ring| (ring.ring.as_str(), ring.generation, ring.routes)).collect();
+    assert_eq!(seen, [("broad", Some(1), 1), ("canary", Some(2), 1)]);
+}
+
+#[test]
+fn only_the_rings_that_are_named_are_served() {
+    let site = Site::empty(|settings| settings.rings = vec![ring("broad")]);
+    let canary = site.next("canary", &[("/a", b"A")]);
+    site.source.set(canary);
+    site.publish("broad", &[("/a", b"A")]);
+    assert_eq!(site.get("/rings/canary/a", "").status, 404);
+}
+
+#[test]
+fn a_publication_is_seen_without_a_nudge() {
+    let site = Site::with(&[("/a", b"1")]);
+    let next = site.next("broad", &[("/a", b"2")]);
+    site.source.set(next);
+    until(|| site.generation("broad") == Some(2));
+    assert_eq!(site.get("/a", "").body, b"2");
+}
+
+#[test]
+fn a_generation_that_is_not_whole_changes_nothing_s18() {
+    let site = Site::with(&[("/a", b"1"), ("/b", b"2")]);
+    let next = site.next("broad", &[("/a", b"3"), ("/gone", &noise(9, 50_000))]);
+    let gone = site.source.blob_path(&Digest::of(&noise(9, 50_000)));
+    let bytes = std::fs::read(&gone).unwrap();
+    std::fs::write(&gone, b"short").unwrap();
+    site.source.set(next);
+    site.server.nudge();
+    until(|| site.server.stats().rings[0].refused.is_some());
+    for _ in 0..20 {
+        site.server.nudge();
+        assert_eq!(site.get("/a", "").body, b"1");
+        assert_eq!(site.get("/b", "").body, b"2");
+    }
+    let stats = site.server.stats();
+    assert_eq!((stats.trouble(Trouble::GenerationRefused), stats.rings[0].generation), (1, Some(1)));
+    assert!(stats.rings[0].refused.as_ref().unwrap().contains("/gone"), "{stats:?}");
+
+    // Healed, it is taken over although `current` did not move again.
+    std::fs::write(&gone, bytes).unwrap();
+    until(|| {
+        site.server.nudge();
+        site.generation("broad") == Some(2)
+    });
+    assert_eq!(site.get("/a", "").body, b"3");
+    assert_eq!(site.server.stats().rings[0].refused, None);
+}
+
+#[test]
+fn a_generation_that_does_not_decode_changes_nothing_r23() {
+    let site = Site::with(&[("/a", b"1")]);
+    site.publish("canary", &[("/a", b"c1")]);
+    *site.source.unreadable.lock().unwrap() = true;
+    let next = site.next("broad", &[("/a", b"2")]);
+    site.source.set(next);
+    site.server.nudge();
+    until(|| site.server.stats().rings[0].refused.is_some());
+    assert_eq!(site.get("/a", "").body, b"1");
+    assert_eq!(site.get("/rings/canary/a", "").body, b"c1");
+}
+
+#[test]
+fn the_folder_going_back_is_refused_s40() {
+    let site = Site::with(&[("/a", b"1")]);
+    let first = site.next("broad", &[("/a", b"1")]);
+    site.publish("broad", &[("/a", b"2")]);
+    site.publish("broad", &[("/a", b"3")]);
+    site.source.set(first);
+    site.server.nudge();
+    until(|| site.server.stats().rings[0].refused.is_some());
+    assert_eq!(site.get("/a", "").body, b"3");
+}
+
+#[test]
+fn every_answer_under_publications_is_one_generation_v25() {
+    let file = |generation: u64, name: u64| noise(generation * 10 + name, 30_000);
+    let site = Site::with(&[("/0", &file(0, 0)), ("/1", &file(0, 1))]);
+    let all: Vec<(Vec<u8>, Vec<u8>)> = (0..30).map(|at| (file(at, 0), file(at, 1))).collect();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = site.connect();
+                    let mut newest = 0;
+                    while newest < all.len() - 1 {
+                        client.get("/0", "");
+                        let body = client.answer().unwrap().body;
+                        let at = all.iter().position(|(first, _)| *first == body).expect("a whole known file");
+                        assert!(at >= newest, "never back");
+                        newest = at;
+                    }
+                })
+            })
+            .collect();
+        for (first, second) in &all[1..] {
+            site.publish("broad", &[("/0", first), ("/1", second)]);
+        }
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    let stats = site.server.stats();
+    assert!(stats.requests.iter().all(|(status, count)| *status == 200 || *count == 0), "{stats:?}");
+}

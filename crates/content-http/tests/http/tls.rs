@@ -1,0 +1,213 @@
+//! TLS: handshakes, reload, client certificates.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use content_http::{Policy, Settings, StartError, TlsSettings, Trouble};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+
+use crate::harness::{Client, Site, noise, ring, source, until};
+
+struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority() -> Authority {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    Authority { certificate, issuer: Issuer::new(params, key) }
+}
+
+impl Authority {
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()).unwrap();
+        roots
+    }
+}
+
+struct Served {
+    site: Site,
+    authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+fn served(client_ca: Option<&str>) -> Served {
+    let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
+    put(folder.path(), &authority.issue("mirror"));
+    let tls = settings(folder.path(), client_ca);
+    let site = Site::empty(|settings| settings.listeners[0].policy.tls = Some(tls));
+    site.publish("broad", &[("/a", b"A"), ("/big", &noise(1, 5 << 20))]);
+    Served { site, authority, folder }
+}
+
+fn put(folder: &Path, (certificate, key): &(String, String)) {
+    std::fs::write(folder.join("tls.crt"), certificate).unwrap();
+    std::fs::write(folder.join("tls.key"), key).unwrap();
+}
+
+fn settings(folder: &Path, client_ca: Option<&str>) -> TlsSettings {
+    let client_ca = client_ca.map(|pem| {
+        std::fs::write(folder.join("ca.crt"), pem).unwrap();
+        folder.join("ca.crt")
+    });
+    TlsSettings { certificate: folder.join("tls.crt"), key: folder.join("tls.key"), client_ca }
+}
+
+type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
+
+impl Served {
+    fn connect(
+        &self,
+        name: &str,
+        version: &'static SupportedProtocolVersion,
+        identity: Option<&(String, String)>,
+    ) -> TlsClient {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(self.authority.roots());
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                    PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+                )
+                .unwrap(),
+        };
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let socket = TcpStream::connect(self.site.address()).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        Client::new(StreamOwned::new(connection, socket))
+    }
+
+    fn try_get(&self, name: &str, identity: Option<&(String, String)>) -> std::io::Result<Vec<u8>> {
+        let mut client = self.connect(name, &rustls::version::TLS13, identity);
+        client.stream.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")?;
+        Ok(client.answer()?.body)
+    }
+}
+
+#[test]
+fn files_arrive_whole_over_both_versions() {
+    let served = served(None);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = served.connect("mirror", version, None);
+        client.get("/a", "");
+        assert_eq!(client.answer().unwrap().body, b"A");
+        client.get("/big", "");
+        assert!(client.answer().unwrap().body == noise(1, 5 << 20));
+        client.get("/big", "Range: bytes=-5\r\nConnection: close\r\n");
+        assert_eq!(client.answer().unwrap().body, noise(1, 5 << 20)[(5 << 20) - 5..]);
+        // The end is announced, so nobody can cut an answer short unnoticed.
+        assert_eq!(client.stream.read(&mut [0; 1]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn plain_bytes_on_a_tls_listener_are_counted_v19() {
+    let served = served(None);
+    served.site.raw(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    until(|| served.site.server.stats().trouble(Trouble::Handshake) == 1);
+}
+
+#[test]
+fn a_changed_certificate_is_taken_over_and_a_bad_one_is_not_v23() {
+    let served = served(None);
+    let mut open = served.connect("mirror", &rustls::version::TLS13, None);
+    open.get("/a", "");
+    open.answer().unwrap();
+
+    let good = served.authority.issue("renewed");
+    let refused = || served.site.server.stats().trouble(Trouble::TlsRefused);
+    let looked = |until_count: u64| {
+        until(|| {
+            served.site.server.nudge();
+            refused() >= until_count
+        });
+    };
+    std::fs::write(served.folder.path().join("tls.crt"), &good.0[..good.0.len() / 2]).unwrap();
+    looked(1);
+    assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
+    std::fs::write(served.folder.path().join("tls.crt"), &good.0).unwrap();
+    looked(2);
+    assert_eq!(served.try_get("mirror", None).unwrap(), b"A", "a pair that does not match keeps the old one");
+    std::fs::remove_file(served.folder.path().join("tls.key")).unwrap();
+    looked(3);
+    assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
+
+    std::fs::write(served.folder.path().join("tls.key"), &good.1).unwrap();
+    until(|| {
+        served.site.server.nudge();
+        served.try_get("renewed", None).is_ok()
+    });
+    assert!(served.try_get("mirror", None).is_err());
+    open.get("/a", "");
+    assert_eq!(open.answer().unwrap().body, b"A", "an open connection is not dropped");
+}
+
+#[test]
+fn a_certificate_behind_links_is_followed_v23() {
+    let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
+    let version = |name: &str, host: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        put(&path, &authority.issue(host));
+    };
+    version("v1", "mirror");
+    version("v2", "renewed");
+    let data = folder.path().join("data");
+    std::os::unix::fs::symlink("v1", &data).unwrap();
+    let tls = settings(&data, None);
+    let site = Site::empty(|settings| settings.listeners[0].policy.tls = Some(tls));
+    site.publish("broad", &[("/a", b"A")]);
+    let served = Served { site, authority, folder };
+    assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
+    let next = served.folder.path().join("next");
+    std::os::unix::fs::symlink("v2", &next).unwrap();
+    std::fs::rename(next, data).unwrap();
+    until(|| {
+        served.site.server.nudge();
+        served.try_get("renewed", None).is_ok()
+    });
+}
+
+#[test]
+fn client_certificates_fail_closed_v34() {
+    let people = authority();
+    let served = served(Some(&people.certificate));
+    assert!(served.try_get("mirror", None).is_err());
+    assert!(served.try_get("mirror", Some(&served.authority.issue("stranger"))).is_err());
+    assert_eq!(served.try_get("mirror", Some(&people.issue("endpoint"))).unwrap(), b"A");
+
+    // Neither an empty list of authorities nor a missing one opens the door.
+    let policy = |tls| Policy { tls: Some(tls), ..Policy::default() };
+    assert!(served.site.server.reload(&[policy(settings(served.folder.path(), Some("")))]).is_err());
+    let mut missing = settings(served.folder.path(), None);
+    missing.client_ca = Some(served.folder.path().join("missing.crt"));
+    assert!(served.site.server.reload(&[policy(missing.clone())]).is_err());
+    assert!(served.try_get("mirror", None).is_err());
+
+    let mut start = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    start.listeners[0].policy = policy(missing);
+    let error =
+        content_http::ContentServer::start(start, source(), Arc::new(platform::SystemClock::new())).unwrap_err();
+    assert!(matches!(error, StartError::Policy(_)), "{error}");
+}
