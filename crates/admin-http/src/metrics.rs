@@ -8,8 +8,8 @@ use model::{Outcome, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -106,7 +106,12 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let routes = ring(&|ring| i64::try_from(ring.routes).unwrap_or(i64::MAX));
     gauges(encoder, "ring_routes", "Paths that answer with bytes.", routes)?;
     let refused = ring(&|ring| i64::from(ring.refused.is_some()));
-    gauges(encoder, "ring_refused", "Whether the newest generation is not served because something about it is not whole.", refused)
+    gauges(
+        encoder,
+        "ring_refused",
+        "Whether the newest generation is not served because something about it is not whole.",
+        refused,
+    )
 }
 
 fn signed(value: u64) -> i64 {
@@ -121,9 +126,9 @@ fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         outcomes.map(|word| (vec![label(feed), ("outcome", word.to_string())], i64::from(feed.outcome == Some(word))))
     });
     gauges(encoder, "feed_outcome", "How the last run ended for each feed: 1 for the outcome it had.", outcome)?;
-    let reason = followed.iter().filter_map(|feed| {
-        feed.reason.map(|reason| (vec![label(feed), ("reason", reason.code().to_owned())], 1))
-    });
+    let reason = followed
+        .iter()
+        .filter_map(|feed| feed.reason.map(|reason| (vec![label(feed), ("reason", reason.code().to_owned())], 1)));
     gauges(encoder, "feed_reason", "Why a feed does not stand as it should.", reason)?;
     let times = |time: &dyn Fn(&FeedStatus) -> Option<Timestamp>| {
         followed
@@ -134,7 +139,12 @@ fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let checked = times(&|feed| feed.checked_at);
     gauges(encoder, "feed_last_check_seconds", "When a run last tried each feed, in seconds since 1970.", checked)?;
     let succeeded = times(&|feed| feed.succeeded_at);
-    gauges(encoder, "feed_last_success_seconds", "When a run last reached a verdict, in seconds since 1970.", succeeded)?;
+    gauges(
+        encoder,
+        "feed_last_success_seconds",
+        "When a run last reached a verdict, in seconds since 1970.",
+        succeeded,
+    )?;
     let changed = times(&|feed| feed.changed_at);
     gauges(encoder, "feed_last_change_seconds", "When the vendor's offer last changed as far as we saw.", changed)?;
     let failures = followed.iter().map(|feed| (vec![label(feed)], i64::from(feed.failures)));

@@ -88,7 +88,9 @@ fn router(shared: Shared) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "no such path; there are /healthz, /readyz, /metrics and /api/v1/status\n") })
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "no such path; there are /healthz, /readyz, /metrics and /api/v1/status\n")
+        })
         .with_state(shared)
 }
 
@@ -119,7 +121,8 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 async fn status(State(shared): State<Shared>) -> Response {
     let Some(source) = &shared.status else {
-        let text = "this process serves content alone and does not open the catalog; ask the one that runs `waystation run`\n";
+        let text =
+            "this process serves content alone and does not open the catalog; ask the one that runs `waystation run`\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
     match source.status().await {

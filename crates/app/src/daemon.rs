@@ -302,7 +302,10 @@ impl Scheduler {
         let Some(engine) = self.engine() else { return };
         match engine.collect().await {
             Ok(report) => tracing::info!(
-                releases = report.plan.releases.len(), blobs = report.removed, bytes = report.plan.bytes, "upkeep done"
+                releases = report.plan.releases.len(),
+                blobs = report.removed,
+                bytes = report.plan.bytes,
+                "upkeep done"
             ),
             Err(error) => tracing::error!(error = %chain(&error), "upkeep failed"),
         }

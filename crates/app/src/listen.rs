@@ -25,9 +25,9 @@ impl Inherited {
     /// The one for an address; a socket bound to every interface serves for any with its port.
     pub(crate) fn for_address(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let at = self.0.iter().position(|socket| {
-            socket.local_addr().is_ok_and(|bound| {
-                bound == address || (bound.port() == address.port() && bound.ip().is_unspecified())
-            })
+            socket
+                .local_addr()
+                .is_ok_and(|bound| bound == address || (bound.port() == address.port() && bound.ip().is_unspecified()))
         })?;
         Some(self.0.remove(at))
     }

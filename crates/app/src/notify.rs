@@ -16,8 +16,9 @@ pub(crate) fn tell(news: News) {
     use sd_notify::NotifyState;
     let result = match news {
         News::Ready => sd_notify::notify(&[NotifyState::Ready]),
-        News::Reloading => NotifyState::monotonic_usec_now()
-            .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
+        News::Reloading => {
+            NotifyState::monotonic_usec_now().and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]))
+        }
         News::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
     };
     if let Err(error) = result {

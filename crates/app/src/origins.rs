@@ -27,11 +27,7 @@ pub(crate) struct VendorOrigins {
 }
 
 impl VendorOrigins {
-    pub(crate) fn new(
-        config: &Config,
-        blobs: Arc<dyn BlobStore>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, BuildError> {
+    pub(crate) fn new(config: &Config, blobs: Arc<dyn BlobStore>, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let limits = &config.limits;
         Ok(Self {
             outbound: client(config, clock)?,

@@ -16,11 +16,8 @@ pub(crate) enum Ask {
 pub(crate) fn listen() -> std::io::Result<mpsc::Receiver<Ask>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (send, receive) = mpsc::channel(8);
-    let watched = [
-        (SignalKind::hangup(), Ask::Reload),
-        (SignalKind::terminate(), Ask::End),
-        (SignalKind::interrupt(), Ask::End),
-    ];
+    let watched =
+        [(SignalKind::hangup(), Ask::Reload), (SignalKind::terminate(), Ask::End), (SignalKind::interrupt(), Ask::End)];
     for (kind, ask) in watched {
         let (mut stream, send) = (signal(kind)?, send.clone());
         tokio::spawn(async move {
