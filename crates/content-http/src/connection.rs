@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::cidr::any_contains;
 use crate::client::client;
 use crate::download::{Asked, Download, Sending};
-use crate::request::{Arrived, Persistence, Refused, Request, arrived};
+use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
 use crate::respond::{Answered, Frame, answer, refuse};
 use crate::rules::Rules;
 use crate::slots::{Phase, Slot};
@@ -141,6 +141,7 @@ impl<W: Wire> Connection<W> {
         let input = worker.input.borrow();
         let fresh = input.get(..received).unwrap_or_default();
         let mut output = worker.output.borrow_mut();
+        output.clear();
         if self.pending.is_empty() {
             let (consumed, scanned, next) = self.answer_all(fresh, 0, &mut output);
             self.pending.extend_from_slice(fresh.get(consumed..).unwrap_or_default());
@@ -198,7 +199,7 @@ impl<W: Wire> Connection<W> {
         let worker = &self.seat.worker;
         let persistence = match request.method {
             _ if worker.shared.draining.load(Ordering::Relaxed) => Persistence::Close,
-            crate::request::Method::Get | crate::request::Method::Head => request.persistence,
+            Method::Get | Method::Head => request.persistence,
             _ => Persistence::Close,
         };
         let clock = worker.clock.borrow();

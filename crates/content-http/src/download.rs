@@ -64,6 +64,7 @@ impl Drop for Sending<'_> {
         if aborted {
             self.worker.counters.trouble(Trouble::Aborted);
         }
+        self.worker.look_at_clock();
         self.worker.log(|now| Line {
             millis: u64::try_from(now.since(asked.at).as_millis()).unwrap_or(u64::MAX),
             aborted,

@@ -2,9 +2,10 @@
 //!
 //! `<time> <client> <method> <status> <bytes> <milliseconds>ms <whole|aborted> "<path>" "<user agent>"`
 //!
-//! Bytes outside printable ASCII, quotes and backslashes appear as `\xNN`, and long texts are cut, so that a
-//! client cannot write lines of its own. A query is never logged. When the disk or pipe does not keep up, lines
-//! are dropped and counted; serving never waits.
+//! The bytes are those of the body; an aborted download shows how many the system took. Bytes outside printable
+//! ASCII, quotes and backslashes appear as `\xNN`, and long texts are cut, so that a client cannot write lines of
+//! its own. A query is never logged. When the disk or pipe does not keep up, lines are dropped and counted; serving
+//! never waits.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -1,6 +1,7 @@
 //! Follows every ring's `current` and swaps the index.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -115,7 +116,10 @@ impl Watcher {
                 Ok(Wake::Nudge) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.look();
+            // Whatever goes wrong in here, what is served is served on, and the next look is taken.
+            if catch_unwind(AssertUnwindSafe(|| self.look())).is_err() {
+                self.counters.trouble(Trouble::GenerationRefused);
+            }
             if self.looks.is_multiple_of(SLOW_LOOKS) {
                 certificates.look(&self.counters);
             }
@@ -164,9 +168,9 @@ impl Watcher {
             Ok(mark) => mark,
             Err(error) => return self.refuse(ring, None, &Chain(&error).to_string()) || first,
         };
-        // A refused generation, and a ring whose pointer is gone while its generations may be there, are tried
-        // again though nothing moved.
-        let wanting = followed.refused.is_some() || followed.index.is_none() && mark.is_none();
+        // A refused generation, and a ring whose pointer is gone or was never there, are tried again though
+        // nothing moved.
+        let wanting = followed.refused.is_some() || mark.is_none();
         let again = first || wanting && self.looks.is_multiple_of(SLOW_LOOKS);
         let moved = mark.is_some() && mark != followed.mark;
         if !moved && !again {
@@ -204,9 +208,12 @@ impl Watcher {
 
     /// Loads a ring's generation and makes an index of it; none when what is served is already that.
     fn take(&mut self, ring: &RingName) -> Result<Option<RingIndex>, SourceError> {
-        let Some(loaded) = self.source.load(ring)? else { return Ok(None) };
         let old = self.rings.get(ring).and_then(|followed| followed.index.clone());
         let old = old.as_ref().and_then(|index| index.served.as_ref());
+        let Some(loaded) = self.source.load(ring)? else {
+            let gone = "its generations are gone from the data folder";
+            return if old.is_some() { Err(gone.into()) } else { Ok(None) };
+        };
         if let Some(old) = old {
             if old.digest == loaded.digest {
                 return Ok(None);

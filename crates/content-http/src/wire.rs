@@ -79,17 +79,20 @@ fn first_write(
     output: &mut Vec<u8>,
     moved: &mut impl FnMut(usize),
 ) -> io::Result<Vec<u8>> {
-    let mut rest = Vec::new();
-    if !output.is_empty() {
-        let sent = match Pin::new(wire).poll_write(cx, output) {
-            Poll::Ready(sent) => sent?,
-            Poll::Pending => 0,
-        };
-        moved(sent);
-        rest.extend_from_slice(output.get(sent..).unwrap_or_default());
-        output.clear();
+    if output.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(rest)
+    let sent = match Pin::new(wire).poll_write(cx, output) {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => Ok(0),
+    };
+    let rest = sent.map(|sent| {
+        moved(sent);
+        output.get(sent..).unwrap_or_default().to_vec()
+    });
+    // Also after an error: what one client was to get must never reach the next.
+    output.clear();
+    rest
 }
 
 /// Why a large body was not sent whole.
@@ -175,5 +178,63 @@ fn blame(error: io::Error) -> BulkError {
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => BulkError::Peer,
         _ if unreachable => BulkError::Peer,
         _ => BulkError::File(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes so many bytes at once, or fails.
+    struct Stub(io::Result<usize>);
+
+    impl AsyncRead for Stub {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Stub {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            match &self.0 {
+                Ok(0) => Poll::Pending,
+                Ok(most) => Poll::Ready(Ok(bytes.len().min(*most))),
+                Err(error) => Poll::Ready(Err(error.kind().into())),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Wire for Stub {
+        fn plain(&self) -> Option<&TcpStream> {
+            None
+        }
+
+        fn reset_on_close(&self) {}
+    }
+
+    #[test]
+    fn nothing_of_one_connection_stays_for_the_next() {
+        for (stub, rest) in [
+            (Ok(0), Some("answer")),
+            (Ok(2), Some("swer")),
+            (Ok(99), Some("")),
+            (Err(io::ErrorKind::BrokenPipe.into()), None),
+        ] {
+            let mut output = b"answer".to_vec();
+            let mut cx = Context::from_waker(Waker::noop());
+            let left = first_write(&mut Stub(stub), &mut cx, &mut output, &mut |_| {});
+            assert_eq!(left.ok(), rest.map(|rest| rest.as_bytes().to_vec()));
+            assert!(output.is_empty());
+        }
     }
 }

@@ -171,7 +171,6 @@ impl Worker {
     /// Writes an access-log line, if there is a log.
     pub(crate) fn log<'a>(&self, line: impl FnOnce(Timestamp) -> Line<'a>) {
         if let Some(lines) = self.lines.borrow_mut().as_mut() {
-            self.look_at_clock();
             let clock = self.clock.borrow();
             lines.push(&clock.text, &line(clock.now));
         }

@@ -48,6 +48,10 @@ impl TestSource {
         self.folder.path().join(digest.to_string())
     }
 
+    pub fn forget(&self, name: &str) {
+        self.rings.lock().unwrap().remove(&ring(name));
+    }
+
     pub fn set(&self, generation: Generation) {
         self.rings.lock().unwrap().insert(generation.ring.clone(), generation);
     }

@@ -137,3 +137,21 @@ fn every_answer_under_publications_is_one_generation_v25() {
     let stats = site.server.stats();
     assert!(stats.requests.iter().all(|(status, count)| *status == 200 || *count == 0), "{stats:?}");
 }
+
+#[test]
+fn a_folder_that_vanishes_takes_nothing_away_and_is_told_s42() {
+    let site = Site::with(&[("/a", b"1")]);
+    site.get("/a", "");
+    let again = site.next("broad", &[("/a", b"2")]);
+    site.source.forget("broad");
+    until(|| {
+        site.server.nudge();
+        site.server.stats().rings[0].refused.as_ref().is_some_and(|why| why.contains("gone"))
+    });
+    assert_eq!(site.get("/a", "").body, b"1");
+    assert!(site.server.is_ready());
+    site.source.set(again);
+    site.server.nudge();
+    until(|| site.generation("broad") == Some(2));
+    assert_eq!(site.server.stats().rings[0].refused, None);
+}
