@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Cidr, Config, Serve};
-use content_http::{
-    AccessLog, Bind, ContentServer, DataFolder, Listener, Policy, ServeLimits, Settings, StartError, TlsSettings,
-};
+use config::{Config, Serve};
+use content_http::{AccessLog, Bind, ContentServer, DataFolder, Listener, Policy, ServeLimits, Settings, TlsSettings};
 use model::Clock;
 
 use crate::build::BuildError;
@@ -29,7 +27,7 @@ pub(crate) fn start(
         limits: limits(config),
         access_log: config.serve.iter().find_map(|serve| serve.access_log.clone()).map(log),
     };
-    Ok(ContentServer::start(settings, Arc::new(source), clock).map_err(StartError::from)?)
+    Ok(ContentServer::start(settings, Arc::new(source), clock)?)
 }
 
 /// Takes over what may change while it runs.
@@ -62,14 +60,9 @@ fn policy(serve: &Serve) -> Policy {
             key: tls.key.clone(),
             client_ca: tls.client_ca.clone(),
         }),
-        allow: ranges(&serve.allow),
-        trusted_proxies: ranges(&serve.trusted_proxies),
+        allow: serve.allow.clone(),
+        trusted_proxies: serve.trusted_proxies.clone(),
     }
-}
-
-fn ranges(cidrs: &[Cidr]) -> Vec<content_http::Cidr> {
-    // Both spell a range alike; one that did not parse would drop out of `allow`, so it is never left out alone.
-    cidrs.iter().filter_map(|cidr| cidr.to_string().parse().ok()).collect()
 }
 
 fn log(path: std::path::PathBuf) -> AccessLog {
@@ -83,7 +76,6 @@ fn limits(config: &Config) -> ServeLimits {
         idle_timeout: limits.serve_idle_timeout,
         stall_timeout: limits.serve_stall_timeout,
         connections: limits.serve_connections,
-        drain_timeout: limits.drain_timeout,
         ..ServeLimits::default()
     }
 }

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::Cidr;
-use crate::cidr::any_contains;
 use crate::conditional::Values;
+use model::any_contains;
 
 /// The client behind a peer: the peer itself unless it is a trusted proxy; then the rightmost address of
 /// `X-Forwarded-For` that is not a trusted proxy too. None when a trusted proxy sent something unreadable.

@@ -14,7 +14,6 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::cidr::any_contains;
 use crate::client::client;
 use crate::download::{Asked, Download, Sending};
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
@@ -24,6 +23,7 @@ use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
 use crate::wire::{BulkError, Wire, flush, receive, send_bulk};
 use crate::worker::Worker;
+use model::any_contains;
 
 /// Answers that may be gathered before they are sent.
 const GATHERED: usize = 64 * 1024;

@@ -23,7 +23,6 @@
 //! - Bytes outside printable ASCII in a request's head are a 400.
 
 mod blob;
-mod cidr;
 mod client;
 mod conditional;
 mod connection;
@@ -46,7 +45,7 @@ mod watch;
 mod wire;
 mod worker;
 
-pub use cidr::{Cidr, CidrError};
+pub use model::{Cidr, CidrError};
 pub use rules::ReloadError;
 pub use server::{ContentServer, Drained, StartError};
 pub use settings::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, TlsSettings};

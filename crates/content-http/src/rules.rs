@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::cidr::any_contains;
 use crate::tls::{Certificate, TlsError};
 use crate::{Cidr, Policy};
+use model::any_contains;
 
 /// Why new rules were not taken over; the old ones hold.
 #[derive(Debug, thiserror::Error)]

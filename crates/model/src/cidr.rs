@@ -58,6 +58,11 @@ impl Cidr {
     }
 }
 
+/// Whether `address` lies in one of `ranges`.
+pub fn any_contains(ranges: &[Cidr], address: IpAddr) -> bool {
+    ranges.iter().any(|range| range.contains(address))
+}
+
 impl FromStr for Cidr {
     type Err = CidrError;
 

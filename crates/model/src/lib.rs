@@ -24,7 +24,7 @@ mod route;
 mod time;
 mod version;
 
-pub use cidr::{Cidr, CidrError};
+pub use cidr::{Cidr, CidrError, any_contains};
 pub use digest::{Digest, DigestError, Hasher};
 pub use feed::{FeedError, FeedId, Vendor};
 pub use generation::{Generation, GenerationError, Route, ServedFeed};
