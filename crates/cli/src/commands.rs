@@ -1,0 +1,37 @@
+//! The verbs, one file each.
+
+pub(crate) mod feed;
+pub(crate) mod gc;
+pub(crate) mod history;
+pub(crate) mod init;
+pub(crate) mod release;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod sync;
+
+use crate::arguments::Command;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Carries out what was typed.
+pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
+    let ended = runtime.block_on(async {
+        match command {
+            Command::Init(args) => init::run(args, context),
+            Command::Run(_) => run::run(context).await,
+            Command::Serve(_) => serve::run(context).await,
+            Command::Sync(args) => sync::run(args, context).await,
+            Command::Status(args) => status::run(args, context).await,
+            Command::Feed(verb) => feed::run(verb, context).await,
+            Command::Release(verb) => release::run(verb, context).await,
+            Command::Gc(args) => gc::run(args, context).await,
+            Command::History(verb) => history::run(verb, context).await,
+        }
+    });
+    // Nothing that matters is left to be waited for, and a thread that hangs must not keep us.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,73 @@
+//! `waystation init`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use platform::fs::{Mode, write_atomic};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+const NAME: &str = "waystation.toml";
+
+/// Writes a configuration with every key, its meaning and its default
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation init /etc/waystation
+
+Exit codes:
+  0  written
+  1  there is a file already (--force replaces it), or it cannot be written
+  2  wrong usage")]
+pub(crate) struct Init {
+    /// The file, or the folder for it; else what --config names, else ./waystation.toml
+    path: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Init, context: &mut Context) -> Result<Exit, Failure> {
+    let named = args.path.clone().or_else(|| context.globals.config.clone());
+    let mut path = named.clone().unwrap_or_else(|| PathBuf::from(NAME));
+    if path.is_dir() {
+        path.push(NAME);
+    }
+    let shown = path.display().to_string();
+    if args.force { replace(&path) } else { create(&path) }?;
+    let option = if named.is_some() { format!(" --config {shown}") } else { String::new() };
+    let out = &mut context.out;
+    out.line(format!("wrote {shown}"))?;
+    out.line("next:")?;
+    out.line("  1. edit it: data_dir, and the versions and platforms of your fleet under [elastic] and [defender]")?;
+    out.line(format!("  2. waystation{option} sync --plan   shows what would be fetched"))?;
+    out.line(format!("  3. waystation{option} run           fetches on schedule and serves"))?;
+    Ok(Exit::DONE)
+}
+
+fn create(path: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        let failure = Failure::new(&format!("cannot write {}", path.display()), &error);
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => failure.with_next("--force replaces it"),
+            _ => failure,
+        }
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    file.write_all(config::template().as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a configuration is worse than none.
+        let _ = fs::remove_file(path);
+        failed(error)
+    })
+}
+
+fn replace(path: &Path) -> Result<(), Failure> {
+    let wrong = || Failure::usage(format!("{} does not name a file", path.display()));
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(wrong)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    write_atomic(parent, name, config::template().as_bytes(), Mode::FILE)
+        .map_err(|error| Failure::new(&format!("cannot write {}", path.display()), &error))
+}

@@ -1,0 +1,70 @@
+//! `waystation release list`.
+
+use catalog::ReleaseFilter;
+use clap::Args;
+use mirror::ReleaseStatus;
+use model::{FeedId, ReleaseState};
+
+use crate::arguments::TWO_ENDS;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::show;
+use crate::table::{Align, Table};
+
+/// Lists releases, newest first
+#[derive(Debug, Args)]
+#[command(after_help = format!("Example:\n  waystation release list --state quarantined\n\n{TWO_ENDS}"))]
+pub(crate) struct List {
+    /// Of this feed only
+    #[arg(long)]
+    feed: Option<FeedId>,
+    /// In this state only: admitted, quarantined, rejected, expired
+    #[arg(long, value_parser = state)]
+    state: Option<ReleaseState>,
+    /// One JSON line per release
+    #[arg(long)]
+    json: bool,
+}
+
+fn state(text: &str) -> Result<ReleaseState, String> {
+    ReleaseState::from_word(text).ok_or_else(|| "states are admitted, quarantined, rejected, expired".to_owned())
+}
+
+pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Failure> {
+    let engine = context.looking("release list").await?;
+    let filter = ReleaseFilter { feed: args.feed.clone(), state: args.state, ..ReleaseFilter::default() };
+    let found = engine.ports().catalog.releases(&filter).await;
+    let found = found.map_err(|error| Failure::new("release list", &error))?;
+    if args.json {
+        found.iter().try_for_each(|record| context.out.json(&ReleaseStatus::from(record)))?;
+        return Ok(Exit::DONE);
+    }
+    let mut table = Table::new([
+        ("RELEASE", Align::Right),
+        ("ID", Align::Left),
+        ("FEED", Align::Left),
+        ("VENDOR VERSION", Align::Left),
+        ("STATE", Align::Left),
+        ("HELD SINCE", Align::Left),
+        ("FILES", Align::Right),
+        ("BYTES", Align::Right),
+    ]);
+    for record in &found {
+        let release = &record.release;
+        table.push([
+            record.number.to_string(),
+            release.id.short(),
+            release.feed.to_string(),
+            release.vendor_version.to_string(),
+            record.state.to_string(),
+            release.held_since.to_string(),
+            release.items.len().to_string(),
+            show::bytes(release.bytes()),
+        ]);
+    }
+    table.write(&mut context.out)?;
+    if found.is_empty() {
+        context.out.line("no release")?;
+    }
+    Ok(Exit::DONE)
+}

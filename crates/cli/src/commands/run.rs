@@ -1,0 +1,37 @@
+//! `waystation run`.
+
+use std::sync::Arc;
+
+use app::{Daemon, Role};
+use clap::Args;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Fetches on schedule, publishes and serves, until it is told to end
+///
+/// SIGTERM lets downloads in progress end; SIGHUP reads the configuration again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation run --log json
+
+Exit codes:
+  0  told to end, and ended
+  1  failed: the message names what
+  2  wrong usage or configuration")]
+pub(crate) struct Run {}
+
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    daemon(context, Role::Run, "run").await
+}
+
+/// Starts a daemon and stays with it to its end.
+pub(crate) async fn daemon(context: &Context, role: Role, verb: &str) -> Result<Exit, Failure> {
+    let given = context.given().map(ToOwned::to_owned);
+    let daemon = Daemon::new(context.config()?, role, given, Arc::clone(&context.clock));
+    daemon.run().await.map(|()| Exit::DONE).map_err(|error| {
+        let exit = if error.is_configuration() { Exit::USAGE } else { Exit::FAILED };
+        Failure::new(verb, &error).with_exit(exit)
+    })
+}

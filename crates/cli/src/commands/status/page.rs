@@ -1,0 +1,162 @@
+//! The status for people.
+
+use mirror::{FeedStatus, ReleaseStatus, Status};
+use model::{Outcome, Timestamp};
+
+use super::freshness::{Freshness, Limit};
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::show;
+use crate::table::{Align, Table};
+
+/// Writes all of it.
+pub(super) fn write(
+    status: &Status,
+    freshness: &Freshness,
+    notices: &[&'static str],
+    out: &mut Out,
+) -> Result<(), Failure> {
+    head(status, out)?;
+    feeds(&status.feeds, status.at, out)?;
+    let trusted: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.served.is_some()).collect();
+    section(out, "trust", &trusted, trust)?;
+    let unwell: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| is_unwell(feed)).collect();
+    section(out, "not well", &unwell, |feed, out| trouble(feed, status.at, out))?;
+    let waiting: Vec<&ReleaseStatus> = status.quarantined.iter().collect();
+    section(out, "quarantined", &waiting, |release, out| quarantined(release, status.at, out))?;
+    let late: Vec<_> = freshness.late.iter().collect();
+    section(out, "freshness", &late, |late, out| {
+        let age = show::span(std::time::Duration::from_secs(late.age_seconds));
+        let limit = show::span(freshness.passed(late.beyond));
+        let word = if late.beyond == Limit::Fail { "beyond policy" } else { "warning" };
+        out.line(format!("  {}: {word}: last checked with success {age} ago, limit {limit}", late.feed))
+    })?;
+    let holds: Vec<_> = status.host_holds.iter().collect();
+    section(out, "hosts that asked to be left alone", &holds, |(host, until), out| {
+        out.line(format!("  {host}: until {until}"))
+    })?;
+    let notices: Vec<&&'static str> = notices.iter().collect();
+    section(out, "note", &notices, |notice, out| out.line(format!("  {notice}")))
+}
+
+fn section<T>(
+    out: &mut Out,
+    title: &str,
+    items: &[&T],
+    each: impl Fn(&T, &mut Out) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    out.line(title)?;
+    items.iter().try_for_each(|item| each(item, out))
+}
+
+fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
+    let ring = &status.ring;
+    if ring.generation == 0 {
+        out.line(format!("ring {}: nothing was published yet", ring.ring))?;
+    } else {
+        out.line(format!(
+            "ring {}: generation {}, since {}, {} ({} in grace)",
+            ring.ring,
+            ring.generation,
+            show::at(status.at, ring.since),
+            show::count(ring.routes, "path"),
+            ring.in_grace
+        ))?;
+    }
+    if let Some(free) = status.free_bytes {
+        out.line(format!("disk: {} free", show::bytes(free)))?;
+    }
+    if status.feeds.is_empty() {
+        return out.line("no feed is followed: name versions under [elastic] or add a [defender] section");
+    }
+    out.line("")
+}
+
+/// The table of feeds.
+pub(crate) fn feeds(feeds: &[FeedStatus], now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    let mut table = Table::new([
+        ("FEED", Align::Left),
+        ("OUTCOME", Align::Left),
+        ("SERVED", Align::Left),
+        ("OFFERED", Align::Left),
+        ("CHECKED", Align::Left),
+        ("SUCCEEDED", Align::Left),
+    ]);
+    for feed in feeds {
+        table.push([
+            feed.feed.to_string(),
+            outcome(feed),
+            show::version(feed.served.as_ref().map(|served| &served.vendor_version)),
+            show::version(feed.offered.as_ref()),
+            show::ago(now, feed.checked_at),
+            show::ago(now, feed.succeeded_at),
+        ]);
+    }
+    table.write(out)
+}
+
+fn outcome(feed: &FeedStatus) -> String {
+    let word = feed.outcome.map_or("not checked yet", Outcome::as_str);
+    if feed.followed { word.to_owned() } else { format!("{word}, not followed") }
+}
+
+fn trust(feed: &FeedStatus, out: &mut Out) -> Result<(), Failure> {
+    let Some(served) = &feed.served else { return Ok(()) };
+    out.line(format!("  {}: {}", feed.feed, served.trust))?;
+    // A set of a hundred artifacts may carry a hundred notes of one kind.
+    let mut told = Vec::new();
+    for note in &served.notes {
+        if told.contains(&note.reason) {
+            continue;
+        }
+        told.push(note.reason);
+        let more = served.notes.iter().filter(|other| other.reason == note.reason).count().saturating_sub(1);
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        out.line(format!("    {}{more}", show::note(note)))?;
+    }
+    Ok(())
+}
+
+fn is_unwell(feed: &FeedStatus) -> bool {
+    feed.reason.is_some() || matches!(feed.outcome, Some(Outcome::Failed | Outcome::Quarantined))
+}
+
+/// What is wrong with a feed, and what to do.
+pub(crate) fn trouble(feed: &FeedStatus, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    let Some(reason) = feed.reason else { return Ok(()) };
+    let runs = if feed.failures > 1 { format!(", {} runs in a row", feed.failures) } else { String::new() };
+    out.line(format!("  {}: {}: {reason}{runs}", feed.feed, outcome(feed)))?;
+    out.line(format!("    {}", reason.meaning()))?;
+    if let Some(detail) = &feed.detail {
+        out.line(format!("    {detail}"))?;
+    }
+    out.line(format!("    {}", reason.remedy()))?;
+    match &feed.served {
+        Some(served) => out.line(format!(
+            "    served on: {}, held since {}",
+            served.vendor_version,
+            show::at(now, Some(served.held_since))
+        )),
+        None => out.line("    nothing of it is served"),
+    }
+}
+
+fn quarantined(release: &ReleaseStatus, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    let number = release.number;
+    out.line(format!(
+        "  release {number} ({}) of {}: {}, since {}",
+        release.id.short(),
+        release.feed,
+        release.vendor_version,
+        show::at(now, Some(release.state_since))
+    ))?;
+    for note in &release.reasons {
+        out.line(format!("    {}", show::note(note)))?;
+    }
+    out.line(format!("    waystation release admit {number} --reason TEXT    serves it"))?;
+    out.line(format!("    waystation release reject {number} --reason TEXT   never serves it"))
+}

@@ -1,0 +1,118 @@
+//! `waystation sync`.
+
+mod plan;
+mod report;
+
+use std::path::PathBuf;
+
+use app::Purpose;
+use clap::Args;
+use config::Config;
+use mirror::{EngineError, SyncRequest};
+use model::FeedId;
+
+use crate::context::{Context, feed};
+use crate::failure::{Exit, Failure, chain};
+use crate::progress;
+
+/// Fetches what is new, proves it and publishes it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  waystation sync
+  waystation sync elastic/9.0.0 --plan
+  waystation sync --from /media/usb/mirror
+
+Exit codes:
+  0  every feed is published, current or held
+  1  failed: every feed, or the run as a whole (reason locked: another run fetches)
+  2  wrong usage or configuration
+  3  done in part: some feeds failed or are quarantined; the report names them")]
+pub(crate) struct Sync {
+    /// Only these feeds; all that are followed when none is named
+    #[arg(value_name = "FEED")]
+    feeds: Vec<String>,
+    /// Print what would be fetched, and fetch, record and publish nothing
+    #[arg(long)]
+    plan: bool,
+    /// Take the feeds from a folder instead of the vendors; no network is touched
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
+    /// Wait for another fetch run to end rather than fail
+    #[arg(long, conflicts_with = "plan")]
+    wait: bool,
+    /// One JSON line per feed
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let followed = config.feeds();
+    if followed.is_empty() {
+        return Err(Failure::engine("sync", &EngineError::NoFeeds));
+    }
+    let mut feeds: Vec<FeedId> = args.feeds.iter().map(|text| feed(text, &followed)).collect::<Result<_, _>>()?;
+    feeds.sort();
+    feeds.dedup();
+    let asked = if feeds.is_empty() { followed } else { feeds.clone() };
+    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait };
+    let ended = if args.plan {
+        plan(args, &config, &request, context).await?
+    } else {
+        fetch(args, &config, &request, context).await?
+    };
+    ended.map_err(|error| whole(args, &asked, &error, context))
+}
+
+/// A run that could not take place at all: its readers get a line per feed all the same.
+fn whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {
+    let told = if args.json {
+        let detail = chain(error);
+        asked.iter().try_for_each(|feed| context.out.json(&report::Line::failed(feed, error.reason(), &detail)))
+    } else {
+        Ok(())
+    };
+    told.err().unwrap_or_else(|| Failure::engine("sync", error))
+}
+
+async fn fetch(
+    args: &Sync,
+    config: &Config,
+    request: &SyncRequest,
+    context: &mut Context,
+) -> Result<Result<Exit, EngineError>, Failure> {
+    let engine = context.engine(config, "sync", Purpose::Act).await?;
+    let watching =
+        progress::observer(context, if request.feeds.is_empty() { &engine.settings().feeds } else { &request.feeds });
+    let report = match engine.sync(request, watching).await {
+        Ok(report) => report,
+        Err(error) => return Ok(Err(error)),
+    };
+    if args.json {
+        report.feeds.iter().try_for_each(|feed| context.out.json(&report::Line::of(feed)))?;
+    } else {
+        report::write(&report, &engine.settings().ring, &mut context.out)?;
+    }
+    Ok(Ok(Exit::of(report.exit_code())))
+}
+
+async fn plan(
+    args: &Sync,
+    config: &Config,
+    request: &SyncRequest,
+    context: &mut Context,
+) -> Result<Result<Exit, EngineError>, Failure> {
+    let engine = context.engine(config, "sync", Purpose::Look).await?;
+    let plans = match engine.plan_sync(request).await {
+        Ok(plans) => plans,
+        Err(error) => return Ok(Err(error)),
+    };
+    if args.json {
+        plans.iter().try_for_each(|feed| context.out.json(&plan::Line::of(feed)))?;
+    } else {
+        plan::write(&plans, &mut context.out)?;
+    }
+    let failed = plans.iter().filter(|plan| plan.reason.is_some()).count();
+    Ok(Ok(Exit::share(failed, plans.len())))
+}

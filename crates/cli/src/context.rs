@@ -1,0 +1,103 @@
+//! What every command works with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use app::Purpose;
+use config::Config;
+use mirror::Engine;
+use model::{Clock, FeedId};
+
+use crate::arguments::Globals;
+use crate::failure::{Exit, Failure};
+use crate::out::Out;
+
+/// How many names a typo is answered with.
+const NEAREST: usize = 3;
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub(crate) globals: Globals,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) out: Out,
+    pub(crate) environment: Vec<(String, String)>,
+    /// Whether stderr is a terminal.
+    pub(crate) terminal: bool,
+}
+
+impl Context {
+    /// The configuration file that was named on the command line.
+    pub(crate) fn given(&self) -> Option<&Path> {
+        self.globals.config.as_deref()
+    }
+
+    /// The configuration.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Config::load(self.given(), &self.environment).map_err(|error| Failure::config(&error))
+    }
+
+    /// An engine; `verb` is what this process does, for locks and the history.
+    pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
+        let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
+        built.map_err(|error| Failure::build(verb, &error))
+    }
+
+    /// An engine to look with, of the configuration.
+    pub(crate) async fn looking(&self, verb: &str) -> Result<Engine, Failure> {
+        self.engine(&self.config()?, verb, Purpose::Look).await
+    }
+
+    /// An engine to act with, of the configuration.
+    pub(crate) async fn acting(&self, verb: &str) -> Result<Engine, Failure> {
+        self.engine(&self.config()?, verb, Purpose::Act).await
+    }
+}
+
+/// The feed that a text names among those that are known; a typo is answered with the nearest names.
+pub(crate) fn feed(text: &str, known: &[FeedId]) -> Result<FeedId, Failure> {
+    let what = match text.parse::<FeedId>() {
+        Ok(feed) if known.contains(&feed) => return Ok(feed),
+        Ok(feed) => format!("feed {feed} is not followed"),
+        Err(error) => error.to_string(),
+    };
+    let near = nearest(text, known);
+    let next = match near.as_slice() {
+        [] => "`waystation feed list` shows what is followed".to_owned(),
+        near => format!("nearest: {}; `waystation feed list` shows all", near.join(", ")),
+    };
+    Err(Failure::usage(what).with_exit(Exit::USAGE).with_next(next))
+}
+
+fn nearest<'a>(text: &str, known: &'a [FeedId]) -> Vec<&'a str> {
+    let text: String = text.chars().take(128).collect();
+    let mut scored: Vec<(usize, &str)> =
+        known.iter().map(|feed| (strsim::damerau_levenshtein(&text, feed.as_str()), feed.as_str())).collect();
+    scored.sort_unstable();
+    let near = scored.into_iter().filter(|(steps, name)| *steps <= name.chars().count() / 2);
+    near.take(NEAREST).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Vec<FeedId> {
+        ["elastic/9.0.0", "elastic/8.18.3", "defender/linux/production/x86_64"]
+            .map(|name| name.parse().unwrap())
+            .to_vec()
+    }
+
+    #[test]
+    fn a_typo_is_answered_with_the_nearest_names() {
+        assert!(feed("elastic/9.0.0", &known()).is_ok());
+        for (typo, near) in [
+            ("elastic/9.0.1", "elastic/9.0.0"),
+            ("elastc/9.0.0", "elastic/9.0.0"),
+            ("defender/linux/prod/x86_64", "defender/linux/production/x86_64"),
+        ] {
+            let told = feed(typo, &known()).unwrap_err().to_string();
+            assert!(told.contains(&format!("nearest: {near}")), "{told}");
+        }
+        assert!(feed("x", &known()).unwrap_err().to_string().contains("feed list"));
+    }
+}

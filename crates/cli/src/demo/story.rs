@@ -1,0 +1,174 @@
+//! How the demo speaks.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::time::Duration;
+
+use super::text::wrapped;
+
+/// Lines are no longer than this.
+const WIDTH: usize = 98;
+/// Time to read a chapter before the next one begins.
+const BETWEEN_CHAPTERS: Duration = Duration::from_millis(750);
+/// Time to read a line.
+const BETWEEN_LINES: Duration = Duration::from_millis(130);
+
+/// How the demo looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// For a person at a terminal: bars, and time to read.
+    Lively {
+        /// Whether colours are wanted.
+        colours: bool,
+    },
+    /// For a pipe or a log: plain lines, at once.
+    Plain,
+}
+
+/// Prints, and counts what did not hold.
+pub(super) struct Story {
+    look: Look,
+    chapters: usize,
+    checked: usize,
+    wrong: usize,
+    out: Box<dyn Write + Send>,
+}
+
+impl Story {
+    pub(super) fn new(look: Look) -> Self {
+        Self { look, chapters: 0, checked: 0, wrong: 0, out: Box::new(std::io::stdout()) }
+    }
+
+    pub(super) fn look(&self) -> Look {
+        self.look
+    }
+
+    /// How many claims were checked.
+    pub(super) fn checked(&self) -> usize {
+        self.checked
+    }
+
+    /// How many claims did not hold.
+    pub(super) fn wrong(&self) -> usize {
+        self.wrong
+    }
+
+    pub(super) fn title(&mut self, title: &str, below: &str) {
+        let title = self.painted(BOLD, title);
+        self.line(&title);
+        self.paragraph("", below);
+    }
+
+    /// Begins a chapter, once the one before could be read.
+    pub(super) async fn chapter(&mut self, title: &str) {
+        if self.chapters > 0 {
+            self.rest(BETWEEN_CHAPTERS).await;
+        }
+        self.chapters += 1;
+        let head = self.painted(BOLD_CYAN, &format!("{}  {title}", self.chapters));
+        self.line("");
+        self.line(&head);
+    }
+
+    /// Something that was just checked: what holds, or what does not.
+    pub(super) async fn claim(&mut self, checked: Result<impl Display, impl Display>) {
+        self.checked += 1;
+        let (mark, text) = match checked {
+            Ok(text) => (self.good_mark(), text.to_string()),
+            Err(text) => {
+                self.wrong += 1;
+                (self.bad_mark(), text.to_string())
+            }
+        };
+        let mut lines = wrapped(&text, WIDTH - 5).into_iter();
+        let first = lines.next().unwrap_or_default();
+        self.line(&format!("   {mark} {first}"));
+        for more in lines {
+            self.line(&format!("     {more}"));
+        }
+        self.rest(BETWEEN_LINES).await;
+    }
+
+    /// Something that holds or does not, said in the same words either way.
+    pub(super) async fn holds(&mut self, holds: bool, text: impl Display) {
+        self.claim(if holds { Ok(text) } else { Err(text) }).await;
+    }
+
+    /// Something said, not claimed.
+    pub(super) fn note(&mut self, text: &str) {
+        self.paragraph("     ", text);
+    }
+
+    /// A row of a table, as it is.
+    pub(super) fn row(&mut self, text: &str) {
+        self.line(&format!("     {}", text.trim_end()));
+    }
+
+    /// A row that stands out.
+    pub(super) fn head(&mut self, text: &str) {
+        let text = self.painted(DIM, text.trim_end());
+        self.line(&format!("     {text}"));
+    }
+
+    /// What happens on the other side: a vendor publishes, a line breaks.
+    pub(super) fn event(&mut self, text: &str) {
+        let mark = if self.look == Look::Plain { "*" } else { "●" };
+        let mark = self.painted(YELLOW, mark);
+        for (number, part) in wrapped(text, WIDTH - 5).into_iter().enumerate() {
+            let lead = if number == 0 { mark.as_str() } else { " " };
+            self.line(&format!("   {lead} {part}"));
+        }
+    }
+
+    /// A command to copy.
+    pub(super) fn command(&mut self, text: &str) {
+        let text = self.painted(CYAN, text);
+        self.line(&format!("     {text}"));
+    }
+
+    pub(super) fn gap(&mut self) {
+        self.line("");
+    }
+
+    fn paragraph(&mut self, lead: &str, text: &str) {
+        for part in wrapped(text, WIDTH - lead.len()) {
+            let part = self.painted(DIM, &part);
+            self.line(&format!("{lead}{part}"));
+        }
+    }
+
+    async fn rest(&self, time: Duration) {
+        if self.look != Look::Plain {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    fn good_mark(&self) -> String {
+        if self.look == Look::Plain { "ok".to_owned() } else { self.painted(GREEN, "✓") }
+    }
+
+    fn bad_mark(&self) -> String {
+        if self.look == Look::Plain { "WRONG".to_owned() } else { self.painted(RED, "✗ WRONG:") }
+    }
+
+    fn painted(&self, code: &str, text: &str) -> String {
+        match self.look {
+            Look::Lively { colours: true } => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            Look::Lively { colours: false } | Look::Plain => text.to_owned(),
+        }
+    }
+
+    /// A reader that has gone takes nothing from the demo but its audience.
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+        let _ = self.out.flush();
+    }
+}
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const GREEN: &str = "32";
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+const CYAN: &str = "36";
+const BOLD_CYAN: &str = "1;36";

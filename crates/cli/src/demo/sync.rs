@@ -1,0 +1,128 @@
+//! One sync of the demo, and what it cost the vendors.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mirror::{Observer, SyncReport, SyncRequest};
+use model::{FeedId, Outcome, Reason};
+
+use super::{Demo, DemoError};
+use super::text::took;
+use super::world::World;
+
+/// How long the content side may take to show a publication before that is called wrong.
+const VISIBLE: Duration = Duration::from_secs(5);
+
+/// What a vendor was asked and sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    pub(super) requests: u64,
+    /// Bytes of bodies.
+    pub(super) bytes: u64,
+}
+
+impl Cost {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { requests: self.requests + other.requests, bytes: self.bytes + other.bytes }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(other.requests),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    /// What the vendors sent so far, by their own count.
+    fn so_far(world: &World) -> Self {
+        let counters = world.vendors.requests();
+        Self { requests: counters.requests, bytes: counters.body_bytes }
+    }
+}
+
+/// How one sync went.
+pub(super) struct Synced {
+    pub(super) report: SyncReport,
+    pub(super) cost: Cost,
+    pub(super) time: Duration,
+}
+
+impl Synced {
+    /// Whether every feed ended one of these ways.
+    pub(super) fn all(&self, outcomes: &[Outcome]) -> bool {
+        self.report.feeds.iter().all(|feed| outcomes.contains(&feed.outcome))
+    }
+
+    /// How many feeds ended this way.
+    pub(super) fn count(&self, outcome: Outcome) -> usize {
+        self.report.feeds.iter().filter(|feed| feed.outcome == outcome).count()
+    }
+
+    /// Whether a feed ended this way for this reason.
+    pub(super) fn ended(&self, feed: &str, outcome: Outcome, reason: Reason) -> bool {
+        let mut feeds = self.report.feeds.iter();
+        feeds.any(|one| one.feed.as_str() == feed && one.outcome == outcome && one.reason == Some(reason))
+    }
+}
+
+/// A sync with the real engine; the vendors count what it asked for.
+pub(super) async fn sync(world: &World, observer: Arc<dyn Observer>) -> Result<Synced, DemoError> {
+    let (before, begun) = (Cost::so_far(world), world.clock.monotonic());
+    let request = SyncRequest { wait: true, ..SyncRequest::default() };
+    let report = world.engine.sync(&request, observer).await?;
+    let time = world.clock.monotonic().saturating_sub(begun);
+    Ok(Synced { report, cost: Cost::so_far(world).minus(before), time })
+}
+
+/// Waits until endpoints are served this generation; how long that took after the sync.
+pub(super) async fn visible(world: &World, generation: Option<u64>) -> Result<Duration, String> {
+    const LOOK_AGAIN: Duration = Duration::from_millis(1);
+    let begun = world.clock.monotonic();
+    loop {
+        let waited = world.clock.monotonic().saturating_sub(begun);
+        let served = world.content.stats().rings.iter().find_map(|ring| ring.generation);
+        if served.is_some() && served == generation {
+            return Ok(waited);
+        }
+        if waited > VISIBLE {
+            return Err(format!("endpoints are not served what was published {} ago", took(waited)));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+impl Demo {
+    /// Syncs, enters it into the ledger, and shows a row for each feed.
+    pub(super) async fn sync(&mut self, what: &str) -> Result<Synced, DemoError> {
+        let observer: Arc<dyn Observer> = Arc::new(mirror::Silent);
+        let synced = sync(&self.world, observer).await?;
+        self.ledger.add(what, synced.cost, &synced.report);
+        self.show(&synced).await?;
+        Ok(synced)
+    }
+
+    /// A row for each feed: what `waystation sync` would say.
+    pub(super) async fn show(&mut self, synced: &Synced) -> Result<(), DemoError> {
+        let trust = self.trust().await?;
+        self.story.head(&format!("{:<33} {:<12} {:<13} {}", "feed", "outcome", "offered", "because"));
+        for feed in &synced.report.feeds {
+            let version = feed.vendor_version.as_ref().map(|version| version.version.to_string());
+            let because = match (feed.reason, trust.get(&feed.feed)) {
+                (Some(reason), _) => reason.code().to_owned(),
+                (None, Some(trust)) => trust.clone(),
+                (None, None) => String::new(),
+            };
+            let (version, outcome) = (version.unwrap_or_default(), feed.outcome.as_str());
+            self.story.row(&format!("{:<33} {outcome:<12} {version:<13} {because}", feed.feed.as_str()));
+        }
+        Ok(())
+    }
+
+    /// What the proof of each served release rests on.
+    async fn trust(&self) -> Result<BTreeMap<FeedId, String>, DemoError> {
+        let status = self.world.engine.status().await?;
+        let served = status.feeds.into_iter().filter_map(|feed| Some((feed.feed, feed.served?)));
+        Ok(served.map(|(feed, release)| (feed, release.trust.checked.to_string())).collect())
+    }
+}

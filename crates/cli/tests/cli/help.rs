@@ -1,0 +1,50 @@
+//! What every verb says of itself.
+
+use crate::site::waystation;
+
+const VERBS: [&[&str]; 21] = [
+    &[],
+    &["init"],
+    &["run"],
+    &["serve"],
+    &["sync"],
+    &["status"],
+    &["feed"],
+    &["feed", "list"],
+    &["feed", "show"],
+    &["release"],
+    &["release", "list"],
+    &["release", "show"],
+    &["release", "verify"],
+    &["release", "diff"],
+    &["release", "admit"],
+    &["release", "reject"],
+    &["gc"],
+    &["history"],
+    &["history", "list"],
+    &["history", "verify"],
+    &["help"],
+];
+
+#[test]
+fn every_verb_explains_itself_with_an_example_and_its_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    for verb in VERBS.iter().filter(|verb| **verb != ["help"]) {
+        let ended = waystation(folder.path(), &[verb, &["--help"][..]].concat()).with(0);
+        assert_eq!(ended.stderr, "");
+        let groups = matches!(*verb, ["feed"] | ["release"] | ["history"]);
+        if !groups {
+            assert!(ended.stdout.contains("Example") && ended.stdout.contains("Exit codes:\n  0  "), "{verb:?}");
+        }
+        assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{verb:?}");
+        let name = if verb.is_empty() { "waystation".to_owned() } else { verb.join("-") };
+        insta::assert_snapshot!(format!("help-{name}"), ended.stdout);
+    }
+}
+
+#[test]
+fn the_version_is_a_fact() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = waystation(folder.path(), &["--version"]).with(0);
+    assert_eq!(ended.stdout, format!("waystation {}\n", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,12 @@
+//! The real binary beside simulated vendors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../support/site.rs"]
+mod site;
+
+mod help;
+mod release;
+mod status;
+mod sync;
+mod usage;

@@ -1,0 +1,105 @@
+//! `status`, `feed`, `history`, `gc`.
+
+use catalog::{Batch, Catalog as _, FeedRecord, SqlCatalog};
+use model::{Outcome, Timestamp};
+
+use crate::site::Site;
+
+#[test]
+fn a_data_folder_never_used_is_empty_and_stays_unmade() {
+    let site = Site::builder().defender().build();
+    let ended = site.run(&["status"]).with(0);
+    assert!(ended.stdout.contains("nothing was published yet"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("not checked yet"), "{}", ended.stdout);
+    let json = site.run(&["status", "--json"]).with(0).lines();
+    assert_eq!(json[0]["ring"]["generation"], 0);
+    assert_eq!(json[0]["feeds"].as_array().unwrap().len(), 2);
+    for verb in
+        [&["release", "list"][..], &["history", "list"], &["history", "verify"], &["gc", "--plan"], &["feed", "list"]]
+    {
+        site.run(verb).with(0);
+    }
+    site.run(&["release", "show", "1"]).with(1);
+    assert!(!site.data().exists());
+}
+
+#[test]
+fn status_tells_trust_in_words() {
+    let site = Site::builder().defender().build();
+    site.run(&["sync"]).with(0);
+    let ended = site.run(&["status"]).with(0);
+    assert!(ended.stdout.contains("ring broad: generation"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("elastic/9.0.0: vendor-signed (key "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("transport-only, attested by nobody (plain HTTP)"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("not well"), "{}", ended.stdout);
+    let shown = site.run(&["feed", "show", "elastic/9.0.0"]).with(0);
+    assert!(shown.stdout.contains("served     1.0.1049, release"), "{}", shown.stdout);
+    assert_eq!(site.run(&["feed", "list", "--json"]).with(0).lines().len(), 2);
+}
+
+#[test]
+fn a_quarantine_shows_the_commands_that_end_it() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    site.vendors.publish_elastic("9.0.0", vendor_sim::Change::regress()).unwrap();
+    let ended = site.run(&["sync"]).with(3);
+    assert!(ended.stdout.contains("quarantined: version_regression"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("waystation release admit "), "{}", ended.stdout);
+    let status = site.run(&["status"]).with(0);
+    assert!(status.stdout.contains("waystation release reject 2 --reason TEXT"), "{}", status.stdout);
+    assert!(status.stdout.contains("not well"), "{}", status.stdout);
+}
+
+#[test]
+fn silence_beyond_policy_is_exit_4() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let catalog = SqlCatalog::open(&site.data().join("catalog/catalog.sqlite3")).await.unwrap();
+        let feed: model::FeedId = "elastic/9.0.0".parse().unwrap();
+        let known = catalog.feed(&feed).await.unwrap().unwrap();
+        let old = Timestamp::parse("2020-01-01T00:00:00Z").unwrap();
+        let record = FeedRecord { succeeded_at: Some(old), outcome: Outcome::Current, ..known };
+        catalog.apply(Batch { feeds: vec![record], ..Batch::default() }).await.unwrap();
+    });
+    let ended = site.run(&["status"]).with(4);
+    assert!(ended.stdout.contains("beyond policy"), "{}", ended.stdout);
+    let json = site.run(&["status", "--json"]).with(4).lines();
+    assert_eq!(json[0]["freshness"]["late"][0]["beyond"], "fail");
+}
+
+#[test]
+fn behind_a_proxy_the_gap_in_the_address_guard_is_told() {
+    let site = Site::builder().build();
+    let output = crate::site::command(site.path(), &["status"])
+        .env("WAYSTATION__ORIGIN__PROXY", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("not by the addresses that names lead to"));
+}
+
+#[test]
+fn the_history_is_listed_and_proven() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let listed = site.run(&["history", "list"]).with(0);
+    assert!(listed.stdout.contains("publication-done") && listed.stdout.contains("sync (uid "), "{}", listed.stdout);
+    let lines = site.run(&["history", "list", "--json", "--limit", "2"]).with(0).lines();
+    assert_eq!(lines.len(), 2);
+    let whole = site.run(&["history", "verify", "--json"]).with(0).lines();
+    assert_eq!(whole[0]["digest"], lines[1]["digest"]);
+    assert!(lines[1]["data"].is_object());
+}
+
+#[test]
+fn gc_lets_nothing_go_that_is_served() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let before = site.blobs().len();
+    let plan = site.run(&["gc", "--plan", "--json"]).with(0).lines();
+    assert_eq!(plan[0]["blobs"], 0);
+    let done = site.run(&["gc"]).with(0);
+    assert!(done.stdout.contains("let go: 0 of 0 blobs"), "{}", done.stdout);
+    assert_eq!(site.blobs().len(), before);
+}

@@ -1,0 +1,133 @@
+//! `sync` end to end.
+
+use std::io::{BufRead as _, BufReader};
+
+use platform::lock::FileLock;
+use vendor_sim::{Change, Fault, FaultRule, Kind};
+
+use crate::site::Site;
+
+fn field(line: &serde_json::Value, name: &str) -> String {
+    line[name].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn both_vendors_are_published_and_then_current() {
+    let site = Site::builder().defender().build();
+    let first = site.run(&["sync", "--json"]).with(0);
+    let lines = first.lines();
+    assert_eq!(lines.len(), 2, "{}", first.stdout);
+    let (defender, elastic) = (&lines[0], &lines[1]);
+    assert_eq!(field(defender, "feed"), "defender/linux/production/x86_64");
+    assert_eq!(field(defender, "outcome"), "published");
+    assert_eq!(field(defender, "vendor_version"), "1.459.553.0");
+    assert!(field(defender, "engine").starts_with("1.1."));
+    assert_eq!(field(elastic, "vendor_version"), "1.0.1049");
+    assert!(elastic.get("engine").is_none());
+    assert_eq!(field(elastic, "release").len(), 64);
+    assert!(elastic["bytes_fetched"].as_u64().unwrap() > 5 * 1024 && elastic["reason"].is_null());
+    let keys: Vec<&String> = elastic.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["feed", "outcome", "vendor_version", "release", "bytes_fetched", "requests", "reason", "detail"]);
+    let again = site.run(&["sync"]).with(0);
+    assert!(
+        again.stdout.contains("current") && again.stdout.contains("ring broad serves generation"),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(
+        again.stdout.matches("0 B").count(),
+        1,
+        "an Elastic feed that did not move costs no byte: {}",
+        again.stdout
+    );
+}
+
+#[test]
+fn the_exit_code_tells_how_much_failed_u57() {
+    let site = Site::builder().versions(&["9.0.0", "8.18.3"]).build();
+    site.vendors.retire_elastic("8.18.3");
+    let part = site.run(&["sync"]).with(3);
+    assert!(part.stdout.contains("elastic/8.18.3: failed: not_found"), "{}", part.stdout);
+    assert!(part.stdout.contains("Check the version's spelling"), "{}", part.stdout);
+    site.vendors.retire_elastic("9.0.0");
+    let none = site.run(&["sync", "--json"]).with(1);
+    assert!(none.lines().iter().all(|line| field(line, "reason") == "not_found"), "{}", none.stdout);
+    let status = site.run(&["status"]).with(0);
+    assert!(status.stdout.contains("served on: 1.0.1049"), "{}", status.stdout);
+}
+
+#[test]
+fn a_plan_changes_nothing_and_says_what_a_run_fetches() {
+    let site = Site::builder().defender().build();
+    let plan = site.run(&["sync", "--plan", "--json"]).with(0);
+    assert!(!site.data().exists(), "a plan makes nothing");
+    let lines = plan.lines();
+    assert_eq!(lines[1]["files"].as_array().unwrap().len(), 5, "{}", plan.stdout);
+    assert_eq!(site.vendors.requests().artifacts(), 0);
+    let told = site.run(&["sync", "--plan"]).with(0);
+    assert!(told.stdout.contains("FILES TO FETCH") && told.stdout.contains("in all: 6 files"), "{}", told.stdout);
+    site.run(&["sync"]).with(0);
+    site.vendors.publish_elastic("9.0.0", Change::of(2)).unwrap();
+    let next = site.run(&["sync", "--plan", "--json", "elastic/9.0.0"]).with(0).lines();
+    assert_eq!((next[0]["files"].as_array().unwrap().len(), next[0]["held_files"].as_u64()), (2, Some(3)), "{next:?}");
+    assert_eq!(field(&next[0], "vendor_version"), "1.0.1050");
+    site.vendors.retire_elastic("9.0.0");
+    site.run(&["sync", "--plan", "elastic/9.0.0"]).with(1);
+    site.run(&["sync", "--plan"]).with(3);
+}
+
+#[test]
+fn a_folder_is_taken_in_without_a_network() {
+    let site = Site::builder().build();
+    let folder = site.path().join("tree");
+    site.vendors.write_elastic_tree(&folder, "9.0.0").unwrap();
+    let report = site.run(&["sync", "--from", "tree", "--json"]).with(0).lines();
+    assert_eq!(field(&report[0], "outcome"), "published");
+    assert_eq!(site.vendors.requests().requests, 0);
+    let status = site.run(&["status"]).with(0);
+    assert!(status.stdout.contains("attested by a person's folder"), "{}", status.stdout);
+    std::fs::create_dir(site.path().join("empty")).unwrap();
+    for wrong in ["empty", "missing"] {
+        let ended = site.run(&["sync", "--from", wrong]).with(1);
+        assert!(ended.stderr.contains("not_in_folder"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_second_run_is_locked_out_or_waits_s23() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let lock = FileLock::try_acquire(&site.data().join("locks/fetch")).unwrap().unwrap();
+    let refused = site.run(&["sync", "--json"]).with(1);
+    assert_eq!(field(&refused.lines()[0], "reason"), "locked");
+    assert!(refused.stderr.contains("--wait"), "{}", refused.stderr);
+    let mut waiting = site.spawn(&["sync", "--wait"]);
+    let mut told = BufReader::new(waiting.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.starts_with("waiting for another fetch run"), "{line}");
+    drop(lock);
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn hostile_text_reaches_no_terminal_and_breaks_no_line_c36() {
+    let site = Site::builder().build();
+    site.vendors.inject(FaultRule::always(Kind::Manifest, Fault::Redirect("http://evil.test/\u{1b}[2Jx".into())));
+    let ended = site.run(&["sync", "-vv"]).with(1);
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+    let json = site.run(&["sync", "--log", "json", "-v"]);
+    let logs = json.stderr.lines().filter(|line| line.starts_with('{'));
+    for line in logs {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let site = Site::builder().build();
+    let ended = site.run(&["sync", "-q"]).with(0);
+    assert_eq!(ended.stderr, "");
+    assert!(ended.stdout.contains("published"));
+}
