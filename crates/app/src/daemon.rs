@@ -21,6 +21,8 @@ use crate::notify::{News, tell};
 use crate::schedule::{Due, Schedule, failed};
 use crate::signals::{self, Ask};
 
+/// How often damage that the content side met is looked after.
+const DAMAGE: Duration = Duration::from_secs(5);
 /// How often what retention no longer keeps is let go.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
 /// How soon an engine that could not be built is tried again.
@@ -105,6 +107,7 @@ impl Daemon {
             let scheduler = Scheduler {
                 schedule: Schedule::new(intervals(&self.config), self.clock.monotonic()),
                 engine: current,
+                content: Arc::clone(&content),
                 clock: Arc::clone(&self.clock),
                 upkeep: self.clock.monotonic().saturating_add(UPKEEP),
             };
@@ -224,6 +227,7 @@ async fn ended(asks: &mut mpsc::Receiver<Ask>) {
 struct Scheduler {
     schedule: Schedule,
     engine: watch::Receiver<Option<Arc<Engine>>>,
+    content: Arc<ContentServer>,
     clock: Arc<dyn Clock>,
     upkeep: Duration,
 }
@@ -251,8 +255,9 @@ impl Scheduler {
                     Some(intervals) => self.schedule.change(intervals, self.clock.monotonic()),
                     None => return,
                 },
-                () = tokio::time::sleep(until.saturating_sub(now)) => {}
+                () = tokio::time::sleep(until.saturating_sub(now).min(DAMAGE)) => {}
             }
+            self.look_after_damage().await;
             if self.clock.monotonic() >= self.upkeep {
                 self.upkeep = self.clock.monotonic().saturating_add(UPKEEP);
                 self.collect().await;
@@ -295,6 +300,22 @@ impl Scheduler {
         self.schedule.ran(vendors, &all, now, 0.5);
         if all.is_empty() {
             self.schedule.ran(vendors, &[], now.saturating_add(REBUILD), 0.5);
+        }
+    }
+
+    /// Sets aside what could not be served whole, and has it fetched again now.
+    async fn look_after_damage(&mut self) {
+        let damaged = self.content.take_damaged();
+        let Some(engine) = self.engine().filter(|_| !damaged.is_empty()) else { return };
+        match engine.recheck(&damaged).await {
+            Ok(report) if report.faults.is_empty() => {}
+            Ok(report) => {
+                for fault in &report.faults {
+                    tracing::error!(digest = %fault.digest, reason = model::Reason::BlobDamaged.code(), "set aside; fetching it again");
+                }
+                self.schedule.hurry(self.clock.monotonic());
+            }
+            Err(error) => tracing::error!(error = %chain(&error), "damaged blobs could not be looked after"),
         }
     }
 

@@ -51,6 +51,13 @@ impl Schedule {
             .collect();
     }
 
+    /// Every vendor is due at `now`, whatever its interval.
+    pub fn hurry(&mut self, now: Duration) {
+        for entry in &mut self.entries {
+            entry.next = entry.next.min(now);
+        }
+    }
+
     /// What is due at `now`.
     pub fn due(&self, now: Duration) -> Due {
         let vendors: Vec<Vendor> =
@@ -105,6 +112,14 @@ mod tests {
         schedule.ran(&Vendor::ALL, &["elastic/9.0.0".parse().unwrap()], Duration::ZERO, 0.5);
         assert_eq!(schedule.due(Duration::ZERO), Due::At(Duration::from_secs(900)));
         assert_eq!(schedule.due(HOUR), Due::Now(vec![Vendor::Elastic]));
+    }
+
+    #[test]
+    fn damage_makes_everything_due_s16() {
+        let mut schedule = both();
+        schedule.ran(&Vendor::ALL, &[], Duration::ZERO, 0.5);
+        schedule.hurry(HOUR / 8);
+        assert_eq!(schedule.due(HOUR / 8), Due::Now(vec![Vendor::Elastic, Vendor::Defender]));
     }
 
     #[test]

@@ -91,7 +91,25 @@ impl Engine {
         for item in releases.iter().flat_map(|found| &found.release.items) {
             blobs.entry(item.digest).or_default().insert(item.route.clone());
         }
-        let mut report = VerifyReport { releases: releases.len(), blobs: blobs.len(), ..VerifyReport::default() };
+        let report = self.rehash(blobs, each).await?;
+        Ok(VerifyReport { releases: releases.len(), ..report })
+    }
+
+    /// Re-hashes blobs that could not be served whole, as [`Engine::verify`] does.
+    ///
+    /// # Errors
+    /// [`EngineError`] when catalog or store fail as such.
+    pub async fn recheck(&self, digests: &[Digest]) -> Result<VerifyReport, EngineError> {
+        let blobs = digests.iter().map(|digest| (*digest, BTreeSet::new())).collect();
+        self.rehash(blobs, &|_| ()).await
+    }
+
+    async fn rehash(
+        &self,
+        blobs: BTreeMap<Digest, BTreeSet<RoutePath>>,
+        each: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<VerifyReport, EngineError> {
+        let mut report = VerifyReport { blobs: blobs.len(), ..VerifyReport::default() };
         for (digest, routes) in blobs {
             let actual = match self.ports.blobs.verify(digest).await? {
                 Verification::Good(held) => {
