@@ -71,6 +71,10 @@ impl Engine {
         let mut record = self.record_of(&release).await?;
         record.reason = None;
         record.detail = None;
+        if record.release != Some(release.id) {
+            // The validator belongs to another release than the one that the record speaks of from now on.
+            record.validator = None;
+        }
         let now = self.ports.clock.now();
         let data =
             json!({ "act": "admit", "why": why, "was": state, "feed": release.feed, "mark": release.vendor_version });

@@ -307,7 +307,8 @@ impl<'a> Talk<'a> {
             provenance.folder = self.run.shared.folder.clone();
         }
         let attested_by = if folder { Attestation::Folder } else { attestation(self.trail.weakest) };
-        let validator = self.trail.validator.filter(|_| !folder).map(|(url, validator)| StoredValidator {
+        // A folder's documents have none, yet the policy that they were judged by counts.
+        let validator = self.trail.validator.map(|(url, validator)| StoredValidator {
             url,
             etag: validator.etag,
             last_modified: validator.last_modified,

@@ -4,11 +4,15 @@
 //! before and is no longer named stays through the grace period. Planning again after a plan was carried out
 //! changes nothing.
 
+mod seats;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{FeedId, Generation, ItemKind, Note, Reason, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp};
+use model::{FeedId, Generation, ItemKind, Note, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp};
 use trust::Admitted;
+
+use seats::Seats;
 
 /// A release that wants to be served.
 #[derive(Clone, Debug)]
@@ -54,17 +58,11 @@ pub struct Plan {
 
 /// Plans the next generation.
 pub fn plan(input: &Input<'_>) -> Plan {
-    let mut draft = Draft::of_incumbents(input);
-    let mut held = Vec::new();
-    for newcomer in input.newcomers {
-        match draft.conflict(newcomer) {
-            Some(note) => held.push((newcomer.admitted.release().feed.clone(), note)),
-            None => draft.seat(newcomer),
-        }
-    }
-    let (feeds, mut routes) = draft.lay_out(input);
+    let (seats, held) = Seats::fill(input);
+    let layout = Layout { input, seats };
+    let (feeds, mut routes) = layout.lay_out();
     let mut lost_grace = keep_grace(input, &mut routes);
-    lost_grace.retain(|path| draft.should_keep_its_address(path));
+    lost_grace.retain(|path| layout.should_keep_its_address(path));
     let changed = feeds != input.present.feeds || routes != input.present.routes;
     let generation = if changed {
         let number = input.present.number.saturating_add(1);
@@ -75,139 +73,74 @@ pub fn plan(input: &Input<'_>) -> Plan {
     Plan { generation, changed, held, lost_grace }
 }
 
-/// The seats as they are being filled: one release a feed.
-struct Draft<'a> {
-    seats: BTreeMap<FeedId, &'a Admitted>,
-    /// Who serves which bytes under a path, and who owns the path where two disagree.
-    paths: BTreeMap<&'a RoutePath, (&'a FeedId, &'a ReleaseItem)>,
-    present: &'a Generation,
+/// Filled seats on their way to routes.
+struct Layout<'a> {
+    input: &'a Input<'a>,
+    seats: Seats<'a>,
 }
 
-impl<'a> Draft<'a> {
-    fn of_incumbents(input: &'a Input<'a>) -> Self {
-        let seats = input
-            .incumbents
-            .iter()
-            .filter(|(feed, _)| !input.retire.contains(*feed))
-            .map(|(feed, admitted)| (feed.clone(), admitted))
-            .collect();
-        let mut draft = Self { seats, paths: BTreeMap::new(), present: input.present };
-        draft.index();
-        draft
-    }
-
-    fn index(&mut self) {
-        self.paths.clear();
-        for admitted in self.seats.values().copied() {
-            let release = admitted.release();
-            for item in &release.items {
-                let owns = self.present.routes.get(&item.route).is_some_and(|route| route.feed == release.feed);
-                let entry = self.paths.entry(&item.route).or_insert((&release.feed, item));
-                if owns {
-                    *entry = (&release.feed, item);
-                }
-            }
-        }
-    }
-
-    fn conflict(&self, newcomer: &Newcomer) -> Option<Note> {
-        let release = newcomer.admitted.release();
-        if newcomer.takes_paths {
-            return None;
-        }
-        release.items.iter().find_map(|item| {
-            let (feed, other) = self.paths.get(&item.route)?;
-            (**feed != release.feed && other.digest != item.digest).then(|| Note {
-                reason: Reason::PathConflict,
-                detail: format!("{} serves other bytes at {}", feed, item.route),
-            })
-        })
-    }
-
-    fn seat(&mut self, newcomer: &'a Newcomer) {
-        let release = newcomer.admitted.release();
-        self.seats.insert(release.feed.clone(), &newcomer.admitted);
-        self.index();
-        for item in &release.items {
-            self.paths.insert(&item.route, (&release.feed, item));
-        }
-    }
-
+impl Layout<'_> {
     /// A manifest, and every file of a vendor with fixed addresses, is superseded in place by design.
     fn should_keep_its_address(&self, path: &RoutePath) -> bool {
-        self.paths.get(path).is_some_and(|(feed, item)| {
+        self.seats.owners.get(path).is_some_and(|(feed, item)| {
             item.kind == ItemKind::Artifact && !vendors::registry(feed.vendor()).fixed_addresses()
         })
     }
 
-    fn lay_out(&self, input: &Input<'_>) -> (BTreeMap<FeedId, ServedFeed>, BTreeMap<RoutePath, Route>) {
+    fn lay_out(&self) -> (BTreeMap<FeedId, ServedFeed>, BTreeMap<RoutePath, Route>) {
         let mut feeds = BTreeMap::new();
         let mut routes = BTreeMap::new();
-        for (path, (feed, item)) in &self.paths {
-            routes.insert((*path).clone(), self.route(path, feed, item, input.now));
+        for (path, (feed, item)) in &self.seats.owners {
+            routes.insert((*path).clone(), self.route(path, feed, item));
         }
-        for (feed, admitted) in &self.seats {
-            let back = back_release(input, admitted);
-            let mut bases = admitted.release().bases.clone();
+        for (feed, admitted) in &self.seats.taken {
+            let back = self.back_release(admitted);
+            let mut served = self.served(admitted, back);
             if let Some(back) = back {
-                self.lay_out_back(feed, back, &mut routes, &mut bases, input.now);
+                self.lay_out_back(feed, back, &mut routes);
+                served.bases.extend(vendors::registry(feed.vendor()).back_bases(feed));
             }
-            feeds.insert(feed.clone(), self.served(feed, admitted, back, bases, input.now));
+            feeds.insert((*feed).clone(), served);
         }
-        keep_unrecorded(input, &mut feeds, &mut routes);
+        keep_unrecorded(self.input, &mut feeds, &mut routes);
         (feeds, routes)
     }
 
-    fn lay_out_back(
-        &self,
-        feed: &FeedId,
-        back: &Admitted,
-        routes: &mut BTreeMap<RoutePath, Route>,
-        bases: &mut Vec<RoutePath>,
-        now: Timestamp,
-    ) {
+    fn lay_out_back(&self, feed: &FeedId, back: &Admitted, routes: &mut BTreeMap<RoutePath, Route>) {
         let module = vendors::registry(feed.vendor());
         for item in &back.release().items {
             if let Some(path) = module.back_route(feed, &item.route) {
-                let route = self.route(&path, feed, item, now);
+                let route = self.route(&path, feed, item);
                 routes.entry(path).or_insert(route);
             }
         }
-        bases.extend(module.back_bases(feed));
     }
 
     /// A route keeps the moment since when the same bytes stood there.
-    fn route(&self, path: &RoutePath, feed: &FeedId, item: &ReleaseItem, now: Timestamp) -> Route {
-        let before = self.present.routes.get(path).filter(|route| route.digest == item.digest);
-        let since = before.map_or(now, |route| route.since);
+    fn route(&self, path: &RoutePath, feed: &FeedId, item: &ReleaseItem) -> Route {
+        let before = self.input.present.routes.get(path).filter(|route| route.digest == item.digest);
+        let since = before.map_or(self.input.now, |route| route.since);
         Route { digest: item.digest, size: item.size, feed: feed.clone(), since, until: None }
     }
 
-    fn served(
-        &self,
-        feed: &FeedId,
-        admitted: &Admitted,
-        back: Option<&Admitted>,
-        bases: Vec<RoutePath>,
-        now: Timestamp,
-    ) -> ServedFeed {
+    fn served(&self, admitted: &Admitted, back: Option<&Admitted>) -> ServedFeed {
         let release = admitted.release();
-        let before = self.present.feeds.get(feed).filter(|served| served.release == release.id);
+        let before = self.input.present.feeds.get(&release.feed).filter(|served| served.release == release.id);
         ServedFeed {
             release: release.id,
             vendor_version: release.vendor_version.clone(),
-            since: before.map_or(now, |served| served.since),
-            bases,
+            since: before.map_or(self.input.now, |served| served.since),
+            bases: release.bases.clone(),
             back: back.map(|back| back.release().id),
         }
     }
-}
 
-/// The newest earlier release, older in version by definition.
-fn back_release<'a>(input: &'a Input<'_>, current: &Admitted) -> Option<&'a Admitted> {
-    let version = &current.release().vendor_version.version;
-    let earlier = input.earlier.get(&current.release().feed)?;
-    earlier.iter().find(|admitted| admitted.release().vendor_version.version < *version)
+    /// The newest earlier release, older in version by definition.
+    fn back_release(&self, current: &Admitted) -> Option<&Admitted> {
+        let version = &current.release().vendor_version.version;
+        let earlier = self.input.earlier.get(&current.release().feed)?;
+        earlier.iter().find(|admitted| admitted.release().vendor_version.version < *version)
+    }
 }
 
 /// A served feed without a record keeps its seat and its routes.
@@ -233,7 +166,9 @@ fn keep_unrecorded(
 fn keep_grace(input: &Input<'_>, routes: &mut BTreeMap<RoutePath, Route>) -> Vec<RoutePath> {
     let mut lost = Vec::new();
     for (path, route) in &input.present.routes {
-        let until = route.until.unwrap_or_else(|| input.now.after(input.grace));
+        // Never longer than a grace from now: the clock may have been set back since it was begun.
+        let end = input.now.after(input.grace);
+        let until = route.until.unwrap_or(end).min(end);
         if until <= input.now {
             continue;
         }
@@ -247,3 +182,6 @@ fn keep_grace(input: &Input<'_>, routes: &mut BTreeMap<RoutePath, Route>) -> Vec
     }
     lost
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,9 +48,11 @@ impl Engine {
     ) -> Result<Done, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         let mut failed = self.drop_incomplete(&mut pending).await;
+        let waiting = self.waiting(&pending).await?;
         for round in 1..=ROUNDS {
             let present = self.present().await?;
-            let (plan, incumbent) = self.plan_for(&present, &pending, retire).await?;
+            let newcomers: Vec<Newcomer> = pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
+            let (plan, incumbent) = self.plan_for(&present, &newcomers, retire).await?;
             if !plan.changed {
                 let mut done = Done { records: conclude(pending, &plan, &incumbent), ..Done::default() };
                 done.records.append(&mut failed);
@@ -59,8 +61,9 @@ impl Engine {
             }
             match self.move_pointer(&plan, &present, std::mem::take(&mut batch)).await? {
                 Moved::Done => {
+                    let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
                     let mut done = Done {
-                        records: conclude(pending, &plan, &incumbent),
+                        records: [conclude(pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)].concat(),
                         lost_grace: plan.lost_grace.clone(),
                         published: Some(plan.generation.number),
                     };
@@ -86,14 +89,13 @@ impl Engine {
     async fn plan_for(
         &self,
         present: &Option<Current>,
-        pending: &[Pending],
+        newcomers: &[Newcomer],
         retire: &BTreeSet<FeedId>,
     ) -> Result<(Plan, BTreeMap<FeedId, model::ReleaseId>), EngineError> {
         let now = self.ports.clock.now();
         let empty = Generation::empty(self.settings.ring.clone(), now);
         let generation = present.as_ref().map_or(&empty, |current| &current.generation);
         let incumbents = self.incumbents(generation).await?;
-        let newcomers: Vec<Newcomer> = pending.iter().map(|waiting| waiting.newcomer.clone()).collect();
         let feeds: BTreeSet<FeedId> = incumbents
             .keys()
             .cloned()
@@ -101,15 +103,8 @@ impl Engine {
             .collect();
         let earlier = self.earlier(feeds).await?;
         let grace = self.settings.grace;
-        let input = Input {
-            present: generation,
-            incumbents: &incumbents,
-            newcomers: &newcomers,
-            earlier: &earlier,
-            retire,
-            grace,
-            now,
-        };
+        let input =
+            Input { present: generation, incumbents: &incumbents, newcomers, earlier: &earlier, retire, grace, now };
         let served = generation.feeds.iter().map(|(feed, served)| (feed.clone(), served.release)).collect();
         Ok((plan(&input), served))
     }
@@ -136,6 +131,26 @@ impl Engine {
         Ok(found)
     }
 
+    /// Releases that an earlier publication had to hold back because of another feed's paths: what is published now
+    /// may make room for them, as when feeds that share a path change its bytes together.
+    async fn waiting(&self, pending: &[Pending]) -> Result<Vec<Pending>, EngineError> {
+        let mut found = Vec::new();
+        for record in self.ports.catalog.feeds().await? {
+            let comes = pending.iter().any(|pending| pending.record.feed == record.feed);
+            if record.outcome != Outcome::Held || comes || !self.settings.feeds.contains(&record.feed) {
+                continue;
+            }
+            let Some(id) = record.release else { continue };
+            let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
+            if self.missing(admitted.release()).await.is_none() {
+                let record = FeedRecord { reason: None, detail: None, ..record };
+                let newcomer = Newcomer { admitted, takes_paths: false };
+                found.push(Pending { newcomer, record, costs: Costs::default() });
+            }
+        }
+        Ok(found)
+    }
+
     /// Takes out of `pending` what is not held whole.
     async fn drop_incomplete(&self, pending: &mut Vec<Pending>) -> Vec<(FeedRecord, Costs)> {
         let mut failed = Vec::new();
@@ -156,7 +171,10 @@ impl Engine {
             match self.ports.blobs.find(item.digest).await {
                 Ok(Some(held)) if held.size() == item.size => {}
                 Ok(_) => {
-                    return Some(note(Reason::StoreFailed, format!("{}: blob {} is not held", item.route, item.digest)));
+                    return Some(note(
+                        Reason::StoreFailed,
+                        format!("{}: blob {} is not held", item.route, item.digest),
+                    ));
                 }
                 Err(error) => return Some(note(Reason::StoreFailed, format!("{}: {error}", item.route))),
             }
@@ -266,6 +284,10 @@ fn failure(mut record: FeedRecord, cause: &Note) -> FeedRecord {
     record.validator = None;
     record.failures = record.failures.saturating_add(1);
     record
+}
+
+fn is_held(plan: &Plan, feed: &FeedId) -> bool {
+    plan.held.iter().any(|(held, _)| held == feed)
 }
 
 /// Each feed's record after the plan was carried out.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::{Batch, EntryKind, FeedRecord};
-use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, ReleaseState, Vendor};
+use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, ReleaseState, Vendor, VendorVersion};
 use origin::{FolderOrigin, HostGate, Origin};
 use serde_json::json;
 use tokio::sync::{OnceCell, Semaphore};
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     /// Names this run's reservations.
     pub(crate) holder: String,
     pub(crate) folder: Option<String>,
-    serving: BTreeMap<FeedId, ReleaseId>,
+    serving: BTreeMap<FeedId, (ReleaseId, VendorVersion)>,
     inspected: Mutex<HashMap<(Digest, String), Inspected>>,
     places: Semaphore,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The release that the ring served for a feed when the run began.
     pub(crate) fn serving(&self, feed: &FeedId) -> Option<ReleaseId> {
-        self.serving.get(feed).copied()
+        self.serving.get(feed).map(|(release, _)| *release)
     }
 
     /// Looks into held bytes, once for each kind of look over all feeds.
@@ -132,8 +132,10 @@ impl Engine {
     async fn open_run(&self, request: &SyncRequest, observer: Arc<dyn Observer>) -> Result<Run, EngineError> {
         let now = self.ports.clock.now();
         let current = self.ports.rings.current(&self.settings.ring).await?;
-        let serving = current
-            .map(|current| current.generation.feeds.into_iter().map(|(feed, served)| (feed, served.release)).collect());
+        let serving = current.map(|current| {
+            let feeds = current.generation.feeds.into_iter();
+            feeds.map(|(feed, served)| (feed, (served.release, served.vendor_version))).collect()
+        });
         let feeds = match &request.from {
             Some(folder) => self.feeds_of_folder(folder, &request.feeds).await?,
             None => self.feeds_of_vendors(&request.feeds).await?,
@@ -336,8 +338,10 @@ impl Run {
         };
         let admitted = catalog.releases(&filter).await?;
         let same = |found: &&catalog::ReleaseRecord| found.release.vendor_version == *proposal.vendor_version();
+        // A catalog that was lost does not make the ring forget what it serves.
+        let served = self.shared.serving.get(feed).map(|(_, version)| version.clone());
         Ok(Context {
-            mark: record.mark.clone(),
+            mark: record.mark.clone().or(served),
             same_version: admitted.iter().filter(same).map(|found| found.release.id).collect(),
             last: admitted.into_iter().next().map(|found| found.release),
             known: known.map(|found| found.state),
@@ -460,7 +464,14 @@ impl Run {
             detail: record.detail.clone(),
         };
         self.shared.observer.on(Progress::Settled(made.clone()));
-        report.feeds.push(made);
+        // A feed that was held may have been published together with a later one.
+        match report.feeds.iter_mut().find(|known| known.feed == made.feed) {
+            Some(known) => {
+                let (bytes_fetched, requests) = (known.bytes_fetched, known.requests);
+                *known = FeedReport { bytes_fetched, requests, ..made };
+            }
+            None => report.feeds.push(made),
+        }
     }
 }
 

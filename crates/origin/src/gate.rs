@@ -12,7 +12,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use crate::OriginError;
 
 /// A wait up to this long is sat out within a run; beyond it the feed fails and a later run tries.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A host cannot send us away for longer than this.
 const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
 
@@ -73,18 +73,19 @@ impl HostGate {
         (until > now && until.since(now) <= LONGEST_HOLD).then(|| (until, until.since(now)))
     }
 
-    /// Notes that a host asked to come back later, durably.
-    pub(crate) async fn send_away(&self, host: &str, ask: RetryAfter) -> Result<(), CatalogError> {
+    /// Notes that a host asked to come back later, durably; answers how long that is.
+    pub(crate) async fn send_away(&self, host: &str, ask: RetryAfter) -> Result<Duration, CatalogError> {
         let now = self.clock.now();
         let until = match ask {
             RetryAfter::In(wait) => now.after(wait.min(LONGEST_HOLD)),
             RetryAfter::At(time) => time.min(now.after(LONGEST_HOLD)),
         };
         if until <= now {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
         self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
-        self.catalog.apply(Batch { host_holds: vec![(host.to_owned(), until)], ..Batch::default() }).await
+        self.catalog.apply(Batch { host_holds: vec![(host.to_owned(), until)], ..Batch::default() }).await?;
+        Ok(until.since(now))
     }
 
     /// Waits until nobody else is fetching what this key stands for.

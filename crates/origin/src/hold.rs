@@ -1,6 +1,6 @@
 //! One attempt to hold a file: streamed into the store, resumed where that is sound.
 
-use blob_store::{BlobStore, BlobWriter, Expected, PartialKey};
+use blob_store::{BlobStore, BlobWriter, Expected, PartialKey, StoreError};
 use model::{Digest, Reason};
 use outbound::{ContentRange, Outbound, RangeAsk, Request, Response};
 use vendors::{FetchedItem, Want};
@@ -48,7 +48,14 @@ impl Attempt<'_> {
         let exchange = response.exchange.clone();
         self.stream(response, writer.as_mut(), &what).await?;
         let expected = Expected { digest: self.want.digest, size: self.want.size };
-        let held = writer.finish(expected).await.map_err(store)?;
+        let held = writer.finish(expected).await.map_err(|error| match error {
+            // Nothing was kept of either part, so that the next try begins at the first byte.
+            StoreError::Mismatch { .. } if resumed => {
+                let detail = format!("{what}: what was resumed does not make the file that is declared");
+                OriginError::new(Reason::BadRange, detail)
+            }
+            error => OriginError::store(&error, &what),
+        })?;
         tracing::debug!(url = %what, digest = %held.digest(), bytes = held.size(), resumed, "held");
         Ok(FetchedItem { held, exchange: Some(exchange) })
     }

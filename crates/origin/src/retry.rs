@@ -30,6 +30,11 @@ impl RetryPolicy {
         (error.reason.retry() == Retry::Now && next <= self.attempts).then(|| self.backoff(next, jitter))
     }
 
+    /// The pause before try number `next` at a host that said itself when to come back.
+    pub(crate) fn pause_after_wait(&self, next: u32, jitter: f64) -> Option<Duration> {
+        (next <= self.attempts).then(|| self.backoff(next, jitter))
+    }
+
     /// Doubles with each try, spread over half to one and a half of that.
     fn backoff(&self, next: u32, jitter: f64) -> Duration {
         let doubled = self.base.saturating_mul(1 << next.saturating_sub(2).min(16));

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use blob_store::{BlobStore, Expected};
+use blob_store::{BlobStore, Expected, Verification};
 use bytes::BytesMut;
-use model::{Digest, Reason};
+use model::{Digest, Held, Reason};
 use outbound::{Outbound, Request};
 use url::Url;
 use vendors::{Answer, Ask, FetchedItem, Source, SourceKind, Target, Validator, Want};
 
+use crate::gate::PATIENCE;
 use crate::hold::Attempt;
 use crate::retry::Jitter;
 use crate::{HostGate, Meter, Origin, OriginError, Reading, RetryPolicy};
@@ -73,11 +74,17 @@ impl VendorOrigin {
 
     /// Waits for the next try, or gives the failure back when trying again does not help.
     async fn pause(&self, next: &mut u32, error: OriginError) -> Result<(), OriginError> {
-        if let Some(ask) = error.retry_after {
-            let noted = self.gate.send_away(&self.host(), ask).await;
-            noted.map_err(|cause| OriginError::new(Reason::CatalogFailed, cause.to_string()))?;
-        }
-        let Some(pause) = self.settings.retry.pause(*next, &error, self.jitter.draw()) else { return Err(error) };
+        let (retry, draw) = (&self.settings.retry, self.jitter.draw());
+        let pause = match error.retry_after {
+            None => retry.pause(*next, &error, draw),
+            Some(ask) => {
+                let noted = self.gate.send_away(&self.host(), ask).await;
+                let away = noted.map_err(|cause| OriginError::new(Reason::CatalogFailed, cause.to_string()))?;
+                // The gate sits out what is left of a short wait.
+                (away <= PATIENCE).then(|| retry.pause_after_wait(*next, draw)).flatten()
+            }
+        };
+        let Some(pause) = pause else { return Err(error) };
         tracing::info!(reason = error.reason.code(), detail = %error.detail, attempt = *next, "trying again");
         tokio::time::sleep(pause).await;
         *next += 1;
@@ -187,14 +194,27 @@ pub(crate) async fn held_already(
     let found = blobs.find(digest).await.map_err(|error| OriginError::store(&error, &what))?;
     match (found, want.size) {
         (None, _) => Ok(None),
-        // The store's bytes have this digest; a declared size that differs is a lie of the manifest.
-        (Some(held), Some(size)) if held.size() != size => Err(OriginError::new(
-            Reason::SizeMismatch,
-            format!("{what}: it has {} bytes, the manifest says {size}", held.size()),
-        )),
+        (Some(held), Some(size)) if held.size() != size => other_size(blobs, held, size).await.map(|()| None),
         (Some(held), _) => {
             meter.held(held.size(), false);
             Ok(Some(FetchedItem { held, exchange: None }))
+        }
+    }
+}
+
+/// A blob has another size than the manifest says: either its file was cut, or the manifest lies.
+async fn other_size(blobs: &dyn BlobStore, held: Held, size: u64) -> Result<(), OriginError> {
+    let what = format!("blob {}", held.digest());
+    let store = |error| OriginError::store(&error, &what);
+    match blobs.verify(held.digest()).await.map_err(store)? {
+        Verification::Good(held) => Err(OriginError::new(
+            Reason::SizeMismatch,
+            format!("{what}: it has {} bytes, the manifest says {size}", held.size()),
+        )),
+        Verification::Absent => Ok(()),
+        Verification::Damaged { .. } => {
+            tracing::warn!(digest = %held.digest(), "a damaged blob was set aside");
+            blobs.set_aside(held.digest()).await.map_err(store)
         }
     }
 }

@@ -1,0 +1,119 @@
+//! The oracle: reads everything that is served and asserts what must hold at every instant.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read as _};
+use std::sync::PoisonError;
+
+use model::{Clock as _, Digest, FeedId, Generation, RoutePath, Timestamp, Vendor, Version};
+use serde_json::Value;
+use vendors::zip::{Archive, Caps};
+
+use crate::world::World;
+
+/// What earlier walks saw.
+#[derive(Default)]
+pub(crate) struct Seen {
+    versions: BTreeMap<FeedId, Version>,
+    /// Elastic's artifacts: their bytes, and when they were last current.
+    artifacts: BTreeMap<RoutePath, (Digest, Timestamp)>,
+    /// Paths may change their bytes: the simulated addresses are fixed.
+    pub(crate) fixed: bool,
+}
+
+impl World {
+    /// Walks all that is served (I1 to I4).
+    pub(crate) async fn walk(&self) {
+        let Some(generation) = self.generation().await else { return };
+        let mut manifests = BTreeMap::new();
+        for (path, route) in &generation.routes {
+            let bytes = self.read(path, route.digest).await;
+            assert_eq!(bytes.len() as u64, route.size, "I4: {path}");
+            assert_eq!(Digest::of(&bytes), route.digest, "I4: {path}");
+            if path.as_str().starts_with("/downloads/endpoint/manifest/") {
+                manifests.insert(path.clone(), bytes);
+            }
+        }
+        for feed in generation.feeds.keys().filter(|feed| feed.vendor() == Vendor::Elastic) {
+            let version = feed.segments().next().unwrap_or_default();
+            let path: RoutePath = format!("/downloads/endpoint/manifest/artifacts-{version}.zip").parse().unwrap();
+            let zip = manifests.get(&path).unwrap_or_else(|| panic!("I1: {path} is not served"));
+            self.closed(&generation, zip);
+        }
+        self.back_is_older(&generation).await;
+        self.goes_on(&generation);
+    }
+
+    /// The operator sent a feed back, or a version that was seen was lost on purpose.
+    pub(crate) fn may_go_back(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).versions.clear();
+    }
+
+    async fn read(&self, path: &RoutePath, digest: Digest) -> Vec<u8> {
+        let reader = self.ports.blobs.open(digest).await.unwrap();
+        let mut bytes = Vec::new();
+        reader.unwrap_or_else(|| panic!("I4: {path} has no bytes")).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Every artifact that a served manifest names is served, with its bytes (I1).
+    fn closed(&self, generation: &Generation, zip: &[u8]) {
+        for (path, digest, size) in artifacts(zip) {
+            let route = generation.routes.get(&path).unwrap_or_else(|| panic!("I1: {path} is not served"));
+            assert_eq!((route.digest, route.size), (digest, size), "I1: {path}");
+        }
+    }
+
+    async fn back_is_older(&self, generation: &Generation) {
+        for (feed, served) in &generation.feeds {
+            let Some(back) = served.back else { continue };
+            let record = self.ports.catalog.release(&back).await.unwrap();
+            let Some(record) = record else { continue };
+            assert!(record.release.vendor_version.version < served.vendor_version.version, "I3: _back of {feed}");
+        }
+    }
+
+    fn goes_on(&self, generation: &Generation) {
+        let now = self.clock.now();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (feed, served) in &generation.feeds {
+            let version = served.vendor_version.version.clone();
+            if let Some(before) = seen.versions.insert(feed.clone(), version.clone()) {
+                assert!(version >= before, "I3: {feed} went from {before} to {version}");
+            }
+        }
+        if seen.fixed {
+            return;
+        }
+        let current = generation.routes.iter().filter(|(path, route)| {
+            let elastic = route.feed.vendor() == Vendor::Elastic && !path.as_str().contains("/manifest/");
+            elastic && route.until.is_none()
+        });
+        for (path, route) in current {
+            seen.artifacts.insert(path.clone(), (route.digest, now));
+        }
+        for (path, (digest, last)) in &seen.artifacts {
+            if now.since(*last) < self.settings.grace {
+                let route = generation.routes.get(path).unwrap_or_else(|| panic!("I2: {path} left in its grace"));
+                assert_eq!(route.digest, *digest, "I2: {path}");
+            }
+        }
+    }
+}
+
+/// What a manifest names: path, digest and size on the wire.
+fn artifacts(zip: &[u8]) -> Vec<(RoutePath, Digest, u64)> {
+    let caps =
+        Caps { entries: 10, name_bytes: 100, member_bytes: 1 << 24, total_bytes: 1 << 24, ratio: 1000, folders: false };
+    let mut cursor = Cursor::new(zip);
+    let mut archive = Archive::open(&mut cursor, &caps).unwrap();
+    let index = archive.find("manifest.json").unwrap();
+    let json: Value = serde_json::from_slice(&archive.read(index, 1 << 24).unwrap()).unwrap();
+    let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
+    let entries = json["artifacts"].as_object().unwrap().values();
+    entries
+        .map(|entry| {
+            let path = text(entry, "relative_url").parse().unwrap();
+            (path, text(entry, "encoded_sha256").parse().unwrap(), entry["encoded_size"].as_u64().unwrap())
+        })
+        .collect()
+}
