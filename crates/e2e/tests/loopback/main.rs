@@ -1,0 +1,14 @@
+//! The program beside itself: several processes on one data folder, signals, kills, folders instead of networks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "what fails here is a failed test, and tests look at real clocks"
+)]
+
+mod beside;
+mod folder;
+mod killed;
+mod lifecycle;
+mod vendor;

@@ -1,0 +1,58 @@
+//! Lines for a shell, and the sizes of a proof.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use vendor_sim::{DefenderSettings, ElasticSettings, Settings, Simulator};
+
+/// Runs lines in a folder; answers whatever comes.
+pub(crate) fn try_sh(folder: &Path, lines: &str) -> Output {
+    Command::new("bash").args(["-c", lines]).current_dir(folder).env_remove("http_proxy").output().unwrap()
+}
+
+/// Runs lines in a folder, and sees that they end well; answers what they wrote.
+#[track_caller]
+pub(crate) fn sh(folder: &Path, lines: &str) -> String {
+    let answer = try_sh(folder, lines);
+    assert!(answer.status.success(), "{lines}\n{}\n{}", answer.status, String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8_lossy(&answer.stdout).into_owned()
+}
+
+/// Both vendors: the artifacts and archives small for a continuous run, of real size otherwise.
+pub(crate) fn vendor() -> Simulator {
+    let small = std::env::var("WAYSTATION_PROOF").is_ok_and(|size| size == "ci");
+    let (artifact_size, archive_size) = if small { (64 << 10, 256 << 10) } else { (4 << 20, 250 << 20) };
+    let elastic = ElasticSettings { artifact_size, ..ElasticSettings::default() };
+    let defender = DefenderSettings { archive_size, ..DefenderSettings::default() };
+    Simulator::start(Settings { elastic, defender, ..Settings::default() }).unwrap()
+}
+
+/// Every version that is simulated.
+pub(crate) const VERSIONS: [&str; 5] = ["8.17.4", "8.18.3", "9.0.0-beta1", "9.0.0", "9.1.2"];
+
+/// The sections that follow all that is simulated.
+pub(crate) fn everything(vendor: &Simulator) -> Vec<String> {
+    vec![e2e::elastic(&vendor.elastic_url(), &VERSIONS), all_of_defender(&vendor.defender_url())]
+}
+
+/// The section that follows all of Defender.
+pub(crate) fn all_of_defender(origin: &str) -> String {
+    e2e::defender(origin, &["linux", "mac"], &["production", "preview"])
+}
+
+/// The digest of a file, as text.
+pub(crate) fn digest_of(path: &Path) -> String {
+    let mut file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (mut hasher, mut buffer) = (model::Hasher::new(), vec![0; 1 << 20]);
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer).unwrap() {
+            0 => return hasher.finish().to_string(),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Tells what a proof saw, in one line; `cargo xtask proof` shows it.
+pub(crate) fn saw(what: &str) {
+    println!("saw: {what}");
+}
