@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{feed, gc, history, init, release, run, serve, status, sync};
+use crate::commands::{demo, feed, gc, history, init, release, run, serve, status, sync};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -46,8 +46,9 @@ pub(crate) struct Globals {
     /// The configuration; else WAYSTATION_CONFIG, ./waystation.toml, /etc/waystation/waystation.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// How log lines on stderr look
-    #[arg(long, global = true, value_name = "FORM", default_value = "text", hide_default_value = true)]
+    /// How log lines on stderr look: text, or json (one object a line)
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) log: LogForm,
     /// What is logged: off, error, warn, info, debug, trace, or such as warn,mirror=debug; else WAYSTATION_LOG
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -84,6 +85,7 @@ pub(crate) enum Command {
     Gc(gc::Gc),
     #[command(subcommand)]
     History(history::History),
+    Demo(demo::Demo),
 }
 
 impl Command {

@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod demo;
 pub(crate) mod feed;
 pub(crate) mod gc;
 pub(crate) mod history;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Release(verb) => release::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,
             Command::History(verb) => history::run(verb, context).await,
+            Command::Demo(args) => demo::run(args, context).await,
         }
     });
     // Nothing that matters is left to be waited for, and a thread that hangs must not keep us.

@@ -6,7 +6,7 @@
 //! # Invariants
 //! - Every line that is marked as checked was checked by the code that prints it; one that does not hold is
 //!   marked so and makes the exit code 1.
-//! - Nothing is written outside of the demo's own folder, and nothing is asked of any host but loopback.
+//! - Nothing is written outside of the demo's own folder, and no host but loopback is asked anything.
 
 mod chapters;
 mod client;
@@ -16,9 +16,11 @@ mod error;
 mod faults;
 mod fleet;
 mod ledger;
+mod recovery;
 mod serving;
 mod setup;
 mod story;
+mod summary;
 mod sync;
 mod text;
 mod world;
@@ -26,24 +28,37 @@ mod world;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mirror::Observer;
 use model::Clock;
 
 pub(crate) use error::DemoError;
 use fleet::Update;
 use ledger::Ledger;
+pub(crate) use setup::feeds;
 pub(crate) use story::Look;
 use story::Story;
 use world::World;
 
 /// What the demo is told.
-#[derive(Clone, Debug)]
 pub(crate) struct Wishes {
     /// Where to keep everything; a temporary folder when none.
     pub(crate) keep: Option<PathBuf>,
     /// How it looks.
     pub(crate) look: Look,
-    /// Whether it goes on serving after the summary.
+    /// What follows the summary.
     pub(crate) afterwards: Afterwards,
+    /// Who watches the first sync.
+    pub(crate) watching: Watching,
+    /// Tells the time.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Who watches the first sync, the one that takes a while.
+pub(crate) struct Watching {
+    /// The one who is told.
+    pub(crate) observer: Arc<dyn Observer>,
+    /// Whether that one shows how each feed ended.
+    pub(crate) shows_outcomes: bool,
 }
 
 /// What follows the summary.
@@ -55,6 +70,17 @@ pub(crate) enum Afterwards {
     Serve,
 }
 
+/// How a demo ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Everything that was claimed held.
+    Right,
+    /// So many claims did not hold.
+    Wrong(usize),
+    /// The person ended it before the summary.
+    Interrupted,
+}
+
 /// A demo under way.
 struct Demo {
     story: Story,
@@ -62,31 +88,44 @@ struct Demo {
     ledger: Ledger,
     /// What the endpoints run: the last good content they got.
     running: Vec<Update>,
+    watching: Watching,
 }
 
-/// Tells the whole story; answers how many of its claims did not hold.
-pub(crate) async fn run(wishes: Wishes, clock: Arc<dyn Clock>) -> Result<usize, DemoError> {
-    let mut story = Story::new(wishes.look);
-    story.title(
-        "Waystation demo: between the vendors and your fleet",
-        "Both vendors are simulated on this machine. Engine, store and server are the real ones and speak real \
-         HTTP on loopback. Each line with a mark was checked just before it was printed.",
-    );
-    story.chapter("Two vendors, an empty mirror").await;
-    let world = World::start(wishes.keep.as_deref(), clock).await?;
-    let mut demo = Demo { story, world, ledger: Ledger::default(), running: Vec::new() };
-    demo.opening();
-    demo.first_sync().await?;
-    demo.endpoints_update().await;
-    demo.new_releases().await?;
-    demo.bad_day().await?;
-    demo.recovery().await?;
-    demo.summary().await?;
-    let wrong = demo.story.wrong();
-    match wishes.afterwards {
-        Afterwards::Serve if wrong == 0 => demo.serve_on().await?,
-        Afterwards::Serve | Afterwards::End => {}
+/// Tells the whole story, and serves on where that is wished.
+pub(crate) async fn run(wishes: Wishes) -> Result<Ending, DemoError> {
+    let afterwards = wishes.afterwards;
+    let mut demo = tokio::select! {
+        told = Demo::tell(wishes) => told?,
+        () = serving::interrupted() => return Ok(Ending::Interrupted),
+    };
+    if afterwards == Afterwards::Serve && demo.story.wrong() == 0 {
+        demo.serve_on().await?;
     }
+    let wrong = demo.story.wrong();
     demo.world.end().await;
-    Ok(wrong)
+    Ok(if wrong == 0 { Ending::Right } else { Ending::Wrong(wrong) })
+}
+
+impl Demo {
+    /// The story from the first chapter to the summary.
+    async fn tell(wishes: Wishes) -> Result<Self, DemoError> {
+        let mut story = Story::new(wishes.look);
+        story.title(
+            "Waystation: between the endpoint-security vendors and your fleet",
+            "In this demo both vendors are simulated on this machine. The engine, the store and the server are \
+             the real ones and speak HTTP on loopback. What has a mark was checked right before it was printed.",
+        );
+        story.chapter("Two vendors, and a mirror that is empty").await;
+        let world = World::start(wishes.keep.as_deref(), wishes.clock).await?;
+        let (ledger, running) = (Ledger::default(), Vec::new());
+        let mut demo = Self { story, world, ledger, running, watching: wishes.watching };
+        demo.opening().await;
+        demo.first_sync().await?;
+        demo.endpoints_update().await;
+        demo.new_releases().await?;
+        demo.bad_day().await?;
+        demo.recovery().await?;
+        demo.summary().await?;
+        Ok(demo)
+    }
 }

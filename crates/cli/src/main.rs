@@ -11,6 +11,7 @@
 mod arguments;
 mod commands;
 mod context;
+mod demo;
 mod failure;
 mod logs;
 mod out;

@@ -6,8 +6,8 @@ use super::client::Client;
 use super::defender_endpoint::{self, DefenderUpdate};
 use super::elastic_endpoint::{self, ElasticUpdate};
 use super::setup::{ARCHITECTURES, VERSIONS};
-use super::text::{bytes, count};
 use super::world::World;
+use crate::show::{bytes, count};
 
 /// What one endpoint got.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mirror::SyncReport;
 
 use super::sync::Cost;
-use super::text::bytes;
+use crate::show::bytes;
 
 /// Every sync of the demo.
 #[derive(Default)]
@@ -45,8 +45,9 @@ fn outcome(report: &SyncReport) -> String {
     for feed in &report.feeds {
         let (count, reasons) = counts.entry(feed.outcome).or_default();
         *count += 1;
-        let code = feed.reason.map(model::Reason::code);
-        reasons.extend(code.filter(|code| !reasons.contains(code)));
+        if let Some(code) = feed.reason.map(model::Reason::code).filter(|code| !reasons.contains(code)) {
+            reasons.push(code);
+        }
     }
     let part = |(outcome, (count, reasons)): (&model::Outcome, &(usize, Vec<&str>))| match reasons.as_slice() {
         [] => format!("{count} {outcome}"),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::FeedId;
 use tempfile::TempDir;
 use vendor_sim::{Architecture, DefenderFeed, DefenderSettings, ElasticSettings, Network, Platform, Settings, Track};
 
@@ -20,6 +21,13 @@ pub(super) const SHARED: usize = 80;
 pub(super) const ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Bytes a second on each connection to the vendors.
 pub(super) const RATE: u64 = 128_000;
+
+/// The feeds that the demo's mirror follows.
+pub(crate) fn feeds() -> Vec<FeedId> {
+    let elastic = VERSIONS.iter().map(|version| format!("elastic/{version}"));
+    let defender = ARCHITECTURES.iter().map(|name| format!("defender/linux/production/{name}"));
+    elastic.chain(defender).filter_map(|name| name.parse().ok()).collect()
+}
 
 /// The demo's folder.
 pub(super) enum Folder {
@@ -43,6 +51,20 @@ impl Folder {
         match std::fs::read_dir(&path).map_err(failed)?.next() {
             None => Ok(Self::Kept(path)),
             Some(_) => Err(DemoError::Occupied(path)),
+        }
+    }
+
+    /// Removes a temporary folder. The catalog's own threads may still be closing its files, so that it can take
+    /// more than one attempt; what is left then is the system's to clear, as for every temporary file.
+    pub(super) async fn end(self) {
+        const ATTEMPTS: usize = 5;
+        const PAUSE: Duration = Duration::from_millis(20);
+        let Self::Temporary(folder) = self else { return };
+        for _ in 0..ATTEMPTS {
+            if std::fs::remove_dir_all(folder.path()).is_ok() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -154,6 +176,7 @@ mod tests {
         };
         let config = config::Config::parse(&addresses.configuration(), Path::new("demo.toml"), &[]).unwrap();
         assert_eq!(config.feeds().len(), VERSIONS.len() + ARCHITECTURES.len());
+        assert_eq!(config.feeds(), feeds());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! How the demo speaks.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::time::Duration;
 
 use super::text::wrapped;
+use crate::out::Out;
+use crate::show;
 
 /// Lines are no longer than this.
 const WIDTH: usize = 98;
@@ -31,16 +32,12 @@ pub(super) struct Story {
     chapters: usize,
     checked: usize,
     wrong: usize,
-    out: Box<dyn Write + Send>,
+    out: Out,
 }
 
 impl Story {
     pub(super) fn new(look: Look) -> Self {
-        Self { look, chapters: 0, checked: 0, wrong: 0, out: Box::new(std::io::stdout()) }
-    }
-
-    pub(super) fn look(&self) -> Look {
-        self.look
+        Self { look, chapters: 0, checked: 0, wrong: 0, out: Out::stdout() }
     }
 
     /// How many claims were checked.
@@ -80,9 +77,9 @@ impl Story {
                 (self.bad_mark(), text.to_string())
             }
         };
-        let mut lines = wrapped(&text, WIDTH - 5).into_iter();
-        let first = lines.next().unwrap_or_default();
-        self.line(&format!("   {mark} {first}"));
+        let mut lines = wrapped(&show::clean(&text), WIDTH - 5).into_iter();
+        let lead = if self.look == Look::Plain { "  " } else { "   " };
+        self.line(&format!("{lead}{mark} {}", lines.next().unwrap_or_default()));
         for more in lines {
             self.line(&format!("     {more}"));
         }
@@ -101,7 +98,7 @@ impl Story {
 
     /// A row of a table, as it is.
     pub(super) fn row(&mut self, text: &str) {
-        self.line(&format!("     {}", text.trim_end()));
+        self.line(&format!("     {}", show::clean(text.trim_end())));
     }
 
     /// A row that stands out.
@@ -114,6 +111,7 @@ impl Story {
     pub(super) fn event(&mut self, text: &str) {
         let mark = if self.look == Look::Plain { "*" } else { "●" };
         let mark = self.painted(YELLOW, mark);
+        self.gap();
         for (number, part) in wrapped(text, WIDTH - 5).into_iter().enumerate() {
             let lead = if number == 0 { mark.as_str() } else { " " };
             self.line(&format!("   {lead} {part}"));
@@ -158,10 +156,10 @@ impl Story {
         }
     }
 
-    /// A reader that has gone takes nothing from the demo but its audience.
+    /// Out at once: lines are read while they come. An audience that cannot be reached takes nothing from the
+    /// demo, whose exit code still tells how it went.
     fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{text}");
-        let _ = self.out.flush();
+        let _ = self.out.text(&format!("{text}\n")).and_then(|()| self.out.flush());
     }
 }
 

@@ -1,15 +1,14 @@
 //! One sync of the demo, and what it cost the vendors.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mirror::{Observer, SyncReport, SyncRequest};
-use model::{FeedId, Outcome, Reason};
+use model::{Outcome, Reason};
 
-use super::{Demo, DemoError};
 use super::text::took;
 use super::world::World;
+use super::{Demo, DemoError};
 
 /// How long the content side may take to show a publication before that is called wrong.
 const VISIBLE: Duration = Duration::from_secs(5);
@@ -28,10 +27,7 @@ impl Cost {
     }
 
     fn minus(self, other: Self) -> Self {
-        Self {
-            requests: self.requests.saturating_sub(other.requests),
-            bytes: self.bytes.saturating_sub(other.bytes),
-        }
+        Self { requests: self.requests.saturating_sub(other.requests), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 
     /// What the vendors sent so far, by their own count.
@@ -93,36 +89,34 @@ pub(super) async fn visible(world: &World, generation: Option<u64>) -> Result<Du
 }
 
 impl Demo {
-    /// Syncs, enters it into the ledger, and shows a row for each feed.
+    /// Syncs and enters it into the ledger.
     pub(super) async fn sync(&mut self, what: &str) -> Result<Synced, DemoError> {
-        let observer: Arc<dyn Observer> = Arc::new(mirror::Silent);
-        let synced = sync(&self.world, observer).await?;
+        let synced = sync(&self.world, Arc::new(mirror::Silent)).await?;
         self.ledger.add(what, synced.cost, &synced.report);
-        self.show(&synced).await?;
         Ok(synced)
     }
 
-    /// A row for each feed: what `waystation sync` would say.
-    pub(super) async fn show(&mut self, synced: &Synced) -> Result<(), DemoError> {
-        let trust = self.trust().await?;
-        self.story.head(&format!("{:<33} {:<12} {:<13} {}", "feed", "outcome", "offered", "because"));
-        for feed in &synced.report.feeds {
-            let version = feed.vendor_version.as_ref().map(|version| version.version.to_string());
-            let because = match (feed.reason, trust.get(&feed.feed)) {
-                (Some(reason), _) => reason.code().to_owned(),
-                (None, Some(trust)) => trust.clone(),
-                (None, None) => String::new(),
-            };
-            let (version, outcome) = (version.unwrap_or_default(), feed.outcome.as_str());
-            self.story.row(&format!("{:<33} {outcome:<12} {version:<13} {because}", feed.feed.as_str()));
+    /// The first sync, which takes a while and is watched.
+    pub(super) async fn watched_sync(&mut self, what: &str) -> Result<Synced, DemoError> {
+        let synced = sync(&self.world, Arc::clone(&self.watching.observer)).await?;
+        self.ledger.add(what, synced.cost, &synced.report);
+        if !self.watching.shows_outcomes {
+            self.show(&synced);
         }
-        Ok(())
+        Ok(synced)
     }
 
-    /// What the proof of each served release rests on.
-    async fn trust(&self) -> Result<BTreeMap<FeedId, String>, DemoError> {
-        let status = self.world.engine.status().await?;
-        let served = status.feeds.into_iter().filter_map(|feed| Some((feed.feed, feed.served?)));
-        Ok(served.map(|(feed, release)| (feed, release.trust.checked.to_string())).collect())
+    /// A row for each feed.
+    pub(super) fn show(&mut self, synced: &Synced) {
+        let row = |feed: &str, outcome: &str, offered: &str, reason: &str| {
+            format!("{feed:<33} {outcome:<12} {offered:<13} {reason}")
+        };
+        self.story.head(&row("feed", "outcome", "offered", "reason"));
+        for feed in &synced.report.feeds {
+            let version = feed.vendor_version.as_ref().map(|version| version.version.to_string());
+            let reason = feed.reason.map(Reason::code).unwrap_or_default();
+            let (version, outcome) = (version.unwrap_or_default(), feed.outcome.as_str());
+            self.story.row(&row(feed.feed.as_str(), outcome, &version, reason));
+        }
     }
 }

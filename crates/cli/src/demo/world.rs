@@ -81,12 +81,15 @@ impl World {
         })
     }
 
-    /// Ends the servers; a temporary folder goes with the rest.
+    /// Ends everything; a temporary folder goes with the rest.
     pub(super) async fn end(self) {
-        drop(self.admin.end);
-        self.content.drain(DRAIN).await;
+        let Self { admin, content, engine, folder, .. } = self;
+        drop(admin.end);
+        content.drain(DRAIN).await;
         // A task that panicked has shown that already.
-        let _ = self.admin.task.await;
+        let _ = admin.task.await;
+        drop(engine);
+        folder.end().await;
     }
 }
 
