@@ -9,7 +9,7 @@ use mirror::Engine;
 use model::{Clock, FeedId};
 
 use crate::arguments::Globals;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::out::Out;
 
 /// How many names a typo is answered with.
@@ -65,7 +65,7 @@ pub(crate) fn feed(text: &str, known: &[FeedId]) -> Result<FeedId, Failure> {
         [] => "`waystation feed list` shows what is followed".to_owned(),
         near => format!("nearest: {}; `waystation feed list` shows all", near.join(", ")),
     };
-    Err(Failure::usage(what).with_exit(Exit::USAGE).with_next(next))
+    Err(Failure::usage(what).with_next(next))
 }
 
 fn nearest<'a>(text: &str, known: &'a [FeedId]) -> Vec<&'a str> {

@@ -115,10 +115,47 @@ impl Observer for Lines {
                 let size = if bytes > 0 { format!(", {}", show::bytes(bytes)) } else { String::new() };
                 format!("{feed}: {}{size} wanted", show::count(files, "file"))
             }
-            Progress::Settled(report) => format!("{}: {}", report.feed, report.outcome),
             _ => return,
         };
         // A closed stderr takes nothing from the run.
         let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Outcome, Reason};
+
+    use super::*;
+
+    #[test]
+    fn the_templates_are_sound() {
+        for template in [SIZED, UNSIZED, PLAIN] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_bar_counts_what_arrives_and_what_was_held() {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        let bars = Bars { all, width: 20, feeds: Mutex::default() };
+        let feed: FeedId = "elastic/9.0.0".parse().unwrap();
+        bars.on(Progress::Started(feed.clone()));
+        bars.on(Progress::Wanted { feed: feed.clone(), files: 2, bytes: 30 });
+        bars.on(Progress::Received { feed: feed.clone(), bytes: 10 });
+        bars.on(Progress::Held { feed: feed.clone(), bytes: 10, fetched: true });
+        bars.on(Progress::Held { feed: feed.clone(), bytes: 20, fetched: false });
+        bars.with(&feed, |bar| assert_eq!((bar.position(), bar.length()), (30, Some(30))));
+        bars.on(Progress::Settled(mirror::FeedReport {
+            feed: feed.clone(),
+            outcome: Outcome::Failed,
+            vendor_version: None,
+            release: None,
+            bytes_fetched: 10,
+            requests: 1,
+            reason: Some(Reason::Timeout),
+            detail: None,
+        }));
+        bars.with(&feed, |bar| assert!(bar.is_finished()));
     }
 }

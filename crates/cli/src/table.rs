@@ -90,6 +90,6 @@ mod tests {
         table.push(["elastic/9.0.0".to_owned(), "100.0 MB".to_owned()]);
         table.write(&mut Out::to(page.clone())).unwrap();
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text, "FEED              BYTES\na\\nb               1 B\nelastic/9.0.0  100.0 MB\n");
+        assert_eq!(text, "FEED              BYTES\na\\nb                1 B\nelastic/9.0.0  100.0 MB\n");
     }
 }

@@ -12,6 +12,7 @@ use crate::show;
 
 /// Shows feeds
 #[derive(Debug, Subcommand)]
+#[command(after_help = format!("Example:\n  waystation feed show elastic/9.0.0\n\n{TWO_ENDS}"))]
 pub(crate) enum Feed {
     List(List),
     Show(Show),
@@ -85,6 +86,9 @@ fn page(feed: &FeedStatus, status: &Status, context: &mut Context) -> Result<(),
             ))?;
             out.line(format!("trust      {}", served.trust))?;
         }
+    }
+    if feed.reason.is_some() {
+        out.line("")?;
     }
     trouble(feed, now, out)
 }

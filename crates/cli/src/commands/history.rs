@@ -12,6 +12,7 @@ use crate::table::{Align, Table};
 
 /// Shows and proves the record of what happened
 #[derive(Debug, Subcommand)]
+#[command(after_help = format!("Example:\n  waystation history verify\n\n{TWO_ENDS}"))]
 pub(crate) enum History {
     List(List),
     Verify(Verify),

@@ -10,11 +10,13 @@ use catalog::ReleaseRecord;
 use clap::Subcommand;
 use mirror::Engine;
 
+use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
 /// Lists, shows, verifies, compares, admits and rejects releases
 #[derive(Debug, Subcommand)]
+#[command(after_help = format!("Example:\n  waystation release list --state quarantined\n\n{TWO_ENDS}"))]
 pub(crate) enum Release {
     List(list::List),
     Show(one::Show),

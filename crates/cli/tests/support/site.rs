@@ -52,6 +52,7 @@ impl Builder {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key.pem"), vendors.public_key_pem().unwrap()).unwrap();
         let mut text = String::from("data_dir = \"data\"\n[origin]\nallow_plain_http = true\n");
+        text.push_str("[[serve]]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n");
         text.push_str("[limits]\nretries = 0\ndisk_reserve = \"1MiB\"\n");
         if !self.versions.is_empty() {
             let (origin, versions) = (vendors.elastic_url(), &self.versions);

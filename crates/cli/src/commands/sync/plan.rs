@@ -73,8 +73,9 @@ pub(super) fn write(plans: &[FeedPlan], out: &mut Out) -> Result<(), Failure> {
     }
     let files: usize = plans.iter().map(|plan| plan.files.len()).sum();
     let bytes = plans.iter().map(FeedPlan::bytes).fold(0, u64::saturating_add);
+    let held: usize = plans.iter().map(|plan| plan.held_files).sum();
     out.line(format!(
-        "in all: {}, {} at the most; feeds share what is equal",
+        "in all: {} to fetch, {} at the most, since feeds share what is equal; {held} held already",
         show::count(files, "file"),
         show::bytes(bytes)
     ))
