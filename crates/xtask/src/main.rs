@@ -1,7 +1,8 @@
 //! `cargo xtask`: chores around the workspace. `tidy` holds what the documents promise; `proof` runs the checks
-//! that need installed programs, root or minutes.
+//! that need installed programs, root or minutes; `bench` measures.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command line tool's answers
 
+mod bench;
 mod proof;
 mod tidy;
 
@@ -36,11 +37,15 @@ enum Chore {
         #[arg(long)]
         missing: bool,
     },
+    /// Measure release builds beside what they replace.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Tidy { fix } => tidy::run(if fix { tidy::Mode::Fix } else { tidy::Mode::Check }),
+        Chore::Bench(what) => bench::run(&what),
         Chore::Proof { ci, missing, full: _ } => {
             let size = if ci { proof::Size::Ci } else { proof::Size::Full };
             if missing { proof::list_missing(size) } else { proof::run(size) }

@@ -17,6 +17,15 @@ pub(crate) enum Size {
     Full,
 }
 
+/// Who may run a check.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum User {
+    /// Anybody.
+    Any,
+    /// Root alone: it mounts, or becomes somebody else.
+    Root,
+}
+
 /// Where and how large a proof runs.
 pub(crate) struct Stage {
     pub(crate) root: PathBuf,
@@ -31,6 +40,8 @@ pub(crate) struct Proof {
     pub(crate) from: Size,
     /// The programs it needs, each with the Debian package that brings it.
     pub(crate) needs: &'static [(&'static str, &'static str)],
+    /// Whose it must be run as.
+    pub(crate) by: User,
     /// Runs it; an error says what did not hold.
     pub(crate) run: fn(&Stage) -> Result<()>,
 }
@@ -42,10 +53,63 @@ const PROOFS: &[Proof] = &[
         name: "the schema of the configuration, read by another program, explains every key",
         from: Size::Ci,
         needs: &[("jq", "jq")],
+        by: User::Any,
         run: schema::explained,
     },
-    Proof { name: "properties hold over many more cases", from: Size::Ci, needs: &[], run: tests::properties },
+    Proof {
+        name: "properties hold over many more cases",
+        from: Size::Ci,
+        needs: &[],
+        by: User::Any,
+        run: tests::properties,
+    },
+    Proof {
+        name: "the vendor page's own commands fetch everything from the mirror and tell its version",
+        from: Size::Ci,
+        needs: &[BASH, CURL, JQ, ("wget", "wget"), ("zcat", "gzip"), ("xargs", "findutils")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "pipeline::"),
+    },
+    Proof {
+        name: "Microsoft's layout is served path for path, with the release before in _back",
+        from: Size::Ci,
+        needs: &[BASH, CURL, JQ, ("unzip", "unzip")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "layout::"),
+    },
+    Proof {
+        name: "a tree made by the steps of Microsoft's script is taken in without a network",
+        from: Size::Ci,
+        needs: &[BASH, CURL, JQ, ("sed", "sed")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "script::"),
+    },
+    Proof {
+        name: "curl and wget find heads, ranges, conditions and resumed downloads as they should be",
+        from: Size::Ci,
+        needs: &[BASH, CURL, ("wget", "wget")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "clients::"),
+    },
+    Proof {
+        name: "nginx in front, as the vendor page has it, keeps tags, conditions and ranges",
+        from: Size::Ci,
+        needs: &[BASH, CURL, ("sed", "sed"), ("nginx", "nginx-light")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "proxy::"),
+    },
+    Proof {
+        name: "serve runs as nobody on a mount that cannot be written",
+        from: Size::Ci,
+        needs: &[("unshare", "util-linux"), ("setpriv", "util-linux"), ("mount", "mount")],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "readonly::"),
+    },
 ];
+
+const BASH: (&str, &str) = ("bash", "bash");
+const CURL: (&str, &str) = ("curl", "curl");
+const JQ: (&str, &str) = ("jq", "jq");
 
 fn chosen(size: Size) -> impl Iterator<Item = &'static Proof> {
     PROOFS.iter().filter(move |proof| size == Size::Full || proof.from == Size::Ci)
@@ -90,6 +154,9 @@ fn outcome(proof: &Proof, stage: &Stage, missing: &[(&str, &str)]) -> Result<()>
         let programs: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
         let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
         anyhow::bail!("needs {}: apt-get install {}", programs.join(", "), packages.join(" "));
+    }
+    if proof.by == User::Root && !rustix::process::geteuid().is_root() {
+        anyhow::bail!("needs root: run it again as root");
     }
     (proof.run)(stage)
 }
