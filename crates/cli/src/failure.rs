@@ -81,9 +81,8 @@ impl Failure {
     pub(crate) fn engine(what: &str, error: &EngineError) -> Self {
         let failure = Self::new(what, error);
         match error {
-            EngineError::NoFeeds | EngineError::UnknownFeed { .. } => {
-                failure.with_exit(Exit::USAGE).with_next("`waystation feed list` shows what is followed")
-            }
+            // Both say what to do themselves.
+            EngineError::NoFeeds | EngineError::UnknownFeed { .. } => failure.with_exit(Exit::USAGE),
             EngineError::NoSuchRelease(_) | EngineError::NotNow(_) => failure,
             other => {
                 let reason = other.reason();

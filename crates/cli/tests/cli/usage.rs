@@ -80,7 +80,8 @@ fn a_feed_that_is_not_followed_is_answered_with_the_nearest() {
 fn following_nothing_is_told_before_anything_is_made() {
     let site = Site::builder().versions(&[]).build();
     let ended = site.run(&["sync"]).with(2);
-    assert!(ended.stderr.contains("no feed is followed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no feed is followed: name versions under [elastic]"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1);
     assert!(!site.data().exists());
 }
 
