@@ -11,6 +11,7 @@ use content_http::{ContentServer, StartError, Stats};
 use mirror::{Engine, Silent, SyncRequest};
 use model::{Clock, Vendor};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,8 +26,10 @@ use crate::signals::{self, Ask};
 const DAMAGE: Duration = Duration::from_secs(5);
 /// How often what retention no longer keeps is let go.
 const UPKEEP: Duration = Duration::from_secs(24 * 3600);
-/// How soon an engine that could not be built is tried again.
-const REBUILD: Duration = Duration::from_secs(60);
+/// How soon after the start that is looked at first: a process that is restarted every night still does it.
+const FIRST_UPKEEP: Duration = Duration::from_secs(10 * 60);
+/// How soon schedules go on after a defect ended them.
+const RESTART: Duration = Duration::from_secs(60);
 
 /// What a process is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,16 +105,11 @@ impl Daemon {
         inherited.finish();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
-        let (changes, changed) = mpsc::channel(1);
+        let (changes, intervals) = watch::channel(intervals(&self.config));
         if self.role == Role::Run {
-            let scheduler = Scheduler {
-                schedule: Schedule::new(intervals(&self.config), self.clock.monotonic()),
-                engine: current,
-                content: Arc::clone(&content),
-                clock: Arc::clone(&self.clock),
-                upkeep: self.clock.monotonic().saturating_add(UPKEEP),
-            };
-            tasks.spawn(scheduler.run(changed, end.clone()));
+            let parts =
+                Parts { engine: current, content: Arc::clone(&content), clock: Arc::clone(&self.clock), intervals };
+            tasks.spawn(supervise(parts, end.clone()));
         }
         tell(News::Ready);
         let mut live = Live { daemon: self, content, engines, changes };
@@ -141,7 +139,10 @@ fn nudging(engine: Engine, content: &Arc<ContentServer>) -> Engine {
     engine.with_nudge(move || content.nudge())
 }
 
-fn intervals(config: &Config) -> Vec<(Vendor, Duration)> {
+/// How often each vendor that is followed is asked.
+type Intervals = Vec<(Vendor, Duration)>;
+
+fn intervals(config: &Config) -> Intervals {
     Vendor::ALL.into_iter().filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect()
 }
 
@@ -150,7 +151,7 @@ struct Live {
     daemon: Daemon,
     content: Arc<ContentServer>,
     engines: watch::Sender<Option<Arc<Engine>>>,
-    changes: mpsc::Sender<Vec<(Vendor, Duration)>>,
+    changes: watch::Sender<Intervals>,
 }
 
 impl Live {
@@ -184,8 +185,7 @@ impl Live {
                 built.record_config_change(&newer.digest(), &lines).await.map_err(|error| chain(&error))?;
             }
             self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
-            // The scheduler is gone only when the process ends.
-            let _ = self.changes.send(intervals(&newer)).await;
+            self.changes.send_replace(intervals(&newer));
         } else {
             content::reload(&self.content, &newer)?;
         }
@@ -223,61 +223,94 @@ async fn ended(asks: &mut mpsc::Receiver<Ask>) {
     std::future::pending().await
 }
 
-/// Asks vendors when they are due, one run at a time.
-struct Scheduler {
-    schedule: Schedule,
+/// What schedules work with.
+#[derive(Clone)]
+struct Parts {
     engine: watch::Receiver<Option<Arc<Engine>>>,
     content: Arc<ContentServer>,
     clock: Arc<dyn Clock>,
+    intervals: watch::Receiver<Intervals>,
+}
+
+/// Keeps schedules going: a defect that ends them is loud, and they begin anew.
+async fn supervise(parts: Parts, end: CancellationToken) {
+    loop {
+        let scheduler = Scheduler::new(parts.clone());
+        let running = AbortOnDrop(tokio::spawn(scheduler.run(end.clone())));
+        match running.join().await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(error, "schedules ended by a defect; they begin anew in a minute"),
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(RESTART) => {}
+        }
+    }
+}
+
+/// Asks vendors when they are due, one run at a time.
+struct Scheduler {
+    parts: Parts,
+    schedule: Schedule,
     upkeep: Duration,
 }
 
 impl Scheduler {
-    async fn run(mut self, mut changed: mpsc::Receiver<Vec<(Vendor, Duration)>>, end: CancellationToken) {
+    fn new(mut parts: Parts) -> Self {
+        let now = parts.clock.monotonic();
+        let schedule = Schedule::new(parts.intervals.borrow_and_update().clone(), now);
+        Self { parts, schedule, upkeep: now.saturating_add(FIRST_UPKEEP) }
+    }
+
+    async fn run(mut self, end: CancellationToken) {
         loop {
-            let now = self.clock.monotonic();
-            let due = self.schedule.due(now);
-            if let Due::Now(vendors) = due {
-                tokio::select! {
-                    // Dropping a run in the middle is safe: what is on disk can be resumed.
-                    () = end.cancelled() => return,
-                    () = self.sync(&vendors) => {}
-                }
-                continue;
-            }
-            let until = match due {
-                Due::At(next) => next.min(self.upkeep),
-                Due::Now(_) | Due::Never => self.upkeep,
-            };
             tokio::select! {
+                // Dropping what runs is safe: what is on disk can be resumed, and a publication is whole or not.
                 () = end.cancelled() => return,
-                change = changed.recv() => match change {
-                    Some(intervals) => self.schedule.change(intervals, self.clock.monotonic()),
-                    None => return,
-                },
-                () = tokio::time::sleep(until.saturating_sub(now).min(DAMAGE)) => {}
-            }
-            self.look_after_damage().await;
-            if self.clock.monotonic() >= self.upkeep {
-                self.upkeep = self.clock.monotonic().saturating_add(UPKEEP);
-                self.collect().await;
+                going_on = self.turn() => if !going_on { return },
             }
         }
     }
 
+    /// Does what is due, or waits for a moment; false when there is nothing to wait for any more.
+    async fn turn(&mut self) -> bool {
+        let now = self.parts.clock.monotonic();
+        if now >= self.upkeep {
+            self.upkeep = now.saturating_add(UPKEEP);
+            self.collect().await;
+        }
+        let next = match self.schedule.due(now) {
+            Due::Now(vendors) => {
+                self.sync(&vendors).await;
+                return true;
+            }
+            Due::At(next) => next.min(self.upkeep),
+            Due::Never => self.upkeep,
+        };
+        tokio::select! {
+            change = self.parts.intervals.changed() => {
+                if change.is_err() {
+                    return false;
+                }
+                let intervals = self.parts.intervals.borrow_and_update().clone();
+                self.schedule.change(intervals, self.parts.clock.monotonic());
+            }
+            () = tokio::time::sleep(next.saturating_sub(now).min(DAMAGE)) => {}
+        }
+        self.look_after_damage().await;
+        true
+    }
+
     fn engine(&self) -> Option<Arc<Engine>> {
-        self.engine.borrow().clone()
+        self.parts.engine.borrow().clone()
     }
 
     async fn sync(&mut self, vendors: &[Vendor]) {
         let Some(engine) = self.engine() else { return };
         let feeds = engine.settings().feeds.iter().filter(|feed| vendors.contains(&feed.vendor())).cloned().collect();
         let request = SyncRequest { feeds, from: None, wait: true };
-        // A task of its own, so that a defect in a run ends the run and not the schedule.
-        let running = Arc::clone(&engine);
-        let run = AbortOnDrop(tokio::spawn(async move { running.sync(&request, Arc::new(Silent)).await }));
-        let ended = run.join().await;
-        let now = self.clock.monotonic();
+        let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
+        let now = self.parts.clock.monotonic();
         match ended {
             Ok(Ok(report)) => {
                 for feed in &report.feeds {
@@ -298,39 +331,44 @@ impl Scheduler {
         tracing::error!(error, "the run failed as a whole");
         let all = self.engine().map(|engine| engine.settings().feeds.clone()).unwrap_or_default();
         self.schedule.ran(vendors, &all, now, 0.5);
-        if all.is_empty() {
-            self.schedule.ran(vendors, &[], now.saturating_add(REBUILD), 0.5);
-        }
     }
 
     /// Sets aside what could not be served whole, and has it fetched again now.
     async fn look_after_damage(&mut self) {
-        let damaged = self.content.take_damaged();
+        let damaged = self.parts.content.take_damaged();
         let Some(engine) = self.engine().filter(|_| !damaged.is_empty()) else { return };
-        match engine.recheck(&damaged).await {
-            Ok(report) if report.faults.is_empty() => {}
-            Ok(report) => {
+        match apart(async move { engine.recheck(&damaged).await }).await {
+            Ok(Ok(report)) if report.faults.is_empty() => {}
+            Ok(Ok(report)) => {
                 for fault in &report.faults {
-                    tracing::error!(digest = %fault.digest, reason = model::Reason::BlobDamaged.code(), "set aside; fetching it again");
+                    let reason = model::Reason::BlobDamaged.code();
+                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
                 }
-                self.schedule.hurry(self.clock.monotonic());
+                self.schedule.hurry(self.parts.clock.monotonic());
             }
-            Err(error) => tracing::error!(error = %chain(&error), "damaged blobs could not be looked after"),
+            Ok(Err(error)) => tracing::error!(error = %chain(&error), "damaged blobs could not be looked after"),
+            Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
         }
     }
 
     async fn collect(&self) {
         let Some(engine) = self.engine() else { return };
-        match engine.collect().await {
-            Ok(report) => tracing::info!(
+        match apart(async move { engine.collect().await }).await {
+            Ok(Ok(report)) => tracing::info!(
                 releases = report.plan.releases.len(),
                 blobs = report.removed,
                 bytes = report.plan.bytes,
                 "upkeep done"
             ),
-            Err(error) => tracing::error!(error = %chain(&error), "upkeep failed"),
+            Ok(Err(error)) => tracing::error!(error = %chain(&error), "upkeep failed"),
+            Err(error) => tracing::error!(error, "upkeep failed"),
         }
     }
+}
+
+/// Runs something on a task of its own, so that a defect in it ends it alone; dropping this ends it too.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    AbortOnDrop(tokio::spawn(work)).join().await
 }
 
 /// Spreads many sites' schedules; the moment at which a run happened to end is as good as a die.
@@ -338,7 +376,7 @@ fn spread(now: Duration) -> f64 {
     f64::from(now.subsec_micros() % 1000) / 1000.0
 }
 
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> AbortOnDrop<T> {
     async fn join(mut self) -> Result<T, String> {

@@ -120,7 +120,8 @@ pub struct Context {
     pub last: Option<Release>,
     /// Admitted releases with the same vendor version.
     pub same_version: Vec<ReleaseId>,
-    /// The state of this very release, if it is recorded.
+    /// The state of this very release, if it is recorded. One whose bytes were let go while nothing spoke for it
+    /// counts as unknown: retention never admits.
     pub known: Option<ReleaseState>,
     /// How far a release may differ.
     pub bounds: Bounds,
@@ -222,19 +223,30 @@ fn equivocation(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Optio
 
 fn leap(proposal: &Proposal, context: &Context) -> Option<Note> {
     let mark = context.mark.as_ref()?;
-    let step = first_step(&mark.version, &proposal.vendor_version.version)?;
+    let step = furthest_step(&mark.version, &proposal.vendor_version.version)?;
     (step > context.bounds.leap)
         .then(|| Note { reason: Reason::VersionLeap, detail: format!("{} follows {mark}", proposal.vendor_version) })
 }
 
-/// How far the first number that differs runs ahead; none when the versions are not dotted numbers.
-fn first_step(old: &Version, new: &Version) -> Option<u64> {
-    let parse = |part: &str| part.parse::<u64>().ok();
-    old.as_str().split('.').zip(new.as_str().split('.')).find_map(|(a, b)| match (parse(a), parse(b)) {
-        (Some(a), Some(b)) if a == b => None,
-        (Some(a), Some(b)) => Some(b.saturating_sub(a)),
-        _ => Some(if a == b { return None } else { u64::MAX }),
-    })
+/// How far ahead the new version runs: the first number that differs by its step, and every number behind it,
+/// which starts anew, by its value. None when nothing differs; without end where parts are not numbers.
+fn furthest_step(old: &Version, new: &Version) -> Option<u64> {
+    let number = |part: &str| part.parse::<u64>().ok();
+    let mut before = old.as_str().split('.');
+    let mut furthest: Option<u64> = None;
+    for part in new.as_str().split('.') {
+        let was = before.next().unwrap_or("0");
+        if furthest.is_none() && part == was {
+            continue;
+        }
+        let step = match (number(part), number(was)) {
+            (Some(now), Some(was)) if furthest.is_none() => now.saturating_sub(was),
+            (Some(now), _) => now,
+            (None, _) => u64::MAX,
+        };
+        furthest = Some(furthest.map_or(step, |known| known.max(step)));
+    }
+    furthest
 }
 
 fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
@@ -320,7 +332,10 @@ mod tests {
         let before = after("1.0.10", 4, 10);
         check(proposal("1.0.999999", 4, 10), &before, &[Reason::VersionLeap]);
         check(proposal("999999.0.0", 4, 10), &before, &[Reason::VersionLeap]);
+        check(proposal("1.1.4000000000", 4, 10), &before, &[Reason::VersionLeap]);
+        check(proposal("1.0.10.4000000000", 4, 10), &before, &[Reason::VersionLeap]);
         check(proposal("1.1.0", 4, 10), &before, &[]);
+        check(proposal("1.1.900", 4, 10), &before, &[]);
     }
 
     #[test]
