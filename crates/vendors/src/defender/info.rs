@@ -26,7 +26,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Info, String> {
         return Err("is empty".to_owned());
     }
     // Document types are refused by default, and with them entities.
-    let document = roxmltree::Document::parse(text).map_err(|error| format!("is not well-formed XML: {error}"))?;
+    let document = roxmltree::Document::parse(text).map_err(|error| not_well_formed(&error))?;
     let root = document.root_element();
     if root.tag_name().name() != "versions" {
         return Err("has another root element than <versions>".to_owned());
@@ -37,6 +37,19 @@ pub(super) fn parse(body: &[u8]) -> Result<Info, String> {
     // The date is for people and freshness alone: an odd one is none.
     let time = signatures.attribute("date").map(str::trim).and_then(Timestamp::parse);
     Ok(Info { version: VendorVersion { version, engine: Some(engine) }, time })
+}
+
+/// The reader quotes what it met, whatever that is and however long.
+fn not_well_formed(error: &roxmltree::Error) -> String {
+    let message = error.to_string();
+    let mut shown = "is not well-formed XML: ".to_owned();
+    for c in message.chars().take(120) {
+        match c {
+            ' '..='~' => shown.push(c),
+            odd => shown.extend(odd.escape_unicode()),
+        }
+    }
+    shown
 }
 
 fn only<'d>(root: roxmltree::Node<'d, 'd>, name: &str) -> Result<roxmltree::Node<'d, 'd>, String> {

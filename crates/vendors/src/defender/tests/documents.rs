@@ -58,6 +58,23 @@ fn entities_and_document_types_c35() {
 }
 
 #[test]
+fn what_is_wrong_is_told_in_words_fit_to_show_c36() {
+    let places =
+        [("1.1.26080.3", ""), ("<engine>", "<"), ("date=", ""), ("=\"2026", ""), ("versions>", ""), ("<?xml", "")];
+    for (place, before) in places {
+        for odd in ["\u{2}", "\u{1b}[2J", "\u{202e}", "\u{7f}", "<a \u{1b}>", "&\u{1b};", "&#27;", "</\u{202e}>"] {
+            let Err(error) = info::parse(ONE_LINE.replace(place, &format!("{before}{odd}")).as_bytes()) else {
+                continue;
+            };
+            assert!(error.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{error:?}");
+        }
+    }
+    let error = info::parse(format!("<versions></{}>", "x".repeat(60_000)).as_bytes()).unwrap_err();
+    assert!(error.len() < 300, "{} bytes", error.len());
+    no_info(&ONE_LINE.as_bytes()[..60], "is not well-formed XML: ");
+}
+
+#[test]
 fn large_and_deep_documents_c35() {
     let large = ONE_LINE.replace("4.18.26080.4", &"x".repeat(1 << 20));
     no_info(large.as_bytes(), "64 KiB");
