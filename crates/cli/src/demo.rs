@@ -49,6 +49,8 @@ pub(crate) struct Wishes {
     pub(crate) afterwards: Afterwards,
     /// Who watches the first sync.
     pub(crate) watching: Watching,
+    /// The program as it was called, for commands to copy.
+    pub(crate) program: String,
     /// Tells the time.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -89,6 +91,7 @@ struct Demo {
     /// What the endpoints run: the last good content they got.
     running: Vec<Update>,
     watching: Watching,
+    program: String,
 }
 
 /// Tells the whole story, and serves on where that is wished.
@@ -118,7 +121,7 @@ impl Demo {
         story.chapter("Two vendors, and a mirror that is empty").await;
         let world = World::start(wishes.keep.as_deref(), wishes.clock).await?;
         let (ledger, running) = (Ledger::default(), Vec::new());
-        let mut demo = Self { story, world, ledger, running, watching: wishes.watching };
+        let mut demo = Self { story, world, ledger, running, watching: wishes.watching, program: wishes.program };
         demo.opening().await;
         demo.first_sync().await?;
         demo.endpoints_update().await;

@@ -48,6 +48,7 @@ pub(crate) async fn run(args: &Demo, context: &mut Context) -> Result<Exit, Fail
             observer: progress::observer(context, &demo::feeds()),
             shows_outcomes: lively && !context.globals.quiet && context.globals.verbose == 0,
         },
+        program: program(std::env::args().next()),
         clock: Arc::clone(&context.clock),
     };
     match demo::run(wishes).await {
@@ -56,6 +57,12 @@ pub(crate) async fn run(args: &Demo, context: &mut Context) -> Result<Exit, Fail
         Ok(Ending::Interrupted) => Err(Failure::usage("the demo was ended before its summary").with_exit(Exit::FAILED)),
         Err(error) => Err(failure(&error)),
     }
+}
+
+/// The program as the person called it, so that commands can be copied.
+fn program(called: Option<String>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    called.filter(|called| !called.is_empty() && called.chars().all(plain)).unwrap_or_else(|| "waystation".to_owned())
 }
 
 fn failure(error: &DemoError) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Attestation, Checked, Outcome, Vendor};
+use model::{Attestation, Checked, Digest, Outcome, Vendor};
 use vendor_sim::{Change, DefenderChange, DefenderTarget};
 
 use super::fleet::{Update, update_all};
@@ -35,10 +35,10 @@ impl Demo {
         let synced = self.watched_sync("first").await?;
         let visible = visible(&self.world, synced.report.generation).await;
         let (all, feeds) = (synced.all(&[Outcome::Published]), synced.report.feeds.len());
-        self.story.holds(all, format!("all {feeds} feeds published, {} after the start", took(synced.time))).await;
+        self.story.holds(all, format!("all {feeds} feeds published in {}", took(synced.time))).await;
         self.thrift(&synced).await;
         self.trust().await?;
-        self.story.claim(visible.map(|time| format!("endpoints are served it {} after that", took(time)))).await;
+        self.story.claim(visible.map(|time| format!("endpoints are served it {} later", took(time)))).await;
         Ok(())
     }
 
@@ -48,19 +48,26 @@ impl Demo {
         let releases: Vec<_> = VERSIONS.iter().filter_map(|version| vendors.elastic_release(*version)).collect();
         let named: usize = releases.iter().map(|release| release.artifacts.len()).sum();
         let whole: u64 = releases.iter().map(|release| release.total_bytes()).sum();
-        let artifacts = releases.iter().flat_map(|release| &release.artifacts);
-        let different: BTreeSet<_> = artifacts.map(|artifact| artifact.encoded_sha256).collect();
+        let different = self.artifacts().len();
         let elastic = synced.report.feeds.iter().filter(|feed| feed.feed.vendor() == Vendor::Elastic);
         let fetched: u64 = elastic.map(|feed| feed.bytes_fetched).sum();
-        let once = vendors.requests().artifacts() == different.len() as u64 && fetched < whole;
+        let once = synced.cost.artifacts == different as u64 && fetched < whole;
         let text = format!(
-            "{} name {named} artifacts; {} differ, and each was fetched once: {} instead of {}",
+            "{} name {named} artifacts; {different} differ, and each was fetched once: {} instead of {}",
             count(releases.len(), "manifest"),
-            different.len(),
             bytes(fetched),
             bytes(whole),
         );
         self.story.holds(once, text).await;
+    }
+
+    /// Every artifact that the vendor's manifests name now.
+    fn artifacts(&self) -> BTreeSet<Digest> {
+        let vendors = &self.world.vendors;
+        let releases = vendors.elastic_targets().into_iter().filter_map(|target| vendors.elastic_release(target));
+        releases
+            .flat_map(|release| release.artifacts.iter().map(|one| one.encoded_sha256).collect::<Vec<_>>())
+            .collect()
     }
 
     /// What was checked of whose bytes, and who attests them: no more than that.
@@ -71,14 +78,12 @@ impl Demo {
             feeds.all(|feed| feed.served.as_ref().is_some_and(|release| fits(&release.trust.checked)))
         };
         let elastic = is(Vendor::Elastic, |checked| matches!(checked, Checked::VendorSigned(_)));
-        let text = "Elastic's manifests are vendor-signed (here by the simulator's key, which the configuration names), \
-                    and their artifacts have the size and SHA-256 that they name";
+        let text = "Elastic's feeds are vendor-signed: by the simulator's key, which the configuration names";
         self.story.holds(elastic, text).await;
         let defender = is(Vendor::Defender, |checked| *checked == Checked::TransportOnly);
         let mut served = status.feeds.iter().filter_map(|feed| feed.served.as_ref());
         let nobody = served.all(|release| release.trust.attested_by == Attestation::PlainHttp);
-        let text = "Microsoft's archives are whole, and called transport-only: nothing that the vendor signed was \
-                    checked; and over plain http nobody attests the host. What was not checked is never called checked";
+        let text = "Defender's are transport-only, attested by nobody (plain http): no more is said than was checked";
         self.story.holds(defender && nobody, text).await;
         Ok(())
     }
@@ -107,13 +112,21 @@ impl Demo {
         let text = format!("as long as nothing is new, a sync takes {requests} and {size}");
         self.story.holds(quiet.all(&[Outcome::Current]), text).await;
         self.story.event("Both vendors publish: 3 new artifacts for each version of Elastic Defend, new definitions.");
+        let known = self.artifacts();
         self.world.vendors.publish_elastic("all", Change::of(3))?;
         self.world.vendors.publish_defender(DefenderTarget::All, DefenderChange::default())?;
+        let new = self.artifacts().difference(&known).count();
         let synced = self.sync("new releases").await?;
         let visible = visible(&self.world, synced.report.generation).await;
-        let (requests, size) = (cost_in_requests(&synced), bytes(synced.cost.bytes));
-        let text = format!("published {} later; {requests} and {size}: only what changed", took(synced.time));
-        self.story.holds(synced.all(&[Outcome::Published]) && visible.is_ok(), text).await;
+        let published = synced.all(&[Outcome::Published]) && visible.is_ok();
+        let text = format!(
+            "published after {}: {} fetched, once for all versions ({}, {})",
+            took(synced.time),
+            count(new, "new artifact"),
+            cost_in_requests(&synced),
+            bytes(synced.cost.bytes),
+        );
+        self.story.holds(published && synced.cost.artifacts == new as u64, text).await;
         let before = self.running.clone();
         self.everybody_updates().await;
         let grace = self.grace(&before).await;
@@ -132,14 +145,11 @@ impl Demo {
                 None => Ok(now),
             });
         let told = moved.map(|now| {
-            let moves: BTreeSet<String> = now
-                .iter()
-                .zip(&self.running)
-                .map(|(new, old)| format!("{} → {}", old.version(), new.version()))
-                .collect();
-            let moves: Vec<String> = moves.into_iter().collect();
+            let versions: BTreeSet<&str> = now.iter().map(Update::version).collect();
+            let versions: Vec<&str> = versions.into_iter().collect();
+            let text = format!("all {} endpoints update, every byte proven: {}", now.len(), versions.join(", "));
             self.running = now;
-            format!("all {} endpoints update, and every byte is right: {}", self.running.len(), moves.join(", "))
+            text
         });
         self.story.claim(told).await;
     }
@@ -152,9 +162,7 @@ impl Demo {
             }
         }
         let minutes = self.world.engine.settings().grace.as_secs() / 60;
-        Ok(format!(
-            "an endpoint that was in the middle of an old manifest still gets all of its artifacts (grace: {minutes} minutes)"
-        ))
+        Ok(format!("an endpoint in the middle of an old manifest still gets its artifacts (grace: {minutes} minutes)"))
     }
 
     /// The release before, at the address that Microsoft's own layout has for it.
@@ -170,7 +178,7 @@ impl Demo {
         }
         let versions: Vec<String> = versions.into_iter().collect();
         Ok(format!(
-            "Defender's release before, {}, is at /linux/production_back/ for who must go back",
+            "Defender's earlier release {} stays at /linux/production_back/, to go back to",
             versions.join(", ")
         ))
     }

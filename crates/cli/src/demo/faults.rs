@@ -33,11 +33,11 @@ impl Demo {
         let published = synced.count(Outcome::Published) == 1 && synced.count(Outcome::Failed) == 0;
         let resumed = self.resumed_at();
         let text = match &resumed {
-            Some(place) => format!("it went on from {place}, was proven and published; nobody need know"),
+            Some(place) => format!("the download went on at {place}; the release is proven and published"),
             None => "the download was not resumed".to_owned(),
         };
         self.story.holds(published && resumed.is_some() && visible.is_ok(), text).await;
-        self.take_up(Some(&format!("defender/{feed}"))).await;
+        self.take_up(&format!("defender/{feed}")).await;
         Ok(())
     }
 
@@ -66,7 +66,7 @@ impl Demo {
         self.show(&synced);
         let refused = synced.ended("elastic/9.0.0", Outcome::Failed, Reason::HashMismatch);
         let others = synced.count(Outcome::Current) + 1 == synced.report.feeds.len();
-        let text = exit_text("the whole release is refused, no other feed is touched", &synced);
+        let text = exit_text("the release is refused as a whole, no other feed is touched", &synced);
         self.story.holds(refused && others && synced.report.exit_code() == 3, text).await;
         self.nobody_noticed().await;
         Ok(())
@@ -96,18 +96,18 @@ impl Demo {
         let kept = synced.ended("elastic/9.1.2", Outcome::Quarantined, Reason::VersionRegression);
         let healed =
             synced.report.feeds.iter().any(|f| f.feed.as_str() == "elastic/9.0.0" && f.outcome == Outcome::Published);
-        let text = exit_text("9.1.2 is quarantined, kept and not served; 9.0.0 is well again by itself", &synced);
+        let text = exit_text("9.1.2 is quarantined, 9.0.0 has healed by itself", &synced);
         self.story.holds(kept && healed && visible.is_ok() && synced.report.exit_code() == 3, text).await;
-        self.take_up(Some("elastic/9.0.0")).await;
+        self.take_up("elastic/9.0.0").await;
         let status = self.world.engine.status().await?;
         if let Some(release) = status.quarantined.first() {
             let number = release.number;
-            self.story.note(&format!(
-                "Valid content is not always good content, so an operator decides about release {number}:"
-            ));
-            self.story
-                .command(&format!("waystation release admit {number} --reason \"…\"     # follow the vendor back"));
-            self.story.command(&format!("waystation release reject {number} --reason \"…\"    # never serve it"));
+            let text =
+                format!("Valid content is not always good content, so an operator decides about release {number}:");
+            let act = |verb: &str, what: &str| format!("waystation release {verb} {number} --reason \"…\"   # {what}");
+            self.story.note(&text);
+            self.story.command(&act("admit ", "follow the vendor back"));
+            self.story.command(&act("reject", "never serve it"));
         }
         Ok(())
     }
@@ -119,13 +119,13 @@ impl Demo {
     }
 
     /// One endpoint gets something newer, all others what they have; all of it whole.
-    async fn take_up(&mut self, newer: Option<&str>) {
+    async fn take_up(&mut self, newer: &str) {
         let mut told = Ok(());
         let mut running = Vec::new();
         for (now, before) in update_all(&self.world).await.into_iter().zip(&self.running) {
             match now {
                 Ok(now) => {
-                    let (moved, meant) = (now.digest() != before.digest(), newer == Some(now.feed().as_str()));
+                    let (moved, meant) = (now.digest() != before.digest(), newer == now.feed());
                     if moved != meant {
                         told = Err(format!("{} went from {} to {}", now.feed(), before.version(), now.version()));
                     }
@@ -139,16 +139,13 @@ impl Demo {
         }
         self.running = running;
         let all = self.running.len();
-        let feed = newer.unwrap_or("nobody");
-        let text = format!(
-            "{feed} gets the new release, the other {} endpoints what they had, all of it whole",
-            all.saturating_sub(1)
-        );
+        let text =
+            format!("{newer} gets it; the other {} endpoints get what they had, all whole", all.saturating_sub(1));
         self.story.claim(told.map(|()| text)).await;
     }
 }
 
-/// A claim about a sync, with the exit code that `waystation sync` would end with.
+/// A claim about a sync, with the exit code that the command would have.
 fn exit_text(what: &str, synced: &Synced) -> String {
-    format!("{what}; the exit code is {}", synced.report.exit_code())
+    format!("{what} (`waystation sync` ends with {})", synced.report.exit_code())
 }

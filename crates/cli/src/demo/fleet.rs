@@ -55,19 +55,17 @@ impl Update {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Elastic(update) => format!(
-                "Elastic endpoint {}: manifest {}, signature good; {} of {}, every SHA-256 right",
+                "Elastic endpoint {}: manifest {}, signature good; {}, every SHA-256 right",
                 update.endpoint,
                 update.version,
                 count(update.artifacts.len(), "artifact"),
-                bytes(update.bytes),
             ),
             Self::Defender(update) => format!(
-                "Defender endpoint linux/{}: definitions {}, engine {}; archive of {}, its {} files whole",
+                "Defender endpoint linux/{}: definitions {}, engine {}; {} whole",
                 update.architecture,
                 update.definitions,
                 update.engine,
-                bytes(update.bytes),
-                update.members,
+                count(update.members, "file"),
             ),
         }
     }

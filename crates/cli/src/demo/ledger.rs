@@ -34,8 +34,10 @@ impl Ledger {
             format!("{what:<width$}  {requests:>8}  {size:>8}   {outcome}")
         };
         let head = line("sync", "requests", "bytes", "feeds");
-        let row = |row: &Row| line(&row.what, &row.cost.requests.to_string(), &bytes(row.cost.bytes), &row.outcome);
-        std::iter::once(head).chain(self.0.iter().map(row)).collect()
+        let costs =
+            |what: &str, cost: Cost, outcome: &str| line(what, &cost.requests.to_string(), &bytes(cost.bytes), outcome);
+        let rows = self.0.iter().map(|row| costs(&row.what, row.cost, &row.outcome));
+        std::iter::once(head).chain(rows).chain([costs("together", self.total(), "")]).collect()
     }
 }
 

@@ -42,8 +42,8 @@ impl Demo {
         self.world.engine.reject(&number, "the vendor went back by mistake").await?;
         let state = self.world.engine.find_release(&number).await?.state;
         let text = format!(
-            "the operator rejected release {number}, {}; who, when and why is in the history",
-            release.vendor_version
+            "the operator rejects release {number} ({} of {}); the history has who, when and why",
+            release.vendor_version, release.feed
         );
         self.story.holds(state == ReleaseState::Rejected, text).await;
         Ok(())
@@ -75,6 +75,6 @@ impl Demo {
                 return Err(format!("{} is not what the vendor has", update.feed()));
             }
         }
-        Ok("what the endpoints got is, byte for byte, what the vendors have: as if nothing had happened".to_owned())
+        Ok("what the endpoints got is, byte for byte, what the vendors have".to_owned())
     }
 }

@@ -1,12 +1,13 @@
 //! After the story: the mirror serves on, for the person to try.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::Outcome;
+use model::{Outcome, Vendor};
 use vendor_sim::{Change, DefenderChange, DefenderTarget};
 
 use super::chapters::cost_in_requests;
-use super::sync::visible;
+use super::sync::{sync, visible};
 use super::text::took;
 use super::{Demo, DemoError};
 use crate::show::bytes;
@@ -44,17 +45,18 @@ impl Demo {
     async fn publish_and_sync(&mut self) -> Result<(), DemoError> {
         self.world.vendors.publish_elastic("all", Change::of(2))?;
         self.world.vendors.publish_defender(DefenderTarget::All, DefenderChange::default())?;
-        let synced = self.sync("serving").await?;
+        let synced = sync(&self.world, Arc::new(mirror::Silent)).await?;
         let visible = visible(&self.world, synced.report.generation).await;
-        let newest = |vendor: &str| {
-            let mut feeds = synced.report.feeds.iter().filter(|feed| feed.feed.vendor().as_str() == vendor);
-            feeds.find_map(|feed| feed.vendor_version.as_ref()).map(|version| version.version.to_string())
+        let newest = |vendor: Vendor| {
+            let feeds = synced.report.feeds.iter().filter(|feed| feed.feed.vendor() == vendor);
+            let versions = feeds.filter_map(|feed| feed.vendor_version.as_ref());
+            versions.map(|version| version.version.clone()).max().map(|version| version.to_string()).unwrap_or_default()
         };
         let text = format!(
-            "{}  new: Elastic {}, Defender {}; served {} after the vendors published ({}, {})",
+            "{}  Elastic {}, Defender {}: served {} later ({}, {})",
             self.world.clock.now(),
-            newest("elastic").unwrap_or_default(),
-            newest("defender").unwrap_or_default(),
+            newest(Vendor::Elastic),
+            newest(Vendor::Defender),
             took(synced.time),
             cost_in_requests(&synced),
             bytes(synced.cost.bytes),
@@ -66,7 +68,6 @@ impl Demo {
     async fn invite(&mut self) {
         self.story.chapter("Yours to try, until you press Ctrl-C").await;
         let (base, admin) = (self.world.client.base().to_owned(), self.world.admin_url.clone());
-        let config = self.world.config_file.display().to_string();
         let manifest = "downloads/endpoint/manifest/artifacts-9.0.0.zip";
         let groups: [(&str, Vec<String>); 4] = [
             (
@@ -99,10 +100,7 @@ impl Demo {
             ),
             (
                 "The other commands, beside this one:",
-                vec![
-                    format!("waystation --config {config} status"),
-                    format!("waystation --config {config} release list"),
-                ],
+                vec![self.beside("status"), self.beside("release list"), self.beside("history list")],
             ),
         ];
         for (what, commands) in groups {

@@ -20,7 +20,7 @@ pub(super) const SHARED: usize = 80;
 /// The line to the vendors.
 pub(super) const ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Bytes a second on each connection to the vendors.
-pub(super) const RATE: u64 = 128_000;
+pub(super) const RATE: u64 = 256_000;
 
 /// The feeds that the demo's mirror follows.
 pub(crate) fn feeds() -> Vec<FeedId> {
@@ -95,12 +95,12 @@ pub(super) fn vendors() -> Settings {
             dated: Vec::new(),
             artifacts: ARTIFACTS,
             shared_percent: SHARED,
-            artifact_size: 48 * 1024,
+            artifact_size: 96 * 1024,
             ..ElasticSettings::default()
         },
         defender: DefenderSettings {
             feeds: vec![feed(Architecture::X86_64), feed(Architecture::Arm64)],
-            archive_size: 256 * 1024,
+            archive_size: 96 * 1024,
             ..DefenderSettings::default()
         },
         network: Network { bytes_per_second: Some(RATE), ..Network::with_latency(ROUND_TRIP) },

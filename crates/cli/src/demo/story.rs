@@ -8,11 +8,11 @@ use crate::out::Out;
 use crate::show;
 
 /// Lines are no longer than this.
-const WIDTH: usize = 98;
+const WIDTH: usize = 100;
 /// Time to read a chapter before the next one begins.
-const BETWEEN_CHAPTERS: Duration = Duration::from_millis(750);
+const BETWEEN_CHAPTERS: Duration = Duration::from_millis(450);
 /// Time to read a line.
-const BETWEEN_LINES: Duration = Duration::from_millis(130);
+const BETWEEN_LINES: Duration = Duration::from_millis(60);
 
 /// How the demo looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) enum Look {
 pub(super) struct Story {
     look: Look,
     chapters: usize,
+    /// Whether a chapter has just begun.
+    fresh: bool,
     checked: usize,
     wrong: usize,
     out: Out,
@@ -37,7 +39,7 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn new(look: Look) -> Self {
-        Self { look, chapters: 0, checked: 0, wrong: 0, out: Out::stdout() }
+        Self { look, chapters: 0, fresh: false, checked: 0, wrong: 0, out: Out::stdout() }
     }
 
     /// How many claims were checked.
@@ -65,6 +67,7 @@ impl Story {
         let head = self.painted(BOLD_CYAN, &format!("{}  {title}", self.chapters));
         self.line("");
         self.line(&head);
+        self.fresh = true;
     }
 
     /// Something that was just checked: what holds, or what does not.
@@ -111,7 +114,9 @@ impl Story {
     pub(super) fn event(&mut self, text: &str) {
         let mark = if self.look == Look::Plain { "*" } else { "●" };
         let mark = self.painted(YELLOW, mark);
-        self.gap();
+        if !self.fresh {
+            self.gap();
+        }
         for (number, part) in wrapped(text, WIDTH - 5).into_iter().enumerate() {
             let lead = if number == 0 { mark.as_str() } else { " " };
             self.line(&format!("   {lead} {part}"));
@@ -159,6 +164,7 @@ impl Story {
     /// Out at once: lines are read while they come. An audience that cannot be reached takes nothing from the
     /// demo, whose exit code still tells how it went.
     fn line(&mut self, text: &str) {
+        self.fresh = false;
         let _ = self.out.text(&format!("{text}\n")).and_then(|()| self.out.flush());
     }
 }

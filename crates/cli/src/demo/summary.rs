@@ -24,7 +24,7 @@ impl Demo {
         let answers: u64 = stats.requests.iter().map(|(_, count)| count).sum();
         let good = stats.answered(200) + stats.answered(206) + stats.answered(304);
         let text = format!(
-            "the endpoints had {answers} answers, {} of them 304, and {}; the vendors were asked {} times and sent {}",
+            "endpoints got {answers} answers ({} of them 304) and {}, none an error; the vendors were asked {} times and sent {}",
             stats.answered(304),
             bytes(stats.bytes_sent),
             asked.requests,
@@ -46,10 +46,7 @@ impl Demo {
         self.story.holds(verified.faults.is_empty(), text).await;
         let chain = catalog::verify_chain(self.world.engine.ports().catalog.as_ref()).await;
         let text = |head: catalog::ChainHead| {
-            format!(
-                "every check, verdict, publication and act is in the history: {} entries, their chain unbroken",
-                head.seq
-            )
+            format!("every check, verdict, publication and act is recorded: {} entries, their chain unbroken", head.seq)
         };
         self.story.claim(chain.map(text)).await;
         Ok(())
@@ -66,16 +63,44 @@ impl Demo {
             }
         }
         if let Folder::Kept(path) = &self.world.folder {
-            let text = format!("Everything is kept in {}. Look at it with", path.display());
-            let config = self.world.config_file.display().to_string();
+            let text = format!("Everything is kept in {}:", path.display());
+
             self.story.note(&text);
-            for verb in ["status", "release list", "history show"] {
-                self.story.command(&format!("waystation --config {config} {verb}"));
+            for verb in ["status", "release list", "history list"] {
+                let command = self.beside(verb);
+                self.story.command(&command);
             }
         }
         self.story.note("A mirror of your own (README.md has the rest):");
-        self.story.command("waystation init     # writes waystation.toml, every key explained");
-        self.story.command("waystation sync     # fetches, proves and publishes");
-        self.story.command("waystation run      # serves your endpoints, syncs on schedule");
+        for (verb, what) in [
+            ("init", "# writes waystation.toml, every key explained"),
+            ("sync", "# fetches, proves and publishes"),
+            ("run ", "# serves your endpoints, syncs on schedule"),
+        ] {
+            let command = format!("{} {verb}     {what}", self.program);
+            self.story.command(&command);
+        }
+    }
+
+    /// A command that works on the demo's data.
+    pub(super) fn beside(&self, verb: &str) -> String {
+        format!("{} --config {} {verb}", self.program, quoted(&self.world.config_file.display().to_string()))
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_copied_into_a_shell() {
+        assert_eq!(quoted("/tmp/demo-1/waystation.toml"), "/tmp/demo-1/waystation.toml");
+        assert_eq!(quoted("/tmp/it's mine"), r"'/tmp/it'\''s mine'");
     }
 }

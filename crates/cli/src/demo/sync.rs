@@ -19,21 +19,31 @@ pub(super) struct Cost {
     pub(super) requests: u64,
     /// Bytes of bodies.
     pub(super) bytes: u64,
+    /// Requests for artifacts of Elastic.
+    pub(super) artifacts: u64,
 }
 
 impl Cost {
     pub(super) fn plus(self, other: Self) -> Self {
-        Self { requests: self.requests + other.requests, bytes: self.bytes + other.bytes }
+        Self {
+            requests: self.requests + other.requests,
+            bytes: self.bytes + other.bytes,
+            artifacts: self.artifacts + other.artifacts,
+        }
     }
 
     fn minus(self, other: Self) -> Self {
-        Self { requests: self.requests.saturating_sub(other.requests), bytes: self.bytes.saturating_sub(other.bytes) }
+        Self {
+            requests: self.requests.saturating_sub(other.requests),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            artifacts: self.artifacts.saturating_sub(other.artifacts),
+        }
     }
 
     /// What the vendors sent so far, by their own count.
     fn so_far(world: &World) -> Self {
         let counters = world.vendors.requests();
-        Self { requests: counters.requests, bytes: counters.body_bytes }
+        Self { requests: counters.requests, bytes: counters.body_bytes, artifacts: counters.artifacts() }
     }
 }
 
@@ -108,10 +118,10 @@ impl Demo {
 
     /// A row for each feed.
     pub(super) fn show(&mut self, synced: &Synced) {
-        let row = |feed: &str, outcome: &str, offered: &str, reason: &str| {
-            format!("{feed:<33} {outcome:<12} {offered:<13} {reason}")
+        let row = |feed: &str, outcome: &str, seen: &str, reason: &str| {
+            format!("{feed:<33} {outcome:<12} {seen:<13} {reason}")
         };
-        self.story.head(&row("feed", "outcome", "offered", "reason"));
+        self.story.head(&row("feed", "outcome", "last seen", "reason"));
         for feed in &synced.report.feeds {
             let version = feed.vendor_version.as_ref().map(|version| version.version.to_string());
             let reason = feed.reason.map(Reason::code).unwrap_or_default();
