@@ -71,7 +71,7 @@ fn status() -> Status {
             feed("defender/linux/production/x86_64", Outcome::Failed, Some(Reason::HashMismatch)),
         ],
         quarantined: Vec::new(),
-        host_holds: Vec::new(),
+        host_waits: Vec::new(),
         free_bytes: Some(1 << 40),
     }
 }

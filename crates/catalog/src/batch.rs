@@ -14,7 +14,7 @@ impl Batch {
             && self.releases.is_empty()
             && self.states.is_empty()
             && self.publications.is_empty()
-            && self.host_holds.is_empty()
+            && self.host_waits.is_empty()
             && self.history.is_empty()
     }
 }

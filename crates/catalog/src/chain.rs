@@ -49,7 +49,12 @@ impl fmt::Display for ChainBreak {
 
 impl ChainHead {
     /// The head of a history that holds nothing.
-    pub(crate) const EMPTY: Self = Self { seq: 0, digest: Digest::from_bytes([0; 32]) };
+    pub(crate) const EMPTY: Self = Self { seq: 0, digest: Digest::from_bytes([0; 32]), at: None };
+
+    /// The head of a history that ends with `entry`.
+    pub(crate) fn at(entry: &Entry) -> Self {
+        Self { seq: entry.seq, digest: entry.digest, at: Some(entry.at) }
+    }
 
     /// The entry that follows, and the head that it makes.
     pub(crate) fn append(&mut self, new: &NewEntry) -> Entry {
@@ -66,7 +71,7 @@ impl ChainHead {
             digest: self.digest,
         };
         entry.digest = chain_digest(&entry);
-        *self = Self { seq: entry.seq, digest: entry.digest };
+        *self = Self::at(&entry);
         entry
     }
 
@@ -80,7 +85,7 @@ impl ChainHead {
         } else if entry.previous != self.digest {
             ChainBreak::Unlinked
         } else {
-            return Ok(Self { seq, digest: entry.digest });
+            return Ok(Self::at(entry));
         };
         Err(ChainFault { seq, what })
     }

@@ -9,6 +9,7 @@ mod history;
 mod publications;
 mod releases;
 pub(crate) mod sample;
+mod visits;
 mod writers;
 
 pub use blobs::{
@@ -20,14 +21,15 @@ pub use history::{
     history_is_read_in_pages, the_writing_of_an_actor_and_a_subject_is_kept,
 };
 pub use publications::{
-    a_batch_is_all_or_nothing, a_feed_is_as_last_recorded, feeds_come_in_name_order,
-    publications_are_open_until_closed, the_later_host_hold_counts,
+    a_batch_is_all_or_nothing, a_feed_is_as_last_recorded, a_host_wait_is_as_last_recorded, feeds_come_in_name_order,
+    publications_are_open_until_closed,
 };
 pub use releases::{
     a_known_release_only_changes_its_state, a_release_is_its_content, an_unknown_release_has_no_state,
     releases_are_filtered, releases_are_found_by_number_or_prefix, releases_are_numbered_from_one,
     states_say_since_when,
 };
+pub use visits::{a_visit_lets_writers_through, releases_are_visited_page_by_page, releases_of_one_version_are_found};
 pub use writers::{concurrent_writers_lose_nothing, release_numbers_are_given_once};
 
 /// Makes one test of each thing that a catalog must do. `$fresh` gives a future of a pair: something that is
@@ -49,16 +51,19 @@ macro_rules! conformance_suite {
             a_feed_is_as_last_recorded
             feeds_come_in_name_order
             publications_are_open_until_closed
-            the_later_host_hold_counts
+            a_host_wait_is_as_last_recorded
             a_known_release_only_changes_its_state
             a_release_is_its_content
             an_unknown_release_has_no_state
             releases_are_filtered
             releases_are_found_by_number_or_prefix
             releases_are_numbered_from_one
+            releases_are_visited_page_by_page
+            releases_of_one_version_are_found
             states_say_since_when
         );
         $crate::conformance_suite!(@shared $fresh;
+            a_visit_lets_writers_through
             concurrent_writers_lose_nothing
             release_numbers_are_given_once
             reservations_wait_for_a_sweep_s26

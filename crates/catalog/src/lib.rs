@@ -15,6 +15,7 @@
 mod batch;
 mod chain;
 mod memory;
+mod paging;
 mod port;
 mod sql;
 

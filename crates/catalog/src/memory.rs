@@ -7,6 +7,7 @@ use model::{Digest, FeedId, ReleaseId, ReleaseState, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::batch::{Needle, check_identity, state_since, unknown_release};
+use crate::paging::Paging;
 use crate::port::{
     Batch, Catalog, CatalogError, ChainHead, Entry, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord,
     Remover, Sweep,
@@ -27,7 +28,7 @@ struct State {
     numbers: BTreeMap<ReleaseId, u64>,
     /// By ring, number and digest.
     publications: BTreeMap<(String, u64, Digest), Publication>,
-    host_holds: BTreeMap<String, Timestamp>,
+    host_waits: BTreeMap<String, Timestamp>,
     history: Vec<Entry>,
     /// By holder.
     reservations: BTreeSet<(String, Digest)>,
@@ -71,8 +72,21 @@ impl State {
         }
     }
 
+    /// At most `limit` releases, from the number `newest` down.
+    fn page(&self, filter: &ReleaseFilter, newest: u64, limit: usize) -> Vec<ReleaseRecord> {
+        let fits = |record: &&ReleaseRecord| {
+            let release = &record.release;
+            filter.feed.as_ref().is_none_or(|feed| *feed == release.feed)
+                && filter.vendor.is_none_or(|vendor| vendor == release.feed.vendor())
+                && filter.state.is_none_or(|state| state == record.state)
+                && filter.version.as_ref().is_none_or(|version| *version == release.vendor_version.version)
+        };
+        let downwards = self.releases.range(..=newest).rev().map(|(_, record)| record);
+        downwards.filter(fits).take(limit).cloned().collect()
+    }
+
     fn head(&self) -> ChainHead {
-        self.history.last().map_or(ChainHead::EMPTY, |entry| ChainHead { seq: entry.seq, digest: entry.digest })
+        self.history.last().map_or(ChainHead::EMPTY, ChainHead::at)
     }
 
     fn in_use(&self) -> BTreeSet<Digest> {
@@ -98,10 +112,7 @@ impl Catalog for MemoryCatalog {
             let key = (publication.ring.to_string(), publication.number, publication.digest);
             state.publications.insert(key, publication);
         }
-        for (host, until) in batch.host_holds {
-            let held = state.host_holds.entry(host).or_insert(until);
-            *held = until.max(*held);
-        }
+        state.host_waits.extend(batch.host_waits);
         let mut head = state.head();
         state.history.extend(batch.history.iter().map(|new| head.append(new)));
         Ok(())
@@ -118,13 +129,21 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn releases(&self, filter: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError> {
-        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        let fits = |record: &&ReleaseRecord| {
-            filter.feed.as_ref().is_none_or(|feed| *feed == record.release.feed)
-                && filter.vendor.is_none_or(|vendor| vendor == record.release.feed.vendor())
-                && filter.state.is_none_or(|state| state == record.state)
-        };
-        Ok(self.state.lock().await.releases.values().rev().filter(fits).take(limit).cloned().collect())
+        Ok(self.state.lock().await.page(filter, u64::MAX, filter.most()))
+    }
+
+    async fn visit_releases(
+        &self,
+        filter: &ReleaseFilter,
+        each: &mut (dyn FnMut(ReleaseRecord) + Send),
+    ) -> Result<(), CatalogError> {
+        let mut paging = Paging::of(filter);
+        while let Some(size) = paging.size() {
+            let page = self.state.lock().await.page(filter, paging.newest, size);
+            paging.turn(&page);
+            page.into_iter().for_each(&mut *each);
+        }
+        Ok(())
     }
 
     async fn release(&self, id: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError> {
@@ -148,8 +167,8 @@ impl Catalog for MemoryCatalog {
         Ok(open)
     }
 
-    async fn host_holds(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
-        Ok(self.state.lock().await.host_holds.iter().map(|(host, until)| (host.clone(), *until)).collect())
+    async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+        Ok(self.state.lock().await.host_waits.iter().map(|(host, until)| (host.clone(), *until)).collect())
     }
 
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {

@@ -5,6 +5,7 @@ use std::io;
 use async_trait::async_trait;
 use model::{
     Digest, FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor, VendorVersion,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,8 @@ pub struct ReleaseFilter {
     pub vendor: Option<Vendor>,
     /// In one state only.
     pub state: Option<ReleaseState>,
+    /// Of one version only, the vendor's, letter for letter; whatever the engine.
+    pub version: Option<Version>,
     /// At most this many; 0 is no limit.
     pub limit: usize,
 }
@@ -226,6 +229,8 @@ pub struct ChainHead {
     pub seq: u64,
     /// The last entry's digest; all zeroes when there is none.
     pub digest: Digest,
+    /// When the last entry happened; none when there is none.
+    pub at: Option<Timestamp>,
 }
 
 /// All that one act changes, applied whole or not at all, history last.
@@ -239,8 +244,9 @@ pub struct Batch {
     pub states: Vec<(ReleaseId, ReleaseState, Timestamp)>,
     /// Publications opened or closed.
     pub publications: Vec<Publication>,
-    /// Hosts that asked us to stay away until a time.
-    pub host_holds: Vec<(String, Timestamp)>,
+    /// Hosts that asked us to stay away until a time. It replaces the one recorded before, be that later: whoever
+    /// records it has weighed the two, and a wait from a clock that was ahead must not stand for ever.
+    pub host_waits: Vec<(String, Timestamp)>,
     /// What happened.
     pub history: Vec<NewEntry>,
 }
@@ -298,14 +304,22 @@ pub trait Catalog: Send + Sync {
     async fn feed(&self, feed: &FeedId) -> Result<Option<FeedRecord>, CatalogError>;
     /// Releases, newest first.
     async fn releases(&self, filter: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError>;
+    /// Shows `each` the releases, newest first, reading a page at a time: few are in memory at once, and nobody
+    /// waits for `each`. A release recorded meanwhile is not shown, and none is shown twice; one whose state changes
+    /// meanwhile may be shown or not. After an error some may have been shown.
+    async fn visit_releases(
+        &self,
+        filter: &ReleaseFilter,
+        each: &mut (dyn FnMut(ReleaseRecord) + Send),
+    ) -> Result<(), CatalogError>;
     /// One release.
     async fn release(&self, id: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError>;
     /// Releases whose number is `text`, or whose id begins with it (8 digits at least).
     async fn find_releases(&self, text: &str) -> Result<Vec<ReleaseRecord>, CatalogError>;
     /// Publications that were intended and neither completed nor abandoned.
     async fn open_publications(&self) -> Result<Vec<Publication>, CatalogError>;
-    /// Until when each host asked us to stay away.
-    async fn host_holds(&self) -> Result<Vec<(String, Timestamp)>, CatalogError>;
+    /// Until when each host asked us to stay away, in the order of their names.
+    async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError>;
     /// History entries from number `from` on, at most `limit`.
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError>;
     /// The end of the history.
@@ -326,8 +340,14 @@ pub trait Catalog: Send + Sync {
 }
 
 /// Lets a swept blob go.
+///
+/// # Requirement
+/// What takes the blob away must begin and end within one poll of [`Remover::remove`]: neither a task nor a thread
+/// may do it on the future's behalf. Reservations stand still only while the sweep is there. A sweep may be dropped
+/// at any point where it waits, which lets reservations go on at once; a removal still under way elsewhere would
+/// then take a blob that a fetch run has just reserved and found held. Waiting before or after is sound.
 #[async_trait]
 pub trait Remover: Send + Sync {
-    /// Removes one blob; no error if there is none.
+    /// Removes one blob, in one poll; no error if there is none.
     async fn remove(&self, digest: &Digest) -> io::Result<()>;
 }

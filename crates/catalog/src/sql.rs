@@ -3,10 +3,10 @@
 //! ```text
 //! layout        number                                            the newest migration that was applied
 //! feeds         feed, record                                      a feed's record as JSON
-//! releases      id, number, vendor, feed, state, state_since, record
+//! releases      id, number, vendor, feed, version, state, state_since, record
 //! items         release_id, digest, size                          which blobs a release names
 //! publications  ring, number, digest, opened_at, closed_at        open while closed_at is null
-//! host_holds    host, held_until
+//! host_waits    host, wait_until
 //! history       seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest
 //! reservations  holder, digest                                    blobs that a fetch run counts on
 //! ```
@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use model::{Digest, FeedId, ReleaseId, Timestamp};
 
 use self::connect::{Access, Lease, Slot};
+use crate::paging::Paging;
 use crate::port::{
     Batch, Catalog, CatalogError, ChainHead, Entry, FeedRecord, Publication, ReleaseFilter, ReleaseRecord, Remover,
     Sweep,
@@ -35,6 +36,8 @@ use crate::port::{
 
 #[cfg(test)]
 pub(crate) use self::layout::migrate;
+#[cfg(test)]
+pub(crate) use self::read::releases_query;
 pub(crate) use self::sweep::SWEEP_BATCH;
 
 /// A catalog in a database file.
@@ -119,8 +122,24 @@ impl Catalog for SqlCatalog {
 
     async fn releases(&self, filter: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError> {
         let mut lease = self.read().await?;
-        let releases = read::releases(&mut lease.connection, filter).await;
+        let releases = read::releases(&mut lease.connection, filter, u64::MAX, filter.most()).await;
         lease.give_back(releases)
+    }
+
+    async fn visit_releases(
+        &self,
+        filter: &ReleaseFilter,
+        each: &mut (dyn FnMut(ReleaseRecord) + Send),
+    ) -> Result<(), CatalogError> {
+        let mut paging = Paging::of(filter);
+        while let Some(size) = paging.size() {
+            let mut lease = self.read().await?;
+            let page = read::releases(&mut lease.connection, filter, paging.newest, size).await;
+            let page = lease.give_back(page)?;
+            paging.turn(&page);
+            page.into_iter().for_each(&mut *each);
+        }
+        Ok(())
     }
 
     async fn release(&self, id: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError> {
@@ -141,10 +160,10 @@ impl Catalog for SqlCatalog {
         lease.give_back(open)
     }
 
-    async fn host_holds(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+    async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
         let mut lease = self.read().await?;
-        let holds = read::host_holds(&mut lease.connection).await;
-        lease.give_back(holds)
+        let waits = read::host_waits(&mut lease.connection).await;
+        lease.give_back(waits)
     }
 
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {

@@ -3,6 +3,7 @@
 mod chain;
 mod damage;
 mod file;
+mod plan;
 
 use std::path::PathBuf;
 
@@ -45,5 +46,5 @@ mod in_two_processes {
             }
         )* };
     }
-    shared!(concurrent_writers_lose_nothing release_numbers_are_given_once reservations_wait_for_a_sweep_s26);
+    shared!(a_visit_lets_writers_through concurrent_writers_lose_nothing release_numbers_are_given_once reservations_wait_for_a_sweep_s26);
 }

@@ -23,7 +23,7 @@ pub struct Status {
     /// Releases that wait for the operator.
     pub quarantined: Vec<ReleaseStatus>,
     /// Hosts that asked to be left alone, and until when.
-    pub host_holds: Vec<(String, Timestamp)>,
+    pub host_waits: Vec<(String, Timestamp)>,
     /// Bytes free for us where blobs lie.
     pub free_bytes: Option<u64>,
 }
@@ -151,8 +151,8 @@ impl Engine {
         }
         let filter = ReleaseFilter { state: Some(ReleaseState::Quarantined), ..ReleaseFilter::default() };
         let now = self.ports.clock.now();
-        let mut host_holds = catalog.host_holds().await?;
-        host_holds.retain(|(_, until)| *until > now);
+        let mut host_waits = catalog.host_waits().await?;
+        host_waits.retain(|(_, until)| *until > now);
         Ok(Status {
             at: now,
             ring: RingStatus {
@@ -166,7 +166,7 @@ impl Engine {
             },
             feeds,
             quarantined: catalog.releases(&filter).await?.iter().map(ReleaseStatus::from).collect(),
-            host_holds,
+            host_waits,
             free_bytes: self.ports.blobs.free_bytes().await?,
         })
     }

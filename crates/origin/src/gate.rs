@@ -30,7 +30,7 @@ pub struct HostGate {
 impl HostGate {
     /// A gate that knows the holds that the catalog remembers.
     pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
-        let holds = catalog.host_holds().await?.into_iter().collect();
+        let holds = catalog.host_waits().await?.into_iter().collect();
         Ok(Self {
             per_host: per_host.max(1),
             places: Mutex::default(),
@@ -83,8 +83,11 @@ impl HostGate {
         if until <= now {
             return Ok(Duration::ZERO);
         }
+        // The longer of two asks counts, and the catalog keeps the one that it is told last: one at a time.
+        let _turn = self.alone(Digest::of(host.as_bytes())).await;
+        let until = self.remaining(host).map_or(until, |(asked, _)| asked.max(until));
         self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
-        self.catalog.apply(Batch { host_holds: vec![(host.to_owned(), until)], ..Batch::default() }).await?;
+        self.catalog.apply(Batch { host_waits: vec![(host.to_owned(), until)], ..Batch::default() }).await?;
         Ok(until.since(now))
     }
 

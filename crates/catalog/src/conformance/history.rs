@@ -8,7 +8,7 @@ use crate::{Actor, Batch, Catalog, ChainHead, EntryKind, NewEntry, chain_digest,
 
 /// Nothing yet: the head is zero and the chain whole.
 pub async fn an_empty_history_is_whole(catalog: &dyn Catalog) {
-    let head = ChainHead { seq: 0, digest: Digest::from_bytes([0; 32]) };
+    let head = ChainHead { seq: 0, digest: Digest::from_bytes([0; 32]), at: None };
     assert_eq!(catalog.chain_head().await.unwrap(), head);
     assert_eq!(verify_chain(catalog).await.unwrap(), head);
     assert!(catalog.history(0, 10).await.unwrap().is_empty());
@@ -17,7 +17,8 @@ pub async fn an_empty_history_is_whole(catalog: &dyn Catalog) {
 /// From 1 without a gap, each with the digest of the one before, over batches of any size.
 pub async fn history_is_numbered_and_chained(catalog: &dyn Catalog) {
     tell(catalog, &["a", "b"]).await;
-    tell(catalog, &["c"]).await;
+    let last = NewEntry { at: at(2), ..entry("c") };
+    catalog.apply(Batch { history: vec![last], ..Batch::default() }).await.unwrap();
     let entries = catalog.history(1, 10).await.unwrap();
     let mut previous = Digest::from_bytes([0; 32]);
     for (index, (entry, subject)) in entries.iter().zip(["a", "b", "c"]).enumerate() {
@@ -25,7 +26,7 @@ pub async fn history_is_numbered_and_chained(catalog: &dyn Catalog) {
         assert_eq!((entry.previous, entry.digest), (previous, chain_digest(entry)));
         previous = entry.digest;
     }
-    let head = ChainHead { seq: 3, digest: previous };
+    let head = ChainHead { seq: 3, digest: previous, at: Some(at(2)) };
     assert_eq!(catalog.chain_head().await.unwrap(), head);
     assert_eq!(verify_chain(catalog).await.unwrap(), head);
 }

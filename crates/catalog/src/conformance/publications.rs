@@ -1,4 +1,4 @@
-//! Feeds, publications, holds, and batches as a whole.
+//! Feeds, publications, waits, and batches as a whole.
 
 use model::{Outcome, Reason, ReleaseState, RingName};
 
@@ -68,19 +68,19 @@ pub async fn publications_are_open_until_closed(catalog: &dyn Catalog) {
     }
 }
 
-/// A later time replaces an earlier one, never the other way round; those that are over are still told.
-pub async fn the_later_host_hold_counts(catalog: &dyn Catalog) {
-    for (until, expected) in [(50, 50), (80, 80), (60, 80)] {
-        let host_holds = vec![("vendor.test".to_owned(), at(until))];
-        catalog.apply(Batch { host_holds, ..Batch::default() }).await.unwrap();
-        assert_eq!(catalog.host_holds().await.unwrap(), [("vendor.test".to_owned(), at(expected))]);
+/// A time replaces the one before, be it later or earlier; those that are over are still told.
+pub async fn a_host_wait_is_as_last_recorded(catalog: &dyn Catalog) {
+    for (until, expected) in [(50, 50), (80, 80), (60, 60)] {
+        let host_waits = vec![("vendor.test".to_owned(), at(until))];
+        catalog.apply(Batch { host_waits, ..Batch::default() }).await.unwrap();
+        assert_eq!(catalog.host_waits().await.unwrap(), [("vendor.test".to_owned(), at(expected))]);
     }
     let long_over = model::Timestamp::from_micros(1);
-    let host_holds =
-        vec![("a.test".to_owned(), long_over), ("a.test".to_owned(), at(3)), ("b.test".to_owned(), long_over)];
-    catalog.apply(Batch { host_holds, ..Batch::default() }).await.unwrap();
-    let expected = [("a.test", at(3)), ("b.test", long_over), ("vendor.test", at(80))];
-    assert_eq!(catalog.host_holds().await.unwrap(), expected.map(|(host, until)| (host.to_owned(), until)));
+    let host_waits =
+        vec![("a.test".to_owned(), at(70)), ("a.test".to_owned(), at(3)), ("b.test".to_owned(), long_over)];
+    catalog.apply(Batch { host_waits, ..Batch::default() }).await.unwrap();
+    let expected = [("a.test", at(3)), ("b.test", long_over), ("vendor.test", at(60))];
+    assert_eq!(catalog.host_waits().await.unwrap(), expected.map(|(host, until)| (host.to_owned(), until)));
 }
 
 /// A batch that fails in its middle leaves nothing behind, and the next one goes in.
@@ -96,7 +96,7 @@ pub async fn a_batch_is_all_or_nothing(catalog: &dyn Catalog) {
             opened_at: at(1),
             closed_at: None,
         }],
-        host_holds: vec![("vendor.test".to_owned(), at(9))],
+        host_waits: vec![("vendor.test".to_owned(), at(9))],
         history: vec![entry("elastic/9.0.0")],
         ..releases(vec![(good.clone(), ReleaseState::Admitted)])
     };
@@ -105,8 +105,11 @@ pub async fn a_batch_is_all_or_nothing(catalog: &dyn Catalog) {
     assert!(catalog.feeds().await.unwrap().is_empty());
     assert!(catalog.releases(&ReleaseFilter::default()).await.unwrap().is_empty());
     assert!(catalog.open_publications().await.unwrap().is_empty());
-    assert!(catalog.host_holds().await.unwrap().is_empty());
-    assert_eq!(catalog.chain_head().await.unwrap(), ChainHead { seq: 0, digest: model::Digest::from_bytes([0; 32]) });
+    assert!(catalog.host_waits().await.unwrap().is_empty());
+    assert_eq!(
+        catalog.chain_head().await.unwrap(),
+        ChainHead { seq: 0, digest: model::Digest::from_bytes([0; 32]), at: None }
+    );
 
     catalog.apply(batch).await.unwrap();
     assert_eq!(catalog.release(&good.id).await.unwrap().unwrap().number, 1);

@@ -95,9 +95,9 @@ pub(crate) fn publication(row: &AnyRow) -> Result<Publication, CatalogError> {
     })
 }
 
-/// Columns: `host, held_until`.
-pub(crate) fn host_hold(row: &AnyRow) -> Result<(String, Timestamp), CatalogError> {
-    let reader = Reader { table: "host_holds", row };
+/// Columns: `host, wait_until`.
+pub(crate) fn host_wait(row: &AnyRow) -> Result<(String, Timestamp), CatalogError> {
+    let reader = Reader { table: "host_waits", row };
     Ok((reader.get(0)?, reader.time(1)?))
 }
 
@@ -116,10 +116,10 @@ pub(crate) fn entry(row: &AnyRow) -> Result<Entry, CatalogError> {
     })
 }
 
-/// Columns: `seq, digest`.
+/// Columns: `seq, digest, happened_at`.
 pub(crate) fn head(row: &AnyRow) -> Result<ChainHead, CatalogError> {
     let reader = Reader { table: "history", row };
-    Ok(ChainHead { seq: reader.number(0)?, digest: reader.parsed(1)? })
+    Ok(ChainHead { seq: reader.number(0)?, digest: reader.parsed(1)?, at: Some(reader.time(2)?) })
 }
 
 fn kind(word: &str) -> Option<EntryKind> {

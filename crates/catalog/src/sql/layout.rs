@@ -14,16 +14,18 @@ pub(crate) type Migration = &'static [&'static str];
 const MIGRATIONS: &[Migration] = &[&[
     "CREATE TABLE feeds (feed TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL)",
     "CREATE TABLE releases (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL UNIQUE, vendor TEXT NOT NULL, \
-     feed TEXT NOT NULL, state TEXT NOT NULL, state_since BIGINT NOT NULL, record TEXT NOT NULL)",
+     feed TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL, state_since BIGINT NOT NULL, record TEXT NOT NULL)",
     "CREATE INDEX releases_by_feed ON releases (feed, number)",
-    "CREATE INDEX releases_by_state ON releases (state, vendor, number)",
+    "CREATE INDEX releases_by_feed_and_state ON releases (feed, state, number)",
+    "CREATE INDEX releases_by_version ON releases (feed, version, state, number)",
+    "CREATE INDEX releases_by_state ON releases (state, number)",
     "CREATE TABLE items (release_id TEXT NOT NULL REFERENCES releases (id), digest TEXT NOT NULL, \
      size BIGINT NOT NULL, PRIMARY KEY (release_id, digest))",
     "CREATE INDEX items_by_digest ON items (digest)",
     "CREATE TABLE publications (ring TEXT NOT NULL, number BIGINT NOT NULL, digest TEXT NOT NULL, \
      opened_at BIGINT NOT NULL, closed_at BIGINT, PRIMARY KEY (ring, number, digest))",
     "CREATE INDEX publications_by_closed_at ON publications (closed_at)",
-    "CREATE TABLE host_holds (host TEXT NOT NULL PRIMARY KEY, held_until BIGINT NOT NULL)",
+    "CREATE TABLE host_waits (host TEXT NOT NULL PRIMARY KEY, wait_until BIGINT NOT NULL)",
     "CREATE TABLE history (seq BIGINT NOT NULL PRIMARY KEY, happened_at BIGINT NOT NULL, uid BIGINT NOT NULL, \
      pid BIGINT NOT NULL, verb TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, data TEXT NOT NULL, \
      previous TEXT NOT NULL, digest TEXT NOT NULL)",

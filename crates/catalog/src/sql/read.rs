@@ -1,9 +1,9 @@
 //! What is asked of the database.
 
-use model::{FeedId, ReleaseId, Timestamp};
+use model::{FeedId, ReleaseId, Timestamp, Version};
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection};
+use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::decode;
 use super::error::{damaged, refusal};
@@ -23,27 +23,38 @@ pub(crate) async fn feed(connection: &mut AnyConnection, feed: &FeedId) -> Resul
     Ok(all(connection, "feeds", query, decode::feed).await?.pop())
 }
 
-/// An empty text stands for "any": both databases then know the parameter's type.
+/// At most `limit` releases, from the number `newest` down.
 pub(crate) async fn releases(
     connection: &mut AnyConnection,
     filter: &ReleaseFilter,
+    newest: u64,
+    limit: usize,
 ) -> Result<Vec<ReleaseRecord>, CatalogError> {
-    let vendor = filter.vendor.map_or("", |vendor| vendor.as_str());
-    let state = filter.state.map_or("", |state| state.as_str());
-    let limit = if filter.limit == 0 { i64::MAX } else { clamped(filter.limit) };
-    let query = match &filter.feed {
-        Some(feed) => sqlx::query(
-            "SELECT id, number, state, state_since, record FROM releases \
-             WHERE feed = $1 AND ($2 = '' OR vendor = $2) AND ($3 = '' OR state = $3) ORDER BY number DESC LIMIT $4",
-        )
-        .bind(feed.as_str().to_owned()),
-        None => sqlx::query(
-            "SELECT id, number, state, state_since, record FROM releases \
-             WHERE $1 = '' AND ($2 = '' OR vendor = $2) AND ($3 = '' OR state = $3) ORDER BY number DESC LIMIT $4",
-        )
-        .bind(String::new()),
-    };
-    all(connection, "releases", query.bind(vendor).bind(state).bind(limit), decode::release).await
+    let (text, words) = releases_query(filter);
+    // It is safe: the text holds nothing but names of columns and numbered places.
+    let query = sqlx::query(AssertSqlSafe(text)).bind(i64::try_from(newest).unwrap_or(i64::MAX)).bind(clamped(limit));
+    let query = words.into_iter().fold(query, Query::bind);
+    all(connection, "releases", query, decode::release).await
+}
+
+/// The text of the query for the releases that a filter lets through, and the words that it compares with. It names
+/// only the columns that the filter speaks of: with an "or any" in it no index would be of use.
+pub(crate) fn releases_query(filter: &ReleaseFilter) -> (String, Vec<String>) {
+    let mut text = "SELECT id, number, state, state_since, record FROM releases WHERE number <= $1".to_owned();
+    let mut words = Vec::new();
+    for (column, word) in [
+        ("feed", filter.feed.as_ref().map(FeedId::as_str)),
+        ("version", filter.version.as_ref().map(Version::as_str)),
+        ("state", filter.state.map(|state| state.as_str())),
+        ("vendor", filter.vendor.map(|vendor| vendor.as_str())),
+    ] {
+        if let Some(word) = word {
+            words.push(word.to_owned());
+            text += &format!(" AND {column} = ${}", words.len().saturating_add(2));
+        }
+    }
+    text += " ORDER BY number DESC LIMIT $2";
+    (text, words)
 }
 
 pub(crate) async fn release(
@@ -81,9 +92,9 @@ pub(crate) async fn open_publications(connection: &mut AnyConnection) -> Result<
     all(connection, "publications", query, decode::publication).await
 }
 
-pub(crate) async fn host_holds(connection: &mut AnyConnection) -> Result<Vec<(String, Timestamp)>, CatalogError> {
-    let query = sqlx::query("SELECT host, held_until FROM host_holds ORDER BY host");
-    all(connection, "host_holds", query, decode::host_hold).await
+pub(crate) async fn host_waits(connection: &mut AnyConnection) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+    let query = sqlx::query("SELECT host, wait_until FROM host_waits ORDER BY host");
+    all(connection, "host_waits", query, decode::host_wait).await
 }
 
 pub(crate) async fn history(
@@ -101,7 +112,7 @@ pub(crate) async fn history(
 }
 
 pub(crate) async fn chain_head(connection: &mut AnyConnection) -> Result<ChainHead, CatalogError> {
-    let query = sqlx::query("SELECT seq, digest FROM history ORDER BY seq DESC LIMIT 1");
+    let query = sqlx::query("SELECT seq, digest, happened_at FROM history ORDER BY seq DESC LIMIT 1");
     Ok(all(connection, "history", query, decode::head).await?.pop().unwrap_or(ChainHead::EMPTY))
 }
 

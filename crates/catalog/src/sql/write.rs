@@ -30,8 +30,8 @@ pub(crate) async fn apply(connection: &mut AnyConnection, batch: &Batch) -> Resu
     for record in &batch.publications {
         publication(connection, record).await?;
     }
-    for (host, until) in &batch.host_holds {
-        host_hold(connection, host, *until).await?;
+    for (host, until) in &batch.host_waits {
+        host_wait(connection, host, *until).await?;
     }
     if !batch.history.is_empty() {
         let mut head = read::chain_head(connection).await?;
@@ -75,13 +75,14 @@ async fn insert_release(
     state: ReleaseState,
 ) -> Result<(), CatalogError> {
     sqlx::query(
-        "INSERT INTO releases (id, number, vendor, feed, state, state_since, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO releases (id, number, vendor, feed, version, state, state_since, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(release.id.to_string())
     .bind(number)
     .bind(release.feed.vendor().as_str())
     .bind(release.feed.as_str().to_owned())
+    .bind(release.vendor_version.version.as_str().to_owned())
     .bind(state.as_str())
     .bind(release.held_since.as_micros())
     .bind(json(release)?)
@@ -149,16 +150,16 @@ async fn publication(connection: &mut AnyConnection, record: &Publication) -> Re
     Ok(())
 }
 
-async fn host_hold(connection: &mut AnyConnection, host: &str, until: Timestamp) -> Result<(), CatalogError> {
+async fn host_wait(connection: &mut AnyConnection, host: &str, until: Timestamp) -> Result<(), CatalogError> {
     sqlx::query(
-        "INSERT INTO host_holds (host, held_until) VALUES ($1, $2) ON CONFLICT (host) \
-         DO UPDATE SET held_until = excluded.held_until WHERE excluded.held_until > host_holds.held_until",
+        "INSERT INTO host_waits (host, wait_until) VALUES ($1, $2) ON CONFLICT (host) \
+         DO UPDATE SET wait_until = excluded.wait_until",
     )
     .bind(host.to_owned())
     .bind(until.as_micros())
     .execute(connection)
     .await
-    .map_err(refusal(ACT, "host_holds"))?;
+    .map_err(refusal(ACT, "host_waits"))?;
     Ok(())
 }
 

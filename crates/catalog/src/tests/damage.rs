@@ -26,7 +26,7 @@ async fn fill(catalog: &SqlCatalog) {
     let batch = Batch {
         feeds: vec![record("elastic/9.0.0", Outcome::Current)],
         publications: vec![publication],
-        host_holds: vec![("vendor.test".to_owned(), at(1))],
+        host_waits: vec![("vendor.test".to_owned(), at(1))],
         ..Batch::default()
     };
     catalog.apply(batch).await.unwrap();
@@ -42,7 +42,7 @@ async fn read_all(catalog: &dyn Catalog) -> Result<(), CatalogError> {
     }
     catalog.find_releases("1").await?;
     catalog.open_publications().await?;
-    catalog.host_holds().await?;
+    catalog.host_waits().await?;
     catalog.history(1, 1000).await?;
     catalog.chain_head().await.map(drop)
 }
@@ -62,7 +62,7 @@ async fn a_damaged_row_is_named_s41() {
         ("UPDATE publications SET ring = '../x'", "publications"),
         ("UPDATE publications SET digest = 'ABC'", "publications"),
         ("UPDATE publications SET opened_at = 1.5", "publications"),
-        ("UPDATE host_holds SET held_until = 'soon'", "host_holds"),
+        ("UPDATE host_waits SET wait_until = 'soon'", "host_waits"),
         ("UPDATE history SET kind = '' WHERE seq = 2", "history"),
         ("UPDATE history SET digest = '' WHERE seq = 4", "history"),
     ] {
@@ -74,8 +74,8 @@ async fn a_damaged_row_is_named_s41() {
             other => panic!("{statement}: {other:?}"),
         }
         // The rest of the catalog stays of use.
-        let host_holds = vec![("other.test".to_owned(), at(1))];
-        catalog.apply(Batch { host_holds, ..Batch::default() }).await.unwrap();
+        let host_waits = vec![("other.test".to_owned(), at(1))];
+        catalog.apply(Batch { host_waits, ..Batch::default() }).await.unwrap();
     }
 }
 

@@ -191,7 +191,7 @@ async fn a_cancelled_act_leaves_nothing_half_done() {
         let name = format!("elastic/9.0.{polls}");
         let batch = Batch {
             feeds: vec![record(&name, Outcome::Current)],
-            host_holds: vec![(name.clone(), at(1))],
+            host_waits: vec![(name.clone(), at(1))],
             history: vec![entry(&name)],
             ..Batch::default()
         };
@@ -205,8 +205,8 @@ async fn a_cancelled_act_leaves_nothing_half_done() {
         drop(act);
     }
     let head = verify_chain(&catalog).await.unwrap();
-    let (feeds, holds) = (catalog.feeds().await.unwrap(), catalog.host_holds().await.unwrap());
-    assert_eq!((feeds.len() as u64, holds.len() as u64), (head.seq, head.seq));
+    let (feeds, waits) = (catalog.feeds().await.unwrap(), catalog.host_waits().await.unwrap());
+    assert_eq!((feeds.len() as u64, waits.len() as u64), (head.seq, head.seq));
     tell(&catalog, &["after"]).await;
     assert_eq!(catalog.chain_head().await.unwrap().seq, head.seq + 1);
 }

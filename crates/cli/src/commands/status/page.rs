@@ -31,8 +31,8 @@ pub(super) fn write(
         let word = if late.beyond == Limit::Fail { "beyond policy" } else { "warning" };
         out.line(format!("  {}: {word}: last checked with success {age} ago, limit {limit}", late.feed))
     })?;
-    let holds: Vec<_> = status.host_holds.iter().collect();
-    section(out, "hosts that asked to be left alone", &holds, |(host, until), out| {
+    let waits: Vec<_> = status.host_waits.iter().collect();
+    section(out, "hosts that asked to be left alone", &waits, |(host, until), out| {
         out.line(format!("  {host}: until {until}"))
     })?;
     let notices: Vec<&&'static str> = notices.iter().collect();
