@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mirror::FeedStatus;
 use model::{Attestation, Checked, Digest, Outcome, Vendor};
 use vendor_sim::{Change, DefenderChange, DefenderTarget};
 
@@ -73,17 +74,16 @@ impl Demo {
     /// What was checked of whose bytes, and who attests them: no more than that.
     async fn trust(&mut self) -> Result<(), DemoError> {
         let status = self.world.engine.status().await?;
-        let is = |vendor: Vendor, fits: fn(&Checked) -> bool| {
-            let mut feeds = status.feeds.iter().filter(|feed| feed.feed.vendor() == vendor);
-            feeds.all(|feed| feed.served.as_ref().is_some_and(|release| fits(&release.trust.checked)))
-        };
-        let elastic = is(Vendor::Elastic, |checked| matches!(checked, Checked::VendorSigned(_)));
+        let of = |vendor: Vendor| status.feeds.iter().filter(move |feed| feed.feed.vendor() == vendor);
+        let checked = |feed: &FeedStatus| feed.served.as_ref().map(|release| release.trust.checked.clone());
+        let key = self.world.keys.ids().next().map(|id| Checked::VendorSigned(id.to_owned()));
+        let elastic = key.is_some() && of(Vendor::Elastic).all(|feed| checked(feed) == key);
+        let defender = of(Vendor::Defender).all(|feed| checked(feed) == Some(Checked::TransportOnly));
         let text = "Elastic's feeds are vendor-signed: by the simulator's key, which the configuration names";
         self.story.holds(elastic, text).await;
-        let defender = is(Vendor::Defender, |checked| *checked == Checked::TransportOnly);
         let mut served = status.feeds.iter().filter_map(|feed| feed.served.as_ref());
         let nobody = served.all(|release| release.trust.attested_by == Attestation::PlainHttp);
-        let text = "Defender's are transport-only, attested by nobody (plain http): no more is said than was checked";
+        let text = "Defender's are transport-only, attested by nobody (plain http): no more than was checked";
         self.story.holds(defender && nobody, text).await;
         Ok(())
     }

@@ -39,7 +39,11 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn new(look: Look) -> Self {
-        Self { look, chapters: 0, fresh: false, checked: 0, wrong: 0, out: Out::stdout() }
+        Self::to(look, Out::stdout())
+    }
+
+    fn to(look: Look, out: Out) -> Self {
+        Self { look, chapters: 0, fresh: false, checked: 0, wrong: 0, out }
     }
 
     /// How many claims were checked.
@@ -91,7 +95,7 @@ impl Story {
 
     /// Something that holds or does not, said in the same words either way.
     pub(super) async fn holds(&mut self, holds: bool, text: impl Display) {
-        self.claim(if holds { Ok(text) } else { Err(text) }).await;
+        self.claim(if holds { Ok(text.to_string()) } else { Err(format!("not so: {text}")) }).await;
     }
 
     /// Something said, not claimed.
@@ -151,7 +155,7 @@ impl Story {
     }
 
     fn bad_mark(&self) -> String {
-        if self.look == Look::Plain { "WRONG".to_owned() } else { self.painted(RED, "✗ WRONG:") }
+        if self.look == Look::Plain { "WRONG".to_owned() } else { self.painted(RED, "✗ WRONG") }
     }
 
     fn painted(&self, code: &str, text: &str) -> String {
@@ -176,3 +180,37 @@ const RED: &str = "1;31";
 const YELLOW: &str = "33";
 const CYAN: &str = "36";
 const BOLD_CYAN: &str = "1;36";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_hold_is_marked_and_counted() {
+        let page = Page::default();
+        let mut story = Story::to(Look::Plain, Out::to(page.clone()));
+        story.holds(true, "it is so").await;
+        story.holds(false, "it is so").await;
+        story.claim(Err::<String, _>("a\u{1b}[2Jb")).await;
+        assert_eq!((story.checked(), story.wrong()), (3, 2));
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "  ok it is so\n  WRONG not so: it is so\n  WRONG a\\u{1b}[2Jb\n");
+    }
+}
