@@ -5,7 +5,7 @@ use std::fmt;
 
 use model::Digest;
 
-use crate::{Catalog, CatalogError, ChainHead, Entry, NewEntry, chain_digest};
+use crate::{Catalog, CatalogError, ChainHead, Entry, NewEntry};
 
 /// How many entries are read at a time.
 const PAGE: usize = 256;
@@ -45,6 +45,19 @@ impl fmt::Display for ChainBreak {
             }
         }
     }
+}
+
+/// The digest of an entry: over every member but itself, one a line, the text members length-prefixed.
+pub fn chain_digest(entry: &Entry) -> Digest {
+    let actor = serde_json::to_string(&entry.actor).unwrap_or_default();
+    let mut hasher = model::Hasher::new();
+    hasher.update(
+        format!("waystation history 1\n{}\n{}\n{}\n", entry.previous, entry.seq, entry.at.as_micros()).as_bytes(),
+    );
+    for text in [actor.as_str(), entry.kind.as_str(), &entry.subject, &entry.data] {
+        hasher.update(format!("{} {text}\n", text.len()).as_bytes());
+    }
+    hasher.finish()
 }
 
 impl ChainHead {

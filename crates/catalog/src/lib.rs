@@ -24,10 +24,10 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{ChainBreak, ChainFault, verify_chain};
+pub use chain::{ChainBreak, ChainFault, chain_digest, verify_chain};
 pub use memory::MemoryCatalog;
 pub use port::{
     Actor, Batch, Catalog, CatalogError, ChainHead, Entry, EntryKind, FeedRecord, NewEntry, NewRelease, Publication,
-    ReleaseFilter, ReleaseRecord, Remover, StoredValidator, Sweep, chain_digest,
+    ReleaseFilter, ReleaseRecord, Remover, StoredValidator, Sweep,
 };
 pub use sql::SqlCatalog;

@@ -205,21 +205,8 @@ pub struct Entry {
     pub data: String,
     /// The digest of the entry before it; all zeroes for the first.
     pub previous: Digest,
-    /// This entry's digest, see [`chain_digest`].
+    /// This entry's digest, see [`chain_digest`](crate::chain_digest).
     pub digest: Digest,
-}
-
-/// The digest of an entry: over every member but itself, one a line, the text members length-prefixed.
-pub fn chain_digest(entry: &Entry) -> Digest {
-    let actor = serde_json::to_string(&entry.actor).unwrap_or_default();
-    let mut hasher = model::Hasher::new();
-    hasher.update(
-        format!("waystation history 1\n{}\n{}\n{}\n", entry.previous, entry.seq, entry.at.as_micros()).as_bytes(),
-    );
-    for text in [actor.as_str(), entry.kind.as_str(), &entry.subject, &entry.data] {
-        hasher.update(format!("{} {text}\n", text.len()).as_bytes());
-    }
-    hasher.finish()
 }
 
 /// The end of the history.
