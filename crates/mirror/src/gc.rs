@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use blob_store::BlobStore;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover};
-use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Vendor};
+use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Vendor};
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,6 +64,7 @@ pub struct GcReport {
 struct Census {
     plan: GcPlan,
     candidates: Vec<Digest>,
+    /// All that is routed now, even if its grace has passed and the next generation drops it.
     present: HashSet<Digest>,
 }
 
@@ -122,6 +123,9 @@ impl Engine {
             .map(|current| current.generation)
             .unwrap_or_else(|| Generation::empty(self.settings.ring.clone(), self.ports.clock.now()));
         let present: HashSet<Digest> = generation.routes.values().map(|route| route.digest).collect();
+        let now = self.ports.clock.now();
+        let stays = |route: &&Route| route.until.is_none_or(|until| until > now);
+        let staying: HashSet<Digest> = generation.routes.values().filter(stays).map(|route| route.digest).collect();
         let mut releases = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();
         for vendor in Vendor::ALL {
@@ -140,7 +144,7 @@ impl Engine {
         self.ports
             .blobs
             .visit(&mut |digest, size| {
-                if !present.contains(&digest) && !named.contains(&digest) {
+                if !staying.contains(&digest) && !named.contains(&digest) {
                     candidates.push(digest);
                     bytes = bytes.saturating_add(size);
                 }
@@ -191,11 +195,10 @@ impl Engine {
             .get(&release.feed)
             .is_some_and(|served| served.release == release.id || served.back == Some(release.id));
         let dated = release.feed.date().is_some() && self.follows(found);
+        let now = self.ports.clock.now();
         let in_grace = release.items.iter().any(|item| {
-            generation
-                .routes
-                .get(&item.route)
-                .is_some_and(|route| route.until.is_some() && route.feed == release.feed && route.digest == item.digest)
+            let route = generation.routes.get(&item.route).filter(|route| route.digest == item.digest);
+            route.is_some_and(|route| route.feed == release.feed && route.until.is_some_and(|until| until > now))
         });
         served || dated || in_grace
     }

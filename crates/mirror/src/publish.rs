@@ -49,16 +49,18 @@ impl Engine {
         let _lock = self.ports.locks.publish().await?;
         let mut failed = self.drop_incomplete(&mut pending).await;
         let waiting = self.waiting(&pending).await?;
+        let mut taken = 0;
         for round in 1..=ROUNDS {
             let present = self.present().await?;
             let newcomers: Vec<Newcomer> = pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
-            let (plan, incumbent) = self.plan_for(&present, &newcomers, retire).await?;
+            let (mut plan, incumbent) = self.plan_for(&present, &newcomers, retire).await?;
             if !plan.changed {
                 let mut done = Done { records: conclude(pending, &plan, &incumbent), ..Done::default() };
                 done.records.append(&mut failed);
                 self.record(std::mem::take(&mut batch), &done.records).await?;
                 return Ok(done);
             }
+            plan.generation.number = plan.generation.number.max(taken + 1);
             match self.move_pointer(&plan, &present, std::mem::take(&mut batch)).await? {
                 Moved::Done => {
                     let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
@@ -71,7 +73,8 @@ impl Engine {
                     self.complete(&plan.generation, &done).await?;
                     return Ok(done);
                 }
-                Moved::Overtaken if round < ROUNDS => {}
+                // Nobody may have published: a damaged file may stand under the number that comes next.
+                Moved::Overtaken if round < ROUNDS => taken = self.newest_number().await?,
                 Moved::Overtaken => {
                     let cause = note(Reason::StoreFailed, "the ring's pointer keeps moving under us");
                     return self.give_up(pending, failed, &cause).await;
@@ -84,6 +87,11 @@ impl Engine {
 
     async fn present(&self) -> Result<Option<Current>, EngineError> {
         Ok(self.ports.rings.current(&self.settings.ring).await?)
+    }
+
+    /// The highest number of all generation files, whole or not.
+    async fn newest_number(&self) -> Result<u64, EngineError> {
+        Ok(self.ports.rings.numbers(&self.settings.ring).await?.last().copied().unwrap_or(0))
     }
 
     async fn plan_for(

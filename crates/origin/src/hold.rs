@@ -41,7 +41,16 @@ impl Attempt<'_> {
         let mut writer = self.blobs.begin(self.resume_key()).await.map_err(store)?;
         let part = self.part(writer.written(), writer.tag());
         self.meter.request();
-        let response = self.outbound.get(Request { range: part, ..self.request.clone() }).await?;
+        let response = match self.outbound.get(Request { range: part, ..self.request.clone() }).await {
+            Ok(response) => response,
+            Err(error) => {
+                if error.reason == Reason::BadRange {
+                    // There is no such part: what is here is not the beginning of what is there.
+                    writer.restart("").await.map_err(store)?;
+                }
+                return Err(error.into());
+            }
+        };
         let head = Head::of(&response);
         let resumed = self.settle_start(&head, writer.as_mut(), &what).await?;
         self.make_room(head.length, writer.written(), &what).await?;
@@ -132,6 +141,8 @@ impl Attempt<'_> {
         while let Some(chunk) = response.body.chunk().await? {
             self.meter.received(chunk.len() as u64);
             if writer.written().saturating_add(chunk.len() as u64) > limit {
+                // Not the beginning of anything that is wanted.
+                writer.restart("").await.map_err(|error| OriginError::store(&error, what))?;
                 return Err(self.too_large(what));
             }
             writer.write(chunk).await.map_err(|error| OriginError::store(&error, what))?;

@@ -112,7 +112,7 @@ impl VendorOrigin {
             }
             body.extend_from_slice(&chunk);
         }
-        let validator = Validator { etag: response.etag, last_modified: response.last_modified };
+        let validator = Validator { etag: response.etag.filter(says_something), last_modified: response.last_modified };
         Ok(Reading::Answered(Answer { body: body.freeze(), exchange: Some(response.exchange) }, validator))
     }
 
@@ -181,6 +181,13 @@ impl Origin for VendorOrigin {
         let _place = self.gate.enter(&self.host()).await?;
         Ok(self.outbound.get(self.request(target)?).await?.length)
     }
+}
+
+/// An empty tag, or one that is no tag at all, would make the next answer 304 whatever the document is.
+#[allow(clippy::ptr_arg, reason = "what Option::filter hands over")]
+fn says_something(etag: &String) -> bool {
+    let opaque = etag.strip_prefix("W/").unwrap_or(etag);
+    opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).is_some_and(|text| !text.is_empty())
 }
 
 /// Finds a wanted file in the store by its declared digest.

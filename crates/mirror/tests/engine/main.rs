@@ -2,5 +2,11 @@
 //! vendors do, and the next run without a fault serves what a mirror serves that never met one.
 
 mod costs;
+mod decisions;
+mod folder;
+mod identity;
+mod keeping;
+mod random;
+mod upstream;
 mod walk;
 mod world;
