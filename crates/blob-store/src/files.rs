@@ -73,7 +73,8 @@ impl BlobStore for FsStore {
     }
 
     async fn remove(&self, digest: Digest) -> Result<(), StoreError> {
-        self.run(move |blobs| blobs.remove(digest)).await
+        // Inline: a sweep that is dropped must not leave an unlink behind that outlives its lock.
+        self.blobs.remove(digest)
     }
 
     async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
