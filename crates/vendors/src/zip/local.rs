@@ -27,6 +27,10 @@ pub(super) fn tile(
     directory_start: u64,
 ) -> Result<(Vec<Member>, Vec<Place>), ZipError> {
     entries.sort_by_key(|entry| entry.offset);
+    // From here on no header is believed about a place outside of the file.
+    if let Some(last) = entries.last().filter(|last| last.offset > directory_start) {
+        return Err(ZipError::header(&last.member.name, "lies behind the directory"));
+    }
     let mut ends: Vec<u64> = entries.iter().skip(1).map(|entry| entry.offset).collect();
     ends.push(directory_start);
     let mut expected = 0;

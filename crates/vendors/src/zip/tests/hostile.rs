@@ -50,6 +50,17 @@ fn overlapping_members_c21() {
 }
 
 #[test]
+fn members_behind_the_directory_c24() {
+    // The second is said to lie behind the end of the file, so the first may say that it reaches there.
+    for far in [1_000, 0x7fff_ffff] {
+        let mut file = two().with(|b| b.parts[1].offset = Some(far)).bytes();
+        refused(&file, BadZip);
+        file[28..30].copy_from_slice(&900u16.to_le_bytes());
+        refused(&file, BadZip);
+    }
+}
+
+#[test]
 fn two_names_that_are_one_c23() {
     for (one, other) in [("a", "a"), ("A/b", "a/B"), ("ä", "Ä"), ("a/", "a"), ("a", "a/b"), ("A", "a/b/c")] {
         let build = Build::new().stored(one, b"").stored(other, b"").with(|b| {
