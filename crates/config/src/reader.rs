@@ -228,6 +228,10 @@ impl<'a> Scope<'a> {
     }
 
     fn note(&self, name: &str, value: String) {
+        // In the list of effective settings, which the history keeps, a line break would begin another setting.
+        if value.contains(char::is_control) {
+            self.wrong(name, "holds a line break or another control character");
+        }
         self.reader.settings.borrow_mut().insert(keys::joined(&self.label, name), value);
     }
 

@@ -157,6 +157,29 @@ fn relative_paths_start_at_the_file_s_folder() {
 }
 
 #[test]
+fn no_value_forges_a_line_of_the_effective_settings_c36() {
+    for (key, value) in [
+        ("data_dir", r"/var/lib\nsite.name = other"),
+        ("data_dir", r"/var\t/lib"),
+        ("origin.ca_file", r"/etc/\u001b[2J"),
+        ("elastic.public_keys", r"a\u0085b"),
+        ("site.name", r"a\nb"),
+        ("origin.no_proxy", r"a\rb"),
+    ] {
+        let value = if key.ends_with('s') || key.ends_with("no_proxy") {
+            format!("[\"{value}\"]")
+        } else {
+            format!("\"{value}\"")
+        };
+        let rest = if key.starts_with("data_dir") { "" } else { "data_dir = \"/d\"\n" };
+        let name = if key.starts_with("site") { "" } else { "site.name = \"a\"\n" };
+        let error = parse(&format!("{rest}{name}{key} = {value}\n")).unwrap_err().to_string();
+        assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
+        assert!(error.contains(key) && error.contains("control character"), "{error}");
+    }
+}
+
+#[test]
 fn carriage_returns_and_a_byte_order_mark_are_fine_s36() {
     let dos = format!("\u{feff}{}", FULL.replace('\n', "\r\n"));
     assert_eq!(parse(&dos).unwrap().digest(), parse(FULL).unwrap().digest());
