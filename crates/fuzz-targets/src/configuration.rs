@@ -43,7 +43,10 @@ fn sound(text: &str, taken: &Config) {
         let windows = parse(&plain.replace('\n', "\r\n")).expect("Windows' ends of lines change nothing");
         assert_eq!(windows.digest(), taken.digest());
     }
-    taken.canonical().lines().for_each(fit_to_show);
+    let canonical = taken.canonical();
+    canonical.lines().for_each(fit_to_show);
+    let keys: Vec<Option<&str>> = canonical.lines().map(|line| line.split_once(" = ").map(|(key, _)| key)).collect();
+    assert!(!keys.contains(&None) && keys.is_sorted_by(|a, b| a < b), "a value forges a setting: {canonical}");
 
     let rings: Vec<&RingName> = taken.rings().iter().map(|ring| &ring.name).collect();
     assert_eq!(rings.last(), Some(&&taken.default_ring()));

@@ -93,7 +93,10 @@ fn given(entries: &[Entry]) {
         Ok(head) => {
             let last = entries.last().map_or(Digest::from_bytes([0; 32]), |entry| entry.digest);
             assert!(whole, "called whole, and is not");
-            assert_eq!(head, ChainHead { seq: entries.len() as u64, digest: last });
+            assert_eq!(
+                head,
+                ChainHead { seq: entries.len() as u64, digest: last, at: entries.last().map(|entry| entry.at) }
+            );
         }
         Err(fault) => {
             assert!(!whole, "whole, and called {fault}");
@@ -140,6 +143,13 @@ impl Catalog for Given<'_> {
     async fn releases(&self, _: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError> {
         Ok(Vec::new())
     }
+    async fn visit_releases(
+        &self,
+        _: &ReleaseFilter,
+        _: &mut (dyn FnMut(ReleaseRecord) + Send),
+    ) -> Result<(), CatalogError> {
+        Ok(())
+    }
     async fn release(&self, _: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError> {
         Ok(None)
     }
@@ -149,7 +159,7 @@ impl Catalog for Given<'_> {
     async fn open_publications(&self) -> Result<Vec<Publication>, CatalogError> {
         Ok(Vec::new())
     }
-    async fn host_holds(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+    async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
         Ok(Vec::new())
     }
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
@@ -159,7 +169,7 @@ impl Catalog for Given<'_> {
     async fn chain_head(&self) -> Result<ChainHead, CatalogError> {
         let last = self.0.last();
         let digest = last.map_or(Digest::from_bytes([0; 32]), |entry| entry.digest);
-        Ok(ChainHead { seq: last.map_or(0, |entry| entry.seq), digest })
+        Ok(ChainHead { seq: last.map_or(0, |entry| entry.seq), digest, at: last.map(|entry| entry.at) })
     }
     async fn reserve(&self, _: &str, _: &[Digest]) -> Result<(), CatalogError> {
         Ok(())

@@ -41,8 +41,9 @@ fn taken(text: &str) -> Option<Version> {
 /// The order of plain dotted numbers, by another road.
 fn by_numbers(a: &Version, b: &Version, order: Ordering) {
     let numbers = |version: &Version| -> Option<Vec<u128>> {
-        let mut parts: Vec<u128> =
-            version.as_str().split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u128>>>()?;
+        let plain = version.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let parts = version.as_str().split('.').map(|part| part.parse().ok());
+        let mut parts: Vec<u128> = if plain { parts.collect::<Option<_>>()? } else { return None };
         while parts.last() == Some(&0) {
             parts.pop();
         }
