@@ -18,6 +18,15 @@ use clap::Subcommand;
 
 use programs::Programs;
 
+/// Which programs are measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// Those of the sources as they are.
+    Anew,
+    /// Those that were built before.
+    AsItIs,
+}
+
 /// What is measured.
 #[derive(Subcommand)]
 pub(crate) enum Bench {
@@ -39,12 +48,15 @@ pub(crate) enum Bench {
 }
 
 /// Measures; true when every goal is met.
-pub(crate) fn run(what: &Bench) -> Result<bool> {
+pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
     if let Bench::Load(load) = what {
         return load::run(load);
     }
     let metadata = MetadataCommand::new().no_deps().exec()?;
-    let programs = Programs::build(metadata.workspace_root.as_std_path(), metadata.target_directory.as_std_path())?;
+    if build == Build::Anew {
+        programs::build(metadata.workspace_root.as_std_path())?;
+    }
+    let programs = Programs::of(metadata.target_directory.as_std_path());
     let met = match what {
         Bench::Sync { rounds } => sync::run(&programs, *rounds)?,
         Bench::Memory { connections } => memory::run(&programs, *connections)?,

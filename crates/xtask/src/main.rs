@@ -38,14 +38,21 @@ enum Chore {
         missing: bool,
     },
     /// Measure release builds beside what they replace.
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench {
+        /// Take the programs as they were built before.
+        #[arg(long)]
+        as_built: bool,
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Tidy { fix } => tidy::run(if fix { tidy::Mode::Fix } else { tidy::Mode::Check }),
-        Chore::Bench(what) => bench::run(&what),
+        Chore::Bench { as_built, what } => {
+            bench::run(&what, if as_built { bench::Build::AsItIs } else { bench::Build::Anew })
+        }
         Chore::Proof { ci, missing, full: _ } => {
             let size = if ci { proof::Size::Ci } else { proof::Size::Full };
             if missing { proof::list_missing(size) } else { proof::run(size) }

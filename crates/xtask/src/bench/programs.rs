@@ -13,14 +13,19 @@ pub(crate) struct Programs {
     target: PathBuf,
 }
 
+/// Builds them as they are released.
+pub(crate) fn build(root: &Path) -> Result<()> {
+    let arguments = ["build", "--release", "--quiet", "-p", "cli", "-p", "vendor-sim"];
+    let status = Command::new("cargo").args(arguments).current_dir(root).status().context("running cargo")?;
+    ensure!(status.success(), "the programs do not build");
+    Ok(())
+}
+
 impl Programs {
-    /// Builds them as they are released.
-    pub(crate) fn build(root: &Path, target: &Path) -> Result<Self> {
-        let arguments = ["build", "--release", "--quiet", "-p", "cli", "-p", "vendor-sim"];
-        let status = Command::new("cargo").args(arguments).current_dir(root).status().context("running cargo")?;
-        ensure!(status.success(), "the programs do not build");
+    /// Those in a target folder.
+    pub(crate) fn of(target: &Path) -> Self {
         let program = |name| target.join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { waystation: program("waystation"), vendor_sim: program("vendor-sim"), target: target.to_owned() })
+        Self { waystation: program("waystation"), vendor_sim: program("vendor-sim"), target: target.to_owned() }
     }
 
     /// A folder on the disk of the build, so that flushing costs what it costs.
