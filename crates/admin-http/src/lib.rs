@@ -10,9 +10,15 @@
 //! # Invariants
 //! - Labels are bounded: feeds that are followed or recorded, rings, fixed sets of words.
 //! - A catalog that cannot be read never makes health, readiness or the content's metrics fail.
+//! - A client, however slow, holds one of a few connections for a bounded time: descriptors belong to content.
+//!   [`Limits`] has every cap and deadline; further connections wait in the backlog.
+//! - No request's body is ever read.
 
+mod connection;
+mod limits;
 mod metrics;
 mod server;
 
+pub use limits::Limits;
 pub use metrics::Facts;
 pub use server::{AdminError, AdminServer, Serving, StatusSource};

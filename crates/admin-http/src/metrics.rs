@@ -104,7 +104,14 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let generation = ring(&|ring| signed(ring.generation.unwrap_or(0)));
     gauges(encoder, "ring_generation", "The generation that each ring serves; 0 before the first.", generation)?;
     let routes = ring(&|ring| i64::try_from(ring.routes).unwrap_or(i64::MAX));
-    gauges(encoder, "ring_routes", "Paths that answer with bytes.", routes)?;
+    gauges(encoder, "ring_routes", "Paths that stand in the generation served.", routes)?;
+    let broken = ring(&|ring| i64::try_from(ring.broken).unwrap_or(i64::MAX));
+    gauges(
+        encoder,
+        "ring_broken_routes",
+        "Paths that answer 503 because their bytes cannot be opened or read; they heal by themselves.",
+        broken,
+    )?;
     let refused = ring(&|ring| i64::from(ring.refused.is_some()));
     gauges(
         encoder,

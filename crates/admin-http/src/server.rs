@@ -2,16 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::State;
+use axum::body::HttpBody as _;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use content_http::Stats;
 use mirror::Status;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
+use crate::Limits;
+use crate::connection::converse;
 use crate::metrics::{Facts, render};
 
 /// How everything stands, as the engine sees it; absent where only content is served.
@@ -20,6 +28,9 @@ pub trait StatusSource: Send + Sync {
     /// How everything stands; in the error, why that cannot be told.
     async fn status(&self) -> Result<Status, String>;
 }
+
+/// How long accepting rests when the system gives no connection.
+const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// How the content side stands.
 pub trait Serving: Send + Sync {
@@ -48,9 +59,10 @@ struct Shared {
 
 /// The admin listener, bound and ready to run.
 pub struct AdminServer {
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    shared: Shared,
+    limits: Limits,
 }
 
 impl AdminServer {
@@ -64,9 +76,16 @@ impl AdminServer {
         status: Option<Arc<dyn StatusSource>>,
     ) -> Result<Self, AdminError> {
         let named = |source| AdminError { address, source };
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(named)?;
+        let listener = TcpListener::bind(address).await.map_err(named)?;
         let bound = listener.local_addr().map_err(named)?;
-        Ok(Self { listener, address: bound, router: router(Shared { serving, status }) })
+        Ok(Self { listener, address: bound, shared: Shared { serving, status }, limits: Limits::default() })
+    }
+
+    /// Other caps and deadlines.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Where it listens.
@@ -74,15 +93,59 @@ impl AdminServer {
         self.address
     }
 
-    /// Answers until `end` resolves.
+    /// Answers until `end` resolves; answers in progress are finished, as far as [`Limits::ending`] allows.
     pub async fn run(self, end: impl Future<Output = ()> + Send + 'static) {
-        if let Err(error) = axum::serve(self.listener, self.router).with_graceful_shutdown(end).await {
-            tracing::error!(%error, "the admin listener ended");
+        let Self { listener, shared, limits, .. } = self;
+        let router = router(shared, limits);
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let (ending, ended) = watch::channel(());
+        // Dropping this future ends the connections too.
+        let mut open = JoinSet::new();
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                (stream, place) = next(&listener, &places) => {
+                    open.spawn(converse(stream, place, router.clone(), (limits, ended.clone())));
+                }
+                Some(_) = open.join_next() => {}
+            }
+        }
+        drop((listener, ending));
+        while open.join_next().await.is_some() {}
+    }
+}
+
+/// The next connection, as soon as there is a place for it; until then it waits in the backlog.
+async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed: an error does not come, and would only lift the cap.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+                if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+                    tracing::warn!(%error, "the admin listener gets no connection");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
         }
     }
 }
 
-fn router(shared: Shared) -> Router {
+/// Refuses what has a body of any weight, and what cannot be answered in time.
+async fn bounded(State(limits): State<Limits>, request: Request, rest: Next) -> Response {
+    if request.body().size_hint().lower() > limits.body {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "nothing here takes a body\n").into_response();
+    }
+    match tokio::time::timeout(limits.answer, rest.run(request)).await {
+        Ok(response) => response,
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "no answer in time; see the log\n").into_response(),
+    }
+}
+
+fn router(shared: Shared, limits: Limits) -> Router {
     Router::new()
         .route("/healthz", get(|| async { (StatusCode::OK, "alive\n") }))
         .route("/readyz", get(ready))
@@ -91,6 +154,7 @@ fn router(shared: Shared) -> Router {
         .fallback(|| async {
             (StatusCode::NOT_FOUND, "no such path; there are /healthz, /readyz, /metrics and /api/v1/status\n")
         })
+        .layer(from_fn_with_state(limits, bounded))
         .with_state(shared)
 }
 

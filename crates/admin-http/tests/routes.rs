@@ -1,4 +1,5 @@
 //! The admin listener over a real socket.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ impl Serving for Content {
                 generation: Some(7),
                 published: None,
                 routes: 12,
+                broken: 3,
                 refused: None,
             }],
             since: Timestamp::from_micros(0),
@@ -116,6 +118,8 @@ async fn metrics_are_open_metrics_with_bounded_labels() {
     for line in [
         "waystation_http_answers_total{status=\"304\"} 40",
         "waystation_ring_generation{ring=\"broad\"} 7",
+        "waystation_ring_routes{ring=\"broad\"} 12",
+        "waystation_ring_broken_routes{ring=\"broad\"} 3",
         "waystation_feed_outcome{feed=\"elastic/9.0.0\",outcome=\"current\"} 1",
         "waystation_feed_outcome{feed=\"elastic/9.0.0\",outcome=\"failed\"} 0",
         "waystation_feed_reason{feed=\"defender/linux/production/x86_64\",reason=\"hash_mismatch\"} 1",

@@ -335,9 +335,18 @@ impl Scheduler {
 
     /// Sets aside what could not be served whole, and has it fetched again now.
     async fn look_after_damage(&mut self) {
+        let Some(engine) = self.engine() else { return };
         let damaged = self.parts.content.take_damaged();
-        let Some(engine) = self.engine().filter(|_| !damaged.is_empty()) else { return };
-        match apart(async move { engine.recheck(&damaged).await }).await {
+        if damaged.is_empty() {
+            return;
+        }
+        let looked_at = damaged.clone();
+        let outcome = apart(async move { engine.recheck(&looked_at).await }).await;
+        if !matches!(outcome, Ok(Ok(_))) {
+            // Each damage is told once: what was not looked after must not be lost.
+            self.parts.content.put_back_damaged(&damaged);
+        }
+        match outcome {
             Ok(Ok(report)) if report.faults.is_empty() => {}
             Ok(Ok(report)) => {
                 for fault in &report.faults {

@@ -1,8 +1,9 @@
 //! The bytes behind routes: shared between routes, rings and generations, small ones kept in memory.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use model::Digest;
@@ -17,6 +18,8 @@ pub(crate) const SMALL: u64 = 16 * 1024;
 pub(crate) struct Blob {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    /// Counts up whenever it breaks and whenever it heals: odd while it is broken.
+    state: AtomicU32,
     kept: OnceLock<Kept>,
     budget: Arc<Budget>,
 }
@@ -39,6 +42,34 @@ impl SmallBody<'_> {
 impl Blob {
     pub(crate) fn is_small(&self) -> bool {
         self.size <= SMALL
+    }
+
+    /// The epoch of its health; none while it cannot be served. What was opened in another epoch is not used.
+    pub(crate) fn epoch(&self) -> Option<u32> {
+        let state = self.state.load(Ordering::Acquire);
+        state.is_multiple_of(2).then_some(state)
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.epoch().is_none()
+    }
+
+    /// Marks it as broken, unless it is, or is no longer what was seen at `epoch`.
+    pub(crate) fn breaks(&self, epoch: u32) -> bool {
+        let broken = epoch.wrapping_add(1);
+        !broken.is_multiple_of(2)
+            && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Marks it as whole.
+    pub(crate) fn heals(&self) {
+        let next = |state: u32| (!state.is_multiple_of(2)).then(|| state.wrapping_add(1));
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
+    }
+
+    /// Whether it could be served now: a small one is read, a large one opened and given back.
+    pub(crate) fn probe(&self, source: &dyn Source) -> Result<Option<File>, SourceError> {
+        if self.is_small() { self.small(source).map(|_| None) } else { source.open(&self.digest, self.size).map(Some) }
     }
 
     /// The whole body of a small blob. Its digest is checked when it is read.
@@ -106,14 +137,15 @@ impl Blobs {
         Self { known: HashMap::new(), budget: Arc::new(Budget { left: AtomicUsize::new(small_file_memory) }) }
     }
 
-    /// The blob if some route has it already: it opened once.
+    /// The blob if some route has it already: it opened once, or is known to be broken.
     pub(crate) fn known(&self, digest: &Digest, size: u64) -> Option<Arc<Blob>> {
         self.known.get(digest).and_then(Weak::upgrade).filter(|blob| blob.size == size)
     }
 
-    /// Takes in a blob after its file was opened and checked.
+    /// Takes in a blob after its file was opened and checked, or found broken.
     pub(crate) fn add(&mut self, digest: Digest, size: u64) -> Arc<Blob> {
-        let blob = Arc::new(Blob { digest, size, kept: OnceLock::new(), budget: Arc::clone(&self.budget) });
+        let (state, kept, budget) = (AtomicU32::new(0), OnceLock::new(), Arc::clone(&self.budget));
+        let blob = Arc::new(Blob { digest, size, state, kept, budget });
         self.known.insert(digest, Arc::downgrade(&blob));
         blob
     }

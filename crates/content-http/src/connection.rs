@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::client::client;
 use crate::download::{Asked, Download, Sending};
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
-use crate::respond::{Answered, Frame, answer, refuse};
+use crate::respond::{Answered, Bulk, Frame, Missed, answer, refuse};
 use crate::rules::Rules;
 use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
@@ -216,10 +216,10 @@ impl<W: Wire> Connection<W> {
             refuse(403, &frame, output)
         };
         drop(clock);
-        let Answered { status, body, bulk, damaged } = answered;
+        let Answered { status, body, bulk, missed } = answered;
         worker.counters.status(status);
-        if let Some((entry, error)) = damaged {
-            worker.damaged(&entry, &crate::watch::Chain(&error).to_string());
+        if let Some(Missed { entry, epoch, error }) = missed {
+            worker.damaged(&entry, epoch, None, &error);
         }
         let (client, at) = (client.unwrap_or(self.seat.peer), worker.clock.borrow().now);
         let asked = Asked { client, method: request.method.as_str(), status, at };
@@ -263,8 +263,9 @@ impl<W: Wire> Connection<W> {
             Err(BulkError::Peer) => Err(io::ErrorKind::ConnectionReset.into()),
             Err(BulkError::File(error)) => {
                 self.wire.reset_on_close();
-                worker.damaged(&guard.download.bulk.entry, &error.to_string());
-                Err(error)
+                let Bulk { entry, epoch, file, .. } = &guard.download.bulk;
+                worker.damaged(entry, *epoch, Some(file), &error.into());
+                Err(io::ErrorKind::ConnectionAborted.into())
             }
         }
     }

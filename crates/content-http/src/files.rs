@@ -21,28 +21,38 @@ const BULK: u64 = 1024 * 1024;
 /// A worker's open descriptors.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
-    open: HashMap<Digest, (Rc<File>, Duration)>,
+    open: HashMap<Digest, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: Rc<File>,
+    at: Duration,
+    /// The blob's epoch then: a file that was replaced because it could not be read is not read again.
+    epoch: Option<u32>,
 }
 
 impl Files {
     /// A descriptor of the blob, checked when it was opened and, if that was earlier, again now.
     pub(crate) fn get(&mut self, blob: &Blob, source: &dyn Source, now: Duration) -> Result<Rc<File>, SourceError> {
-        if let Some((file, opened)) = self.open.get(&blob.digest) {
-            if now.saturating_sub(*opened) < FRESH && still_whole(file, blob.size) {
-                return Ok(Rc::clone(file));
+        let epoch = blob.epoch();
+        if let Some(open) = self.open.get(&blob.digest) {
+            let usable = open.epoch == epoch && now.saturating_sub(open.at) < FRESH;
+            if usable && still_whole(&open.file, blob.size) {
+                return Ok(Rc::clone(&open.file));
             }
             self.open.remove(&blob.digest);
         }
         let file = Rc::new(source.open(&blob.digest, blob.size)?);
         if blob.size <= BULK && self.open.len() < MOST {
-            self.open.insert(blob.digest, (Rc::clone(&file), now));
+            self.open.insert(blob.digest, Open { file: Rc::clone(&file), at: now, epoch });
         }
         Ok(file)
     }
 
     /// Closes what was opened too long ago.
     pub(crate) fn tidy(&mut self, now: Duration) {
-        self.open.retain(|_, (_, opened)| now.saturating_sub(*opened) < FRESH);
+        self.open.retain(|_, open| now.saturating_sub(open.at) < FRESH);
     }
 }
 

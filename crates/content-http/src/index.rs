@@ -32,6 +32,22 @@ pub(crate) struct Served {
     pub(crate) bases: HashSet<Box<[u8]>>,
 }
 
+impl Served {
+    /// How many routes have no bytes to answer with now.
+    pub(crate) fn broken(&self) -> usize {
+        self.routes.values().filter(|entry| entry.blob.is_broken()).count()
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.routes.values().any(|entry| entry.blob.is_broken())
+    }
+
+    /// Whether any route has bytes to answer with, as far as there are routes.
+    pub(crate) fn answers(&self) -> bool {
+        self.routes.is_empty() || self.routes.values().any(|entry| !entry.blob.is_broken())
+    }
+}
+
 /// What a path leads to.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {

@@ -1,6 +1,6 @@
 //! What endpoints reach: generation files and blobs over HTTP/1.1, read-only and fast.
 //!
-//! Start with [`ContentServer::start`]. A watcher thread looks at every ring's `current`, proves that each blob
+//! Start with [`ContentServer::start`]. A watcher thread looks at every ring's `current`, tries that each blob
 //! opens, builds an index of routes and swaps it whole. Each worker thread runs one small HTTP/1.1 loop over its
 //! own listening socket. A poll (If-None-Match, 304) is parsed, looked up and answered without a lock, a stat, an
 //! open or an allocation.
@@ -11,7 +11,13 @@
 //! # Invariants
 //! - Only a path that stands in a generation answers with bytes, and only with the bytes of that generation. A
 //!   download that has begun ends with the bytes it began with.
-//! - A generation is taken over whole, after every blob was opened and checked, or not at all.
+//! - While a generation is served whole, a newer one replaces it whole, after every blob was opened and checked,
+//!   or not at all. Where nothing whole is served (at the start, or when blobs of the old one broke), a generation
+//!   whose file decodes is always taken over, and the routes whose bytes cannot be opened answer 503 with
+//!   Retry-After: one missing blob takes one route away, never a feed, a ring or the site.
+//! - A route that broke heals by itself: the watcher tries a bounded number of broken blobs twice a second, and
+//!   all that a new generation names. Until then a request for it touches no disk and is answered 503, whatever
+//!   its conditions. Each damage is counted and told once ([`ContentServer::take_damaged`]), not once a request.
 //! - An answer is whole or its connection is reset: no short 200.
 //! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
 //!
@@ -23,9 +29,11 @@
 //! - Bytes outside printable ASCII in a request's head are a 400.
 
 mod blob;
+mod build;
 mod client;
 mod conditional;
 mod connection;
+mod damage;
 mod download;
 mod files;
 mod index;

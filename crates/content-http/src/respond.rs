@@ -39,6 +39,16 @@ pub(crate) struct Bulk {
     pub(crate) file: Rc<File>,
     pub(crate) entry: Arc<Entry>,
     pub(crate) part: Part,
+    /// The blob's epoch when its file was opened.
+    pub(crate) epoch: u32,
+}
+
+/// An entry whose bytes turned out not to be there.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) epoch: u32,
+    pub(crate) error: SourceError,
 }
 
 /// What was answered.
@@ -49,12 +59,12 @@ pub(crate) struct Answered {
     pub(crate) body: u64,
     pub(crate) bulk: Option<Bulk>,
     /// Why an entry could not be read, when that is why the answer is an error.
-    pub(crate) damaged: Option<(Arc<Entry>, SourceError)>,
+    pub(crate) missed: Option<Missed>,
 }
 
 impl Answered {
     fn plain(status: u16) -> Self {
-        Self { status, body: 0, bulk: None, damaged: None }
+        Self { status, body: 0, bulk: None, missed: None }
     }
 }
 
@@ -116,6 +126,8 @@ fn serve(
     bodies: &mut dyn Bodies,
     out: &mut Vec<u8>,
 ) -> Answered {
+    // Before any precondition: those count only where the answer would be a success (RFC 9110, 13.2.1).
+    let Some(epoch) = entry.blob.epoch() else { return refuse(503, frame, out) };
     let head = entry.head();
     match request.conditions.evaluate(head.etag(), entry.since) {
         Precondition::Holds => {}
@@ -147,10 +159,13 @@ fn serve(
     let rewind = out.len();
     let body = if request.method == Method::Head { None } else { Some(part) };
     match write_entry(entry, status, part, body, frame, (bodies, out)) {
-        Ok(answered) => answered,
+        Ok((body, file)) => {
+            let bulk = file.map(|file| Bulk { file, entry: Arc::clone(entry), part, epoch });
+            Answered { body, bulk, ..Answered::plain(status) }
+        }
         Err(error) => {
             out.truncate(rewind);
-            Answered { damaged: Some((Arc::clone(entry), error)), ..refuse(503, frame, out) }
+            Answered { missed: Some(Missed { entry: Arc::clone(entry), epoch, error }), ..refuse(503, frame, out) }
         }
     }
 }
@@ -167,6 +182,7 @@ fn ranged(request: &Request<'_>, etag: &[u8], size: u64) -> Wanted {
     }
 }
 
+/// Writes the head, and a small body with it; how many bytes of body that was, or the file of a large one.
 #[allow(clippy::too_many_arguments, reason = "the one place where all parts of an answer meet")]
 fn write_entry(
     entry: &Arc<Entry>,
@@ -175,7 +191,7 @@ fn write_entry(
     body: Option<Part>,
     frame: &Frame<'_>,
     writing: (&mut dyn Bodies, &mut Vec<u8>),
-) -> Result<Answered, SourceError> {
+) -> Result<(u64, Option<Rc<File>>), SourceError> {
     let (bodies, out) = writing;
     start(out, status, frame);
     if status == 206 {
@@ -190,13 +206,12 @@ fn write_entry(
         out.extend_from_slice(entry.head().full());
     }
     out.extend_from_slice(b"\r\n");
-    let Some(part) = body else { return Ok(Answered::plain(status)) };
+    let Some(part) = body else { return Ok((0, None)) };
     if entry.blob.is_small() {
         bodies.append(entry, part, out)?;
-        return Ok(Answered { body: part.length, ..Answered::plain(status) });
+        return Ok((part.length, None));
     }
-    let file = bodies.open(entry)?;
-    Ok(Answered { bulk: Some(Bulk { file, entry: Arc::clone(entry), part }), ..Answered::plain(status) })
+    Ok((0, Some(bodies.open(entry)?)))
 }
 
 fn start(out: &mut Vec<u8>, status: u16, frame: &Frame<'_>) {

@@ -1,6 +1,5 @@
 //! The server: starts the watcher and the workers, and is the handle on them.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,6 +13,8 @@ use arc_swap::ArcSwap;
 use model::{Clock, Digest, Timestamp};
 use tokio::sync::watch;
 
+use crate::damage::Damage;
+use crate::index::Served;
 use crate::log::LogSink;
 use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats};
@@ -22,8 +23,6 @@ use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
 use crate::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, Source};
 
-/// Digests of damaged blobs that are remembered until somebody takes them.
-const MOST_DAMAGED: usize = 1024;
 /// Descriptors that are left for everything but connections.
 const SPARE_DESCRIPTORS: u64 = 256;
 
@@ -78,7 +77,7 @@ pub(crate) struct Shared {
     pub(crate) open: AtomicUsize,
     pub(crate) cut_off: AtomicUsize,
     most_open: usize,
-    damaged: Mutex<BTreeSet<Digest>>,
+    pub(crate) damage: Arc<Damage>,
 }
 
 impl Shared {
@@ -92,12 +91,6 @@ impl Shared {
     pub(crate) fn enter_anyway(self: &Arc<Self>) -> Pass {
         self.open.fetch_add(1, Ordering::Relaxed);
         Pass(Arc::clone(self))
-    }
-
-    /// Remembers a damaged blob; whether that is news.
-    pub(crate) fn note_damaged(&self, digest: Digest) -> bool {
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        damaged.len() < MOST_DAMAGED && damaged.insert(digest)
     }
 }
 
@@ -123,7 +116,7 @@ impl std::fmt::Debug for ContentServer {
 
 impl ContentServer {
     /// Looks at every ring once, binds every listener and starts serving. A ring whose generation cannot be
-    /// served is loud but no reason not to start.
+    /// served, and a blob that cannot be opened, is loud but no reason not to start.
     ///
     /// # Errors
     /// [`StartError`] when a listener, certificate or log cannot be had.
@@ -131,6 +124,7 @@ impl ContentServer {
         let common = Arc::new(Counters::default());
         let view = Arc::new(View::new(&settings.default_ring));
         let since = clock.now();
+        let damage = Arc::new(Damage::new(Arc::clone(&clock), Arc::clone(&common)));
         let shared = Arc::new(Shared {
             view: Arc::clone(&view),
             source: Arc::clone(&source),
@@ -139,7 +133,7 @@ impl ContentServer {
             open: AtomicUsize::new(0),
             cut_off: AtomicUsize::new(0),
             most_open: most_open(&settings.limits),
-            damaged: Mutex::default(),
+            damage: Arc::clone(&damage),
             limits: settings.limits,
         });
         let workers =
@@ -149,7 +143,7 @@ impl ContentServer {
         certificates.replace(in_use(&gates));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
 
-        let mut watcher = Watcher::new(source, view, Arc::clone(&common))
+        let mut watcher = Watcher::new(source, view, Arc::clone(&common), damage)
             .only(settings.rings)
             .small_file_memory(shared.limits.small_file_memory);
         watcher.look();
@@ -252,10 +246,16 @@ impl ContentServer {
         stats
     }
 
-    /// Blobs that could not be served whole since the last call: to be verified and fetched again.
+    /// Blobs that turned out since the last call not to be whole: to be verified and fetched again. Each is told
+    /// once, however often endpoints ask for it, and again only after it was whole in between: who cannot act on
+    /// it now gives it back with [`ContentServer::put_back_damaged`].
     pub fn take_damaged(&self) -> Vec<Digest> {
-        let mut damaged = self.shared.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *damaged).into_iter().collect()
+        self.shared.damage.take()
+    }
+
+    /// Has [`ContentServer::take_damaged`] tell these again, as far as they are still not whole.
+    pub fn put_back_damaged(&self, digests: &[Digest]) {
+        self.shared.damage.put_back(digests);
     }
 
     /// Where it listens, in the order of [`Settings::listeners`], with the ports that the system chose.
@@ -263,10 +263,11 @@ impl ContentServer {
         &self.addresses
     }
 
-    /// Whether endpoints get content: the default ring serves a generation and the server does not drain.
+    /// Whether endpoints get content: the default ring serves a generation, not all of it is broken, and the
+    /// server does not drain.
     pub fn is_ready(&self) -> bool {
-        let published = self.shared.view.snapshot.load().default.served.is_some();
-        published && !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0
+        let answers = self.shared.view.snapshot.load().default.served.as_ref().is_some_and(Served::answers);
+        answers && !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0
     }
 }
 

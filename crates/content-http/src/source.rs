@@ -27,12 +27,12 @@ pub trait Source: Send + Sync + 'static {
     /// When that cannot be told now.
     fn rings(&self) -> Result<Vec<RingName>, SourceError>;
 
-    /// What changes whenever a ring's `current` does; none while there is none. Cheap: it is asked twice a
+    /// The digest of a ring's `current`: another one whenever it moves; none while there is none. Cheap: it is asked twice a
     /// second, and always before [`Source::load`].
     ///
     /// # Errors
     /// When that cannot be told now.
-    fn mark(&self, ring: &RingName) -> Result<Option<Digest>, SourceError>;
+    fn pointer_digest(&self, ring: &RingName) -> Result<Option<Digest>, SourceError>;
 
     /// What a ring serves; none while nothing was published.
     ///
@@ -70,8 +70,8 @@ impl Source for DataFolder {
         Ok(self.rings.rings()?)
     }
 
-    fn mark(&self, ring: &RingName) -> Result<Option<Digest>, SourceError> {
-        Ok(self.rings.current_mark(ring).map(|mark| mark.digest()))
+    fn pointer_digest(&self, ring: &RingName) -> Result<Option<Digest>, SourceError> {
+        Ok(self.rings.current_mark(ring).map(|pointer| pointer.digest()))
     }
 
     fn load(&self, ring: &RingName) -> Result<Option<Loaded>, SourceError> {

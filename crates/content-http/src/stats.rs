@@ -28,7 +28,7 @@ pub enum Trouble {
     Handshake,
     /// The client left before its answer was sent whole.
     Aborted,
-    /// A blob could not be opened, turned short or could not be read.
+    /// A blob could not be opened, turned short or could not be read; counted once until it is whole again.
     Damaged,
     /// Access-log lines that could not be written.
     LogLost,
@@ -175,8 +175,10 @@ pub struct RingStats {
     pub generation: Option<u64>,
     /// When that generation was made.
     pub published: Option<Timestamp>,
-    /// How many paths answer with bytes.
+    /// How many paths stand in that generation.
     pub routes: usize,
+    /// How many of them answer 503 now because their bytes cannot be opened or read.
+    pub broken: usize,
     /// Set while the newest generation is not served because something about it is not whole.
     pub refused: Option<String>,
 }

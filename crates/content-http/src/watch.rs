@@ -1,4 +1,13 @@
 //! Follows every ring's `current` and swaps the index.
+//!
+//! # What is taken over
+//! A generation whose file decodes is taken over at once when all its blobs open. When some do not:
+//! - While the generation before is served and whole, it is served on: endpoints get one whole release or the one
+//!   before. The newer one is tried again when its blobs are whole, and every few seconds.
+//! - When nothing is served yet, or what is served has broken routes itself, the newer one is taken over, and its
+//!   routes without bytes answer 503 until their blobs are whole. No other route suffers from them.
+//!
+//! A generation whose file does not decode, and one older than what is served, is never taken over.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,11 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use model::{Digest, Generation, RingName};
+use model::{Digest, RingName};
 
-use crate::blob::Blobs;
-use crate::index::{Entry, RingIndex, Served, Snapshot};
-use crate::source::Loaded;
+use crate::blob::{Blob, Blobs};
+use crate::build::{Builder, Built};
+use crate::damage::Damage;
+use crate::index::{RingIndex, Served, Snapshot};
 use crate::stats::{Counters, RingStats, Trouble};
 use crate::tls::Certificates;
 use crate::{Source, SourceError};
@@ -53,6 +63,7 @@ impl View {
                 generation: index.served.as_ref().map(|served| served.number),
                 published: index.served.as_ref().map(|served| served.at),
                 routes: index.served.as_ref().map_or(0, |served| served.routes.len()),
+                broken: index.served.as_ref().map_or(0, Served::broken),
                 refused: refused.get(&index.ring).cloned(),
             })
             .collect();
@@ -66,6 +77,7 @@ pub(crate) struct Watcher {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) view: Arc<View>,
     pub(crate) counters: Arc<Counters>,
+    damage: Arc<Damage>,
     default_ring: RingName,
     only: Vec<RingName>,
     blobs: Blobs,
@@ -76,19 +88,41 @@ pub(crate) struct Watcher {
 
 #[derive(Default)]
 struct Followed {
-    /// The mark that was last acted on, well or badly.
-    mark: Option<Digest>,
+    /// The digest of the pointer that was last acted on, well or badly.
+    pointer: Option<Digest>,
     index: Option<Arc<RingIndex>>,
     refused: Option<String>,
+    /// The broken blobs for which a generation is refused: kept, so that they are tried again.
+    waits_for: Vec<Arc<Blob>>,
+}
+
+impl Followed {
+    /// Whether what kept a generation back is repaired.
+    fn mended(&self) -> bool {
+        !self.waits_for.is_empty() && !self.waits_for.iter().any(|blob| blob.is_broken())
+    }
+}
+
+/// Why a generation is not taken over.
+struct NotTaken {
+    why: SourceError,
+    waits_for: Vec<Arc<Blob>>,
+}
+
+impl<E: Into<SourceError>> From<E> for NotTaken {
+    fn from(why: E) -> Self {
+        Self { why: why.into(), waits_for: Vec::new() }
+    }
 }
 
 impl Watcher {
-    pub(crate) fn new(source: Arc<dyn Source>, view: Arc<View>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(source: Arc<dyn Source>, view: Arc<View>, counters: Arc<Counters>, damage: Arc<Damage>) -> Self {
         let default_ring = view.snapshot.load().default.ring.clone();
         Self {
             source,
             view,
             counters,
+            damage,
             default_ring,
             only: Vec::new(),
             blobs: Blobs::new(0),
@@ -126,9 +160,13 @@ impl Watcher {
         }
     }
 
-    /// Looks at every ring once.
+    /// Looks at some broken blobs, and at every ring once.
     pub(crate) fn look(&mut self) {
         self.looks = self.looks.wrapping_add(1);
+        let healed = self.damage.retry(self.source.as_ref());
+        if healed > 0 {
+            tracing::info!(healed, "blobs that could not be served are whole again");
+        }
         let mut moved = false;
         for ring in self.followed() {
             moved |= self.look_at(&ring);
@@ -164,15 +202,15 @@ impl Watcher {
     fn look_at(&mut self, ring: &RingName) -> bool {
         let first = !self.rings.contains_key(ring);
         let followed = self.rings.entry(ring.clone()).or_default();
-        let mark = match self.source.mark(ring) {
-            Ok(mark) => mark,
+        let pointer = match self.source.pointer_digest(ring) {
+            Ok(pointer) => pointer,
             Err(error) => return self.refuse(ring, None, &Chain(&error).to_string()) || first,
         };
         // A refused generation, and a ring whose pointer is gone or was never there, are tried again though
         // nothing moved.
-        let wanting = followed.refused.is_some() || mark.is_none();
-        let again = first || wanting && self.looks.is_multiple_of(SLOW_LOOKS);
-        let moved = mark.is_some() && mark != followed.mark;
+        let wanting = followed.refused.is_some() || pointer.is_none();
+        let again = first || followed.mended() || wanting && self.looks.is_multiple_of(SLOW_LOOKS);
+        let moved = pointer.is_some() && pointer != followed.pointer;
         if !moved && !again {
             return first;
         }
@@ -180,23 +218,31 @@ impl Watcher {
             Ok(Some(index)) => {
                 let served = index.served.as_ref().map(|served| served.number);
                 tracing::info!(%ring, generation = served, "serving a new generation");
-                self.rings.insert(ring.clone(), Followed { mark, index: Some(Arc::new(index)), refused: None });
+                let index = Some(Arc::new(index));
+                self.rings.insert(ring.clone(), Followed { pointer, index, ..Followed::default() });
                 true
             }
             Ok(None) => {
                 let Some(followed) = self.rings.get_mut(ring) else { return first };
-                followed.mark = mark;
+                followed.pointer = pointer;
+                followed.waits_for.clear();
                 followed.refused.take().is_some() || first
             }
-            Err(error) => self.refuse(ring, mark, &Chain(&error).to_string()) || first,
+            Err(NotTaken { why, waits_for }) => {
+                let news = self.refuse(ring, pointer, &Chain(&why).to_string());
+                if let Some(followed) = self.rings.get_mut(ring) {
+                    followed.waits_for = waits_for;
+                }
+                news || first
+            }
         }
     }
 
-    fn refuse(&mut self, ring: &RingName, mark: Option<Digest>, why: &str) -> bool {
+    fn refuse(&mut self, ring: &RingName, pointer: Option<Digest>, why: &str) -> bool {
         let followed = self.rings.entry(ring.clone()).or_default();
-        let news = followed.refused.as_deref() != Some(why) || followed.mark != mark;
-        if mark.is_some() {
-            followed.mark = mark;
+        let news = followed.refused.as_deref() != Some(why) || followed.pointer != pointer;
+        if pointer.is_some() {
+            followed.pointer = pointer;
         }
         if news {
             self.counters.trouble(Trouble::GenerationRefused);
@@ -207,7 +253,7 @@ impl Watcher {
     }
 
     /// Loads a ring's generation and makes an index of it; none when what is served is already that.
-    fn take(&mut self, ring: &RingName) -> Result<Option<RingIndex>, SourceError> {
+    fn take(&mut self, ring: &RingName) -> Result<Option<RingIndex>, NotTaken> {
         let old = self.rings.get(ring).and_then(|followed| followed.index.clone());
         let old = old.as_ref().and_then(|index| index.served.as_ref());
         let Some(loaded) = self.source.load(ring)? else {
@@ -226,7 +272,17 @@ impl Watcher {
         if loaded.generation.ring != *ring {
             return Err(format!("the generation found is of ring {}", loaded.generation.ring).into());
         }
-        let served = build(loaded, old, &mut self.blobs, self.source.as_ref())?;
+        let source = self.source.as_ref();
+        let Built { served, broken } =
+            Builder { blobs: &mut self.blobs, damage: &self.damage, source }.build(loaded, old);
+        if let Some(first) = broken.first() {
+            let why = first.why();
+            if old.is_some_and(Served::is_whole) {
+                return Err(NotTaken { why, waits_for: broken.into_iter().map(|broken| broken.blob).collect() });
+            }
+            let (generation, broken) = (served.number, broken.len());
+            tracing::error!(%ring, generation, broken, why = %Chain(&why), "some routes answer 503 until they are whole");
+        }
         Ok(Some(RingIndex { ring: ring.clone(), served: Some(served) }))
     }
 
@@ -248,37 +304,6 @@ impl Watcher {
         self.view.snapshot.store(Arc::new(Snapshot { default, rings }));
         *self.view.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
-}
-
-fn build(loaded: Loaded, old: Option<&Served>, blobs: &mut Blobs, source: &dyn Source) -> Result<Served, SourceError> {
-    let Generation { number, at, feeds, routes, .. } = loaded.generation;
-    let mut index = HashMap::with_capacity(routes.len());
-    for (path, route) in routes {
-        let key: Box<[u8]> = path.as_str().as_bytes().into();
-        let same = old.and_then(|old| old.routes.get(&key)).filter(|entry| {
-            entry.blob.digest == route.digest && entry.blob.size == route.size && entry.since == route.since
-        });
-        let entry = match same {
-            Some(entry) => Arc::clone(entry),
-            None => {
-                let blob = match blobs.known(&route.digest, route.size) {
-                    Some(blob) => blob,
-                    None => {
-                        source.open(&route.digest, route.size).map_err(|error| blob_error(path.as_str(), &error))?;
-                        blobs.add(route.digest, route.size)
-                    }
-                };
-                Arc::new(Entry::new(path.as_str(), blob, route.since))
-            }
-        };
-        index.insert(key, entry);
-    }
-    let bases = feeds.values().flat_map(|feed| &feed.bases).map(|base| base.as_str().as_bytes().into()).collect();
-    Ok(Served { number, digest: loaded.digest, at, routes: index, bases })
-}
-
-fn blob_error(path: &str, error: &SourceError) -> SourceError {
-    format!("the bytes of {path} cannot be served: {}", Chain(error)).into()
 }
 
 /// Prints an error and its sources on one line.

@@ -26,6 +26,7 @@ use crate::rules::{Gate, Rules};
 use crate::server::{Shared, Stage};
 use crate::slots::{Phase, Slots};
 use crate::stats::{Counters, Trouble};
+use crate::watch::Chain;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -176,11 +177,10 @@ impl Worker {
         }
     }
 
-    /// Notes that a blob's bytes cannot be served.
-    pub(crate) fn damaged(&self, entry: &Entry, why: &str) {
-        self.counters.trouble(Trouble::Damaged);
-        if self.shared.note_damaged(entry.blob.digest) {
-            tracing::error!(blob = %entry.blob.digest, why, "a blob cannot be served whole");
+    /// Notes that a blob's bytes, as they were at `epoch`, cannot be served; `read` is the file that opened well.
+    pub(crate) fn damaged(&self, entry: &Entry, epoch: u32, read: Option<&File>, error: &SourceError) {
+        if self.shared.damage.note(&entry.blob, epoch, read, error) {
+            tracing::error!(blob = %entry.blob.digest, why = %Chain(error), "a blob cannot be served whole");
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,11 +41,27 @@ pub struct TestSource {
     folder: tempfile::TempDir,
     rings: Mutex<HashMap<RingName, Generation>>,
     pub unreadable: Mutex<bool>,
+    opened: AtomicUsize,
 }
 
 impl TestSource {
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.folder.path().join(digest.to_string())
+    }
+
+    /// How often a blob was opened, or should have been.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    /// Takes the blob with these bytes away.
+    pub fn lose(&self, bytes: &[u8]) {
+        std::fs::remove_file(self.blob_path(&Digest::of(bytes))).unwrap();
+    }
+
+    /// Puts it back.
+    pub fn restore(&self, bytes: &[u8]) {
+        std::fs::write(self.blob_path(&Digest::of(bytes)), bytes).unwrap();
     }
 
     pub fn forget(&self, name: &str) {
@@ -62,7 +78,7 @@ impl Source for TestSource {
         Ok(self.rings.lock().unwrap().keys().cloned().collect())
     }
 
-    fn mark(&self, ring: &RingName) -> Result<Option<Digest>, SourceError> {
+    fn pointer_digest(&self, ring: &RingName) -> Result<Option<Digest>, SourceError> {
         Ok(self.rings.lock().unwrap().get(ring).map(|generation| Digest::of(&generation.encode())))
     }
 
@@ -79,6 +95,7 @@ impl Source for TestSource {
     }
 
     fn open(&self, digest: &Digest, size: u64) -> Result<File, SourceError> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
         let file = File::open(self.blob_path(digest))?;
         if file.metadata()?.len() == size { Ok(file) } else { Err("has another size".into()) }
     }
@@ -100,6 +117,7 @@ pub fn source() -> Arc<TestSource> {
         folder: tempfile::tempdir().unwrap(),
         rings: Mutex::default(),
         unreadable: Mutex::new(false),
+        opened: AtomicUsize::new(0),
     })
 }
 
@@ -111,6 +129,15 @@ impl Site {
         settings.limits = ServeLimits::default();
         change(&mut settings);
         let (source, clock) = (source(), Arc::new(TestClock(AtomicI64::new(START))));
+        let server = ContentServer::start(settings, source.clone(), clock.clone()).unwrap();
+        Self { server, source, clock }
+    }
+
+    /// The same data folder under a new process.
+    pub fn restarted(&self) -> Self {
+        let mut settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+        settings.workers = NonZeroUsize::new(1);
+        let (source, clock) = (self.source.clone(), self.clock.clone());
         let server = ContentServer::start(settings, source.clone(), clock.clone()).unwrap();
         Self { server, source, clock }
     }

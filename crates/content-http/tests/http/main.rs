@@ -10,6 +10,7 @@
 
 mod access;
 mod bodies;
+mod damage;
 mod folder;
 mod harness;
 mod hostile;

@@ -1,0 +1,86 @@
+//! From a generation to an index: every blob is known to open, or known to be broken.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{Generation, Route};
+
+use crate::blob::{Blob, Blobs};
+use crate::damage::Damage;
+use crate::index::{Entry, Served};
+use crate::source::Loaded;
+use crate::watch::Chain;
+use crate::{Source, SourceError};
+
+/// What an index is made with.
+pub(crate) struct Builder<'a> {
+    pub(crate) blobs: &'a mut Blobs,
+    pub(crate) damage: &'a Damage,
+    pub(crate) source: &'a dyn Source,
+}
+
+/// A generation ready to serve, and what of it cannot be served now.
+pub(crate) struct Built {
+    pub(crate) served: Served,
+    pub(crate) broken: Vec<Broken>,
+}
+
+/// A route without bytes.
+pub(crate) struct Broken {
+    path: String,
+    pub(crate) blob: Arc<Blob>,
+    error: SourceError,
+}
+
+impl Broken {
+    /// What is wrong, for the operator.
+    pub(crate) fn why(&self) -> SourceError {
+        format!("the bytes of {} cannot be served: {}", self.path, Chain(&self.error)).into()
+    }
+}
+
+impl Builder<'_> {
+    /// Takes over from `old` what is the same in it. Blobs that are new, and those that were broken, are opened.
+    pub(crate) fn build(mut self, loaded: Loaded, old: Option<&Served>) -> Built {
+        let Generation { number, at, feeds, routes, .. } = loaded.generation;
+        let mut index = HashMap::with_capacity(routes.len());
+        let mut broken = Vec::new();
+        for (path, route) in routes {
+            let key: Box<[u8]> = path.as_str().as_bytes().into();
+            let same = old.and_then(|old| old.routes.get(&key)).filter(|entry| {
+                entry.blob.digest == route.digest && entry.blob.size == route.size && entry.since == route.since
+            });
+            let (entry, error) = match same {
+                Some(entry) => (Arc::clone(entry), None),
+                None => {
+                    let (blob, error) = self.blob(&route);
+                    (Arc::new(Entry::new(path.as_str(), blob, route.since)), error)
+                }
+            };
+            let error = match error {
+                None if entry.blob.is_broken() => self.damage.heal(&entry.blob, self.source).err(),
+                known => known,
+            };
+            if let Some(error) = error {
+                broken.push(Broken { path: path.to_string(), blob: Arc::clone(&entry.blob), error });
+            }
+            index.insert(key, entry);
+        }
+        let bases = feeds.values().flat_map(|feed| &feed.bases).map(|base| base.as_str().as_bytes().into()).collect();
+        Built { served: Served { number, digest: loaded.digest, at, routes: index, bases }, broken }
+    }
+
+    /// The blob of a route; with the error when it does not open now.
+    fn blob(&mut self, route: &Route) -> (Arc<Blob>, Option<SourceError>) {
+        if let Some(blob) = self.blobs.known(&route.digest, route.size) {
+            return (blob, None);
+        }
+        let opened = self.source.open(&route.digest, route.size);
+        let blob = self.blobs.add(route.digest, route.size);
+        let error = opened.err();
+        if let Some(error) = &error {
+            self.damage.note(&blob, 0, None, error);
+        }
+        (blob, error)
+    }
+}

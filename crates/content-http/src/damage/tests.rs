@@ -1,0 +1,169 @@
+//! Cases by hand, with a source that fails as it is told.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use model::{RingName, Timestamp};
+
+use super::*;
+use crate::blob::Blobs;
+use crate::source::Loaded;
+
+#[derive(Default)]
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(0)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// Opens the file at this path for every blob, or fails with this code of the system.
+struct Disk(Result<std::path::PathBuf, i32>);
+
+impl Source for Disk {
+    fn rings(&self) -> Result<Vec<RingName>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    fn pointer_digest(&self, _: &RingName) -> Result<Option<Digest>, SourceError> {
+        Ok(None)
+    }
+
+    fn load(&self, _: &RingName) -> Result<Option<Loaded>, SourceError> {
+        Ok(None)
+    }
+
+    fn open(&self, _: &Digest, _: u64) -> Result<File, SourceError> {
+        match &self.0 {
+            Ok(path) => Ok(File::open(path)?),
+            Err(code) => Err(io::Error::from_raw_os_error(*code).into()),
+        }
+    }
+}
+
+const LARGE: u64 = 1 << 20;
+
+struct Ward {
+    clock: Arc<Hand>,
+    counters: Arc<Counters>,
+    damage: Damage,
+    blobs: Blobs,
+}
+
+fn ward() -> Ward {
+    let (clock, counters) = (Arc::new(Hand::default()), Arc::new(Counters::default()));
+    let damage = Damage::new(clock.clone(), counters.clone());
+    Ward { clock, counters, damage, blobs: Blobs::new(1 << 20) }
+}
+
+impl Ward {
+    fn blob(&mut self, number: u64) -> Arc<Blob> {
+        self.blobs.add(Digest::of(&number.to_le_bytes()), LARGE)
+    }
+
+    fn counted(&self) -> u64 {
+        let mut stats = crate::Stats::new(Timestamp::from_micros(0));
+        self.counters.add_to(&mut stats);
+        stats.trouble(Trouble::Damaged)
+    }
+}
+
+fn missing() -> SourceError {
+    io::Error::from(io::ErrorKind::NotFound).into()
+}
+
+fn disk() -> (tempfile::TempDir, Disk) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blob");
+    std::fs::write(&path, b"bytes").unwrap();
+    (folder, Disk(Ok(path)))
+}
+
+#[test]
+fn one_damage_is_one_case_whoever_meets_it_s16() {
+    let mut ward = ward();
+    let blob = ward.blob(1);
+    assert!(ward.damage.note(&blob, 0, None, &missing()));
+    assert!(!ward.damage.note(&blob, 0, None, &missing()), "the same damage, met by another worker");
+    assert_eq!((ward.damage.take(), ward.counted()), (vec![blob.digest], 1));
+    assert_eq!(ward.damage.retry(&Disk(Err(2))), 0);
+    assert!(ward.damage.take().is_empty());
+
+    let (_folder, good) = disk();
+    assert_eq!(ward.damage.retry(&good), 1);
+    assert_eq!(blob.epoch(), Some(2));
+    assert!(!ward.damage.note(&blob, 0, None, &missing()), "a download of before the repair ends late");
+    assert!(!blob.is_broken() && ward.damage.take().is_empty());
+    assert!(ward.damage.note(&blob, 2, None, &missing()), "it broke again");
+    assert_eq!((ward.damage.take(), ward.counted()), (vec![blob.digest], 2));
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_not_trusted_until_it_is_another_s04() {
+    let mut ward = ward();
+    let blob = ward.blob(1);
+    let (_folder, good) = disk();
+    let Disk(Ok(path)) = &good else { unreachable!() };
+    let file = File::open(path).unwrap();
+    ward.damage.note(&blob, 0, Some(&file), &io::Error::from_raw_os_error(5).into());
+    assert_eq!(ward.damage.retry(&good), 0, "the same file");
+
+    let other = path.with_extension("new");
+    std::fs::write(&other, b"bytes").unwrap();
+    std::fs::rename(&other, path).unwrap();
+    assert_eq!(ward.damage.retry(&good), 1, "it was replaced");
+
+    let file = File::open(path).unwrap();
+    ward.damage.note(&blob, 2, Some(&file), &io::Error::from_raw_os_error(5).into());
+    assert_eq!(ward.damage.retry(&good), 0);
+    ward.clock.0.store(61, Ordering::SeqCst);
+    assert_eq!(ward.damage.retry(&good), 1, "a fault of the disk that passed");
+}
+
+#[test]
+fn a_lack_of_descriptors_is_no_damage_to_be_repaired_s09() {
+    let mut ward = ward();
+    let blob = ward.blob(1);
+    ward.damage.note(&blob, 0, None, &io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()).into());
+    assert!(blob.is_broken() && ward.damage.take().is_empty());
+    ward.damage.retry(&Disk(Err(Errno::NFILE.raw_os_error())));
+    assert!(ward.damage.take().is_empty());
+    ward.damage.retry(&Disk(Err(Errno::NOENT.raw_os_error())));
+    assert_eq!(ward.damage.take(), [blob.digest]);
+}
+
+#[test]
+fn nothing_is_forgotten_beyond_the_caps_s18() {
+    let mut ward = ward();
+    let blobs: Vec<_> = (0..2000).map(|number| ward.blob(number)).collect();
+    let news = blobs.iter().filter(|blob| ward.damage.note(blob, 0, None, &missing())).count();
+    assert_eq!((news, ward.counted()), (MOST_TOLD, 2000), "the log is bounded, the count is not");
+    let mut told: BTreeSet<Digest> = ward.damage.take().into_iter().collect();
+    assert_eq!(told.len(), MOST_TOLD);
+    let looks = blobs.len().div_ceil(RETRIES);
+    for _ in 0..looks {
+        assert_eq!(ward.damage.retry(&Disk(Err(2))), 0);
+    }
+    told.extend(ward.damage.take());
+    assert_eq!(told.len(), 2000);
+    let (_folder, good) = disk();
+    let healed: Vec<usize> = (0..looks).map(|_| ward.damage.retry(&good)).collect();
+    assert_eq!(healed.iter().sum::<usize>(), 2000, "{healed:?}");
+    assert!(healed.iter().all(|healed| *healed <= RETRIES));
+}
+
+#[test]
+fn a_blob_that_no_route_needs_is_forgotten() {
+    let mut ward = ward();
+    drop({
+        let blob = ward.blob(1);
+        ward.damage.note(&blob, 0, None, &missing());
+        blob
+    });
+    assert_eq!(ward.damage.retry(&Disk(Err(2))), 0);
+    assert!(ward.damage.cases().open.is_empty());
+}
