@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::problem::{ConfigError, Place, Problem};
+use crate::problem::{self, ConfigError, Place, Problem};
 use crate::types::Config;
 use crate::{Secret, keys};
 
@@ -79,7 +79,7 @@ fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, String> {
 
 /// Reads a secret; a line end behind it is dropped.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret, String> {
-    let shown = path.display();
+    let shown = problem::shown(&path.to_string_lossy(), 255);
     let bytes = read_capped(path, 4096).map_err(|error| format!("{shown} {error}"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} holds bytes that are not UTF-8"))?;
     let secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));

@@ -88,12 +88,16 @@ impl fmt::Display for ConfigError {
 
 /// A text from outside as it may stand in a message: cut short, with nothing a terminal would act on.
 pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(visible).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    format!("'{}'", shown(text, 60))
+}
+
+/// A text from outside, at most so many characters of it, with nothing a terminal would act on.
+pub(crate) fn shown(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).flat_map(visible).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
-    format!("'{shown}'")
+    shown
 }
 
 fn visible(c: char) -> Vec<char> {

@@ -180,6 +180,16 @@ fn no_value_forges_a_line_of_the_effective_settings_c36() {
 }
 
 #[test]
+fn paths_of_secrets_are_told_fit_to_show_c36() {
+    for name in [r"\u001b[2J", r"a\nb", r"a\u202eb", r"a\tb", &"x".repeat(100_000)] {
+        let text = format!("data_dir = \"/d\"\nsite.name = \"a\"\norigin.proxy_password_file = \"{name}\"\n");
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(!error.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{error:?}");
+        assert!(error.contains("cannot be read") && error.len() < 1_000, "{error}");
+    }
+}
+
+#[test]
 fn carriage_returns_and_a_byte_order_mark_are_fine_s36() {
     let dos = format!("\u{feff}{}", FULL.replace('\n', "\r\n"));
     assert_eq!(parse(&dos).unwrap().digest(), parse(FULL).unwrap().digest());
