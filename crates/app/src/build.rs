@@ -6,7 +6,7 @@ use std::sync::Arc;
 use blob_store::{Access, FsRings, FsStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, MemoryCatalog, SqlCatalog};
 use config::{Config, Strictness};
-use mirror::{Engine, FileLocks, Ports, RetentionRule, Settings};
+use mirror::{Engine, FileLocks, Graces, Ports, RetentionRule, Settings};
 use model::{Clock, Vendor};
 use outbound::ClientError;
 use platform::fs::{FsError, Mode};
@@ -162,7 +162,10 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
             grow_to_percent: limits.grow_to_percent,
             leap: limits.version_leap,
         },
-        grace: config.retention.grace,
+        grace: Graces {
+            elastic: config.retention_of(Vendor::Elastic).grace,
+            defender: config.retention_of(Vendor::Defender).grace,
+        },
         keep_elastic: keep(Vendor::Elastic),
         keep_defender: keep(Vendor::Defender),
         feed_deadline: limits.feed_deadline,

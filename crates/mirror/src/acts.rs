@@ -1,4 +1,4 @@
-//! The operator's acts on releases.
+//! The operator's acts on releases. Each is decided and recorded under the publication lock.
 
 use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord};
 use model::{FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState};
@@ -7,8 +7,8 @@ use serde_json::json;
 use trust::Admitted;
 
 use crate::plan::Newcomer;
-use crate::publish::Pending;
-use crate::sync::Costs;
+use crate::publish::{Pending, Publishing};
+use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 /// What an act did.
@@ -46,89 +46,129 @@ impl Engine {
     }
 
     /// Ends a quarantine, a rejection or a path conflict in the release's favour: the mark is set to it, even
-    /// backwards, and it is published.
+    /// backwards, and it is published. Going back rolls back from what was served: that release counts as rejected
+    /// from then on, so neither the next sync nor `_back` brings it back.
     ///
     /// # Errors
     /// [`EngineError::NotNow`] when its bytes were let go or it is what is served.
     pub async fn admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        self.reconcile_locked().await?;
         let found = self.find_release(text).await?;
         let (release, state) = (found.release.clone(), found.state);
-        let Some(admitted) = Admitted::by_operator(found.release, state) else {
-            return Err(EngineError::NotNow(format!(
-                "release {} has no bytes any more; sync fetches it anew",
-                found.number
-            )));
-        };
-        let current = self.ports.rings.current(&self.settings.ring).await?;
-        let serving =
-            current.and_then(|current| current.generation.feeds.get(&release.feed).map(|served| served.release));
-        if serving == Some(release.id) {
-            return Err(EngineError::NotNow(format!(
-                "release {} is what ring {} serves",
-                found.number, self.settings.ring
-            )));
+        let no_bytes =
+            || EngineError::NotNow(format!("release {} has no bytes any more; sync fetches it anew", found.number));
+        let admitted = Admitted::by_operator(found.release.clone(), state).ok_or_else(no_bytes)?;
+        let present = self.present().await?;
+        let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
+        if served.is_some_and(|served| served.release == release.id) {
+            let ring = &self.settings.ring;
+            return Err(EngineError::NotNow(format!("release {} is what ring {ring} serves", found.number)));
         }
+        let left = served.filter(|served| release.vendor_version.version < served.vendor_version.version);
+        let left = left.map(|served| served.release);
         let mut record = self.record_of(&release).await?;
-        record.reason = None;
-        record.detail = None;
         if record.release != Some(release.id) {
             // The validator belongs to another release than the one that the record speaks of from now on.
             record.validator = None;
         }
-        let now = self.ports.clock.now();
-        let data =
-            json!({ "act": "admit", "why": why, "was": state, "feed": release.feed, "mark": release.vendor_version });
-        let batch = Batch {
-            states: vec![(release.id, ReleaseState::Admitted, now)],
-            history: vec![self.entry(EntryKind::Act, release.id.to_string(), data)],
-            ..Batch::default()
-        };
+        record.reason = None;
+        record.detail = None;
+        self.let_in(&release, state, left, why).await?;
+        if self.missing(&release).await.is_some() {
+            self.take_back(&release, state, left).await?;
+            return Err(no_bytes());
+        }
         let pending = Pending { newcomer: Newcomer { admitted, takes_paths: true }, record, costs: Costs::default() };
-        let done = self.publish(vec![pending], batch).await?;
-        let ended = done.records.into_iter().next().map(|(record, _)| record);
+        let done = self.publish_locked(Publishing::new(vec![pending], Batch::default())).await?;
+        let ended = done.records.into_iter().map(|(record, _)| record).find(|record| record.feed == release.feed);
+        let rolled_back =
+            left.map(|left| format!("rolled back from release {}, which counts as rejected now", left.short()));
         Ok(ActReport {
             release: release.id,
             feed: release.feed,
             outcome: ended.as_ref().map_or(Outcome::Failed, |record| record.outcome),
             generation: done.published,
-            detail: ended.and_then(|record| record.detail),
+            detail: ended.and_then(|record| record.detail).or(rolled_back),
         })
     }
 
-    /// Ends a quarantine against the release: it is never served, and the mark stays where it was.
+    /// Records the operator's word. From here on the release's blobs are in use, so that gc leaves them alone.
+    async fn let_in(
+        &self,
+        release: &Release,
+        was: ReleaseState,
+        left: Option<ReleaseId>,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        let data = json!({
+            "act": "admit", "why": why, "was": was, "feed": release.feed, "mark": release.vendor_version,
+            "rolled_back_from": left,
+        });
+        let mut states = vec![(release.id, ReleaseState::Admitted, now)];
+        states.extend(left.map(|left| (left, ReleaseState::Rejected, now)));
+        let history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
+        Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
+    }
+
+    /// Its bytes went between the look and the word.
+    async fn take_back(
+        &self,
+        release: &Release,
+        was: ReleaseState,
+        left: Option<ReleaseId>,
+    ) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        let data = json!({ "act": "admit", "undone": "its bytes are gone", "feed": release.feed });
+        let mut states = vec![(release.id, was, now)];
+        states.extend(left.map(|left| (left, ReleaseState::Admitted, now)));
+        let history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
+        Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
+    }
+
+    /// Ends a quarantine or a path conflict against the release: it is not served, and the mark stays where it was.
+    /// Where an offer was quarantined because it goes back to a release that was admitted before, it is the offer
+    /// that is declined; the release keeps its state.
     ///
     /// # Errors
-    /// [`EngineError::NotNow`] when it is served.
+    /// [`EngineError::NotNow`] when there is nothing to reject.
     pub async fn reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
+        self.reconcile_locked().await?;
         let found = self.find_release(text).await?;
-        let release = found.release;
-        if let Some(current) = self.ports.rings.current(&self.settings.ring).await? {
-            let served = current.generation.feeds.get(&release.feed);
-            if served.is_some_and(|served| served.release == release.id || served.back == Some(release.id)) {
-                return Err(EngineError::NotNow(format!(
-                    "release {} is served; admit another one first",
-                    found.number
-                )));
-            }
+        let release = &found.release;
+        let mut record = self.record_of(release).await?;
+        let offered = record.release == Some(release.id);
+        let waits = offered && matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
+        let declines = found.state == ReleaseState::Admitted && record.outcome == Outcome::Quarantined;
+        if matches!(found.state, ReleaseState::Admitted | ReleaseState::Expired) && !waits {
+            let number = found.number;
+            return Err(EngineError::NotNow(format!(
+                "release {number} is {} and waits for nothing; to leave it, admit another release of {}",
+                found.state, release.feed
+            )));
         }
-        let mut record = self.record_of(&release).await?;
-        if record.release == Some(release.id) {
+        if offered {
             record.outcome = Outcome::Current;
             record.reason = Some(Reason::RejectedBefore);
             record.detail = Some(format!("release {} was rejected: {why}", release.id.short()));
         }
-        let data = json!({ "act": "reject", "why": why, "was": found.state, "feed": release.feed });
+        let data = json!({
+            "act": "reject", "why": why, "was": found.state, "feed": release.feed,
+            "of": if declines { "offer" } else { "release" },
+        });
+        let state = (release.id, ReleaseState::Rejected, self.ports.clock.now());
         let batch = Batch {
             feeds: vec![record.clone()],
-            states: vec![(release.id, ReleaseState::Rejected, self.ports.clock.now())],
+            states: if declines { Vec::new() } else { vec![state] },
             history: vec![self.entry(EntryKind::Act, release.id.to_string(), data)],
             ..Batch::default()
         };
         self.ports.catalog.apply(batch).await?;
         Ok(ActReport {
             release: release.id,
-            feed: release.feed,
+            feed: release.feed.clone(),
             outcome: record.outcome,
             generation: None,
             detail: record.detail,

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blob_store::{BlobStore, RingStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, EntryKind, NewEntry, ReleaseRecord};
-use model::{Clock, FeedId, Generation, Reason, Vendor};
+use model::{Clock, FeedId, Generation, Note, Reason, Timestamp, Vendor};
 use origin::{HostGate, Origin};
 use trust::Admitted;
 
 use crate::{LockHolder, Locks, Settings};
+
+/// The history is never silent for longer than this while the program is in use; a longer silence may be a clock that
+/// jumped.
+const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What the engine works with.
 #[derive(Clone)]
@@ -81,6 +86,9 @@ pub enum EngineError {
     /// The folder to take from holds nothing that is followed.
     #[error("{0}")]
     Folder(String),
+    /// A publication did not take place; what was served is served on.
+    #[error("nothing was published: {}", .0.detail)]
+    NotPublished(Note),
     /// A task died.
     #[error("a task of this program failed: {0}")]
     Task(String),
@@ -102,6 +110,7 @@ impl EngineError {
             Self::Catalog(_) => Reason::CatalogFailed,
             Self::Lock { .. } | Self::Store(_) => Reason::StoreFailed,
             Self::Folder(_) => Reason::NotInFolder,
+            Self::NotPublished(cause) => cause.reason,
             _ => Reason::Internal,
         }
     }
@@ -136,6 +145,21 @@ impl Engine {
     /// Its ports.
     pub fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// Until when time has surely passed: now, unless the history was silent for so long that the clock may have
+    /// jumped. Then nothing may end by age beyond the last entry; the entry that this look leaves behind makes the
+    /// next one sure.
+    pub(crate) async fn calm(&self) -> Result<Timestamp, EngineError> {
+        let now = self.ports.clock.now();
+        let last = self.ports.catalog.chain_head().await?.at;
+        Ok(match last {
+            Some(last) if now.since(last) > SILENCE => {
+                tracing::warn!(%last, %now, "the clock jumped or nothing ran for long: nothing ends by age in this look");
+                last
+            }
+            _ => now,
+        })
     }
 
     pub(crate) fn entry(&self, kind: EntryKind, subject: impl Into<String>, data: serde_json::Value) -> NewEntry {

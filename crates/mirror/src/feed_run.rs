@@ -33,8 +33,8 @@ pub(crate) struct Settled {
 
 /// What a feed's run found.
 pub(crate) enum Found {
-    /// What the vendor offers is what the record speaks of.
-    Unchanged,
+    /// What the vendor offers is what the record speaks of; with a new validator for it, if there is one.
+    Unchanged(Option<StoredValidator>),
     /// A set that is proven in itself.
     Proposed(Box<Proposed>),
 }
@@ -107,25 +107,30 @@ impl FeedRun {
         if known.outcome == Outcome::Failed || !self.stands(known).await? {
             return Ok(Memory::default());
         }
+        // A verdict counts for the origin and the settings that it was reached with, and for no other: bytes that a
+        // person brought, or another origin sent, are fetched from here once.
+        let Some(stored) = known.validator.as_ref().filter(|stored| self.is_ours(stored)) else {
+            return Ok(Memory::default());
+        };
+        let validator = Validator { etag: stored.etag.clone(), last_modified: stored.last_modified.clone() };
         let release = match &known.release {
             Some(id) => self.engine.ports.catalog.release(id).await?.map(|found| found.release),
             None => None,
         };
-        let validator = known
-            .validator
-            .as_ref()
-            .filter(|stored| stored.policy == self.policy() && stored.url.starts_with(&self.base()))
-            .map(|stored| Validator { etag: stored.etag.clone(), last_modified: stored.last_modified.clone() });
-        // Without a validator's policy the verdict may rest on other settings.
-        let same_policy = known.validator.as_ref().is_none_or(|stored| stored.policy == self.policy());
-        Ok(Memory { validator, release: release.filter(|_| same_policy) })
+        Ok(Memory { validator: Some(validator), release })
+    }
+
+    fn is_ours(&self, stored: &StoredValidator) -> bool {
+        let here = self.origin.kind() == SourceKind::Vendor && stored.url.starts_with(&self.base());
+        here && stored.policy == self.policy()
     }
 
     /// Whether what the record speaks of is still held whole and, if it was published, still served.
     async fn stands(&self, record: &FeedRecord) -> Result<bool, EngineError> {
         let Some(id) = &record.release else { return Ok(false) };
         let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(false) };
-        let waits = matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
+        let declined = record.reason == Some(Reason::RejectedBefore);
+        let waits = declined || matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
         match found.state {
             ReleaseState::Rejected => return Ok(true),
             ReleaseState::Expired => return Ok(false),
@@ -204,7 +209,7 @@ impl FeedRun {
             let mut talk = Talk::new(self, meter, self.session(memory.clone()));
             let step = talk.run(offered).await?;
             match step {
-                Step::Unchanged => return Ok(Found::Unchanged),
+                Step::Unchanged => return Ok(Found::Unchanged(talk.validator())),
                 Step::Propose(proposal) => return Ok(Found::Proposed(Box::new(talk.proposed(*proposal)))),
                 Step::Refuse(refusal) if refusal.again && round < CONVERSATIONS => {
                     tracing::info!(feed = %self.feed, detail = %refusal.note.detail, "beginning anew");
@@ -295,9 +300,17 @@ impl<'a> Talk<'a> {
         Ok(items)
     }
 
+    /// What the next run is conditional on, if a document came that has something for it. Even where it has nothing,
+    /// the origin and the policy that the document was judged by count.
+    fn validator(&self) -> Option<StoredValidator> {
+        let (url, validator) = self.trail.validator.clone()?;
+        let Validator { etag, last_modified } = validator;
+        Some(StoredValidator { url, etag, last_modified, policy: self.run.policy() })
+    }
+
     fn proposed(self, proposal: Proposal) -> Proposed {
         let folder = self.run.origin.kind() == SourceKind::Folder;
-        let policy = self.run.policy();
+        let validator = self.validator();
         let mut provenance = self.trail.provenance;
         provenance.key_id = match proposal.checked() {
             Checked::VendorSigned(key) => Some(key.clone()),
@@ -307,13 +320,6 @@ impl<'a> Talk<'a> {
             provenance.folder = self.run.shared.folder.clone();
         }
         let attested_by = if folder { Attestation::Folder } else { attestation(self.trail.weakest) };
-        // A folder's documents have none, yet the policy that they were judged by counts.
-        let validator = self.trail.validator.map(|(url, validator)| StoredValidator {
-            url,
-            etag: validator.etag,
-            last_modified: validator.last_modified,
-            policy,
-        });
         Proposed { proposal, provenance, attested_by, validator }
     }
 }

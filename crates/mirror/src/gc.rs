@@ -1,16 +1,17 @@
 //! Retention and collection: only what Waystation wrote and nothing refers to is let go.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use blob_store::BlobStore;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover};
-use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Vendor};
+use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Timestamp, Vendor};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::publish::Publishing;
 use crate::retention::{Kept, expire};
 use crate::{Engine, EngineError};
 
@@ -74,7 +75,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store cannot be read.
     pub async fn plan_collection(&self) -> Result<GcPlan, EngineError> {
-        Ok(self.census().await?.plan)
+        Ok(self.census(self.calm().await?).await?.plan)
     }
 
     /// Lets go what retention no longer keeps and nothing refers to. Waits for neither a fetch run nor for long
@@ -83,54 +84,57 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store fail; what is served is untouched.
     pub async fn collect(&self) -> Result<GcReport, EngineError> {
-        if let Ok(_idle) = self.ports.locks.try_fetch().await? {
-            self.reconcile().await?;
-        }
-        let first = self.census().await?;
-        let now = self.ports.clock.now();
-        if !first.plan.releases.is_empty() {
-            let data = json!({ "act": "expire", "releases": first.plan.releases });
-            let batch = Batch {
-                states: first.plan.releases.iter().map(|gone| (gone.id, ReleaseState::Expired, now)).collect(),
-                history: vec![self.entry(EntryKind::Upkeep, "retention", data)],
-                ..Batch::default()
-            };
-            self.ports.catalog.apply(batch).await?;
-        }
-        let retire: BTreeSet<FeedId> = first.plan.retired.iter().cloned().collect();
-        self.publish_and_retire(Vec::new(), Batch::default(), &retire).await?;
+        let calm = self.calm().await?;
+        let let_go = self.let_go(calm).await?;
         // What is served has changed: look again before anything is removed.
-        let second = self.census().await?;
+        let second = self.census(calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
         let keep = |digest: &Digest| second.present.contains(digest);
         let swept = self.ports.catalog.sweep(&second.candidates, &keep, &remover).await?;
         for number in &second.plan.generations {
             self.ports.rings.remove(&self.settings.ring, *number).await?;
         }
-        let partial_bytes = self.ports.blobs.tidy_partials(now.before(PARTIALS)).await?;
-        let plan = GcPlan { releases: first.plan.releases, retired: first.plan.retired, ..second.plan };
-        if swept.removed > 0 {
-            let data = json!({ "act": "collect", "blobs": swept.removed, "bytes": plan.bytes });
-            let entry = self.entry(EntryKind::Upkeep, "gc", data);
-            self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
-        }
+        let partial_bytes = self.ports.blobs.tidy_partials(calm.before(PARTIALS)).await?;
+        let plan = GcPlan { releases: let_go.releases, retired: let_go.retired, ..second.plan };
+        let data = json!({ "act": "collect", "blobs": swept.removed, "bytes": plan.bytes });
+        let entry = self.entry(EntryKind::Upkeep, "gc", data);
+        self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
         Ok(GcReport { plan, removed: swept.removed, spared: swept.kept, partial_bytes })
     }
 
-    async fn census(&self) -> Result<Census, EngineError> {
+    /// Expires what retention no longer keeps, and publishes what has left its grace or is followed no longer.
+    async fn let_go(&self, calm: Timestamp) -> Result<GcPlan, EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        self.reconcile_locked().await?;
+        let plan = self.census(calm).await?.plan;
+        let now = self.ports.clock.now();
+        let mut batch = Batch::default();
+        if !plan.releases.is_empty() {
+            let data = json!({ "act": "expire", "releases": plan.releases });
+            batch.states = plan.releases.iter().map(|gone| (gone.id, ReleaseState::Expired, now)).collect();
+            batch.history.push(self.entry(EntryKind::Upkeep, "retention", data));
+        }
+        let retire: BTreeSet<FeedId> = plan.retired.iter().cloned().collect();
+        let done = self.publish_locked(Publishing { pending: Vec::new(), batch, retire, calm }).await?;
+        match done.failure {
+            Some(cause) => Err(EngineError::NotPublished(cause)),
+            None => Ok(plan),
+        }
+    }
+
+    async fn census(&self, calm: Timestamp) -> Result<Census, EngineError> {
         let current = self.ports.rings.current(&self.settings.ring).await?;
         let generation = current
             .map(|current| current.generation)
             .unwrap_or_else(|| Generation::empty(self.settings.ring.clone(), self.ports.clock.now()));
         let present: HashSet<Digest> = generation.routes.values().map(|route| route.digest).collect();
-        let now = self.ports.clock.now();
-        let stays = |route: &&Route| route.until.is_none_or(|until| until > now);
+        let stays = |route: &&Route| route.until.is_none_or(|until| until > calm);
         let staying: HashSet<Digest> = generation.routes.values().filter(stays).map(|route| route.digest).collect();
         let mut releases = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();
         for vendor in Vendor::ALL {
             let held = self.held_releases(vendor).await?;
-            let gone = self.expiring(vendor, &held, &generation).await?;
+            let gone = self.expiring(vendor, &held, &generation, calm).await?;
             for found in held {
                 if gone.contains(&found.release.id) {
                     releases.push(planned(&found));
@@ -157,9 +161,11 @@ impl Engine {
     }
 
     async fn held_releases(&self, vendor: Vendor) -> Result<Vec<ReleaseRecord>, EngineError> {
-        let filter = ReleaseFilter { vendor: Some(vendor), ..ReleaseFilter::default() };
-        let mut held = self.ports.catalog.releases(&filter).await?;
-        held.retain(|found| matches!(found.state, ReleaseState::Admitted | ReleaseState::Quarantined));
+        let mut held = Vec::new();
+        for state in [ReleaseState::Admitted, ReleaseState::Quarantined] {
+            let filter = ReleaseFilter { vendor: Some(vendor), state: Some(state), ..ReleaseFilter::default() };
+            held.extend(self.ports.catalog.releases(&filter).await?);
+        }
         Ok(held)
     }
 
@@ -168,19 +174,23 @@ impl Engine {
         vendor: Vendor,
         held: &[ReleaseRecord],
         generation: &Generation,
+        calm: Timestamp,
     ) -> Result<HashSet<ReleaseId>, EngineError> {
+        let records = self.ports.catalog.feeds().await?;
+        let newest = newest_earlier(held, generation);
         let mut kept = Vec::new();
         for found in held {
-            let feed = self.ports.catalog.feed(&found.release.feed).await?;
-            let spoken_of = feed.is_some_and(|feed| feed.release == Some(found.release.id));
+            let id = found.release.id;
+            let spoken_of = records.iter().any(|record| record.release == Some(id));
+            let protected = self.protects(found, generation, calm) || newest.contains(&id);
             kept.push(Kept {
-                id: found.release.id,
+                id,
                 held_since: found.release.held_since,
                 blobs: found.release.items.iter().map(|item| (item.digest, item.size)).collect(),
-                protected: self.protects(found, generation) || (spoken_of && self.follows(found)),
+                protected: protected || (spoken_of && self.follows(found)),
             });
         }
-        Ok(expire(kept, &self.settings.keep(vendor), self.ports.clock.now()).into_iter().collect())
+        Ok(expire(kept, &self.settings.keep(vendor), calm).into_iter().collect())
     }
 
     fn follows(&self, found: &ReleaseRecord) -> bool {
@@ -188,17 +198,16 @@ impl Engine {
     }
 
     /// Served, served as `_back`, still reachable in its grace, or dated.
-    fn protects(&self, found: &ReleaseRecord, generation: &Generation) -> bool {
+    fn protects(&self, found: &ReleaseRecord, generation: &Generation, calm: Timestamp) -> bool {
         let release = &found.release;
         let served = generation
             .feeds
             .get(&release.feed)
             .is_some_and(|served| served.release == release.id || served.back == Some(release.id));
         let dated = release.feed.date().is_some() && self.follows(found);
-        let now = self.ports.clock.now();
         let in_grace = release.items.iter().any(|item| {
             let route = generation.routes.get(&item.route).filter(|route| route.digest == item.digest);
-            route.is_some_and(|route| route.feed == release.feed && route.until.is_some_and(|until| until > now))
+            route.is_some_and(|route| route.feed == release.feed && route.until.is_some_and(|until| until > calm))
         });
         served || dated || in_grace
     }
@@ -219,6 +228,23 @@ fn planned(found: &ReleaseRecord) -> PlannedRelease {
         feed: found.release.feed.clone(),
         vendor_version: found.release.vendor_version.to_string(),
     }
+}
+
+/// For each feed that is served, the admitted release before the one that is served: what to go back to.
+fn newest_earlier(held: &[ReleaseRecord], generation: &Generation) -> HashSet<ReleaseId> {
+    let mut newest: BTreeMap<&FeedId, &ReleaseRecord> = BTreeMap::new();
+    for found in held.iter().filter(|found| found.state == ReleaseState::Admitted) {
+        let release = &found.release;
+        let served = generation.feeds.get(&release.feed);
+        if served.is_none_or(|served| release.vendor_version.version >= served.vendor_version.version) {
+            continue;
+        }
+        let best = newest.entry(&release.feed).or_insert(found);
+        if best.release.vendor_version.version < release.vendor_version.version {
+            *best = found;
+        }
+    }
+    newest.into_values().map(|found| found.release.id).collect()
 }
 
 struct Unlink<'a>(&'a dyn BlobStore);

@@ -7,10 +7,11 @@
 mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use model::{FeedId, Generation, ItemKind, Note, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp};
+use model::{Digest, FeedId, Generation, ItemKind, Note, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp};
 use trust::Admitted;
+
+use crate::Graces;
 
 use seats::Seats;
 
@@ -37,10 +38,14 @@ pub struct Input<'a> {
     pub earlier: &'a BTreeMap<FeedId, Vec<Admitted>>,
     /// Feeds to be served no longer.
     pub retire: &'a BTreeSet<FeedId>,
+    /// Superseded bytes that are held no longer: there is nothing to keep reachable.
+    pub gone: &'a BTreeSet<Digest>,
     /// How long superseded routes stay.
-    pub grace: Duration,
+    pub grace: Graces,
     /// When the plan is made.
     pub now: Timestamp,
+    /// Until when time has surely passed; behind `now` while the clock may have jumped. No grace ends beyond it.
+    pub calm: Timestamp,
 }
 
 /// The next generation and what it took to get there.
@@ -61,7 +66,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let (seats, held) = Seats::fill(input);
     let layout = Layout { input, seats };
     let (feeds, mut routes) = layout.lay_out();
-    let mut lost_grace = keep_grace(input, &mut routes);
+    let mut lost_grace = layout.keep_grace(&mut routes);
     lost_grace.retain(|path| layout.should_keep_its_address(path));
     let changed = feeds != input.present.feeds || routes != input.present.routes;
     let generation = if changed {
@@ -141,6 +146,36 @@ impl Layout<'_> {
         let earlier = self.input.earlier.get(&current.release().feed)?;
         earlier.iter().find(|admitted| admitted.release().vendor_version.version < *version)
     }
+
+    /// Keeps what was reachable and is no longer named until its grace ends.
+    fn keep_grace(&self, routes: &mut BTreeMap<RoutePath, Route>) -> Vec<RoutePath> {
+        let input = self.input;
+        let mut lost = Vec::new();
+        for (path, route) in &input.present.routes {
+            // Never longer than a grace from now: the clock may have been set back since it was begun.
+            let end = input.now.after(input.grace.of(route.feed.vendor()));
+            let until = route.until.unwrap_or(end).min(end);
+            let past = until <= input.now.min(input.calm) || input.gone.contains(&route.digest);
+            if past || self.is_past_back(&route.feed, path) {
+                continue;
+            }
+            match routes.get(path) {
+                None => {
+                    routes.insert(path.clone(), Route { until: Some(until), ..route.clone() });
+                }
+                Some(newer) if newer.digest != route.digest => lost.push(path.clone()),
+                Some(_) => {}
+            }
+        }
+        lost
+    }
+
+    /// What nobody names any more of `_back` would not be older than what is served.
+    fn is_past_back(&self, feed: &FeedId, path: &RoutePath) -> bool {
+        let module = vendors::registry(feed.vendor());
+        let items = self.seats.taken.get(feed).map(|admitted| &admitted.release().items);
+        items.into_iter().flatten().any(|item| module.back_route(feed, &item.route).as_ref() == Some(path))
+    }
 }
 
 /// A served feed without a record keeps its seat and its routes.
@@ -149,38 +184,19 @@ fn keep_unrecorded(
     feeds: &mut BTreeMap<FeedId, ServedFeed>,
     routes: &mut BTreeMap<RoutePath, Route>,
 ) {
-    let mut lost = false;
+    let mut lost = BTreeSet::new();
     for (feed, served) in &input.present.feeds {
         if !feeds.contains_key(feed) && !input.retire.contains(feed) {
             feeds.insert(feed.clone(), served.clone());
-            lost = true;
+            lost.insert(feed);
         }
     }
-    // Shared paths carry one feed's name alone, so all that is not superseded stays.
-    for (path, route) in input.present.routes.iter().filter(|(_, route)| lost && route.until.is_none()) {
+    // A path that it shares may carry another feed's name. If that feed moves on, the path stays through its grace,
+    // and long before that ends the next run has found the record again.
+    let theirs = |route: &Route| route.until.is_none() && lost.contains(&route.feed);
+    for (path, route) in input.present.routes.iter().filter(|(_, route)| theirs(route)) {
         routes.entry(path.clone()).or_insert_with(|| route.clone());
     }
-}
-
-/// Keeps what was reachable and is no longer named until its grace ends.
-fn keep_grace(input: &Input<'_>, routes: &mut BTreeMap<RoutePath, Route>) -> Vec<RoutePath> {
-    let mut lost = Vec::new();
-    for (path, route) in &input.present.routes {
-        // Never longer than a grace from now: the clock may have been set back since it was begun.
-        let end = input.now.after(input.grace);
-        let until = route.until.unwrap_or(end).min(end);
-        if until <= input.now {
-            continue;
-        }
-        match routes.get(path) {
-            None => {
-                routes.insert(path.clone(), Route { until: Some(until), ..route.clone() });
-            }
-            Some(newer) if newer.digest != route.digest => lost.push(path.clone()),
-            Some(_) => {}
-        }
-    }
-    lost
 }
 
 #[cfg(test)]

@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
-use catalog::{Batch, EntryKind, FeedRecord, Publication, ReleaseFilter};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseState, RoutePath};
+use catalog::{Batch, EntryKind, FeedRecord, Publication};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath, Timestamp};
 use serde_json::json;
 use trust::Admitted;
 
 use crate::engine::restore;
 use crate::feed_run::note;
 use crate::plan::{Input, Newcomer, Plan, plan};
-use crate::sync::Costs;
+use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 /// How often a publication begins anew because somebody else moved the pointer.
 const ROUNDS: u32 = 4;
-/// How many earlier releases are looked at for one that `_back` may serve.
-const EARLIER: usize = 64;
 
 /// A release that waits for publication, with the feed's record as it will be.
 pub(crate) struct Pending {
@@ -26,66 +24,76 @@ pub(crate) struct Pending {
     pub(crate) costs: Costs,
 }
 
+/// What is to be published.
+pub(crate) struct Publishing {
+    /// Releases that want to be served.
+    pub(crate) pending: Vec<Pending>,
+    /// Recorded before anything moves.
+    pub(crate) batch: Batch,
+    /// Feeds to be served no longer.
+    pub(crate) retire: BTreeSet<FeedId>,
+    /// Until when time has surely passed: nothing ends by age beyond it.
+    pub(crate) calm: Timestamp,
+}
+
+impl Publishing {
+    /// Publishes releases and lets nothing end.
+    pub(crate) fn new(pending: Vec<Pending>, batch: Batch) -> Self {
+        Self { pending, batch, retire: BTreeSet::new(), calm: Timestamp::from_micros(i64::MIN) }
+    }
+}
+
 /// What a publication did.
 #[derive(Default)]
 pub(crate) struct Done {
     pub(crate) records: Vec<(FeedRecord, Costs)>,
     pub(crate) lost_grace: Vec<RoutePath>,
     pub(crate) published: Option<u64>,
+    /// Why it did not happen, when it did not.
+    pub(crate) failure: Option<Note>,
 }
 
 impl Engine {
-    /// Publishes what is pending, with `batch` recorded before anything moves.
-    pub(crate) async fn publish(&self, pending: Vec<Pending>, batch: Batch) -> Result<Done, EngineError> {
-        self.publish_and_retire(pending, batch, &BTreeSet::new()).await
-    }
-
-    pub(crate) async fn publish_and_retire(
-        &self,
-        mut pending: Vec<Pending>,
-        mut batch: Batch,
-        retire: &BTreeSet<FeedId>,
-    ) -> Result<Done, EngineError> {
-        let _lock = self.ports.locks.publish().await?;
-        let mut failed = self.drop_incomplete(&mut pending).await;
-        let waiting = self.waiting(&pending).await?;
+    /// Publishes; the caller holds the publication lock.
+    pub(crate) async fn publish_locked(&self, mut what: Publishing) -> Result<Done, EngineError> {
+        let mut failed = self.drop_incomplete(&mut what.pending).await;
+        let waiting = self.waiting(&what.pending).await?;
         let mut taken = 0;
-        for round in 1..=ROUNDS {
+        for _ in 0..ROUNDS {
             let present = self.present().await?;
-            let newcomers: Vec<Newcomer> = pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
-            let (mut plan, incumbent) = self.plan_for(&present, &newcomers, retire).await?;
+            let newcomers: Vec<Newcomer> = what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
+            let (mut plan, incumbent) = self.plan_for(present.as_ref(), &newcomers, &what).await?;
             if !plan.changed {
-                let mut done = Done { records: conclude(pending, &plan, &incumbent), ..Done::default() };
+                let mut done = Done { records: conclude(what.pending, &plan, &incumbent), ..Done::default() };
                 done.records.append(&mut failed);
-                self.record(std::mem::take(&mut batch), &done.records).await?;
+                self.record(what.batch, &done.records).await?;
                 return Ok(done);
             }
             plan.generation.number = plan.generation.number.max(taken + 1);
-            match self.move_pointer(&plan, &present, std::mem::take(&mut batch)).await? {
+            match self.move_pointer(&plan, present.as_ref(), std::mem::take(&mut what.batch)).await? {
                 Moved::Done => {
                     let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
                     let mut done = Done {
-                        records: [conclude(pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)].concat(),
+                        records: [conclude(what.pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)]
+                            .concat(),
                         lost_grace: plan.lost_grace.clone(),
                         published: Some(plan.generation.number),
+                        failure: None,
                     };
                     done.records.append(&mut failed);
                     self.complete(&plan.generation, &done).await?;
                     return Ok(done);
                 }
                 // Nobody may have published: a damaged file may stand under the number that comes next.
-                Moved::Overtaken if round < ROUNDS => taken = self.newest_number().await?,
-                Moved::Overtaken => {
-                    let cause = note(Reason::StoreFailed, "the ring's pointer keeps moving under us");
-                    return self.give_up(pending, failed, &cause).await;
-                }
-                Moved::Failed(cause) => return self.give_up(pending, failed, &cause).await,
+                Moved::Overtaken => taken = self.newest_number().await?,
+                Moved::Failed(cause) => return self.give_up(what.pending, failed, cause).await,
             }
         }
-        Ok(Done { records: failed, ..Done::default() })
+        let cause = note(Reason::StoreFailed, "the ring's pointer keeps moving under us");
+        self.give_up(what.pending, failed, cause).await
     }
 
-    async fn present(&self) -> Result<Option<Current>, EngineError> {
+    pub(crate) async fn present(&self) -> Result<Option<Current>, EngineError> {
         Ok(self.ports.rings.current(&self.settings.ring).await?)
     }
 
@@ -96,47 +104,88 @@ impl Engine {
 
     async fn plan_for(
         &self,
-        present: &Option<Current>,
+        present: Option<&Current>,
         newcomers: &[Newcomer],
-        retire: &BTreeSet<FeedId>,
-    ) -> Result<(Plan, BTreeMap<FeedId, model::ReleaseId>), EngineError> {
+        what: &Publishing,
+    ) -> Result<(Plan, BTreeMap<FeedId, ReleaseId>), EngineError> {
         let now = self.ports.clock.now();
         let empty = Generation::empty(self.settings.ring.clone(), now);
-        let generation = present.as_ref().map_or(&empty, |current| &current.generation);
+        let generation = present.map_or(&empty, |current| &current.generation);
         let incumbents = self.incumbents(generation).await?;
-        let feeds: BTreeSet<FeedId> = incumbents
-            .keys()
-            .cloned()
-            .chain(newcomers.iter().map(|newcomer| newcomer.admitted.release().feed.clone()))
-            .collect();
-        let earlier = self.earlier(feeds).await?;
-        let grace = self.settings.grace;
-        let input =
-            Input { present: generation, incumbents: &incumbents, newcomers, earlier: &earlier, retire, grace, now };
+        let earlier = self.earlier(generation, newcomers).await?;
+        let input = Input {
+            present: generation,
+            incumbents: &incumbents,
+            newcomers,
+            earlier: &earlier,
+            retire: &what.retire,
+            gone: &self.gone(generation).await,
+            grace: self.settings.grace,
+            calm: what.calm.min(now),
+            now,
+        };
         let served = generation.feeds.iter().map(|(feed, served)| (feed.clone(), served.release)).collect();
         Ok((plan(&input), served))
     }
 
-    /// The admitted releases, newest version first and held whole, of feeds whose layout serves an earlier one.
-    async fn earlier(&self, feeds: BTreeSet<FeedId>) -> Result<BTreeMap<FeedId, Vec<Admitted>>, EngineError> {
+    /// What is superseded, still in its grace, and held no longer: there is nothing to keep reachable.
+    async fn gone(&self, generation: &Generation) -> BTreeSet<Digest> {
+        let mut gone = BTreeSet::new();
+        for route in generation.routes.values().filter(|route| route.until.is_some()) {
+            match self.ports.blobs.find(route.digest).await {
+                Ok(Some(held)) if held.size() == route.size => {}
+                _ => drop(gone.insert(route.digest)),
+            }
+        }
+        gone
+    }
+
+    /// For each feed whose layout serves an earlier release: those that this ring has served, that are admitted and
+    /// held whole, newest version first.
+    async fn earlier(
+        &self,
+        present: &Generation,
+        newcomers: &[Newcomer],
+    ) -> Result<BTreeMap<FeedId, Vec<Admitted>>, EngineError> {
         let mut found = BTreeMap::new();
-        for feed in feeds.into_iter().filter(|feed| !vendors::registry(feed.vendor()).back_bases(feed).is_empty()) {
-            let filter = ReleaseFilter {
-                feed: Some(feed.clone()),
-                state: Some(ReleaseState::Admitted),
-                limit: EARLIER,
-                ..ReleaseFilter::default()
-            };
+        for (feed, served) in &present.feeds {
+            if vendors::registry(feed.vendor()).back_bases(feed).is_empty() {
+                continue;
+            }
+            let back = newcomers
+                .iter()
+                .map(|newcomer| newcomer.admitted.release())
+                .any(|release| release.feed == *feed && release.vendor_version.version < served.vendor_version.version);
+            // Going back needs to know what came before what is served; otherwise the present generation says it all.
+            let mut ids: BTreeSet<ReleaseId> = if back { self.served_before(feed).await? } else { BTreeSet::new() };
+            ids.insert(served.release);
+            ids.extend(served.back);
             let mut releases = Vec::new();
-            for admitted in self.ports.catalog.releases(&filter).await?.into_iter().filter_map(restore) {
+            for id in ids {
+                let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
                 if self.missing(admitted.release()).await.is_none() {
                     releases.push(admitted);
                 }
             }
             releases.sort_by(|a, b| b.release().vendor_version.version.cmp(&a.release().vendor_version.version));
-            found.insert(feed, releases);
+            found.insert(feed.clone(), releases);
         }
         Ok(found)
+    }
+
+    /// The releases that the ring's kept generations served of a feed.
+    async fn served_before(&self, feed: &FeedId) -> Result<BTreeSet<ReleaseId>, EngineError> {
+        let ring = &self.settings.ring;
+        let mut ids = BTreeSet::new();
+        for number in self.ports.rings.numbers(ring).await? {
+            // One that cannot be read is no reason not to go back.
+            let Ok(Some(generation)) = self.ports.rings.generation(ring, number).await else { continue };
+            if let Some(served) = generation.feeds.get(feed) {
+                ids.insert(served.release);
+                ids.extend(served.back);
+            }
+        }
+        Ok(ids)
     }
 
     /// Releases that an earlier publication had to hold back because of another feed's paths: what is published now
@@ -174,7 +223,7 @@ impl Engine {
     }
 
     /// The first file of a release that is not held as it should be.
-    async fn missing(&self, release: &Release) -> Option<Note> {
+    pub(crate) async fn missing(&self, release: &Release) -> Option<Note> {
         for item in &release.items {
             match self.ports.blobs.find(item.digest).await {
                 Ok(Some(held)) if held.size() == item.size => {}
@@ -194,7 +243,7 @@ impl Engine {
     async fn move_pointer(
         &self,
         plan: &Plan,
-        present: &Option<Current>,
+        present: Option<&Current>,
         mut batch: Batch,
     ) -> Result<Moved, EngineError> {
         let generation = &plan.generation;
@@ -203,7 +252,7 @@ impl Engine {
         batch.history.push(self.entry(EntryKind::PublicationIntended, generation.ring.as_str(), data));
         batch.publications.push(publication);
         self.ports.catalog.apply(batch).await?;
-        let expected = present.as_ref().map(|current| current.digest);
+        let expected = present.map(|current| current.digest);
         let moved = match self.ports.rings.prepare(generation).await {
             Ok(_) => self.ports.rings.publish(generation, expected).await,
             Err(error) => Err(error),
@@ -270,11 +319,11 @@ impl Engine {
         &self,
         pending: Vec<Pending>,
         mut failed: Vec<(FeedRecord, Costs)>,
-        cause: &Note,
+        cause: Note,
     ) -> Result<Done, EngineError> {
-        failed.extend(pending.into_iter().map(|waiting| (failure(waiting.record, cause), waiting.costs)));
+        failed.extend(pending.into_iter().map(|waiting| (failure(waiting.record, &cause), waiting.costs)));
         self.record(Batch::default(), &failed).await?;
-        Ok(Done { records: failed, ..Done::default() })
+        Ok(Done { records: failed, failure: Some(cause), ..Done::default() })
     }
 }
 
@@ -299,11 +348,7 @@ fn is_held(plan: &Plan, feed: &FeedId) -> bool {
 }
 
 /// Each feed's record after the plan was carried out.
-fn conclude(
-    pending: Vec<Pending>,
-    plan: &Plan,
-    before: &BTreeMap<FeedId, model::ReleaseId>,
-) -> Vec<(FeedRecord, Costs)> {
+fn conclude(pending: Vec<Pending>, plan: &Plan, before: &BTreeMap<FeedId, ReleaseId>) -> Vec<(FeedRecord, Costs)> {
     pending
         .into_iter()
         .map(|waiting| {

@@ -7,20 +7,8 @@ use crate::{Engine, EngineError};
 
 impl Engine {
     /// Closes what a crash left open: a publication whose generation the ring serves, or has served since, was
-    /// done; any other was not. Also lets go of the reservations that a dead run left; sound because the
-    /// caller holds the fetch lock.
-    ///
-    /// # Errors
-    /// [`EngineError`] when catalog or store cannot be read.
-    pub(crate) async fn reconcile(&self) -> Result<(), EngineError> {
-        self.ports.catalog.unreserve(None).await?;
-        if self.ports.catalog.open_publications().await?.is_empty() {
-            return Ok(());
-        }
-        let _lock = self.ports.locks.publish().await?;
-        self.reconcile_locked().await
-    }
-
+    /// done; any other was not. Whoever holds the publication lock does it first. What the feeds' records missed
+    /// needs no repair here: the mark counts no less than what the ring serves, and the next run settles the rest.
     pub(crate) async fn reconcile_locked(&self) -> Result<(), EngineError> {
         let mut batch = Batch::default();
         for open in self.ports.catalog.open_publications().await? {

@@ -15,6 +15,30 @@ pub struct RetentionRule {
     pub bytes: u64,
 }
 
+/// How long superseded routes stay reachable, for each vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Graces {
+    /// Elastic's.
+    pub elastic: Duration,
+    /// Defender's.
+    pub defender: Duration,
+}
+
+impl Graces {
+    /// The same for every vendor.
+    pub const fn same(grace: Duration) -> Self {
+        Self { elastic: grace, defender: grace }
+    }
+
+    /// A vendor's.
+    pub const fn of(&self, vendor: Vendor) -> Duration {
+        match vendor {
+            Vendor::Elastic => self.elastic,
+            Vendor::Defender => self.defender,
+        }
+    }
+}
+
 /// What the engine is told by the composition root.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -27,7 +51,7 @@ pub struct Settings {
     /// How far a release may differ from the one before it without a person looking.
     pub bounds: Bounds,
     /// How long superseded routes stay reachable.
-    pub grace: Duration,
+    pub grace: Graces,
     /// What is kept of Elastic's releases.
     pub keep_elastic: RetentionRule,
     /// What is kept of Defender's releases.

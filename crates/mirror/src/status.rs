@@ -20,7 +20,7 @@ pub struct Status {
     pub ring: RingStatus,
     /// Every feed that is followed, or was.
     pub feeds: Vec<FeedStatus>,
-    /// Releases that wait for the operator.
+    /// Releases, and offers of releases admitted before, that wait for the operator.
     pub quarantined: Vec<ReleaseStatus>,
     /// Hosts that asked to be left alone, and until when.
     pub host_waits: Vec<(String, Timestamp)>,
@@ -150,6 +150,15 @@ impl Engine {
             feeds.push(self.feed_status(feed, record, served));
         }
         let filter = ReleaseFilter { state: Some(ReleaseState::Quarantined), ..ReleaseFilter::default() };
+        let mut quarantined: Vec<ReleaseStatus> =
+            catalog.releases(&filter).await?.iter().map(ReleaseStatus::from).collect();
+        // An offer that goes back to a release that was admitted before waits, too.
+        for record in records.iter().filter(|record| record.outcome == Outcome::Quarantined) {
+            let Some(id) = record.release else { continue };
+            if quarantined.iter().all(|known| known.id != id) {
+                quarantined.extend(catalog.release(&id).await?.as_ref().map(ReleaseStatus::from));
+            }
+        }
         let now = self.ports.clock.now();
         let mut host_waits = catalog.host_waits().await?;
         host_waits.retain(|(_, until)| *until > now);
@@ -165,7 +174,7 @@ impl Engine {
                     .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
             },
             feeds,
-            quarantined: catalog.releases(&filter).await?.iter().map(ReleaseStatus::from).collect(),
+            quarantined,
             host_waits,
             free_bytes: self.ports.blobs.free_bytes().await?,
         })

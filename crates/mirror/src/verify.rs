@@ -8,6 +8,7 @@ use model::{Digest, Release, ReleaseState, RoutePath};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::reconcile::chain;
 use crate::{Engine, EngineError};
 
 /// What is wrong with a blob.
@@ -17,8 +18,10 @@ pub struct BlobFault {
     pub digest: Digest,
     /// Where it is served, or would be.
     pub routes: Vec<RoutePath>,
-    /// What its bytes hash to now; none when it is gone.
+    /// What its bytes hash to now; none when it is gone or cannot be read.
     pub actual: Option<Digest>,
+    /// Why it cannot be read, when that is so.
+    pub error: Option<String>,
 }
 
 /// What re-hashing found.
@@ -72,8 +75,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when the catalog cannot be read.
     pub async fn held(&self) -> Result<Vec<ReleaseRecord>, EngineError> {
-        let mut all = self.ports.catalog.releases(&ReleaseFilter::default()).await?;
-        all.retain(|found| matches!(found.state, ReleaseState::Admitted | ReleaseState::Quarantined));
+        let mut all = Vec::new();
+        for state in [ReleaseState::Admitted, ReleaseState::Quarantined] {
+            let filter = ReleaseFilter { state: Some(state), ..ReleaseFilter::default() };
+            all.extend(self.ports.catalog.releases(&filter).await?);
+        }
+        all.sort_by_key(|found| std::cmp::Reverse(found.number));
         Ok(all)
     }
 
@@ -111,24 +118,44 @@ impl Engine {
     ) -> Result<VerifyReport, EngineError> {
         let mut report = VerifyReport { blobs: blobs.len(), ..VerifyReport::default() };
         for (digest, routes) in blobs {
-            let actual = match self.ports.blobs.verify(digest).await? {
-                Verification::Good(held) => {
+            let fault = match self.ports.blobs.verify(digest).await {
+                Ok(Verification::Good(held)) => {
                     report.bytes = report.bytes.saturating_add(held.size());
                     each(held.size());
                     continue;
                 }
-                Verification::Damaged { actual, .. } => {
-                    self.ports.blobs.set_aside(digest).await?;
-                    Some(actual)
-                }
-                Verification::Absent => None,
+                Ok(Verification::Absent) => BlobFault { digest, routes: Vec::new(), actual: None, error: None },
+                Ok(Verification::Damaged { .. }) | Err(_) => match self.put_out_of_reach(digest).await? {
+                    Some(fault) => fault,
+                    None => continue,
+                },
             };
-            report.faults.push(BlobFault { digest, routes: routes.into_iter().collect(), actual });
+            report.faults.push(BlobFault { routes: routes.into_iter().collect(), ..fault });
         }
         if !report.faults.is_empty() {
             let entry = self.entry(EntryKind::Upkeep, "verify", json!({ "act": "set-aside", "faults": report.faults }));
             self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
         }
         Ok(report)
+    }
+
+    /// Sets a blob aside if it is still damaged, or cannot be read, when nobody else does the same: a run may have
+    /// fetched it again in the meantime.
+    async fn put_out_of_reach(&self, digest: Digest) -> Result<Option<BlobFault>, EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        let (actual, error) = match self.ports.blobs.verify(digest).await {
+            Ok(Verification::Good(_)) => return Ok(None),
+            Ok(Verification::Absent) => {
+                return Ok(Some(BlobFault { digest, routes: Vec::new(), actual: None, error: None }));
+            }
+            Ok(Verification::Damaged { actual, .. }) => (Some(actual), None),
+            Err(error) => (None, Some(chain(&error))),
+        };
+        let aside = self.ports.blobs.set_aside(digest).await;
+        let error = match (aside, error) {
+            (Ok(()), error) => error,
+            (Err(aside), error) => Some(format!("{}; not set aside: {}", error.unwrap_or_default(), chain(&aside))),
+        };
+        Ok(Some(BlobFault { digest, routes: Vec::new(), actual, error }))
     }
 }

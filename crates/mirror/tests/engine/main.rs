@@ -1,12 +1,23 @@
 //! The whole engine against simulated vendors: what is served is always one whole admitted release, whatever the
 //! vendors do, and the next run without a fault serves what a mirror serves that never met one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod costs;
+mod damage;
 mod decisions;
 mod folder;
+mod hosts;
 mod identity;
 mod keeping;
 mod random;
+mod runs;
 mod upstream;
 mod walk;
 mod world;

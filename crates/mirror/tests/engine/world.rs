@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blob_store::{Access, BlobStore, FsRings, FsStore, MemoryRings, MemoryStore, RingStore};
-use catalog::{Actor, Catalog, Entry, EntryKind, MemoryCatalog, SqlCatalog};
+use catalog::{Actor, Catalog, Entry, MemoryCatalog, SqlCatalog};
 use mirror::{
     Engine, EngineError, FeedReport, FileLocks, Locks, MemoryLocks, Origins, Ports, RetentionRule, Settings, Silent,
     SyncReport, SyncRequest,
@@ -149,7 +149,7 @@ fn settings(feeds: &[&str], keys: KeyRing) -> Settings {
         ring: RingName::broad(),
         vendors,
         bounds: Bounds::default(),
-        grace: DAY,
+        grace: mirror::Graces::same(DAY),
         keep_elastic: keep,
         keep_defender: keep,
         feed_deadline: Duration::from_secs(120),
@@ -335,13 +335,9 @@ impl World {
         assert_eq!(self.tree().await, self.unfaulted().await);
     }
 
-    /// The kinds of history entries from number `from` on.
+    /// All that was recorded.
     pub(crate) async fn history(&self) -> Vec<Entry> {
         self.ports.catalog.history(1, usize::MAX >> 1).await.unwrap()
-    }
-
-    pub(crate) async fn count(&self, kind: EntryKind) -> usize {
-        self.history().await.iter().filter(|entry| entry.kind == kind).count()
     }
 }
 

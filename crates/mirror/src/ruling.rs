@@ -1,0 +1,265 @@
+//! What is decided about feeds whose runs have ended: all of it under the publication lock, on what the catalog and
+//! the ring say then, so that the operator's acts in between are neither missed nor overwritten.
+
+use blob_store::Current;
+use catalog::{Batch, EntryKind, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord};
+use model::{FeedId, Note, Outcome, Reason, Release, ReleaseState, Timestamp, VendorVersion};
+use serde_json::json;
+use trust::{Context, Decision, Proposal, decide};
+
+use crate::feed_run::{Found, Proposed, Settled};
+use crate::plan::Newcomer;
+use crate::publish::{Done, Pending, Publishing};
+use crate::{Engine, EngineError};
+
+/// What a feed's run cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Costs {
+    pub(crate) bytes: u64,
+    pub(crate) requests: u64,
+}
+
+/// What was decided so far about some feeds.
+#[derive(Default)]
+struct Ruling {
+    batch: Batch,
+    /// What is to be published.
+    pending: Vec<Pending>,
+    /// Feeds that need no publication.
+    records: Vec<(FeedRecord, Costs)>,
+}
+
+/// A decision, and the state that the release had before it.
+struct Weighed {
+    decision: Decision,
+    known: Option<ReleaseState>,
+}
+
+impl Engine {
+    /// Decides about feeds whose runs have ended, records it, and publishes what is admitted. `calm` is until when
+    /// time has surely passed.
+    pub(crate) async fn rule(&self, ended: Vec<Settled>, calm: Timestamp) -> Result<Done, EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        self.reconcile_locked().await?;
+        let present = self.present().await?;
+        let mut ruling = Ruling::default();
+        for settled in ended {
+            self.rule_one(settled, present.as_ref(), &mut ruling).await?;
+        }
+        let Ruling { mut batch, pending, records } = ruling;
+        for (record, costs) in &records {
+            batch.history.push(self.check_entry(record, *costs));
+            batch.feeds.push(record.clone());
+        }
+        let mut done = if pending.is_empty() {
+            self.ports.catalog.apply(batch).await?;
+            Done::default()
+        } else {
+            self.publish_locked(Publishing { calm, ..Publishing::new(pending, batch) }).await?
+        };
+        done.records.extend(records);
+        Ok(done)
+    }
+
+    async fn rule_one(
+        &self,
+        settled: Settled,
+        present: Option<&Current>,
+        ruling: &mut Ruling,
+    ) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        let known = self.ports.catalog.feed(&settled.feed).await?;
+        let mut record = known.unwrap_or_else(|| FeedRecord::new(settled.feed.clone(), now));
+        record.checked_at = now;
+        let offered = settled.offered.map(|offered| offered.vendor_version);
+        let costs = Costs { bytes: settled.bytes, requests: settled.requests };
+        match settled.result {
+            Err(failure) => {
+                see(&mut record, offered);
+                fail(&mut record, &failure);
+            }
+            Ok(Found::Unchanged(validator)) => {
+                see(&mut record, offered);
+                unchanged(&mut record);
+                record.validator = validator.or(record.validator);
+            }
+            Ok(Found::Proposed(proposed)) => {
+                see(&mut record, offered.or_else(|| Some(proposed.proposal.vendor_version().clone())));
+                let weighed = self.weigh(*proposed, &mut record, present).await?;
+                if let Some(newcomer) = self.settle(weighed, &mut record, &mut ruling.batch) {
+                    ruling.pending.push(Pending { newcomer, record, costs });
+                    return Ok(());
+                }
+            }
+        }
+        ruling.records.push((record, costs));
+        Ok(())
+    }
+
+    async fn weigh(
+        &self,
+        proposed: Proposed,
+        record: &mut FeedRecord,
+        present: Option<&Current>,
+    ) -> Result<Weighed, EngineError> {
+        let Proposed { proposal, provenance, attested_by, validator } = proposed;
+        let context = self.context(&proposal, record, present).await?;
+        record.validator = validator;
+        let decision = decide(proposal, attested_by, provenance, &context, record.checked_at);
+        Ok(Weighed { decision, known: context.known })
+    }
+
+    async fn context(
+        &self,
+        proposal: &Proposal,
+        record: &FeedRecord,
+        present: Option<&Current>,
+    ) -> Result<Context, EngineError> {
+        let catalog = &self.ports.catalog;
+        let known = catalog.release(&proposal.id()).await?;
+        let admitted = ReleaseFilter {
+            feed: Some(record.feed.clone()),
+            state: Some(ReleaseState::Admitted),
+            ..ReleaseFilter::default()
+        };
+        let version = proposal.vendor_version();
+        let same = ReleaseFilter { version: Some(version.version.clone()), ..admitted.clone() };
+        let same = catalog.releases(&same).await?;
+        let mut same_version: Vec<_> = same
+            .into_iter()
+            .filter(|found| found.release.vendor_version == *version)
+            .map(|found| found.release.id)
+            .collect();
+        let last = catalog.releases(&ReleaseFilter { limit: 1, ..admitted }).await?.into_iter().next();
+        // A catalog that was lost, or that a crash left behind the ring, does not make the ring forget what it serves.
+        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
+        if let Some(served) = served.filter(|served| served.vendor_version == *version) {
+            same_version.push(served.release);
+        }
+        Ok(Context {
+            mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),
+            same_version,
+            last: last.map(|found| found.release),
+            known: known.and_then(counts_as),
+            bounds: self.settings.bounds,
+        })
+    }
+
+    /// Writes a decision into the record; gives back what is to be published.
+    fn settle(&self, weighed: Weighed, record: &mut FeedRecord, batch: &mut Batch) -> Option<Newcomer> {
+        let Weighed { decision, known } = weighed;
+        let declined = record.reason == Some(Reason::RejectedBefore);
+        let before = record.release;
+        record.succeeded_at = Some(record.checked_at);
+        record.failures = 0;
+        record.reason = None;
+        record.detail = None;
+        let (release, word) = match decision {
+            Decision::Admitted(admitted) => {
+                let release = admitted.release().clone();
+                record.release = Some(release.id);
+                batch.history.push(self.verdict_entry(&release, "admitted"));
+                batch.releases.push(NewRelease { release, state: ReleaseState::Admitted });
+                return Some(Newcomer { admitted, takes_paths: false });
+            }
+            // The operator declined this very offer: coming back with it changes nothing.
+            Decision::Quarantined(release) if declined && before == Some(release.id) => {
+                turn_down(record, &release);
+                (release, "rejected-before")
+            }
+            Decision::Quarantined(release) => {
+                self.quarantine(&release, known, record, batch);
+                (release, "quarantined")
+            }
+            Decision::RejectedBefore(release) => {
+                turn_down(record, &release);
+                (release, "rejected-before")
+            }
+        };
+        record.release = Some(release.id);
+        batch.history.push(self.verdict_entry(&release, word));
+        None
+    }
+
+    /// A release that was admitted before and is offered again as a regression keeps its own state: it is the
+    /// offer that is quarantined.
+    fn quarantine(&self, release: &Release, known: Option<ReleaseState>, record: &mut FeedRecord, batch: &mut Batch) {
+        let first = release.verdict.reasons.first().cloned();
+        record.outcome = Outcome::Quarantined;
+        record.reason = first.as_ref().map(|note| note.reason);
+        record.detail = first.map(|note| note.detail);
+        tracing::warn!(
+            feed = %record.feed, release = %release.id.short(), reason = record.reason.map(Reason::code),
+            "quarantined: `waystation release admit|reject {}`", release.id.short()
+        );
+        if known != Some(ReleaseState::Admitted) {
+            batch.releases.push(NewRelease { release: release.clone(), state: ReleaseState::Quarantined });
+        }
+    }
+
+    fn verdict_entry(&self, release: &Release, word: &str) -> catalog::NewEntry {
+        let data = json!({
+            "feed": release.feed, "vendor_version": release.vendor_version, "verdict": word,
+            "reasons": release.verdict.reasons, "notes": release.verdict.notes.len(), "trust": release.verdict.trust,
+        });
+        self.entry(EntryKind::Verdict, release.id.to_string(), data)
+    }
+
+    pub(crate) fn check_entry(&self, record: &FeedRecord, costs: Costs) -> catalog::NewEntry {
+        let data = json!({
+            "outcome": record.outcome, "offered": record.offered, "release": record.release,
+            "reason": record.reason, "detail": record.detail, "requests": costs.requests, "bytes": costs.bytes,
+        });
+        self.entry(EntryKind::Check, record.feed.as_str(), data)
+    }
+}
+
+/// Retention never admits: a release that something spoke against, and whose bytes were let go, is weighed anew.
+fn counts_as(found: ReleaseRecord) -> Option<ReleaseState> {
+    let spoken_against = !found.release.verdict.reasons.is_empty();
+    (found.state != ReleaseState::Expired || !spoken_against).then_some(found.state)
+}
+
+fn newest(a: Option<VendorVersion>, b: Option<VendorVersion>) -> Option<VendorVersion> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.version > a.version { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn see(record: &mut FeedRecord, offered: Option<VendorVersion>) {
+    if offered.is_some() && offered != record.offered {
+        record.offered = offered;
+        record.changed_at = Some(record.checked_at);
+    }
+}
+
+pub(crate) fn fail(record: &mut FeedRecord, failure: &Note) {
+    record.outcome = Outcome::Failed;
+    record.reason = Some(failure.reason);
+    record.detail = Some(failure.detail.clone());
+    record.validator = None;
+    record.failures = record.failures.saturating_add(1);
+    tracing::warn!(feed = %record.feed, reason = failure.reason.code(), detail = %failure.detail, "feed failed");
+}
+
+/// The verdict on what the vendor still offers stands: a quarantine stays one.
+fn unchanged(record: &mut FeedRecord) {
+    record.succeeded_at = Some(record.checked_at);
+    record.failures = 0;
+    if record.outcome == Outcome::Published {
+        record.outcome = Outcome::Current;
+    }
+}
+
+fn turn_down(record: &mut FeedRecord, release: &Release) {
+    record.outcome = Outcome::Current;
+    record.reason = Some(Reason::RejectedBefore);
+    record.detail = Some(format!("release {} is offered again", release.id.short()));
+}
+
+/// The feed that a finished run belongs to, for a run that died.
+pub(crate) fn died(feed: FeedId, error: &str) -> Settled {
+    let failure = crate::feed_run::note(Reason::Internal, error);
+    Settled { feed, offered: None, bytes: 0, requests: 0, result: Err(failure) }
+}
