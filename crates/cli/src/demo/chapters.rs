@@ -161,7 +161,7 @@ impl Demo {
                 update.finish(&self.world.client).await?;
             }
         }
-        let minutes = self.world.engine.settings().grace.as_secs() / 60;
+        let minutes = self.world.engine.settings().grace.elastic.as_secs() / 60;
         Ok(format!("an endpoint in the middle of an old manifest still gets its artifacts (grace: {minutes} minutes)"))
     }
 
