@@ -1,13 +1,11 @@
 //! Faults of transport and status: refused with their own reason, and gone with the next run.
 
-use std::time::Duration;
-
 use mirror::SyncRequest;
 use model::Outcome::{Current, Failed, Published};
-use model::{Clock as _, Reason};
-use vendor_sim::{Fault, FaultRule, Kind, Pattern, Point, Wait};
+use model::Reason;
+use vendor_sim::{Fault, FaultRule, Kind, Pattern, Point};
 
-use crate::world::{Build, DEFENDER, ELASTIC, OTHER, World, ended, line};
+use crate::world::{DEFENDER, ELASTIC, OTHER, World, ended, line};
 
 pub(crate) fn fault(name: &str) -> Fault {
     name.parse().unwrap()

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use catalog::Catalog as _;
 use model::Reason;
 use origin::{Origin as _, Reading};
 use outbound::ScriptedAnswer;
