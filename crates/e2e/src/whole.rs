@@ -52,7 +52,7 @@ impl Published {
     /// `manifest_version`; none when nothing is served.
     pub fn walk_elastic(&self, mirror: SocketAddr, version: &str) -> Option<String> {
         let manifest = get(mirror, &manifest_path(version)).unwrap();
-        if manifest.status == 404 {
+        if is_nothing(manifest.status) {
             return None;
         }
         assert_eq!(manifest.status, 200, "{version}");
@@ -81,7 +81,7 @@ impl Published {
                 continue;
             }
             assert_eq!(before.status, archive.status, "{feed}");
-            if before.status == 404 {
+            if is_nothing(before.status) {
                 return None;
             }
             let companion = String::from_utf8(before.body).unwrap();
@@ -90,6 +90,11 @@ impl Published {
             return Some(pair.0);
         }
     }
+}
+
+/// A ring that serves other feeds answers 404, one that never served anything 503.
+fn is_nothing(status: u16) -> bool {
+    matches!(status, 404 | 503)
 }
 
 /// The companion that belongs to a release: what `jq` makes of the two fields.
