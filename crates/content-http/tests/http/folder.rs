@@ -48,3 +48,27 @@ async fn a_published_folder_is_served_and_followed() {
     server.nudge();
     assert_eq!(ask(), b"two");
 }
+
+#[tokio::test]
+async fn a_blob_deleted_from_the_folder_before_the_start_is_served_once_it_is_back_s18() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    publish(&path, 1, b"one").await;
+    let name = Digest::of(b"one").to_string();
+    let blob = path.join("blobs").join(&name[..2]).join(&name);
+    let aside = folder.path().join("aside");
+    std::fs::rename(&blob, &aside).unwrap();
+    let source = Arc::new(DataFolder::open(&path).unwrap());
+    let settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    let server = ContentServer::start(settings, source, Arc::new(platform::SystemClock::new())).unwrap();
+    let ask = |path| {
+        let mut client = Client::new(std::net::TcpStream::connect(server.local_addresses()[0]).unwrap());
+        client.get(path, "");
+        client.answer().unwrap()
+    };
+    assert_eq!((ask("/a").status, ask("/").status), (503, 200));
+    assert_eq!(server.take_damaged(), [Digest::of(b"one")]);
+    std::fs::rename(&aside, &blob).unwrap();
+    until(|| server.stats().rings[0].broken == 0);
+    assert_eq!(ask("/a").body, b"one");
+}
