@@ -1,7 +1,7 @@
 //! One attempt to hold a file: streamed into the store, resumed where that is sound.
 
 use blob_store::{BlobStore, BlobWriter, Expected, PartialKey, StoreError};
-use model::{Digest, Reason};
+use model::{Digest, Exchange, Reason};
 use outbound::{ContentRange, Outbound, RangeAsk, Request, Response};
 use vendors::{FetchedItem, Want};
 
@@ -17,6 +17,13 @@ pub(crate) struct Attempt<'a> {
     pub(crate) want: &'a Want,
     pub(crate) reserve: u64,
     pub(crate) meter: &'a dyn Meter,
+}
+
+/// A request that was redirected is as many requests as it has URLs.
+pub(crate) fn count_redirects(exchange: Option<&Exchange>, meter: &dyn Meter) {
+    for _ in exchange.iter().flat_map(|exchange| exchange.urls.iter().skip(1)) {
+        meter.request();
+    }
 }
 
 /// What an answer's head says about the body.
@@ -42,8 +49,12 @@ impl Attempt<'_> {
         let part = self.part(writer.written(), writer.tag());
         self.meter.request();
         let response = match self.outbound.get(Request { range: part, ..self.request.clone() }).await {
-            Ok(response) => response,
+            Ok(response) => {
+                count_redirects(Some(&response.exchange), self.meter);
+                response
+            }
             Err(error) => {
+                count_redirects(error.exchange.as_deref(), self.meter);
                 if error.reason == Reason::BadRange {
                     // There is no such part: what is here is not the beginning of what is there.
                     writer.restart("").await.map_err(store)?;

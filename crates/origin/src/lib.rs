@@ -38,7 +38,7 @@ pub enum Reading {
 
 /// Counts what a feed's run costs; shown while it runs and reported after.
 pub trait Meter: Send + Sync {
-    /// A request goes out.
+    /// A request goes out; each hop of a redirect is one.
     fn request(&self);
     /// Bytes of a body arrived.
     fn received(&self, bytes: u64);

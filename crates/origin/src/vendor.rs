@@ -11,7 +11,7 @@ use url::Url;
 use vendors::{Answer, Ask, FetchedItem, Source, SourceKind, Target, Validator, Want};
 
 use crate::gate::PATIENCE;
-use crate::hold::Attempt;
+use crate::hold::{Attempt, count_redirects};
 use crate::retry::Jitter;
 use crate::{HostGate, Meter, Origin, OriginError, Reading, RetryPolicy};
 
@@ -99,7 +99,13 @@ impl VendorOrigin {
         }
         let url = request.url.clone();
         meter.request();
-        let mut response = self.outbound.get(request).await?;
+        let answer = self.outbound.get(request).await;
+        let exchange = match &answer {
+            Ok(response) => Some(&response.exchange),
+            Err(error) => error.exchange.as_deref(),
+        };
+        count_redirects(exchange, meter);
+        let mut response = answer?;
         if response.status == 304 {
             return Ok(Reading::NotModified(Box::new(response.exchange)));
         }
