@@ -1,6 +1,7 @@
 //! What the documents promise, held by a machine.
 
 mod codemap;
+mod command_line;
 mod generated;
 mod house;
 mod licences;

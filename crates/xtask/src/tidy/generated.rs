@@ -7,9 +7,10 @@ use model::{Fault, Reason, Retry};
 
 use super::house::House;
 
-fn documents() -> Result<[(&'static str, String); 3]> {
+fn documents(house: &House) -> Result<[(&'static str, String); 4]> {
     let schema = serde_json::to_string_pretty(&config::schema()).context("writing the schema")?;
     Ok([
+        ("docs/command-line.md", super::command_line::page(&house.root)?),
         ("docs/reason-codes.md", reason_codes()),
         ("docs/configuration.md", config::reference_markdown()),
         ("docs/waystation.schema.json", format!("{schema}\n")),
@@ -18,7 +19,7 @@ fn documents() -> Result<[(&'static str, String); 3]> {
 
 pub(crate) fn check(house: &House) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for (path, text) in documents()? {
+    for (path, text) in documents(house)? {
         // From the disk, since it may have been written a moment ago.
         match std::fs::read_to_string(house.root.join(path)) {
             Ok(there) if there == text => {}
@@ -30,7 +31,7 @@ pub(crate) fn check(house: &House) -> Result<Vec<String>> {
 }
 
 pub(crate) fn write(house: &House) -> Result<()> {
-    for (path, text) in documents()? {
+    for (path, text) in documents(house)? {
         let path = house.root.join(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
