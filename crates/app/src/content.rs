@@ -33,7 +33,7 @@ pub(crate) fn start(
 /// Takes over what may change while it runs.
 pub(crate) fn reload(content: &ContentServer, config: &Config) -> Result<(), String> {
     let policies: Vec<Policy> = config.serve.iter().map(policy).collect();
-    content.reload(&policies).map_err(|error| crate::daemon::chain(&error))
+    content.reload(&policies).map_err(|error| model::error_chain(&error))
 }
 
 /// Lets downloads in progress end.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
 use mirror::{Engine, Silent, SyncRequest};
-use model::{Clock, Vendor};
+use model::{Clock, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -179,10 +179,10 @@ impl Live {
         }
         if self.daemon.role == Role::Run {
             let clock = Arc::clone(&self.daemon.clock);
-            let built = engine(&newer, "run", Purpose::Act, clock).await.map_err(|error| chain(&error))?;
+            let built = engine(&newer, "run", Purpose::Act, clock).await.map_err(|error| error_chain(&error))?;
             content::reload(&self.content, &newer)?;
             if !lines.is_empty() {
-                built.record_config_change(&newer.digest(), &lines).await.map_err(|error| chain(&error))?;
+                built.record_config_change(&newer.digest(), &lines).await.map_err(|error| error_chain(&error))?;
             }
             self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
             self.changes.send_replace(intervals(&newer));
@@ -321,7 +321,7 @@ impl Scheduler {
                 }
                 self.schedule.ran(vendors, &failed(&report), now, spread(now));
             }
-            Ok(Err(error)) => self.later(vendors, now, &chain(&error)),
+            Ok(Err(error)) => self.later(vendors, now, &error_chain(&error)),
             Err(error) => self.later(vendors, now, &error),
         }
     }
@@ -355,7 +355,7 @@ impl Scheduler {
                 }
                 self.schedule.hurry(self.parts.clock.monotonic());
             }
-            Ok(Err(error)) => tracing::error!(error = %chain(&error), "damaged blobs could not be looked after"),
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
         }
     }
@@ -369,7 +369,7 @@ impl Scheduler {
                 bytes = report.plan.bytes,
                 "upkeep done"
             ),
-            Ok(Err(error)) => tracing::error!(error = %chain(&error), "upkeep failed"),
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "upkeep failed"),
             Err(error) => tracing::error!(error, "upkeep failed"),
         }
     }
@@ -399,17 +399,6 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
-}
-
 struct ContentFacts(Arc<ContentServer>);
 
 impl Serving for ContentFacts {
@@ -429,6 +418,6 @@ impl StatusSource for EngineFacts {
     async fn status(&self) -> Result<mirror::Status, String> {
         let engine = self.0.borrow().clone();
         let engine = engine.ok_or_else(|| "there is no engine".to_owned())?;
-        engine.status().await.map_err(|error| chain(&error))
+        engine.status().await.map_err(|error| error_chain(&error))
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Failed at `what`, because of `error` and its causes.
     pub(crate) fn new(what: &str, error: &dyn Error) -> Self {
-        Self { exit: Exit::FAILED, text: format!("{what}: {}", chain(error)), next: None }
+        Self { exit: Exit::FAILED, text: format!("{what}: {}", model::error_chain(error)), next: None }
     }
 
     /// What was asked for makes no sense.
@@ -108,18 +108,6 @@ impl Failure {
     pub(crate) fn config(error: &ConfigError) -> Self {
         Self::usage(format!("the configuration cannot be used:\n{error}"))
     }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 impl fmt::Display for Failure {

@@ -267,7 +267,7 @@ impl Engine {
                 Ok(Moved::Overtaken)
             }
             Err(error) => {
-                let cause = crate::reconcile::chain(&error);
+                let cause = model::error_chain(&error);
                 // The pointer may have moved before the failure was noticed; recovery looks and decides.
                 self.reconcile_locked().await?;
                 Ok(Moved::Failed(note(Reason::StoreFailed, cause)))

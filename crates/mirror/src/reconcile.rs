@@ -35,15 +35,3 @@ impl Engine {
         Ok(then.is_some_and(|generation| model::Digest::of(&generation.encode()) == open.digest))
     }
 }
-
-/// An error and its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
-}

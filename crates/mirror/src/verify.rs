@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Verification;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
-use model::{Digest, Release, ReleaseState, RoutePath};
+use model::{Digest, Release, ReleaseState, RoutePath, error_chain};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::reconcile::chain;
 use crate::{Engine, EngineError};
 
 /// What is wrong with a blob.
@@ -149,12 +148,14 @@ impl Engine {
                 return Ok(Some(BlobFault { digest, routes: Vec::new(), actual: None, error: None }));
             }
             Ok(Verification::Damaged { actual, .. }) => (Some(actual), None),
-            Err(error) => (None, Some(chain(&error))),
+            Err(error) => (None, Some(error_chain(&error))),
         };
         let aside = self.ports.blobs.set_aside(digest).await;
         let error = match (aside, error) {
             (Ok(()), error) => error,
-            (Err(aside), error) => Some(format!("{}; not set aside: {}", error.unwrap_or_default(), chain(&aside))),
+            (Err(aside), error) => {
+                Some(format!("{}; not set aside: {}", error.unwrap_or_default(), error_chain(&aside)))
+            }
         };
         Ok(Some(BlobFault { digest, routes: Vec::new(), actual, error }))
     }

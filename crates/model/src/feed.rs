@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::escaped;
+
 /// Who publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -111,16 +113,16 @@ impl FromStr for FeedId {
         let vendor = Vendor::ALL
             .into_iter()
             .find(|vendor| segments.first() == Some(&vendor.as_str()))
-            .ok_or_else(|| FeedError::Vendor(escaped(segments.first().unwrap_or(&""))))?;
+            .ok_or_else(|| FeedError::Vendor(escaped(segments.first().unwrap_or(&""), 128)))?;
         let (fits, expected) = match vendor {
             Vendor::Elastic => ((2..=3).contains(&segments.len()), ELASTIC_SHAPE),
             Vendor::Defender => (segments.len() == 4 && date.is_none(), DEFENDER_SHAPE),
         };
         if !fits || date.is_some_and(|date| !is_date(date)) {
-            return Err(FeedError::Shape { text: escaped(text), expected });
+            return Err(FeedError::Shape { text: escaped(text, 128), expected });
         }
         if !segments.iter().all(|segment| is_segment(segment)) {
-            return Err(FeedError::Segment(escaped(text)));
+            return Err(FeedError::Segment(escaped(text, 128)));
         }
         Ok(Self { vendor, text: text.to_owned() })
     }
@@ -135,10 +137,6 @@ fn is_segment(text: &str) -> bool {
 
 fn is_date(text: &str) -> bool {
     text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().take(128).flat_map(char::escape_default).collect()
 }
 
 impl fmt::Display for FeedId {

@@ -21,6 +21,7 @@ mod reason;
 mod release;
 mod ring;
 mod route;
+mod text;
 mod time;
 mod version;
 
@@ -36,5 +37,6 @@ pub use release::{
 };
 pub use ring::{RingError, RingName};
 pub use route::{RouteError, RoutePath};
+pub use text::error_chain;
 pub use time::{Clock, Timestamp, parse_http_date};
 pub use version::{VendorVersion, Version, VersionError};

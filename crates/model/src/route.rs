@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::escaped;
+
 /// A canonical HTTP path below a ring's root, such as `/downloads/endpoint/manifest/artifacts-9.0.0.zip`.
 ///
 /// It starts with one `/`, its segments are plain (letters, digits, `.`, `-`, `_`, `~`, `+`, `=`, `@`, `,`,
@@ -52,20 +54,20 @@ impl FromStr for RoutePath {
 
     fn from_str(text: &str) -> Result<Self, RouteError> {
         if text.len() > MAX_BYTES {
-            return Err(RouteError::Long(escaped(text)));
+            return Err(RouteError::Long(escaped(text, 80)));
         }
         if !text.bytes().all(is_plain) {
-            return Err(RouteError::Character(escaped(text)));
+            return Err(RouteError::Character(escaped(text, 80)));
         }
-        let Some(rest) = text.strip_prefix('/') else { return Err(RouteError::Start(escaped(text))) };
+        let Some(rest) = text.strip_prefix('/') else { return Err(RouteError::Start(escaped(text, 80))) };
         if rest.is_empty() || rest.starts_with('/') {
-            return Err(RouteError::Start(escaped(text)));
+            return Err(RouteError::Start(escaped(text, 80)));
         }
         if rest.split('/').count() > MAX_SEGMENTS || rest.split('/').any(|s| s.len() > MAX_SEGMENT_BYTES) {
-            return Err(RouteError::Long(escaped(text)));
+            return Err(RouteError::Long(escaped(text, 80)));
         }
         if rest.split('/').any(is_bad_segment) {
-            return Err(RouteError::Segment(escaped(text)));
+            return Err(RouteError::Segment(escaped(text, 80)));
         }
         Ok(Self(text.to_owned()))
     }
@@ -86,10 +88,6 @@ fn is_reserved(segment: &str) -> bool {
         || (stem.len() == 4
             && (stem.starts_with("COM") || stem.starts_with("LPT"))
             && stem.ends_with(|c: char| c.is_ascii_digit()))
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 impl fmt::Display for RoutePath {

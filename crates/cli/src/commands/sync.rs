@@ -12,7 +12,7 @@ use mirror::{EngineError, SyncRequest};
 use model::FeedId;
 
 use crate::context::{Context, feed};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::progress;
 
 /// Fetches what is new, proves it and publishes it
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
 /// A run that could not take place at all: its readers get a line per feed all the same.
 fn whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {
     let told = if args.json {
-        let detail = chain(error);
+        let detail = model::error_chain(error);
         asked.iter().try_for_each(|feed| context.out.json(&report::Line::failed(feed, error.reason(), &detail)))
     } else {
         Ok(())
