@@ -123,13 +123,14 @@ pub async fn engine(
         Purpose::Look => Access::ReadOnly,
         Purpose::Act => Access::ReadWrite,
     };
-    let catalog = open_catalog(data, purpose).await?;
     let unused = purpose == Purpose::Look && !data.exists();
     let (blobs, rings): (Arc<dyn blob_store::BlobStore>, Arc<dyn blob_store::RingStore>) = if unused {
         (Arc::new(blob_store::MemoryStore::new()), Arc::new(blob_store::MemoryRings::new()))
     } else {
         (Arc::new(FsStore::open(data, access).map_err(named)?), Arc::new(FsRings::open(data, access).map_err(named)?))
     };
+    // After the store, which makes its folders meanwhile.
+    let catalog = open_catalog(data, purpose).await?;
     let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
     let locks = FileLocks::new(data, verb, Arc::clone(&clock));
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };

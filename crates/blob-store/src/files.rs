@@ -32,11 +32,11 @@ impl FsStore {
     /// # Errors
     /// [`StoreError::Unsafe`] when the folder is a link, belongs to somebody else, or others can write it.
     pub fn open(data_dir: &Path, access: Access) -> Result<Self, StoreError> {
-        let blobs = Blobs::new(DataFolder::open(data_dir, access)?);
+        let blobs = Arc::new(Blobs::new(DataFolder::open(data_dir, access)?));
         if access == Access::ReadWrite {
-            blobs.lay_out()?;
+            blobs.begin_layout()?;
         }
-        Ok(Self { blobs: Arc::new(blobs) })
+        Ok(Self { blobs })
     }
 
     async fn run<T: Send + 'static>(
@@ -57,6 +57,11 @@ impl BlobStore for FsStore {
 
     async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
         self.run(move |blobs| blobs.find(digest)).await
+    }
+
+    async fn find_all(&self, digests: &[Digest]) -> Result<Vec<Option<Held>>, StoreError> {
+        let digests = digests.to_vec();
+        self.run(move |blobs| Ok(digests.into_iter().map(|digest| blobs.find(digest).ok().flatten()).collect())).await
     }
 
     async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {

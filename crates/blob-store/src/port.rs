@@ -116,6 +116,14 @@ pub trait BlobStore: Send + Sync {
     async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError>;
     /// Whether a blob is held, by looking at its file's type, owner and, where known, its size; not by reading.
     async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError>;
+    /// Looks for many blobs at once. One that cannot be believed counts as not held.
+    async fn find_all(&self, digests: &[Digest]) -> Result<Vec<Option<Held>>, StoreError> {
+        let mut found = Vec::with_capacity(digests.len());
+        for digest in digests {
+            found.push(self.find(*digest).await.ok().flatten());
+        }
+        Ok(found)
+    }
     /// Opens a blob for reading.
     async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError>;
     /// Reads a blob whole and compares its digest.

@@ -266,6 +266,7 @@ async fn what_a_killed_writer_left_is_tidied_and_nothing_else_s11() {
     fs::write(site.partial().join("tmp-1-abc-0"), [0; 100]).unwrap();
     fs::write(site.partial().join(format!("{}.tag", Digest::of(b"orphan"))), [0; 7]).unwrap();
     fs::write(site.partial().join("notes.txt"), "not ours").unwrap();
+    fs::create_dir_all(site.dir.path().join("blobs/00")).unwrap();
     for foreign in ["blobs/00/readme", "blobs/zz", "blobs/00/0000.tmp"] {
         fs::write(site.dir.path().join(foreign), "not ours").unwrap();
     }

@@ -39,7 +39,11 @@ impl Context {
     /// An engine; `verb` is what this process does, for locks and the history.
     pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
         let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
-        built.map_err(|error| Failure::build(verb, &error))
+        let engine = built.map_err(|error| Failure::build(verb, &error))?;
+        // Never dropped: the catalog is durable as it stands, and closing it at the end of a process would fold its
+        // log for the price of several flushes.
+        std::mem::forget(engine.clone());
+        Ok(engine)
     }
 
     /// An engine to look with, of the configuration.

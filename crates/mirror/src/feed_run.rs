@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use catalog::{FeedRecord, StoredValidator};
 use futures_util::future::try_join_all;
 use model::{
-    Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, ReleaseState, TlsAnchor,
+    Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseState,
+    TlsAnchor,
 };
 use origin::{Meter, Origin, OriginError, Reading};
 use trust::Proposal;
@@ -104,7 +105,7 @@ impl FeedRun {
     pub(crate) async fn remember(&self) -> Result<Memory, EngineError> {
         let record = self.engine.ports.catalog.feed(&self.feed).await?;
         let Some(known) = &record else { return Ok(Memory::default()) };
-        if known.outcome == Outcome::Failed || !self.stands(known).await? {
+        if known.outcome == Outcome::Failed {
             return Ok(Memory::default());
         }
         // A verdict counts for the origin and the settings that it was reached with, and for no other: bytes that a
@@ -112,12 +113,9 @@ impl FeedRun {
         let Some(stored) = known.validator.as_ref().filter(|stored| self.is_ours(stored)) else {
             return Ok(Memory::default());
         };
+        let Some(release) = self.standing(known).await? else { return Ok(Memory::default()) };
         let validator = Validator { etag: stored.etag.clone(), last_modified: stored.last_modified.clone() };
-        let release = match &known.release {
-            Some(id) => self.engine.ports.catalog.release(id).await?.map(|found| found.release),
-            None => None,
-        };
-        Ok(Memory { validator: Some(validator), release })
+        Ok(Memory { validator: Some(validator), release: Some(release) })
     }
 
     fn is_ours(&self, stored: &StoredValidator) -> bool {
@@ -125,29 +123,25 @@ impl FeedRun {
         here && stored.policy == self.policy()
     }
 
-    /// Whether what the record speaks of is still held whole and, if it was published, still served.
-    async fn stands(&self, record: &FeedRecord) -> Result<bool, EngineError> {
-        let Some(id) = &record.release else { return Ok(false) };
-        let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(false) };
+    /// The release that the record speaks of, if it is still held whole and, if it was published, still served.
+    async fn standing(&self, record: &FeedRecord) -> Result<Option<Release>, EngineError> {
+        let Some(id) = &record.release else { return Ok(None) };
+        let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(None) };
         let declined = record.reason == Some(Reason::RejectedBefore);
         let waits = declined || matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
         match found.state {
-            ReleaseState::Rejected => return Ok(true),
-            ReleaseState::Expired => return Ok(false),
-            ReleaseState::Admitted if !waits && self.shared.serving(&self.feed) != Some(*id) => return Ok(false),
+            ReleaseState::Rejected => return Ok(Some(found.release)),
+            ReleaseState::Expired => return Ok(None),
+            ReleaseState::Admitted if !waits && self.shared.serving(&self.feed) != Some(*id) => return Ok(None),
             ReleaseState::Admitted | ReleaseState::Quarantined => {}
         }
-        for item in &found.release.items {
-            match self.engine.ports.blobs.find(item.digest).await {
-                Ok(Some(held)) if held.size() == item.size => {}
-                Ok(_) => return Ok(false),
-                Err(error) => {
-                    tracing::warn!(feed = %self.feed, digest = %item.digest, %error, "a stored blob cannot be used");
-                    return Ok(false);
-                }
+        match self.engine.missing(&found.release).await {
+            None => Ok(Some(found.release)),
+            Some(what) => {
+                tracing::warn!(feed = %self.feed, detail = %what.detail, "what is held is not whole; it is fetched again");
+                Ok(None)
             }
         }
-        Ok(true)
     }
 
     fn policy(&self) -> String {

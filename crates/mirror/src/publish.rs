@@ -130,14 +130,11 @@ impl Engine {
 
     /// What is superseded, still in its grace, and held no longer: there is nothing to keep reachable.
     async fn gone(&self, generation: &Generation) -> BTreeSet<Digest> {
-        let mut gone = BTreeSet::new();
-        for route in generation.routes.values().filter(|route| route.until.is_some()) {
-            match self.ports.blobs.find(route.digest).await {
-                Ok(Some(held)) if held.size() == route.size => {}
-                _ => drop(gone.insert(route.digest)),
-            }
-        }
-        gone
+        let superseded: Vec<Digest> =
+            generation.routes.values().filter(|route| route.until.is_some()).map(|route| route.digest).collect();
+        // A store that cannot answer at all is no reason to let anything go.
+        let Ok(found) = self.ports.blobs.find_all(&superseded).await else { return BTreeSet::new() };
+        superseded.into_iter().zip(found).filter(|(_, held)| held.is_none()).map(|(digest, _)| digest).collect()
     }
 
     /// For each feed whose layout serves an earlier release: those that this ring has served, that are admitted and
@@ -224,16 +221,15 @@ impl Engine {
 
     /// The first file of a release that is not held as it should be.
     pub(crate) async fn missing(&self, release: &Release) -> Option<Note> {
-        for item in &release.items {
-            match self.ports.blobs.find(item.digest).await {
-                Ok(Some(held)) if held.size() == item.size => {}
-                Ok(_) => {
-                    return Some(note(
-                        Reason::StoreFailed,
-                        format!("{}: blob {} is not held", item.route, item.digest),
-                    ));
-                }
-                Err(error) => return Some(note(Reason::StoreFailed, format!("{}: {error}", item.route))),
+        let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
+        let found = match self.ports.blobs.find_all(&digests).await {
+            Ok(found) => found,
+            Err(error) => return Some(note(Reason::StoreFailed, model::error_chain(&error))),
+        };
+        for (item, held) in release.items.iter().zip(found) {
+            if held.is_none_or(|held| held.size() != item.size) {
+                let detail = format!("{}: blob {} is not held as it should be", item.route, item.digest);
+                return Some(note(Reason::StoreFailed, detail));
             }
         }
         None

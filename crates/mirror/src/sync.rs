@@ -17,7 +17,7 @@ use crate::ruling::{Costs, died};
 use crate::{Engine, EngineError, FeedReport, Guard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
-const TOGETHER: Duration = Duration::from_millis(20);
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// What to fetch.
 #[derive(Clone, Debug, Default)]

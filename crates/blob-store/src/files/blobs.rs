@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Digest, Hasher, Held, Timestamp};
 use platform::fs::{EntryKind, Folder, Mode};
@@ -23,18 +24,34 @@ const READ: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Blobs {
     data: DataFolder,
+    layout: Layout,
 }
 
 impl Blobs {
     pub(crate) fn new(data: DataFolder) -> Self {
-        Self { data }
+        Self { data, layout: Layout::default() }
     }
 
-    /// Makes the folders, all shards included, with one flush for all: after this, keeping a blob flushes
-    /// its shard and nothing above it.
-    pub(super) fn lay_out(&self) -> Result<(), StoreError> {
-        self.data.ensure("partial", Mode::PRIVATE_FOLDER)?;
-        self.data.ensure(DAMAGED, Mode::PRIVATE_FOLDER)?;
+    /// Makes the folders, and begins to make the shards on a thread of its own: a run has other things to do until
+    /// it keeps its first blob, which waits for this.
+    pub(super) fn begin_layout(self: &Arc<Self>) -> Result<(), StoreError> {
+        for (folder, mode) in
+            [("partial", Mode::PRIVATE_FOLDER), (DAMAGED, Mode::PRIVATE_FOLDER), (BLOBS, Mode::FOLDER)]
+        {
+            self.data.ensure(folder, mode)?;
+        }
+        let blobs = Arc::clone(self);
+        // Where there is no thread to be had, the first blob makes them.
+        let spawned = std::thread::Builder::new().name("blob-folders".to_owned()).spawn(move || {
+            // What fails here is tried again, and told, when the first blob is kept.
+            blobs.layout.ensure(&blobs).is_ok()
+        });
+        drop(spawned);
+        Ok(())
+    }
+
+    /// Makes the shards, with one flush for all: after this, keeping a blob flushes its shard and nothing above it.
+    fn lay_out(&self) -> Result<(), StoreError> {
         let blobs = self.data.ensure(BLOBS, Mode::FOLDER)?;
         let there = blobs.names()?.collect::<Result<BTreeSet<_>, _>>()?;
         for shard in shards().filter(|shard| !there.contains(shard)) {
@@ -158,6 +175,7 @@ impl Blobs {
     /// Gives proven, flushed bytes their digest as name, durably. The caller's file is gone from `from` when
     /// this succeeds.
     pub(super) fn keep(&self, from: &Folder, name: &str, digest: Digest) -> Result<(), StoreError> {
+        self.layout.ensure(self)?;
         let shard = self.ensure_shard(digest)?;
         let blob = digest.to_string();
         let was_there = shard.look(&blob, self.data.owners())?.is_some();
@@ -170,6 +188,22 @@ impl Blobs {
                 let _first_error_is_told = shard.remove(&blob);
             }
             return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+/// Whether the shards were made and flushed by this process.
+#[derive(Debug, Default)]
+struct Layout(Mutex<bool>);
+
+impl Layout {
+    /// Makes them if that was not done yet; who comes in between waits.
+    fn ensure(&self, blobs: &Blobs) -> Result<(), StoreError> {
+        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*done {
+            blobs.lay_out()?;
+            *done = true;
         }
         Ok(())
     }

@@ -56,7 +56,8 @@ pub(crate) async fn unreserve(connection: &mut AnyConnection, holder: Option<&st
     begin(connection, ACT).await?;
     match holder {
         Some(holder) => sqlx::query("DELETE FROM reservations WHERE holder = $1").bind(holder.to_owned()),
-        None => sqlx::query("DELETE FROM reservations"),
+        // With a condition, SQLite writes nothing, and flushes nothing, when there is nothing to drop.
+        None => sqlx::query("DELETE FROM reservations WHERE holder IS NOT NULL"),
     }
     .execute(&mut *connection)
     .await
