@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
 use mirror::{Engine, Silent, SyncRequest};
-use model::{Clock, Vendor, error_chain};
+use model::{Clock, FeedId, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -105,10 +105,10 @@ impl Daemon {
         inherited.finish();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
-        let (changes, intervals) = watch::channel(intervals(&self.config));
+        let (changes, timetable) = watch::channel(Timetable::of(&self.config));
         if self.role == Role::Run {
             let parts =
-                Parts { engine: current, content: Arc::clone(&content), clock: Arc::clone(&self.clock), intervals };
+                Parts { engine: current, content: Arc::clone(&content), clock: Arc::clone(&self.clock), timetable };
             tasks.spawn(supervise(parts, end.clone()));
         }
         tell(News::Ready);
@@ -139,11 +139,21 @@ fn nudging(engine: Engine, content: &Arc<ContentServer>) -> Engine {
     engine.with_nudge(move || content.nudge())
 }
 
-/// How often each vendor that is followed is asked.
-type Intervals = Vec<(Vendor, Duration)>;
+/// What schedules are made from.
+#[derive(Clone)]
+struct Timetable {
+    /// How often each vendor that is followed is asked.
+    intervals: Vec<(Vendor, Duration)>,
+    /// What is followed.
+    feeds: Vec<FeedId>,
+}
 
-fn intervals(config: &Config) -> Intervals {
-    Vendor::ALL.into_iter().filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect()
+impl Timetable {
+    fn of(config: &Config) -> Self {
+        let vendors = Vendor::ALL.into_iter();
+        let intervals = vendors.filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect();
+        Self { intervals, feeds: config.feeds() }
+    }
 }
 
 /// A daemon that runs.
@@ -151,7 +161,7 @@ struct Live {
     daemon: Daemon,
     content: Arc<ContentServer>,
     engines: watch::Sender<Option<Arc<Engine>>>,
-    changes: watch::Sender<Intervals>,
+    changes: watch::Sender<Timetable>,
 }
 
 impl Live {
@@ -185,7 +195,7 @@ impl Live {
                 built.record_config_change(&newer.digest(), &lines).await.map_err(|error| error_chain(&error))?;
             }
             self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
-            self.changes.send_replace(intervals(&newer));
+            self.changes.send_replace(Timetable::of(&newer));
         } else {
             content::reload(&self.content, &newer)?;
         }
@@ -229,7 +239,7 @@ struct Parts {
     engine: watch::Receiver<Option<Arc<Engine>>>,
     content: Arc<ContentServer>,
     clock: Arc<dyn Clock>,
-    intervals: watch::Receiver<Intervals>,
+    timetable: watch::Receiver<Timetable>,
 }
 
 /// Keeps schedules going: a defect that ends them is loud, and they begin anew.
@@ -252,14 +262,16 @@ async fn supervise(parts: Parts, end: CancellationToken) {
 struct Scheduler {
     parts: Parts,
     schedule: Schedule,
+    feeds: Vec<FeedId>,
     upkeep: Duration,
 }
 
 impl Scheduler {
     fn new(mut parts: Parts) -> Self {
         let now = parts.clock.monotonic();
-        let schedule = Schedule::new(parts.intervals.borrow_and_update().clone(), now);
-        Self { parts, schedule, upkeep: now.saturating_add(FIRST_UPKEEP) }
+        let Timetable { intervals, feeds } = parts.timetable.borrow_and_update().clone();
+        let schedule = Schedule::new(intervals, now);
+        Self { parts, schedule, feeds, upkeep: now.saturating_add(FIRST_UPKEEP) }
     }
 
     async fn run(mut self, end: CancellationToken) {
@@ -288,17 +300,27 @@ impl Scheduler {
             Due::Never => self.upkeep,
         };
         tokio::select! {
-            change = self.parts.intervals.changed() => {
+            change = self.parts.timetable.changed() => {
                 if change.is_err() {
                     return false;
                 }
-                let intervals = self.parts.intervals.borrow_and_update().clone();
-                self.schedule.change(intervals, self.parts.clock.monotonic());
+                self.change();
             }
             () = tokio::time::sleep(next.saturating_sub(now).min(DAMAGE)) => {}
         }
         self.look_after_damage().await;
         true
+    }
+
+    /// Takes a new timetable over; a feed that is new is fetched at once.
+    fn change(&mut self) {
+        let now = self.parts.clock.monotonic();
+        let Timetable { intervals, feeds } = self.parts.timetable.borrow_and_update().clone();
+        self.schedule.change(intervals, now);
+        if feeds.iter().any(|feed| !self.feeds.contains(feed)) {
+            self.schedule.hurry(now);
+        }
+        self.feeds = feeds;
     }
 
     fn engine(&self) -> Option<Arc<Engine>> {
