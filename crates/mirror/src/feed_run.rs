@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use catalog::{FeedRecord, StoredValidator};
+use catalog::{FeedRecord, ReleaseRecord, StoredValidator};
 use futures_util::future::try_join_all;
 use model::{
     Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseState,
@@ -70,6 +70,14 @@ impl Meter for FeedMeter {
     }
 }
 
+/// What an earlier run left.
+#[derive(Clone, Default)]
+pub(crate) struct Recalled {
+    memory: Memory,
+    /// The release whose bytes must be held for the memory to count.
+    to_be_whole: Option<Release>,
+}
+
 pub(crate) struct FeedRun {
     pub(crate) engine: Engine,
     pub(crate) shared: Arc<Shared>,
@@ -78,7 +86,8 @@ pub(crate) struct FeedRun {
 }
 
 impl FeedRun {
-    pub(crate) async fn run(self) -> Settled {
+    /// Runs, with what an earlier run left.
+    pub(crate) async fn run(self, recalled: Recalled) -> Settled {
         self.shared.observer.on(Progress::Started(self.feed.clone()));
         let meter = FeedMeter {
             feed: self.feed.clone(),
@@ -87,35 +96,59 @@ impl FeedRun {
             shared: Arc::clone(&self.shared),
         };
         let mut offered = None;
-        let result = match self.remember().await {
-            Ok(memory) => {
-                let deadline = self.engine.settings.feed_deadline;
-                let talk = self.converse(memory, &meter, &mut offered);
-                tokio::time::timeout(deadline, talk).await.unwrap_or_else(|_| {
-                    Err(note(Reason::Deadline, format!("{}: not done after {} s", self.feed, deadline.as_secs())))
-                })
-            }
-            Err(error) => Err(note(error.reason(), error.to_string())),
-        };
+        let deadline = self.engine.settings.feed_deadline;
+        let talk = self.go(recalled, &meter, &mut offered);
+        let result = tokio::time::timeout(deadline, talk).await.unwrap_or_else(|_| {
+            Err(note(Reason::Deadline, format!("{}: not done after {} s", self.feed, deadline.as_secs())))
+        });
         let (bytes, requests) = (meter.bytes.into_inner(), meter.requests.into_inner());
         Settled { feed: self.feed, offered, bytes, requests, result }
     }
 
-    /// What an earlier run left, as far as its verdict still stands.
+    /// Talks to the vendor and looks, meanwhile, whether what the memory speaks of is held whole. What is not is no
+    /// reason to call anything unchanged: then the conversation begins anew, without the memory.
+    async fn go(&self, recalled: Recalled, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
+        let whole = self.is_whole(recalled.to_be_whole.as_ref());
+        let (whole, found) = tokio::join!(whole, self.converse(recalled.memory.clone(), meter, offered));
+        match found {
+            Ok(Found::Unchanged(_)) if !whole => self.converse(Memory::default(), meter, offered).await,
+            found => found,
+        }
+    }
+
+    async fn is_whole(&self, release: Option<&Release>) -> bool {
+        let Some(release) = release else { return true };
+        let missing = self.engine.missing(release).await;
+        if let Some(what) = &missing {
+            tracing::warn!(feed = %self.feed, detail = %what.detail, "what is held is not whole; it is fetched again");
+        }
+        missing.is_none()
+    }
+
+    /// What an earlier run left, as far as its verdict still stands and its bytes are held.
     pub(crate) async fn remember(&self) -> Result<Memory, EngineError> {
         let record = self.engine.ports.catalog.feed(&self.feed).await?;
-        let Some(known) = &record else { return Ok(Memory::default()) };
-        if known.outcome == Outcome::Failed {
-            return Ok(Memory::default());
-        }
+        let recalled = self.recall(record.as_ref()).await?;
+        let whole = self.is_whole(recalled.to_be_whole.as_ref()).await;
+        Ok(if whole { recalled.memory } else { Memory::default() })
+    }
+
+    /// What an earlier run left, as far as its verdict still stands, by the feed's record.
+    pub(crate) async fn recall(&self, record: Option<&FeedRecord>) -> Result<Recalled, EngineError> {
+        let Some(known) = record.filter(|known| known.outcome != Outcome::Failed) else {
+            return Ok(Recalled::default());
+        };
         // A verdict counts for the origin and the settings that it was reached with, and for no other: bytes that a
         // person brought, or another origin sent, are fetched from here once.
         let Some(stored) = known.validator.as_ref().filter(|stored| self.is_ours(stored)) else {
-            return Ok(Memory::default());
+            return Ok(Recalled::default());
         };
-        let Some(release) = self.standing(known).await? else { return Ok(Memory::default()) };
+        let Some(found) = self.standing(known).await? else { return Ok(Recalled::default()) };
         let validator = Validator { etag: stored.etag.clone(), last_modified: stored.last_modified.clone() };
-        Ok(Memory { validator: Some(validator), release: Some(release) })
+        // The bytes of what was rejected may go.
+        let to_be_whole = (found.state != ReleaseState::Rejected).then(|| found.release.clone());
+        let memory = Memory { validator: Some(validator), release: Some(found.release) };
+        Ok(Recalled { memory, to_be_whole })
     }
 
     fn is_ours(&self, stored: &StoredValidator) -> bool {
@@ -123,25 +156,19 @@ impl FeedRun {
         here && stored.policy == self.policy()
     }
 
-    /// The release that the record speaks of, if it is still held whole and, if it was published, still served.
-    async fn standing(&self, record: &FeedRecord) -> Result<Option<Release>, EngineError> {
+    /// The release that the record speaks of, if the record still says how things are: what was published is still
+    /// served, and what waits still waits.
+    async fn standing(&self, record: &FeedRecord) -> Result<Option<ReleaseRecord>, EngineError> {
         let Some(id) = &record.release else { return Ok(None) };
         let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(None) };
         let declined = record.reason == Some(Reason::RejectedBefore);
         let waits = declined || matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
-        match found.state {
-            ReleaseState::Rejected => return Ok(Some(found.release)),
-            ReleaseState::Expired => return Ok(None),
-            ReleaseState::Admitted if !waits && self.shared.serving(&self.feed) != Some(*id) => return Ok(None),
-            ReleaseState::Admitted | ReleaseState::Quarantined => {}
-        }
-        match self.engine.missing(&found.release).await {
-            None => Ok(Some(found.release)),
-            Some(what) => {
-                tracing::warn!(feed = %self.feed, detail = %what.detail, "what is held is not whole; it is fetched again");
-                Ok(None)
-            }
-        }
+        let stands = match found.state {
+            ReleaseState::Admitted => waits || self.shared.serving(&self.feed) == Some(*id),
+            ReleaseState::Quarantined | ReleaseState::Rejected => true,
+            ReleaseState::Expired => false,
+        };
+        Ok(stands.then_some(found))
     }
 
     fn policy(&self) -> String {

@@ -223,9 +223,19 @@ impl Run {
     async fn go(&self) -> Result<SyncReport, EngineError> {
         let mut tasks = JoinSet::new();
         let mut owners = HashMap::new();
+        // One after the other before the first request: the catalog answers one at a time anyhow, and so all feeds
+        // set out together.
+        let records = self.engine.ports.catalog.feeds().await?;
+        let mut jobs = Vec::new();
         for (feed, origin) in &self.feeds {
-            let handle = tasks.spawn(self.job(feed, origin).run());
-            owners.insert(handle.id(), feed.clone());
+            let job = self.job(feed, origin);
+            let memory = job.recall(records.iter().find(|record| record.feed == *feed)).await?;
+            jobs.push((job, memory));
+        }
+        for (job, memory) in jobs {
+            let feed = job.feed.clone();
+            let handle = tasks.spawn(job.run(memory));
+            owners.insert(handle.id(), feed);
         }
         let mut report = SyncReport::default();
         let mut ended = Vec::new();
