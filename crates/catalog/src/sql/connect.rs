@@ -29,9 +29,10 @@ pub(crate) struct Options {
     access: Access,
 }
 
-/// For every connection: wait for other writers, be durable, trust nothing that the file says of itself.
+/// For every connection: wait for other writers, be durable, trust nothing that the file says of itself. The log is
+/// folded every 100 pages: who opens the file after a process that left without closing it has to read all of it.
 const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; \
-    PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
+    PRAGMA wal_autocheckpoint = 100; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
     PRAGMA journal_size_limit = 16777216";
 /// Readers and one writer at a time, without either waiting for the other.
 const WRITE_AHEAD: &str = "PRAGMA journal_mode = WAL";
