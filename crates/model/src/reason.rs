@@ -189,7 +189,7 @@ reasons! {
         "The vendor published in between; the next attempt takes the newer one.";
     UnexpectedMembers "unexpected_members" Vendor Later
         "The archive lacks members that such an archive has had so far."
-        "With defender.expected_members = \"require\" it is refused; \"warn\" takes it and says so.";
+        "With defender.expected_members = \"require\" it is refused; \"warn\" takes it and says so, unless nothing in it is as expected; \"off\" refuses only an archive without files.";
     BadCompanion "bad_companion" Operator Never
         "The manifest.json beside an archive in a folder is missing, empty or not well-formed."
         "Run the vendor's script again where the folder was made; its own failures leave such files.";
@@ -203,7 +203,7 @@ reasons! {
         "The version leaps further ahead than vendors do, which would shut out what follows."
         "Look at the vendor's announcements; then `release admit` or `release reject` it.";
     SetShrank "set_shrank" Vendor Never
-        "The release lacks many of the artifacts that the one before it had."
+        "The release has far fewer artifacts, or far fewer bytes of them, than the one before it."
         "Compare with `release diff`; then `release admit` or `release reject` it.";
     SetGrew "set_grew" Vendor Never
         "The release is far larger than the one before it."

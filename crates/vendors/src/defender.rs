@@ -27,13 +27,14 @@ use serde::{Deserialize, Serialize};
 use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
 use place::Place;
 
-/// What to do when an archive lacks members that such archives have had so far.
+/// What to do when an archive lacks members that such archives have had so far. An archive without any file is
+/// refused under each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberPolicy {
     /// Do not look.
     Off,
-    /// Take it and say so.
+    /// Take it and say so; refuse it when nothing in it is as expected.
     #[default]
     Warn,
     /// Refuse it.
@@ -87,7 +88,7 @@ impl VendorModule for Defender {
     fn policy(&self, settings: &Settings) -> String {
         let of = &settings.defender;
         let text = format!(
-            "defender 1\n{} {}\n{:?} {:?}\n{}\n",
+            "defender 2\n{} {}\n{:?} {:?}\n{}\n",
             of.linux_link, of.mac_link, of.expected_members, of.member_patterns, of.archive_cap
         );
         Digest::of(text.as_bytes()).to_string()

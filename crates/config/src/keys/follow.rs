@@ -111,7 +111,7 @@ pub(super) const DEFENDER: Section = Section {
             "expected_members",
             Word(STRICTNESS),
             "\"warn\"",
-            "How it is taken when an archive lacks members that such archives have had so far: off, warn (noted), require (refused).",
+            "How it is taken when an archive lacks members that such archives have had so far: off, warn (noted; refused if it has none of them), require (refused).",
         )
         .or("\"warn\""),
         key("schedule", Duration(1000), "\"4h\"", "How often the vendor is asked.").or("\"4h\""),

@@ -39,7 +39,7 @@ pub(super) const LIMITS: Section = Section {
             "shrink_to_percent",
             Number(0, 100),
             "50",
-            "A release with fewer artifacts than this share of the one before is quarantined.",
+            "A release with fewer artifacts, or fewer bytes of them, than this share of the one before is quarantined.",
         )
         .or("50"),
         key(

@@ -1,4 +1,8 @@
 //! Looking into an archive.
+//!
+//! Whatever the policy, an archive without a file that has bytes is refused: publishing it over a good one would
+//! take every endpoint's definitions away. Where the policy is to look, so is one in which nothing at all matches
+//! the expected members: some absent may be the vendor's new layout, all absent is no definitions archive.
 
 use model::{Digest, Note, Reason};
 
@@ -30,12 +34,25 @@ impl Whole {
         Self { place, caps, policy: settings.expected_members, patterns: settings.member_patterns.clone() }
     }
 
-    /// What is unlike such archives.
-    fn unlike(&self, members: &[Member], code: &[Code]) -> Vec<Note> {
-        let names: Vec<&str> = members.iter().filter(|member| !member.is_folder).map(base_name).collect();
-        let absent = self.patterns.iter().filter(|pattern| !names.iter().any(|name| matches(pattern, name)));
-        let absent = absent.map(|pattern| format!("no member matches '{pattern}'"));
-        absent.chain(self.foreign(code)).map(|detail| Note { reason: Reason::UnexpectedMembers, detail }).collect()
+    /// What is unlike such archives, in words; or an error that no policy takes.
+    fn unlike(&self, members: &[Member], code: &[Code]) -> Result<Vec<String>, String> {
+        // An empty file is no engine and no base, whatever its name.
+        let names: Vec<&str> =
+            members.iter().filter(|member| !member.is_folder && member.size > 0).map(base_name).collect();
+        if names.is_empty() {
+            return Err("updates.zip holds no file with bytes in it".to_owned());
+        }
+        if self.policy == MemberPolicy::Off {
+            return Ok(Vec::new());
+        }
+        let absent = |pattern: &&String| !names.iter().any(|name| matches(pattern, name));
+        let absent: Vec<&String> = self.patterns.iter().filter(absent).collect();
+        if !absent.is_empty() && absent.len() == self.patterns.len() {
+            let patterns: Vec<String> = absent.iter().map(|pattern| format!("'{pattern}'")).collect();
+            return Err(format!("updates.zip is no definitions archive: no member matches {}", patterns.join(" or ")));
+        }
+        let absent = absent.iter().map(|pattern| format!("no member matches '{pattern}'"));
+        Ok(absent.chain(self.foreign(code)).collect())
     }
 
     /// Libraries, and none of them for this system and processor.
@@ -52,7 +69,7 @@ impl Inspection for Whole {
         let Self { place, caps, policy, patterns } = self;
         let (platform, arch) = (place.platform.as_str(), place.arch.as_str());
         let text = format!("{platform} {arch} {caps:?} {policy:?} {patterns:?}");
-        format!("defender-archive-1 {}", Digest::of(text.as_bytes()))
+        format!("defender-archive-2 {}", Digest::of(text.as_bytes()))
     }
 
     fn inspect(&self, bytes: &mut dyn ReadSeek) -> Result<Vec<Note>, Note> {
@@ -62,17 +79,11 @@ impl Inspection for Whole {
         for index in 0..archive.members().len() {
             code.extend(Code::of(&archive.head(index, machine::HEAD).map_err(refused)?));
         }
-        let mut unlike = match self.policy {
-            MemberPolicy::Off => Vec::new(),
-            MemberPolicy::Warn | MemberPolicy::Require => self.unlike(archive.members(), &code),
-        };
-        match (self.policy, unlike.pop()) {
-            (MemberPolicy::Require, Some(note)) => {
-                unlike.push(note);
-                let details: Vec<&str> = unlike.iter().map(|note| note.detail.as_str()).collect();
-                Err(Note { reason: Reason::UnexpectedMembers, detail: details.join("; ") })
-            }
-            (_, last) => Ok(unlike.into_iter().chain(last).collect()),
+        let note = |detail: String| Note { reason: Reason::UnexpectedMembers, detail };
+        let unlike = self.unlike(archive.members(), &code).map_err(note)?;
+        match self.policy {
+            MemberPolicy::Require if !unlike.is_empty() => Err(note(unlike.join("; "))),
+            _ => Ok(unlike.into_iter().map(note).collect()),
         }
     }
 }

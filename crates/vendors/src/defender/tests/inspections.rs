@@ -33,9 +33,7 @@ fn members_that_are_absent() {
     for (names, absent) in [
         (&LINUX[..2], "no member matches 'mp*base.vdm'"),
         (&LINUX[2..], "no member matches '*mpengine*'"),
-        (&["mpavdlta.vdm", "libmpengine.so/"], "no member matches '*mpengine*'"),
-        (&["x"], "no member matches '*mpengine*'"),
-        (&[], "no member matches '*mpengine*'"),
+        (&["mpavdlta.vdm", "mpasbase.vdm", "libmpengine.so/"], "no member matches '*mpengine*'"),
     ] {
         let notes = look(FEED, MemberPolicy::Warn, names).unwrap();
         assert!(notes.iter().all(|note| note.reason == Reason::UnexpectedMembers), "{notes:?}");
@@ -45,6 +43,37 @@ fn members_that_are_absent() {
         assert!(note.detail.starts_with(absent), "{note:?}");
         assert_eq!(look(FEED, MemberPolicy::Off, names), Ok(Vec::new()));
     }
+}
+
+#[test]
+fn an_archive_without_files_is_refused_under_every_policy_u52() {
+    let mut hollow = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for name in LINUX {
+        hollow.start_file(*name, ::zip::write::SimpleFileOptions::default()).unwrap();
+    }
+    let hollow = hollow.finish().unwrap().into_inner();
+    for policy in [MemberPolicy::Off, MemberPolicy::Warn, MemberPolicy::Require] {
+        for bytes in [archive(&[]), archive(&["0-0/", "libmpengine.so/", "mpavbase.vdm/"]), hollow.clone()] {
+            let note = whole(FEED, policy).inspect(&mut Cursor::new(bytes)).unwrap_err();
+            assert_eq!(note.reason, Reason::UnexpectedMembers, "{policy:?}");
+            assert_eq!(note.detail, "updates.zip holds no file with bytes in it");
+        }
+    }
+}
+
+#[test]
+fn an_archive_with_nothing_expected_is_taken_only_unlooked_at_u52() {
+    for names in [&["x"][..], &["readme.txt", "0-0/"], &["mpavdlta.vdm", "libmpengine.so/"]] {
+        for policy in [MemberPolicy::Warn, MemberPolicy::Require] {
+            let note = look(FEED, policy, names).unwrap_err();
+            assert_eq!(note.reason, Reason::UnexpectedMembers, "{names:?}");
+            assert!(note.detail.ends_with("no member matches '*mpengine*' or 'mp*base.vdm'"), "{note:?}");
+        }
+        assert_eq!(look(FEED, MemberPolicy::Off, names), Ok(Vec::new()));
+    }
+    let unpatterned = DefenderSettings { member_patterns: Vec::new(), ..DefenderSettings::default() };
+    let looked = Whole::new(place(FEED), &unpatterned).inspect(&mut Cursor::new(archive(&["x"])));
+    assert_eq!(looked, Ok(Vec::new()), "nothing was expected");
 }
 
 const ELF_X64: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
@@ -124,7 +153,8 @@ fn patterns() {
     let matched = |patterns: &[&str], names: &[&str]| {
         let member_patterns = patterns.iter().map(ToString::to_string).collect();
         let settings = DefenderSettings { member_patterns, ..DefenderSettings::default() };
-        Whole::new(place(FEED), &settings).inspect(&mut Cursor::new(archive(names))).unwrap().is_empty()
+        // A single pattern that nothing matches refuses the archive.
+        Whole::new(place(FEED), &settings).inspect(&mut Cursor::new(archive(names))).is_ok()
     };
     for (pattern, name) in [
         ("*", "a"),
