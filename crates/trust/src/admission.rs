@@ -1,5 +1,7 @@
 //! Weighing a proven set against what was held before.
 
+use std::fmt;
+
 use model::{
     Attestation, Checked, FeedId, Held, ItemKind, Note, Provenance, Reason, Release, ReleaseId, ReleaseItem,
     ReleaseState, RoutePath, Timestamp, Trust, VendorVersion, Verdict, Version,
@@ -81,20 +83,37 @@ impl Proposal {
     fn bytes(&self) -> u64 {
         self.items.iter().map(|item| item.size).fold(0, u64::saturating_add)
     }
+}
 
-    fn artifacts(&self) -> usize {
-        artifacts(&self.items)
+/// How much a set holds.
+struct Extent {
+    artifacts: u64,
+    /// Of the artifacts; what lists them is not content.
+    bytes: u64,
+}
+
+impl Extent {
+    fn of(items: &[ReleaseItem]) -> Self {
+        let artifacts = items.iter().filter(|item| item.kind == ItemKind::Artifact);
+        artifacts.fold(Self { artifacts: 0, bytes: 0 }, |sum, item| Self {
+            artifacts: sum.artifacts + 1,
+            bytes: sum.bytes.saturating_add(item.size),
+        })
     }
 }
 
-fn artifacts(items: &[ReleaseItem]) -> usize {
-    items.iter().filter(|item| item.kind == ItemKind::Artifact).count()
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.artifacts == 1 { "" } else { "s" };
+        write!(f, "{} artifact{plural} of {} bytes", self.artifacts, self.bytes)
+    }
 }
 
 /// How far a release may differ from the one before it without a person looking.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
-    /// The fewest artifacts, in percent of the release before.
+    /// The fewest artifacts, and the fewest bytes of them, in percent of the release before; the bytes of sets
+    /// that were below 32 KiB are not looked at.
     pub shrink_to_percent: u64,
     /// The most bytes, in percent of the release before; sets below 16 MiB are exempt.
     pub grow_to_percent: u64,
@@ -110,6 +129,9 @@ impl Default for Bounds {
 
 /// Sets smaller than this may grow at will.
 const SMALL: u64 = 16 << 20;
+
+/// Of sets that were smaller than this the bytes may shrink at will: a small honest change is much of them.
+const TINY: u64 = 32 << 10;
 
 /// What was held before.
 #[derive(Clone, Debug, Default)]
@@ -249,15 +271,17 @@ fn furthest_step(old: &Version, new: &Version) -> Option<u64> {
     furthest
 }
 
+/// Both counts: a set of many may lose most of them, and a set of one archive may lose what is in it.
 fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
-    let now = proposal.artifacts();
-    if now == 0 {
+    let now = Extent::of(&proposal.items);
+    if now.artifacts == 0 {
         return Some(Note { reason: Reason::SetShrank, detail: "the set holds no artifact at all".to_owned() });
     }
-    let before = artifacts(&context.last.as_ref()?.items);
-    let floor = (before as u64).saturating_mul(context.bounds.shrink_to_percent) / 100;
-    ((now as u64) < floor)
-        .then(|| Note { reason: Reason::SetShrank, detail: format!("{now} artifacts, {before} before") })
+    let before = Extent::of(&context.last.as_ref()?.items);
+    let floor = |before: u64| before.saturating_mul(context.bounds.shrink_to_percent) / 100;
+    let fewer = now.artifacts < floor(before.artifacts);
+    let smaller = before.bytes >= TINY && now.bytes < floor(before.bytes);
+    (fewer || smaller).then(|| Note { reason: Reason::SetShrank, detail: format!("{now}, {before} before") })
 }
 
 fn grown(proposal: &Proposal, context: &Context) -> Option<Note> {
@@ -269,103 +293,4 @@ fn grown(proposal: &Proposal, context: &Context) -> Option<Note> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use model::Digest;
-
-    fn version(text: &str) -> VendorVersion {
-        VendorVersion::plain(text.parse().unwrap())
-    }
-
-    fn proposal(text: &str, artifacts: usize, size: u64) -> Proposal {
-        let feed = "elastic/9.0.0".parse().unwrap();
-        let made = Proposal::new(feed, version(text), Checked::VendorHashed);
-        (0..artifacts).fold(made, |made, index| {
-            let route = format!("/downloads/{text}/{index}").parse().unwrap();
-            made.item(route, Held::attest(Digest::of(&index.to_be_bytes()), size), ItemKind::Artifact)
-        })
-    }
-
-    fn judged(proposal: Proposal, context: &Context) -> Decision {
-        decide(proposal, Attestation::PublicTls, Provenance::default(), context, Timestamp::from_micros(1))
-    }
-
-    fn after(text: &str, artifacts: usize, size: u64) -> Context {
-        let Decision::Admitted(first) = judged(proposal(text, artifacts, size), &Context::default()) else {
-            panic!("a first release is admitted")
-        };
-        let release = first.into_release();
-        Context {
-            mark: Some(release.vendor_version.clone()),
-            same_version: Vec::new(),
-            last: Some(release),
-            known: None,
-            bounds: Bounds::default(),
-        }
-    }
-
-    #[track_caller]
-    fn check(proposal: Proposal, context: &Context, expected: &[Reason]) {
-        let reasons = match judged(proposal, context) {
-            Decision::Admitted(admitted) => admitted.release().verdict.reasons.clone(),
-            Decision::Quarantined(release) | Decision::RejectedBefore(release) => release.verdict.reasons,
-        };
-        assert_eq!(reasons.iter().map(|note| note.reason).collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn newer_is_admitted_older_is_not_u38() {
-        let before = after("1.0.10", 4, 10);
-        check(proposal("1.0.11", 4, 10), &before, &[]);
-        check(proposal("1.0.9", 4, 10), &before, &[Reason::VersionRegression]);
-    }
-
-    #[test]
-    fn same_version_other_bytes_u39() {
-        let mut before = after("1.0.10", 4, 10);
-        before.same_version = vec![before.last.as_ref().unwrap().id];
-        check(proposal("1.0.10", 5, 10), &before, &[Reason::SameVersionOtherBytes]);
-    }
-
-    #[test]
-    fn fast_forward_u40() {
-        let before = after("1.0.10", 4, 10);
-        check(proposal("1.0.999999", 4, 10), &before, &[Reason::VersionLeap]);
-        check(proposal("999999.0.0", 4, 10), &before, &[Reason::VersionLeap]);
-        check(proposal("1.1.4000000000", 4, 10), &before, &[Reason::VersionLeap]);
-        check(proposal("1.0.10.4000000000", 4, 10), &before, &[Reason::VersionLeap]);
-        check(proposal("1.1.0", 4, 10), &before, &[]);
-        check(proposal("1.1.900", 4, 10), &before, &[]);
-    }
-
-    #[test]
-    fn a_first_set_without_artifacts_waits_for_a_person_u52() {
-        check(proposal("1.0.1", 0, 0), &Context::default(), &[Reason::SetShrank]);
-    }
-
-    #[test]
-    fn shrunk_and_grown_u52() {
-        let before = after("1.0.10", 40, 1 << 20);
-        check(proposal("1.0.11", 4, 1 << 20), &before, &[Reason::SetShrank]);
-        check(proposal("1.0.11", 0, 0), &before, &[Reason::SetShrank]);
-        check(proposal("1.0.11", 40, 5 << 20), &before, &[Reason::SetGrew]);
-        check(proposal("1.0.11", 30, 2 << 20), &before, &[]);
-    }
-
-    #[test]
-    fn what_the_operator_rejected_stays_rejected() {
-        let mut before = after("1.0.10", 4, 10);
-        before.known = Some(ReleaseState::Rejected);
-        assert!(matches!(judged(proposal("1.0.11", 4, 10), &before), Decision::RejectedBefore(_)));
-    }
-
-    #[test]
-    fn only_an_admitted_record_restores() {
-        let Decision::Admitted(first) = judged(proposal("1.0.1", 1, 1), &Context::default()) else { panic!() };
-        let release = first.into_release();
-        for state in [ReleaseState::Quarantined, ReleaseState::Rejected, ReleaseState::Expired] {
-            assert_eq!(Admitted::restore(release.clone(), state), None);
-        }
-        assert!(Admitted::restore(release, ReleaseState::Admitted).is_some());
-    }
-}
+mod tests;
