@@ -142,7 +142,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn maybe<T: Setting>(&self, name: &'static str) -> Option<Option<T>> {
         let key = self.key(name)?;
         let Some((place, raw)) = self.value(key) else { return Some(None) };
-        let value: T = self.read(key, &place, &raw)?;
+        let value: T = self.read(key, &place, &raw, "")?;
         self.note(name, value.show());
         Some(Some(value))
     }
@@ -157,17 +157,31 @@ impl<'a> Scope<'a> {
             return None;
         };
         let place_of = |item: &Node| if item.place == Place::File { place.clone() } else { item.place.clone() };
-        let read: Vec<Option<T>> = items.iter().map(|item| self.read(key, &place_of(item), &item.value)).collect();
+        let read: Vec<Option<T>> = items
+            .iter()
+            .zip(1_usize..)
+            .map(|(item, number)| self.read(key, &place_of(item), &item.value, &format!("item {number} ")))
+            .collect();
+        let shown: Vec<String> = read.iter().flatten().map(Setting::show).collect();
+        let unique = self.are_unique(name, &shown);
         let values = read.into_iter().collect::<Option<Vec<T>>>()?;
-        let shown: Vec<String> = values.iter().map(Setting::show).collect();
-        if let Some(twice) =
-            shown.iter().enumerate().find(|(index, value)| shown.iter().take(*index).any(|other| other == *value))
-        {
-            self.wrong(name, format!("names {} twice", crate::problem::quoted(twice.1)));
+        if !unique {
             return None;
         }
         self.note(name, format!("[{}]", shown.join(", ")));
         Some(values)
+    }
+
+    /// Whether no value of a list stands in it again; each that does is noted once.
+    fn are_unique(&self, name: &str, shown: &[String]) -> bool {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        shown.iter().for_each(|value| *counts.entry(value).or_default() += 1);
+        counts.retain(|_, count| *count > 1);
+        for (value, count) in &counts {
+            let times = if *count == 2 { "twice".to_owned() } else { format!("{count} times") };
+            self.wrong(name, format!("names {} {times}", crate::problem::quoted(value)));
+        }
+        counts.is_empty()
     }
 
     /// A path, made whole from the configuration file's folder.
@@ -216,11 +230,12 @@ impl<'a> Scope<'a> {
         document.into_iter().next().map(|(_, node)| (Place::File, node.value))
     }
 
-    fn read<T: Setting>(&self, key: &'static Key, place: &Place, raw: &Raw) -> Option<T> {
+    /// `which` says which part of the key's value this is, with a space behind it; nothing for all of it.
+    fn read<T: Setting>(&self, key: &'static Key, place: &Place, raw: &Raw, which: &str) -> Option<T> {
         match T::read(raw, key.kind) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let message = format!("{wrong}; write for example {}", self.line(key.name));
+                let message = format!("{which}{wrong}; write for example {}", self.line(key.name));
                 self.reader.problem(place.clone(), keys::joined(self.section, key.name), message);
                 None
             }

@@ -250,6 +250,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a list with other things", "[elastic]\nversions = [\"9.0.0\",\n 9]\n"),
     ("a word that is none", "[elastic]\nversions = [\"9.0.0\"]\nsignature = \"yes\"\n"),
     ("a version twice", "[elastic]\nversions = [\"9.0.0\", \"9.0.0\"]\n"),
+    (
+        "a list with each mistake",
+        "[elastic]\nversions = [\"9.0.0\", \"9.0.0\", \"../../x\", \"\", \"8.18.3\", \"9.0.0\"]\n[defender]\nplatforms = [\"linux\", \"windows\"]\n",
+    ),
     ("no version", "[elastic]\n"),
     (
         "versions that are none",

@@ -7,9 +7,12 @@ use url::Url;
 
 use super::{own_retention, scope};
 use crate::Secret;
+use crate::keys::Kind;
 use crate::load::read_secret;
 use crate::problem::quoted;
+use crate::raw::Raw;
 use crate::reader::{Reader, Scope};
+use crate::setting::Setting;
 use crate::types::{Defender, Elastic, Origin, Proxy, Retention};
 
 pub(super) fn origin(reader: &Reader<'_>) -> Option<Origin> {
@@ -145,7 +148,7 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     }
     let scope = scope(reader, "elastic")?;
     let origin = base(&scope, plain_http);
-    let versions = versions(&scope);
+    let versions = scope.each("versions");
     let templates = templates(&scope);
     let dated = dated(&scope, templates.as_deref());
     let mode = mirror_mode(&scope);
@@ -154,6 +157,7 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     let schedule = scope.get("schedule");
     let retention = own_retention(reader, "elastic.retention", common);
     let (versions, dated) = (versions?, dated?);
+    let versions: Vec<Version> = versions.into_iter().map(|Listed(version)| version).collect();
     if versions.is_empty() && dated.is_empty() {
         scope.wrong("versions", "no version is named, so nothing would be followed; write for example versions = [\"9.0.0\"], or remove [elastic]");
         return None;
@@ -172,27 +176,31 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     }))
 }
 
-fn versions(scope: &Scope<'_>) -> Option<Vec<Version>> {
-    let texts: Vec<String> = scope.each("versions")?;
-    let read = |text: &String| match text.parse::<Version>() {
-        Ok(version) if is_release(text) && format!("elastic/{text}").parse::<FeedId>().is_ok() => Some(version),
-        _ => {
-            let hint = if text.contains('/') {
-                ": tracks of Elastic are not in this version"
-            } else if text.contains('@') {
-                ": dated ones stand in elastic.dated"
-            } else {
-                ""
-            };
-            scope.wrong(
-                "versions",
-                format!("{} is not a version of three numbers{hint}; write for example \"9.0.0\"", quoted(text)),
-            );
-            None
+/// A version of Elastic Defend, as `elastic.versions` lists them.
+struct Listed(Version);
+
+impl Setting for Listed {
+    fn read(raw: &Raw, kind: Kind) -> Result<Self, String> {
+        let text = String::read(raw, kind)?;
+        match text.parse::<Version>() {
+            Ok(version) if is_release(&text) && format!("elastic/{text}").parse::<FeedId>().is_ok() => {
+                Ok(Self(version))
+            }
+            _ => {
+                let hint = match text.split_once(['/', '@']) {
+                    Some((version, _)) if !is_release(version) => "",
+                    Some(_) if text.contains('/') => ": tracks of Elastic are not in this version",
+                    Some(_) => ": dated ones stand in elastic.dated",
+                    None => "",
+                };
+                Err(format!("{} is not a version of three numbers{hint}", quoted(&text)))
+            }
         }
-    };
-    let read: Vec<Option<Version>> = texts.iter().map(read).collect();
-    read.into_iter().collect()
+    }
+
+    fn show(&self) -> String {
+        self.0.as_str().to_owned()
+    }
 }
 
 /// `9.0.0` or `9.0.0-beta1`: an endpoint's own version, as it asks for it.
