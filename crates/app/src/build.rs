@@ -9,7 +9,7 @@ use config::{Config, Strictness};
 use mirror::{Engine, FileLocks, Graces, Ports, RetentionRule, Settings};
 use model::{Clock, Vendor};
 use outbound::ClientError;
-use platform::fs::{FsError, Mode};
+use platform::fs::{Folder, FsError, Mode, Owners};
 use trust::{Bounds, KeyRing};
 use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::elastic::{ElasticSettings, SignatureMode};
@@ -28,6 +28,8 @@ pub enum Purpose {
     Look,
     /// To act: the data folder is created and written.
     Act,
+    /// To act on schedules: as [`Purpose::Act`], and runs of different vendors may go on side by side.
+    Schedule,
 }
 
 /// Why an engine cannot be built.
@@ -99,9 +101,22 @@ impl BuildError {
 pub fn prepare_data_folder(path: &Path) -> Result<(), BuildError> {
     let named = |source| BuildError::Folder { path: path.to_owned(), source };
     let folder = platform::fs::create_folder(path, Mode::FOLDER).map_err(named)?;
-    folder.ensure_folder("catalog", Mode::PRIVATE_FOLDER).map_err(named)?;
-    folder.ensure_folder("locks", Mode::PRIVATE_FOLDER).map_err(named)?;
+    for name in ["catalog", "locks"] {
+        let private = folder.ensure_folder(name, Mode::PRIVATE_FOLDER).map_err(named)?;
+        private.check(Owners::us()).map_err(named)?;
+        for file in private.names().map_err(named)? {
+            judge(&private, &file.map_err(named)?).map_err(named)?;
+        }
+    }
     Ok(())
+}
+
+/// What another user could have written is not believed: the catalog decides what may be served.
+fn judge(folder: &Folder, name: &str) -> Result<(), FsError> {
+    match folder.look(name, Owners::us())?.and_then(|entry| entry.doubt) {
+        Some(what) => Err(FsError::Unsafe { path: folder.path().join(name), what }),
+        None => Ok(()),
+    }
 }
 
 /// Builds an engine; `verb` is what the process does, for locks and the history.
@@ -116,12 +131,12 @@ pub async fn engine(
 ) -> Result<Engine, BuildError> {
     let data = &config.data_dir;
     let named = |source| BuildError::Store { path: data.clone(), source };
-    if purpose == Purpose::Act {
+    if purpose != Purpose::Look {
         prepare_data_folder(data)?;
     }
     let access = match purpose {
         Purpose::Look => Access::ReadOnly,
-        Purpose::Act => Access::ReadWrite,
+        Purpose::Act | Purpose::Schedule => Access::ReadWrite,
     };
     let unused = purpose == Purpose::Look && !data.exists();
     let (blobs, rings): (Arc<dyn blob_store::BlobStore>, Arc<dyn blob_store::RingStore>) = if unused {
@@ -133,6 +148,7 @@ pub async fn engine(
     let catalog = open_catalog(data, purpose).await?;
     let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
     let locks = FileLocks::new(data, verb, Arc::clone(&clock));
+    let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
     Ok(Engine::new(ports, settings(config, verb)?))
 }
@@ -140,7 +156,7 @@ pub async fn engine(
 async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
     let path = data.join(CATALOG);
     let opened = match purpose {
-        Purpose::Act => SqlCatalog::open(&path).await,
+        Purpose::Act | Purpose::Schedule => SqlCatalog::open(&path).await,
         Purpose::Look if path.exists() => SqlCatalog::open_read_only(&path).await,
         Purpose::Look => return Ok(Arc::new(MemoryCatalog::new())),
     };

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
-use mirror::{Engine, Silent, SyncRequest};
-use model::{Clock, FeedId, Vendor, error_chain};
+use mirror::Engine;
+use model::{Clock, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,17 +17,9 @@ use crate::build::{BuildError, Purpose, engine};
 use crate::content;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
-use crate::schedule::{Due, Schedule, failed};
+use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
-
-/// How often damage that the content side met is looked after.
-const DAMAGE: Duration = Duration::from_secs(5);
-/// How often what retention no longer keeps is let go.
-const UPKEEP: Duration = Duration::from_secs(24 * 3600);
-/// How soon after the start that is looked at first: a process that is restarted every night still does it.
-const FIRST_UPKEEP: Duration = Duration::from_secs(10 * 60);
-/// How soon schedules go on after a defect ended them.
-const RESTART: Duration = Duration::from_secs(60);
+use crate::upkeep::Upkeep;
 
 /// What a process is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +81,7 @@ impl Daemon {
         }
         // Before anything listens: a configuration that no engine can be built from is told at once.
         let built = match self.role {
-            Role::Run => Some(engine(&self.config, "run", Purpose::Act, Arc::clone(&self.clock)).await?),
+            Role::Run => Some(engine(&self.config, "run", Purpose::Schedule, Arc::clone(&self.clock)).await?),
             Role::Serve => None,
         };
         let mut inherited = Inherited::take();
@@ -107,9 +97,14 @@ impl Daemon {
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
         let (changes, timetable) = watch::channel(Timetable::of(&self.config));
         if self.role == Role::Run {
-            let parts =
-                Parts { engine: current, content: Arc::clone(&content), clock: Arc::clone(&self.clock), timetable };
-            tasks.spawn(supervise(parts, end.clone()));
+            let (hurry, hurried) = watch::channel(0);
+            let clock = Arc::clone(&self.clock);
+            let parts = Parts { engine: current.clone(), clock: Arc::clone(&clock), timetable, hurried };
+            for vendor in Vendor::ALL {
+                tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
+            }
+            let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry);
+            tasks.spawn(upkeep.run(end.clone()));
         }
         tell(News::Ready);
         let mut live = Live { daemon: self, content, engines, changes };
@@ -137,23 +132,6 @@ impl Daemon {
 fn nudging(engine: Engine, content: &Arc<ContentServer>) -> Engine {
     let content = Arc::clone(content);
     engine.with_nudge(move || content.nudge())
-}
-
-/// What schedules are made from.
-#[derive(Clone)]
-struct Timetable {
-    /// How often each vendor that is followed is asked.
-    intervals: Vec<(Vendor, Duration)>,
-    /// What is followed.
-    feeds: Vec<FeedId>,
-}
-
-impl Timetable {
-    fn of(config: &Config) -> Self {
-        let vendors = Vendor::ALL.into_iter();
-        let intervals = vendors.filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect();
-        Self { intervals, feeds: config.feeds() }
-    }
 }
 
 /// A daemon that runs.
@@ -184,12 +162,13 @@ impl Live {
         let environment = config::environment();
         let newer = Config::load(self.daemon.given.as_deref(), &environment).map_err(|error| error.to_string())?;
         let lines = self.daemon.config.diff(&newer);
-        if newer.data_dir != self.daemon.config.data_dir || newer.admin != self.daemon.config.admin {
-            return Err("data_dir and [admin] change only with a restart".to_owned());
+        let fixed = needs_restart(&self.daemon.config, &newer);
+        if !fixed.is_empty() {
+            return Err(format!("{} can change with a restart only", fixed.join(", ")));
         }
         if self.daemon.role == Role::Run {
             let clock = Arc::clone(&self.daemon.clock);
-            let built = engine(&newer, "run", Purpose::Act, clock).await.map_err(|error| error_chain(&error))?;
+            let built = engine(&newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
             content::reload(&self.content, &newer)?;
             if !lines.is_empty() {
                 built.record_config_change(&newer.digest(), &lines).await.map_err(|error| error_chain(&error))?;
@@ -211,17 +190,37 @@ impl Live {
         tasks.close();
         let limit = self.daemon.config.limits.drain_timeout;
         let content = Arc::clone(&self.content);
-        let drained = async {
-            content::drain(content, limit).await;
+        let others = async {
             if tokio::time::timeout(limit, tasks.wait()).await.is_err() {
                 tracing::warn!("some tasks did not end in time");
             }
         };
+        let drained = async { tokio::join!(content::drain(content, limit), others) };
         tokio::select! {
-            () = drained => {}
+            _ = drained => {}
             () = ended(&mut asks) => tracing::warn!("asked again to end: not waiting any longer"),
         }
     }
+}
+
+/// What a running process cannot take over.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let listeners = |config: &Config| -> Vec<_> {
+        config.serve.iter().map(|serve| (serve.address, serve.access_log.clone())).collect()
+    };
+    let caps = |config: &Config| {
+        let limits = &config.limits;
+        let times = [limits.serve_head_timeout, limits.serve_idle_timeout, limits.serve_stall_timeout];
+        (limits.serve_connections, times)
+    };
+    let changed = [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("[admin]", old.admin != new.admin),
+        ("[[ring]]", old.rings() != new.rings()),
+        ("a [[serve]] address or access_log", listeners(old) != listeners(new)),
+        ("limits.serve_…", caps(old) != caps(new)),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
 }
 
 async fn ended(asks: &mut mpsc::Receiver<Ask>) {
@@ -231,194 +230,6 @@ async fn ended(asks: &mut mpsc::Receiver<Ask>) {
         }
     }
     std::future::pending().await
-}
-
-/// What schedules work with.
-#[derive(Clone)]
-struct Parts {
-    engine: watch::Receiver<Option<Arc<Engine>>>,
-    content: Arc<ContentServer>,
-    clock: Arc<dyn Clock>,
-    timetable: watch::Receiver<Timetable>,
-}
-
-/// Keeps schedules going: a defect that ends them is loud, and they begin anew.
-async fn supervise(parts: Parts, end: CancellationToken) {
-    loop {
-        let scheduler = Scheduler::new(parts.clone());
-        let running = AbortOnDrop(tokio::spawn(scheduler.run(end.clone())));
-        match running.join().await {
-            Ok(()) => return,
-            Err(error) => tracing::error!(error, "schedules ended by a defect; they begin anew in a minute"),
-        }
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(RESTART) => {}
-        }
-    }
-}
-
-/// Asks vendors when they are due, one run at a time.
-struct Scheduler {
-    parts: Parts,
-    schedule: Schedule,
-    feeds: Vec<FeedId>,
-    upkeep: Duration,
-}
-
-impl Scheduler {
-    fn new(mut parts: Parts) -> Self {
-        let now = parts.clock.monotonic();
-        let Timetable { intervals, feeds } = parts.timetable.borrow_and_update().clone();
-        let schedule = Schedule::new(intervals, now);
-        Self { parts, schedule, feeds, upkeep: now.saturating_add(FIRST_UPKEEP) }
-    }
-
-    async fn run(mut self, end: CancellationToken) {
-        loop {
-            tokio::select! {
-                // Dropping what runs is safe: what is on disk can be resumed, and a publication is whole or not.
-                () = end.cancelled() => return,
-                going_on = self.turn() => if !going_on { return },
-            }
-        }
-    }
-
-    /// Does what is due, or waits for a moment; false when there is nothing to wait for any more.
-    async fn turn(&mut self) -> bool {
-        let now = self.parts.clock.monotonic();
-        if now >= self.upkeep {
-            self.upkeep = now.saturating_add(UPKEEP);
-            self.collect().await;
-        }
-        let next = match self.schedule.due(now) {
-            Due::Now(vendors) => {
-                self.sync(&vendors).await;
-                return true;
-            }
-            Due::At(next) => next.min(self.upkeep),
-            Due::Never => self.upkeep,
-        };
-        tokio::select! {
-            change = self.parts.timetable.changed() => {
-                if change.is_err() {
-                    return false;
-                }
-                self.change();
-            }
-            () = tokio::time::sleep(next.saturating_sub(now).min(DAMAGE)) => {}
-        }
-        self.look_after_damage().await;
-        true
-    }
-
-    /// Takes a new timetable over; a feed that is new is fetched at once.
-    fn change(&mut self) {
-        let now = self.parts.clock.monotonic();
-        let Timetable { intervals, feeds } = self.parts.timetable.borrow_and_update().clone();
-        self.schedule.change(intervals, now);
-        if feeds.iter().any(|feed| !self.feeds.contains(feed)) {
-            self.schedule.hurry(now);
-        }
-        self.feeds = feeds;
-    }
-
-    fn engine(&self) -> Option<Arc<Engine>> {
-        self.parts.engine.borrow().clone()
-    }
-
-    async fn sync(&mut self, vendors: &[Vendor]) {
-        let Some(engine) = self.engine() else { return };
-        let feeds = engine.settings().feeds.iter().filter(|feed| vendors.contains(&feed.vendor())).cloned().collect();
-        let request = SyncRequest { feeds, from: None, wait: true };
-        let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
-        let now = self.parts.clock.monotonic();
-        match ended {
-            Ok(Ok(report)) => {
-                for feed in &report.feeds {
-                    tracing::info!(
-                        feed = %feed.feed, outcome = feed.outcome.as_str(), bytes = feed.bytes_fetched,
-                        requests = feed.requests, reason = feed.reason.map(model::Reason::code), "synced"
-                    );
-                }
-                self.schedule.ran(vendors, &failed(&report), now, spread(now));
-            }
-            Ok(Err(error)) => self.later(vendors, now, &error_chain(&error)),
-            Err(error) => self.later(vendors, now, &error),
-        }
-    }
-
-    /// A run that could not take place at all is tried again soon.
-    fn later(&mut self, vendors: &[Vendor], now: Duration, error: &str) {
-        tracing::error!(error, "the run failed as a whole");
-        let all = self.engine().map(|engine| engine.settings().feeds.clone()).unwrap_or_default();
-        self.schedule.ran(vendors, &all, now, 0.5);
-    }
-
-    /// Sets aside what could not be served whole, and has it fetched again now.
-    async fn look_after_damage(&mut self) {
-        let Some(engine) = self.engine() else { return };
-        let damaged = self.parts.content.take_damaged();
-        if damaged.is_empty() {
-            return;
-        }
-        let looked_at = damaged.clone();
-        let outcome = apart(async move { engine.recheck(&looked_at).await }).await;
-        if !matches!(outcome, Ok(Ok(_))) {
-            // Each damage is told once: what was not looked after must not be lost.
-            self.parts.content.put_back_damaged(&damaged);
-        }
-        match outcome {
-            Ok(Ok(report)) if report.faults.is_empty() => {}
-            Ok(Ok(report)) => {
-                for fault in &report.faults {
-                    let reason = model::Reason::BlobDamaged.code();
-                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
-                }
-                self.schedule.hurry(self.parts.clock.monotonic());
-            }
-            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
-            Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
-        }
-    }
-
-    async fn collect(&self) {
-        let Some(engine) = self.engine() else { return };
-        match apart(async move { engine.collect().await }).await {
-            Ok(Ok(report)) => tracing::info!(
-                releases = report.plan.releases.len(),
-                blobs = report.removed,
-                bytes = report.plan.bytes,
-                "upkeep done"
-            ),
-            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "upkeep failed"),
-            Err(error) => tracing::error!(error, "upkeep failed"),
-        }
-    }
-}
-
-/// Runs something on a task of its own, so that a defect in it ends it alone; dropping this ends it too.
-async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
-    AbortOnDrop(tokio::spawn(work)).join().await
-}
-
-/// Spreads many sites' schedules; the moment at which a run happened to end is as good as a die.
-fn spread(now: Duration) -> f64 {
-    f64::from(now.subsec_micros() % 1000) / 1000.0
-}
-
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> AbortOnDrop<T> {
-    async fn join(mut self) -> Result<T, String> {
-        (&mut self.0).await.map_err(|error| error.to_string())
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 struct ContentFacts(Arc<ContentServer>);

@@ -15,7 +15,9 @@ mod listen;
 mod notify;
 mod origins;
 mod schedule;
+mod scheduler;
 mod signals;
+mod upkeep;
 
 pub use build::{BuildError, Purpose, engine, prepare_data_folder};
 pub use daemon::{Daemon, DaemonError, Role};

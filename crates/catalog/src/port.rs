@@ -42,9 +42,11 @@ pub struct FeedRecord {
     pub release: Option<ReleaseId>,
     /// What the vendor offered when it was last seen.
     pub offered: Option<VendorVersion>,
+    /// When a run first tried.
+    pub first_checked_at: Timestamp,
     /// When a run last tried.
     pub checked_at: Timestamp,
-    /// When a run last reached a verdict other than `Failed`.
+    /// When a run last found things in order: nothing failed, and nothing was quarantined.
     pub succeeded_at: Option<Timestamp>,
     /// When what the vendor offers last changed, as far as we saw.
     pub changed_at: Option<Timestamp>,
@@ -64,6 +66,7 @@ impl FeedRecord {
             detail: None,
             release: None,
             offered: None,
+            first_checked_at: now,
             checked_at: now,
             succeeded_at: None,
             changed_at: None,

@@ -56,9 +56,9 @@ impl Engine {
         self.reconcile_locked().await?;
         let found = self.find_release(text).await?;
         let (release, state) = (found.release.clone(), found.state);
-        let no_bytes =
-            || EngineError::NotNow(format!("release {} has no bytes any more; sync fetches it anew", found.number));
-        let admitted = Admitted::by_operator(found.release.clone(), state).ok_or_else(no_bytes)?;
+        let Some(admitted) = Admitted::by_operator(found.release.clone(), state) else {
+            return Err(self.without_bytes(&found).await?);
+        };
         let present = self.present().await?;
         let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
         if served.is_some_and(|served| served.release == release.id) {
@@ -77,7 +77,7 @@ impl Engine {
         self.let_in(&release, state, left, why).await?;
         if self.missing(&release).await.is_some() {
             self.take_back(&release, state, left).await?;
-            return Err(no_bytes());
+            return Err(self.without_bytes(&found).await?);
         }
         let pending = Pending { newcomer: Newcomer { admitted, takes_paths: true }, record, costs: Costs::default() };
         let done = self.publish_locked(Publishing::new(vec![pending], Batch::default())).await?;
@@ -91,6 +91,17 @@ impl Engine {
             generation: done.published,
             detail: ended.and_then(|record| record.detail).or(rolled_back),
         })
+    }
+
+    /// Its bytes were let go: has the next run fetch what the vendor offers, whatever it held of it before.
+    async fn without_bytes(&self, found: &ReleaseRecord) -> Result<EngineError, EngineError> {
+        let mut record = self.record_of(&found.release).await?;
+        record.validator = None;
+        self.ports.catalog.apply(Batch { feeds: vec![record], ..Batch::default() }).await?;
+        Ok(EngineError::NotNow(format!(
+            "release {} has no bytes any more; the next sync fetches it if the vendor still offers it, then admit it",
+            found.number
+        )))
     }
 
     /// Records the operator's word. From here on the release's blobs are in use, so that gc leaves them alone.

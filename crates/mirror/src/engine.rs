@@ -107,6 +107,7 @@ impl EngineError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Locked(_) => Reason::Locked,
+            Self::Catalog(error) if model::error_chain(error).contains("disk is full") => Reason::DiskFull,
             Self::Catalog(_) => Reason::CatalogFailed,
             Self::Lock { .. } | Self::Store(_) => Reason::StoreFailed,
             Self::Folder(_) => Reason::NotInFolder,

@@ -152,7 +152,8 @@ impl FeedRun {
     }
 
     fn is_ours(&self, stored: &StoredValidator) -> bool {
-        let here = self.origin.kind() == SourceKind::Vendor && stored.url.starts_with(&self.base());
+        let below = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?']);
+        let here = self.origin.kind() == SourceKind::Vendor && stored.url.strip_prefix(&self.base()).is_some_and(below);
         here && stored.policy == self.policy()
     }
 

@@ -65,8 +65,9 @@ pub struct GcReport {
 struct Census {
     plan: GcPlan,
     candidates: Vec<Digest>,
-    /// All that is routed now, even if its grace has passed and the next generation drops it.
-    present: HashSet<Digest>,
+    /// What no sweep may take: all that is routed now, even if its grace has passed and the next generation drops it,
+    /// and what was rejected a short while ago.
+    kept: HashSet<Digest>,
 }
 
 impl Engine {
@@ -89,7 +90,7 @@ impl Engine {
         // What is served has changed: look again before anything is removed.
         let second = self.census(calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
-        let keep = |digest: &Digest| second.present.contains(digest);
+        let keep = |digest: &Digest| second.kept.contains(digest);
         let swept = self.ports.catalog.sweep(&second.candidates, &keep, &remover).await?;
         for number in &second.plan.generations {
             self.ports.rings.remove(&self.settings.ring, *number).await?;
@@ -127,7 +128,7 @@ impl Engine {
         let generation = current
             .map(|current| current.generation)
             .unwrap_or_else(|| Generation::empty(self.settings.ring.clone(), self.ports.clock.now()));
-        let present: HashSet<Digest> = generation.routes.values().map(|route| route.digest).collect();
+        let mut kept: HashSet<Digest> = generation.routes.values().map(|route| route.digest).collect();
         let stays = |route: &&Route| route.until.is_none_or(|until| until > calm);
         let staying: HashSet<Digest> = generation.routes.values().filter(stays).map(|route| route.digest).collect();
         let mut releases = Vec::new();
@@ -142,6 +143,9 @@ impl Engine {
                     named.extend(found.release.items.iter().map(|item| item.digest));
                 }
             }
+            let spared = self.rejected_of_late(vendor, calm).await?;
+            named.extend(&spared);
+            kept.extend(spared);
         }
         let mut candidates = Vec::new();
         let mut bytes = 0_u64;
@@ -157,7 +161,17 @@ impl Engine {
         let retired = generation.feeds.keys().filter(|feed| !self.settings.feeds.contains(feed)).cloned().collect();
         let generations = self.old_generations(generation.number).await?;
         let plan = GcPlan { releases, retired, blobs: candidates.len() as u64, bytes, generations };
-        Ok(Census { plan, candidates, present })
+        Ok(Census { plan, candidates, kept })
+    }
+
+    /// The blobs of what was rejected within the days that retention keeps: the operator may think better of it.
+    async fn rejected_of_late(&self, vendor: Vendor, calm: Timestamp) -> Result<HashSet<Digest>, EngineError> {
+        let horizon = calm.before(self.settings.keep(vendor).age);
+        let state = Some(ReleaseState::Rejected);
+        let filter = ReleaseFilter { vendor: Some(vendor), state, ..ReleaseFilter::default() };
+        let rejected = self.ports.catalog.releases(&filter).await?;
+        let late = rejected.iter().filter(|found| found.state_since >= horizon);
+        Ok(late.flat_map(|found| found.release.items.iter().map(|item| item.digest)).collect())
     }
 
     async fn held_releases(&self, vendor: Vendor) -> Result<Vec<ReleaseRecord>, EngineError> {

@@ -31,7 +31,7 @@ mod verify;
 pub use acts::ActReport;
 pub use engine::{Engine, EngineError, Origins, Ports};
 pub use gc::{GcPlan, GcReport, PlannedRelease};
-pub use locks::{FileLocks, Guard, LockHolder, Locks, MemoryLocks};
+pub use locks::{FetchGuard, FileLocks, Guard, LockHolder, Locks, MemoryLocks};
 pub use observe::{Observer, Progress, Silent};
 pub use report::{FeedPlan, FeedReport, PlannedFile, SyncReport};
 pub use settings::{Graces, RetentionRule, Settings};

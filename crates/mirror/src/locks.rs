@@ -1,7 +1,7 @@
 //! The two locks: a long one per fetch run, a short one per publication.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use model::Clock;
@@ -14,6 +14,19 @@ use crate::EngineError;
 pub trait Guard: Send + Sync {}
 impl<T: Send + Sync> Guard for T {}
 
+/// The fetch lock, held while it lives.
+pub struct FetchGuard {
+    _held: Arc<dyn Guard>,
+    /// Whether nobody held it before: then whoever left reservations behind is dead.
+    pub first: bool,
+}
+
+impl FetchGuard {
+    fn first(held: impl Guard + 'static) -> Self {
+        Self { _held: Arc::new(held), first: true }
+    }
+}
+
 /// Who holds a lock, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LockHolder(pub String);
@@ -22,9 +35,9 @@ pub struct LockHolder(pub String);
 #[async_trait]
 pub trait Locks: Send + Sync {
     /// Takes the fetch lock, or tells who has it.
-    async fn try_fetch(&self) -> Result<Result<Box<dyn Guard>, LockHolder>, EngineError>;
+    async fn try_fetch(&self) -> Result<Result<FetchGuard, LockHolder>, EngineError>;
     /// Waits for the fetch lock.
-    async fn fetch(&self) -> Result<Box<dyn Guard>, EngineError>;
+    async fn fetch(&self) -> Result<FetchGuard, EngineError>;
     /// Waits for the publication lock; never held for longer than a publication takes.
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError>;
 }
@@ -35,34 +48,55 @@ pub struct FileLocks {
     folder: PathBuf,
     verb: String,
     clock: Arc<dyn Clock>,
+    /// The fetch lock that this process holds, where its runs may share it.
+    shared: Option<Arc<StdMutex<Weak<FileLock>>>>,
 }
 
 impl FileLocks {
     /// Locks in `<data_dir>/locks`, which is there; `verb` tells others what the holder does.
     pub fn new(data_dir: &std::path::Path, verb: &str, clock: Arc<dyn Clock>) -> Self {
-        Self { folder: data_dir.join("locks"), verb: verb.to_owned(), clock }
+        Self { folder: data_dir.join("locks"), verb: verb.to_owned(), clock, shared: None }
     }
 
-    async fn blocking(&self, name: &'static str) -> Result<Box<dyn Guard>, EngineError> {
+    /// Lets the runs of this process hold the fetch lock together, so that one vendor's slow run does not keep
+    /// another vendor's waiting. They must be of different feeds.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { shared: Some(Arc::default()), ..self }
+    }
+
+    /// The fetch lock, if a run of this process holds it.
+    fn joined(&self) -> Option<FetchGuard> {
+        let held = self.shared.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).upgrade()?;
+        Some(FetchGuard { _held: held, first: false })
+    }
+
+    fn taken(&self, mut lock: FileLock) -> FetchGuard {
+        lock.describe(&self.verb, self.clock.now());
+        let held = Arc::new(lock);
+        if let Some(shared) = &self.shared {
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&held);
+        }
+        FetchGuard { _held: held, first: true }
+    }
+
+    async fn blocking(&self, name: &'static str) -> Result<FileLock, EngineError> {
         let path = self.folder.join(name);
         let lock = tokio::task::spawn_blocking(move || FileLock::acquire_blocking(&path)).await;
-        let lock = lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })?;
-        Ok(self.described(lock))
-    }
-
-    fn described(&self, mut lock: FileLock) -> Box<dyn Guard> {
-        lock.describe(&self.verb, self.clock.now());
-        Box::new(lock)
+        lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })
     }
 }
 
 #[async_trait]
 impl Locks for FileLocks {
-    async fn try_fetch(&self) -> Result<Result<Box<dyn Guard>, LockHolder>, EngineError> {
+    async fn try_fetch(&self) -> Result<Result<FetchGuard, LockHolder>, EngineError> {
+        if let Some(joined) = self.joined() {
+            return Ok(Ok(joined));
+        }
         let path = self.folder.join("fetch");
         let taken = FileLock::try_acquire(&path).map_err(|source| EngineError::Lock { name: "fetch", source })?;
         Ok(match taken {
-            Some(lock) => Ok(self.described(lock)),
+            Some(lock) => Ok(self.taken(lock)),
             None => Err(LockHolder(match FileLock::holder(&path) {
                 Some(holder) => format!("pid {} ({}), since {}", holder.pid, holder.verb, holder.since),
                 None => "another process".to_owned(),
@@ -70,12 +104,17 @@ impl Locks for FileLocks {
         })
     }
 
-    async fn fetch(&self) -> Result<Box<dyn Guard>, EngineError> {
-        self.blocking("fetch").await
+    async fn fetch(&self) -> Result<FetchGuard, EngineError> {
+        match self.joined() {
+            Some(joined) => Ok(joined),
+            None => Ok(self.taken(self.blocking("fetch").await?)),
+        }
     }
 
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError> {
-        self.blocking("publish").await
+        let mut lock = self.blocking("publish").await?;
+        lock.describe(&self.verb, self.clock.now());
+        Ok(Box::new(lock))
     }
 }
 
@@ -88,16 +127,16 @@ pub struct MemoryLocks {
 
 #[async_trait]
 impl Locks for MemoryLocks {
-    async fn try_fetch(&self) -> Result<Result<Box<dyn Guard>, LockHolder>, EngineError> {
+    async fn try_fetch(&self) -> Result<Result<FetchGuard, LockHolder>, EngineError> {
         let taken: Result<OwnedMutexGuard<()>, _> = Arc::clone(&self.fetch).try_lock_owned();
         Ok(match taken {
-            Ok(guard) => Ok(Box::new(guard)),
+            Ok(guard) => Ok(FetchGuard::first(guard)),
             Err(_) => Err(LockHolder("this process".to_owned())),
         })
     }
 
-    async fn fetch(&self) -> Result<Box<dyn Guard>, EngineError> {
-        Ok(Box::new(Arc::clone(&self.fetch).lock_owned().await))
+    async fn fetch(&self) -> Result<FetchGuard, EngineError> {
+        Ok(FetchGuard::first(Arc::clone(&self.fetch).lock_owned().await))
     }
 
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError> {

@@ -100,10 +100,9 @@ impl Layout<'_> {
         }
         for (feed, admitted) in &self.seats.taken {
             let back = self.back_release(admitted);
-            let mut served = self.served(admitted, back);
+            let served = self.served(admitted, back);
             if let Some(back) = back {
                 self.lay_out_back(feed, back, &mut routes);
-                served.bases.extend(vendors::registry(feed.vendor()).back_bases(feed));
             }
             feeds.insert((*feed).clone(), served);
         }
@@ -130,12 +129,14 @@ impl Layout<'_> {
 
     fn served(&self, admitted: &Admitted, back: Option<&Admitted>) -> ServedFeed {
         let release = admitted.release();
+        let back_bases = vendors::registry(release.feed.vendor()).back_bases(&release.feed);
         let before = self.input.present.feeds.get(&release.feed).filter(|served| served.release == release.id);
         ServedFeed {
             release: release.id,
             vendor_version: release.vendor_version.clone(),
             since: before.map_or(self.input.now, |served| served.since),
-            bases: release.bases.clone(),
+            // Endpoints knock at the bases of `_back` before there is anything in it.
+            bases: release.bases.iter().cloned().chain(back_bases).collect(),
             back: back.map(|back| back.release().id),
         }
     }

@@ -150,6 +150,7 @@ impl Engine {
         let Weighed { decision, known } = weighed;
         let declined = record.reason == Some(Reason::RejectedBefore);
         let before = record.release;
+        let succeeded_before = record.succeeded_at;
         record.succeeded_at = Some(record.checked_at);
         record.failures = 0;
         record.reason = None;
@@ -168,6 +169,8 @@ impl Engine {
                 (release, "rejected-before")
             }
             Decision::Quarantined(release) => {
+                // What waits for a person is not in order, however often it is looked at.
+                record.succeeded_at = succeeded_before;
                 self.quarantine(&release, known, record, batch);
                 (release, "quarantined")
             }
@@ -245,7 +248,9 @@ pub(crate) fn fail(record: &mut FeedRecord, failure: &Note) {
 
 /// The verdict on what the vendor still offers stands: a quarantine stays one.
 fn unchanged(record: &mut FeedRecord) {
-    record.succeeded_at = Some(record.checked_at);
+    if record.outcome != Outcome::Quarantined {
+        record.succeeded_at = Some(record.checked_at);
+    }
     record.failures = 0;
     if record.outcome == Outcome::Published {
         record.outcome = Outcome::Current;

@@ -64,9 +64,11 @@ pub struct FeedStatus {
     pub mark: Option<VendorVersion>,
     /// What the ring serves of it.
     pub served: Option<ReleaseStatus>,
+    /// When a run first tried.
+    pub first_checked_at: Option<Timestamp>,
     /// When a run last tried.
     pub checked_at: Option<Timestamp>,
-    /// When a run last reached a verdict.
+    /// When a run last found things in order: nothing failed, and nothing was quarantined.
     pub succeeded_at: Option<Timestamp>,
     /// When what the vendor offers last changed, as far as we saw.
     pub changed_at: Option<Timestamp>,
@@ -191,6 +193,7 @@ impl Engine {
             offered: record.and_then(|record| record.offered.clone()),
             mark: record.and_then(|record| record.mark.clone()),
             served,
+            first_checked_at: record.map(|record| record.first_checked_at),
             checked_at: record.map(|record| record.checked_at),
             succeeded_at: record.and_then(|record| record.succeeded_at),
             changed_at: record.and_then(|record| record.changed_at),

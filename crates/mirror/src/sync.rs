@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use vendors::Inspection;
 
 use crate::feed_run::{FeedRun, Settled, note};
 use crate::ruling::{Costs, died};
-use crate::{Engine, EngineError, FeedReport, Guard, Observer, Progress, SyncReport};
+use crate::{Engine, EngineError, FeedReport, FetchGuard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -85,13 +86,17 @@ impl Engine {
     /// [`EngineError`] when the run could not take place at all; what fails for one feed is in the report.
     pub async fn sync(&self, request: &SyncRequest, observer: Arc<dyn Observer>) -> Result<SyncReport, EngineError> {
         self.known(&request.feeds)?;
-        let _lock = self.fetch_lock(request.wait, observer.as_ref()).await?;
+        let lock = self.fetch_lock(request.wait, observer.as_ref()).await?;
         let calm = self.calm().await?;
-        // Sound because this run holds the lock: whoever reserved is dead.
-        self.ports.catalog.unreserve(None).await?;
+        if lock.first {
+            self.ports.catalog.unreserve(None).await?;
+        }
         let run = self.open_run(request, observer, calm).await?;
         let report = run.go().await;
-        self.ports.catalog.unreserve(Some(&run.shared.holder)).await?;
+        if let Err(error) = self.ports.catalog.unreserve(Some(&run.shared.holder)).await {
+            // What is left behind keeps blobs from gc until the next run, and is no reason to hide how this one ended.
+            tracing::warn!(error = %model::error_chain(&error), "the run's reservations stay for now");
+        }
         report
     }
 
@@ -112,7 +117,7 @@ impl Engine {
         }
     }
 
-    async fn fetch_lock(&self, wait: bool, observer: &dyn Observer) -> Result<Box<dyn Guard>, EngineError> {
+    async fn fetch_lock(&self, wait: bool, observer: &dyn Observer) -> Result<FetchGuard, EngineError> {
         match self.ports.locks.try_fetch().await? {
             Ok(guard) => Ok(guard),
             Err(holder) if !wait => Err(EngineError::locked(holder)),
@@ -143,7 +148,7 @@ impl Engine {
             feeds,
             shared: Arc::new(Shared {
                 observer,
-                holder: format!("{}-{}", self.settings.actor.pid, now.as_micros()),
+                holder: format!("{}-{}-{}", self.settings.actor.pid, now.as_micros(), next_run()),
                 folder: request.from.as_ref().map(|path| path.display().to_string()),
                 calm,
                 serving: serving.unwrap_or_default(),
@@ -202,6 +207,12 @@ pub(crate) fn list(feeds: &[FeedId]) -> String {
     let names: Vec<&str> = feeds.iter().take(20).map(FeedId::as_str).collect();
     let more = feeds.len().saturating_sub(names.len());
     if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") }
+}
+
+/// Tells this process's runs apart.
+fn next_run() -> u64 {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
 struct Run {
@@ -267,11 +278,13 @@ impl Run {
     }
 
     fn report(&self, record: &FeedRecord, costs: Costs, report: &mut SyncReport) {
+        let declined = record.reason == Some(Reason::RejectedBefore);
         let made = FeedReport {
             feed: record.feed.clone(),
             outcome: record.outcome,
             vendor_version: record.offered.clone(),
-            release: record.release,
+            // Where an offer was declined, the outcome speaks of what is served instead.
+            release: if declined { self.shared.serving(&record.feed) } else { record.release },
             bytes_fetched: costs.bytes,
             requests: costs.requests,
             reason: record.reason,

@@ -185,7 +185,13 @@ impl Origin for VendorOrigin {
 
     async fn size(&self, target: &Target) -> Result<Option<u64>, OriginError> {
         let _place = self.gate.enter(&self.host()).await?;
-        Ok(self.outbound.get(self.request(target)?).await?.length)
+        let request = self.request(target)?;
+        let head = self.outbound.get(Request { head_only: true, ..request.clone() }).await;
+        let answer = match head {
+            Err(error) if error.reason == Reason::UnexpectedStatus => self.outbound.get(request).await,
+            answer => answer,
+        };
+        Ok(answer?.length)
     }
 }
 

@@ -32,9 +32,16 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 #[async_trait]
 pub(crate) trait Wire: Send + Sync {
     /// Asks `url`, following nothing.
-    async fn ask(&self, url: &Url, headers: HeaderMap) -> Result<RawAnswer, Failure>;
+    async fn ask(&self, url: &Url, sent: Sent) -> Result<RawAnswer, Failure>;
     /// The proxy that `url` is asked through, without credentials.
     fn proxy(&self, url: &Url) -> Option<String>;
+}
+
+/// What goes out on each hop.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) head_only: bool,
+    pub(crate) headers: HeaderMap,
 }
 
 /// An answer whose head nobody has weighed.
@@ -61,12 +68,11 @@ impl Rules {
         let deadline = began.checked_add(self.limits.total.min(FAR)).unwrap_or(began);
         let fail = |failure: Failure| failure.on(&request.url, None);
         let mut url = first(&request.url, self.allow_plain_http).map_err(fail)?;
-        let headers = headers(request).map_err(fail)?;
+        let sent = Sent { head_only: request.head_only, headers: headers(request).map_err(fail)? };
         let mut chain = Chain::new(url.clone(), &request.redirect_hosts, self.limits.hops);
         loop {
             self.guard.check_url(&url).map_err(|failure| failure.on(&url, None))?;
-            let raw =
-                self.ask(wire, &url, headers.clone(), deadline).await.map_err(|failure| failure.on(&url, None))?;
+            let raw = self.ask(wire, &url, sent.clone(), deadline).await.map_err(|failure| failure.on(&url, None))?;
             let exchange = self.exchange(&chain, wire.proxy(&url), &raw);
             tracing::debug!(url = exchange.urls.last(), status = raw.status, "answered");
             let meaning = judge(request, raw.status, &raw.headers, exchange.at)
@@ -80,15 +86,9 @@ impl Rules {
         }
     }
 
-    async fn ask(
-        &self,
-        wire: &dyn Wire,
-        url: &Url,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<RawAnswer, Failure> {
+    async fn ask(&self, wire: &dyn Wire, url: &Url, sent: Sent, deadline: Instant) -> Result<RawAnswer, Failure> {
         let head_end = Instant::now().checked_add(self.limits.head.min(FAR)).unwrap_or(deadline);
-        match timeout_at(head_end.min(deadline), wire.ask(url, headers)).await {
+        match timeout_at(head_end.min(deadline), wire.ask(url, sent)).await {
             Ok(answer) => answer,
             Err(_) if deadline <= head_end => Err(Failure::new(Reason::Deadline, "no answer before the deadline")),
             Err(_) => Err(Failure::new(Reason::Timeout, format!("no head of an answer within {:?}", self.limits.head))),

@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Reason, TlsAnchor};
-use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use url::Url;
 
-use crate::attempt::{RawAnswer, Rules, Wire};
+use crate::attempt::{RawAnswer, Rules, Sent, Wire};
 use crate::body::Chunks;
 use crate::failure::{Failure, of_body, of_request};
 use crate::guard::{Guard, Resolver};
@@ -162,10 +161,11 @@ impl Network {
 
 #[async_trait]
 impl Wire for Network {
-    async fn ask(&self, url: &Url, headers: HeaderMap) -> Result<RawAnswer, Failure> {
+    async fn ask(&self, url: &Url, sent: Sent) -> Result<RawAnswer, Failure> {
         let through = self.through(url);
         let client = through.map_or(&self.direct, |proxied| &proxied.client);
-        let answer = client.get(url.clone()).headers(headers).send().await;
+        let request = if sent.head_only { client.head(url.clone()) } else { client.get(url.clone()) };
+        let answer = request.headers(sent.headers).send().await;
         let answer = answer.map_err(|error| of_request(&error, through.map(|proxied| proxied.shown.as_str())))?;
         if answer.version() > reqwest::Version::HTTP_11 {
             return Err(Failure::new(Reason::BadResponse, "the answer is in a version of HTTP that was not asked for"));

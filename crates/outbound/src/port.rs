@@ -17,7 +17,7 @@ pub struct RangeAsk {
     pub if_range: Option<String>,
 }
 
-/// One GET.
+/// One GET, or a HEAD where the head alone is wanted.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What to get.
@@ -30,12 +30,21 @@ pub struct Request {
     pub range: Option<RangeAsk>,
     /// Hosts that redirects may lead to beside the URL's own: names, or `*.` and a suffix.
     pub redirect_hosts: Vec<String>,
+    /// The answer's head alone.
+    pub head_only: bool,
 }
 
 impl Request {
     /// An unconditional request for a whole file that may not be redirected elsewhere.
     pub fn get(url: Url) -> Self {
-        Self { url, if_none_match: None, if_modified_since: None, range: None, redirect_hosts: Vec::new() }
+        Self {
+            url,
+            if_none_match: None,
+            if_modified_since: None,
+            range: None,
+            redirect_hosts: Vec::new(),
+            head_only: false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use model::{Clock, Reason, TlsAnchor};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::attempt::{RawAnswer, Rules, Wire};
+use crate::attempt::{RawAnswer, Rules, Sent, Wire};
 use crate::body::Chunks;
 use crate::failure::Failure;
 use crate::guard::Guard;
@@ -163,7 +163,7 @@ impl Script {
 
 #[async_trait]
 impl Wire for Script {
-    async fn ask(&self, url: &Url, _headers: HeaderMap) -> Result<RawAnswer, Failure> {
+    async fn ask(&self, url: &Url, _: Sent) -> Result<RawAnswer, Failure> {
         lock(&self.asked).push(url.to_string());
         let Some(answer) = self.next(url.as_str()) else {
             return Err(Failure::new(Reason::ConnectFailed, "no answer is scripted"));

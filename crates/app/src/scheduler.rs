@@ -1,0 +1,178 @@
+//! Asks vendors when they are due. Vendors do not wait for each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Config;
+use mirror::{Engine, Silent, SyncRequest};
+use model::{Clock, FeedId, Vendor, error_chain};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::schedule::{Due, Schedule, failed};
+
+/// How soon a schedule goes on after a defect ended it.
+const RESTART: Duration = Duration::from_secs(60);
+/// How long one waits who has nothing to wait for.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// What schedules are made from.
+#[derive(Clone)]
+pub(crate) struct Timetable {
+    /// How often each vendor that is followed is asked.
+    intervals: Vec<(Vendor, Duration)>,
+    /// What is followed.
+    feeds: Vec<FeedId>,
+}
+
+impl Timetable {
+    pub(crate) fn of(config: &Config) -> Self {
+        let vendors = Vendor::ALL.into_iter();
+        let intervals = vendors.filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect();
+        Self { intervals, feeds: config.feeds() }
+    }
+
+    fn of_vendor(&self, vendor: Vendor) -> (Vec<(Vendor, Duration)>, Vec<FeedId>) {
+        let intervals = self.intervals.iter().filter(|(of, _)| *of == vendor).copied().collect();
+        let feeds = self.feeds.iter().filter(|feed| feed.vendor() == vendor).cloned().collect();
+        (intervals, feeds)
+    }
+}
+
+/// What schedules work with.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timetable: watch::Receiver<Timetable>,
+    /// Changes when everything is to be fetched at once.
+    pub(crate) hurried: watch::Receiver<u64>,
+}
+
+/// Keeps a vendor's schedule going: a defect that ends it is loud, and it begins anew.
+pub(crate) async fn supervise(parts: Parts, vendor: Vendor, end: CancellationToken) {
+    loop {
+        let scheduler = Scheduler::new(parts.clone(), vendor);
+        match apart(scheduler.run(end.clone())).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(error, %vendor, "a schedule ended by a defect; it begins anew in a minute"),
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(RESTART) => {}
+        }
+    }
+}
+
+struct Scheduler {
+    parts: Parts,
+    vendor: Vendor,
+    schedule: Schedule,
+    feeds: Vec<FeedId>,
+}
+
+impl Scheduler {
+    fn new(mut parts: Parts, vendor: Vendor) -> Self {
+        let now = parts.clock.monotonic();
+        parts.hurried.mark_unchanged();
+        let (intervals, feeds) = parts.timetable.borrow_and_update().of_vendor(vendor);
+        Self { parts, vendor, schedule: Schedule::new(intervals, now), feeds }
+    }
+
+    async fn run(mut self, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                // Dropping what runs is safe: what is on disk can be resumed, and a publication is whole or not.
+                () = end.cancelled() => return,
+                going_on = self.turn() => if !going_on { return },
+            }
+        }
+    }
+
+    /// Does what is due, or waits; false when there is nothing to wait for any more.
+    async fn turn(&mut self) -> bool {
+        let now = self.parts.clock.monotonic();
+        let wait = match self.schedule.due(now) {
+            Due::Now(vendors) => {
+                self.sync(&vendors).await;
+                return true;
+            }
+            Due::At(next) => next.saturating_sub(now),
+            Due::Never => IDLE,
+        };
+        tokio::select! {
+            change = self.parts.timetable.changed() => {
+                self.change();
+                change.is_ok()
+            }
+            hurry = self.parts.hurried.changed() => {
+                self.schedule.hurry(self.parts.clock.monotonic());
+                hurry.is_ok()
+            }
+            () = tokio::time::sleep(wait) => true,
+        }
+    }
+
+    /// Takes a new timetable over; a feed that is new is fetched at once.
+    fn change(&mut self) {
+        let now = self.parts.clock.monotonic();
+        let (intervals, feeds) = self.parts.timetable.borrow_and_update().of_vendor(self.vendor);
+        self.schedule.change(intervals, now);
+        if feeds.iter().any(|feed| !self.feeds.contains(feed)) {
+            self.schedule.hurry(now);
+        }
+        self.feeds = feeds;
+    }
+
+    async fn sync(&mut self, vendors: &[Vendor]) {
+        let Some(engine) = self.parts.engine.borrow().clone() else { return };
+        let feeds = engine.settings().feeds.iter().filter(|feed| vendors.contains(&feed.vendor())).cloned().collect();
+        let request = SyncRequest { feeds, from: None, wait: true };
+        let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
+        let now = self.parts.clock.monotonic();
+        match ended {
+            Ok(Ok(report)) => {
+                for feed in &report.feeds {
+                    tracing::info!(
+                        feed = %feed.feed, outcome = feed.outcome.as_str(), bytes = feed.bytes_fetched,
+                        requests = feed.requests, reason = feed.reason.map(model::Reason::code), "synced"
+                    );
+                }
+                self.schedule.ran(vendors, &failed(&report), now, spread(now));
+            }
+            Ok(Err(error)) => self.later(vendors, now, &error_chain(&error)),
+            Err(error) => self.later(vendors, now, &error),
+        }
+    }
+
+    /// A run that could not take place at all is tried again soon.
+    fn later(&mut self, vendors: &[Vendor], now: Duration, error: &str) {
+        tracing::error!(error, vendor = %self.vendor, "the run failed as a whole");
+        self.schedule.ran(vendors, &self.feeds, now, 0.5);
+    }
+}
+
+/// Spreads many sites' schedules; the moment at which a run happened to end is as good as a die.
+fn spread(now: Duration) -> f64 {
+    f64::from(now.subsec_micros() % 1000) / 1000.0
+}
+
+/// Runs something on a task of its own, so that a defect in it ends it alone; dropping this ends it too.
+pub(crate) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    AbortOnDrop(tokio::spawn(work)).join().await
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    async fn join(mut self) -> Result<T, String> {
+        (&mut self.0).await.map_err(|error| error.to_string())
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

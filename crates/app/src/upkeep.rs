@@ -1,0 +1,104 @@
+//! What needs doing beside fetching: damage that the content side meets, and what retention no longer keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use content_http::ContentServer;
+use mirror::Engine;
+use model::{Clock, error_chain};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::scheduler::apart;
+
+/// How often damage that the content side met is looked after.
+const DAMAGE: Duration = Duration::from_secs(5);
+/// How often what retention no longer keeps is let go.
+const COLLECT: Duration = Duration::from_secs(24 * 3600);
+/// How soon after the start that is looked at first: a process that is restarted every night still does it.
+const FIRST_COLLECT: Duration = Duration::from_secs(10 * 60);
+
+/// Looks after damage and retention, whatever fetching does.
+pub(crate) struct Upkeep {
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    content: Arc<ContentServer>,
+    clock: Arc<dyn Clock>,
+    hurry: watch::Sender<u64>,
+    collect_at: Duration,
+}
+
+impl Upkeep {
+    pub(crate) fn new(
+        engine: watch::Receiver<Option<Arc<Engine>>>,
+        content: Arc<ContentServer>,
+        clock: Arc<dyn Clock>,
+        hurry: watch::Sender<u64>,
+    ) -> Self {
+        let collect_at = clock.monotonic().saturating_add(FIRST_COLLECT);
+        Self { engine, content, clock, hurry, collect_at }
+    }
+
+    pub(crate) async fn run(mut self, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = self.turn() => {}
+            }
+        }
+    }
+
+    async fn turn(&mut self) {
+        tokio::time::sleep(DAMAGE).await;
+        self.look_after_damage().await;
+        let now = self.clock.monotonic();
+        if now >= self.collect_at {
+            self.collect_at = now.saturating_add(COLLECT);
+            self.collect().await;
+        }
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.borrow().clone()
+    }
+
+    /// Sets aside what could not be served whole, and has it fetched again now.
+    async fn look_after_damage(&self) {
+        let Some(engine) = self.engine() else { return };
+        let damaged = self.content.take_damaged();
+        if damaged.is_empty() {
+            return;
+        }
+        let looked_at = damaged.clone();
+        let outcome = apart(async move { engine.recheck(&looked_at).await }).await;
+        if !matches!(outcome, Ok(Ok(_))) {
+            // Each damage is told once: what was not looked after must not be lost.
+            self.content.put_back_damaged(&damaged);
+        }
+        match outcome {
+            Ok(Ok(report)) if report.faults.is_empty() => {}
+            Ok(Ok(report)) => {
+                for fault in &report.faults {
+                    let reason = model::Reason::BlobDamaged.code();
+                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
+                }
+                self.hurry.send_modify(|count| *count += 1);
+            }
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
+            Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
+        }
+    }
+
+    async fn collect(&self) {
+        let Some(engine) = self.engine() else { return };
+        match apart(async move { engine.collect().await }).await {
+            Ok(Ok(report)) => tracing::info!(
+                releases = report.plan.releases.len(),
+                blobs = report.removed,
+                bytes = report.plan.bytes,
+                "upkeep done"
+            ),
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "upkeep failed"),
+            Err(error) => tracing::error!(error, "upkeep failed"),
+        }
+    }
+}
