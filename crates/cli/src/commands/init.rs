@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use platform::fs::{Mode, write_atomic};
+use platform::fs::{Mode, create_folder, write_atomic};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -23,7 +23,8 @@ Exit codes:
   1  there is a file already (--force replaces it), or it cannot be written
   2  wrong usage")]
 pub(crate) struct Init {
-    /// The file, or the folder for it; else what --config names, else ./waystation.toml
+    /// A file that ends in .toml, or a folder for waystation.toml, made where it is missing; else what --config
+    /// names, else ./waystation.toml
     path: Option<PathBuf>,
     /// Replace a file that is there
     #[arg(long)]
@@ -33,7 +34,9 @@ pub(crate) struct Init {
 pub(crate) fn run(args: &Init, context: &mut Context) -> Result<Exit, Failure> {
     let named = args.path.clone().or_else(|| context.globals.config.clone());
     let mut path = named.clone().unwrap_or_else(|| PathBuf::from(NAME));
-    if path.is_dir() {
+    // What --config names is a file for every other verb, whatever it ends in.
+    if path.is_dir() || args.path.as_deref().is_some_and(|path| !names_file(path)) {
+        make_folder(&path)?;
         path.push(NAME);
     }
     let shown = path.display().to_string();
@@ -46,6 +49,27 @@ pub(crate) fn run(args: &Init, context: &mut Context) -> Result<Exit, Failure> {
     out.line(format!("  2. waystation{option} sync --plan   shows what would be fetched"))?;
     out.line(format!("  3. waystation{option} run           fetches on schedule and serves"))?;
     Ok(Exit::DONE)
+}
+
+/// Whether a path that may not exist yet is meant as a file: nothing else tells `/etc/waystation` from one.
+fn names_file(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b".toml")
+}
+
+/// Makes a folder and those above it, where they are missing.
+fn make_folder(path: &Path) -> Result<(), Failure> {
+    if path.exists() && !path.is_dir() {
+        let message = format!("{} is a file; name a folder, or a file that ends in .toml", path.display());
+        return Err(Failure::usage(message));
+    }
+    let mut missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    // A relative path's last ancestor is nothing, which is where we stand.
+    missing.retain(|path| !path.as_os_str().is_empty());
+    for folder in missing.into_iter().rev() {
+        create_folder(folder, Mode::FOLDER)
+            .map_err(|error| Failure::new(&format!("cannot make {}", folder.display()), &error))?;
+    }
+    Ok(())
 }
 
 fn create(path: &Path) -> Result<(), Failure> {

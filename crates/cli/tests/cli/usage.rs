@@ -67,6 +67,30 @@ fn init_writes_what_the_program_reads_and_never_overwrites_unasked() {
 }
 
 #[test]
+fn init_makes_the_folder_it_is_given() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let told = waystation(folder.path(), &["init", "etc/waystation"]).with(0);
+    assert!(told.stdout.contains("wrote etc/waystation/waystation.toml"), "{}", told.stdout);
+    assert!(told.stdout.contains("--config etc/waystation/waystation.toml"), "{}", told.stdout);
+    for made in ["etc", "etc/waystation"] {
+        let mode = std::fs::metadata(folder.path().join(made)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755, "{made}");
+    }
+    waystation(folder.path(), &["init", "etc/waystation"]).with(1);
+    waystation(folder.path(), &["init", "etc/waystation", "--force"]).with(0);
+    let whole = folder.path().join("a/b.toml/");
+    waystation(folder.path(), &["init", whole.to_str().unwrap()]).with(0);
+    assert!(folder.path().join("a/b.toml/waystation.toml").is_file(), "a trailing slash says folder");
+    waystation(folder.path(), &["init", "--config", "named.conf"]).with(0);
+    assert!(folder.path().join("named.conf").is_file());
+    let file = waystation(folder.path(), &["init", "named.conf", "--force"]).with(2);
+    assert!(file.stderr.contains("is a file; name a folder"), "{}", file.stderr);
+    waystation(folder.path(), &["init", "named.conf/below"]).with(1);
+}
+
+#[test]
 fn a_feed_that_is_not_followed_is_answered_with_the_nearest() {
     let site = Site::builder().versions(&["9.0.0", "8.18.3"]).build();
     for verb in [&["sync", "elastic/9.0.1"][..], &["feed", "show", "elastic/9.0.1"], &["sync", "elastc/9.0.0"]] {
