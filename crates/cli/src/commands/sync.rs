@@ -27,7 +27,10 @@ Exit codes:
   0  every feed is published, current or held
   1  failed: every feed, or the run as a whole (reason locked: another run fetches)
   2  wrong usage or configuration
-  3  done in part: some feeds failed or are quarantined; the report names them")]
+  3  done in part: some feeds failed or are quarantined; the report names them
+
+SIGINT (Ctrl-C) and SIGTERM end it at once; a shell shows that as 130 and 143. Nothing is lost:
+what is served stays whole, and the next run goes on with what was fetched.")]
 pub(crate) struct Sync {
     /// Only these feeds; all that are followed when none is named
     #[arg(value_name = "FEED")]

@@ -2,8 +2,11 @@
 
 use std::io::{BufRead as _, BufReader};
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use platform::lock::FileLock;
-use vendor_sim::{Change, Fault, FaultRule, Kind};
+use rustix::process::{Pid, Signal, kill_process};
+use vendor_sim::{ArchiveFault, Change, DefenderChange, DefenderTarget, Fault, FaultRule, Kind, Point};
 
 use crate::site::Site;
 
@@ -134,4 +137,38 @@ fn quiet_is_quiet() {
     let ended = site.run(&["sync", "-q"]).with(0);
     assert_eq!(ended.stderr, "");
     assert!(ended.stdout.contains("published"));
+}
+
+#[test]
+fn an_emptied_archive_never_follows_a_good_one_u52() {
+    let site = Site::builder().versions(&[]).defender().build();
+    site.run(&["sync"]).with(0);
+    site.vendors.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
+    site.vendors.inject(FaultRule::always(Kind::Archive, Fault::Archive(ArchiveFault::Empty)));
+    let refused = site.run(&["sync", "--json"]).with(1).lines();
+    assert_eq!(field(&refused[0], "outcome"), "failed");
+    assert_eq!(field(&refused[0], "reason"), "unexpected_members");
+    let status = site.run(&["status"]).with(0);
+    assert!(status.stdout.contains("served on: 1.459.553.0"), "{}", status.stdout);
+    site.vendors.clear_faults();
+    let next = site.run(&["sync", "--json"]).with(0).lines();
+    assert_eq!(field(&next[0], "outcome"), "published");
+}
+
+#[test]
+fn a_signal_ends_it_at_once_and_the_next_run_goes_on() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let site = Site::builder().build();
+        let rule = site.vendors.inject(FaultRule::always(Kind::Artifact(4), Fault::Stall(Point::Half)));
+        let mut child = site.spawn(&["sync", "-q"]);
+        while site.vendors.hits(rule) == 0 {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it was stalled");
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        site.vendors.clear_faults();
+        let next = site.run(&["sync", "--json"]).with(0).lines();
+        assert_eq!(field(&next[0], "outcome"), "published");
+    }
 }
