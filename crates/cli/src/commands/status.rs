@@ -28,7 +28,8 @@ Exit codes:
   0  told
   1  the data folder cannot be read
   2  wrong usage or configuration
-  4  a feed was last checked with success longer ago than [freshness] lets pass")]
+  4  a feed was last checked with success longer ago than [freshness] lets pass; one that never was
+     counts from its first check")]
 pub(crate) struct Status {
     /// One JSON object
     #[arg(long)]

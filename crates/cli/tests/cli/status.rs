@@ -70,6 +70,27 @@ fn silence_beyond_policy_is_exit_4() {
 }
 
 #[test]
+fn a_feed_that_never_succeeded_ages_from_its_first_check() {
+    let site = Site::builder().build();
+    site.vendors.retire_elastic("9.0.0");
+    site.run(&["sync"]).with(1);
+    // A failure of today is no silence yet.
+    site.run(&["status"]).with(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let catalog = SqlCatalog::open(&site.data().join("catalog/catalog.sqlite3")).await.unwrap();
+        let known = catalog.feed(&"elastic/9.0.0".parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(known.succeeded_at, None);
+        let record = FeedRecord { first_checked_at: Timestamp::parse("2020-01-01T00:00:00Z").unwrap(), ..known };
+        catalog.apply(Batch { feeds: vec![record], ..Batch::default() }).await.unwrap();
+    });
+    let ended = site.run(&["status"]).with(4);
+    assert!(ended.stdout.contains("beyond policy: never checked with success, first checked"), "{}", ended.stdout);
+    let json = site.run(&["status", "--json"]).with(4).lines();
+    assert_eq!(json[0]["freshness"]["late"][0]["since"], "first_check");
+}
+
+#[test]
 fn behind_a_proxy_the_gap_in_the_address_guard_is_told() {
     let site = Site::builder().build();
     let output = crate::site::command(site.path(), &["status"])

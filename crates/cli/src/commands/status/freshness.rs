@@ -1,9 +1,10 @@
-//! How long ago each feed was last checked with success, against the policy.
+//! How long ago each feed was last checked with success, against the policy. A feed that never was ages from its
+//! first check: it must not look fresh for ever because nothing of it ever worked.
 
 use std::time::Duration;
 
-use mirror::Status;
-use model::FeedId;
+use mirror::{FeedStatus, Status};
+use model::{FeedId, Timestamp};
 use serde::Serialize;
 
 /// What the policy says of each feed that is too old.
@@ -19,9 +20,20 @@ pub(super) struct Freshness {
 #[derive(Debug, Serialize)]
 pub(super) struct Late {
     pub(super) feed: FeedId,
-    /// Since the last check that reached a verdict.
     pub(super) age_seconds: u64,
+    /// What the age is counted from.
+    pub(super) since: Since,
     pub(super) beyond: Limit,
+}
+
+/// What a feed's age is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Since {
+    /// The last check that found things in order.
+    Success,
+    /// The first check, where none ever did.
+    FirstCheck,
 }
 
 /// Which limit.
@@ -36,9 +48,10 @@ impl Freshness {
     pub(super) fn of(status: &Status, policy: config::Freshness) -> Self {
         let followed = status.feeds.iter().filter(|feed| feed.followed);
         let late = followed.filter_map(|feed| {
-            let age = status.at.since(feed.succeeded_at?);
+            let (start, since) = start(feed)?;
+            let age = status.at.since(start);
             let beyond = limit(age, policy)?;
-            Some(Late { feed: feed.feed.clone(), age_seconds: age.as_secs(), beyond })
+            Some(Late { feed: feed.feed.clone(), age_seconds: age.as_secs(), since, beyond })
         });
         Self { warn_seconds: policy.warn.as_secs(), fail_seconds: policy.fail.as_secs(), late: late.collect() }
     }
@@ -55,6 +68,12 @@ impl Freshness {
             Limit::Fail => self.fail_seconds,
         })
     }
+}
+
+/// Where a feed's age starts; none before its first check, when nothing is known that could age.
+fn start(feed: &FeedStatus) -> Option<(Timestamp, Since)> {
+    let success = feed.succeeded_at.map(|at| (at, Since::Success));
+    success.or_else(|| feed.first_checked_at.map(|at| (at, Since::FirstCheck)))
 }
 
 fn limit(age: Duration, policy: config::Freshness) -> Option<Limit> {

@@ -3,7 +3,7 @@
 use mirror::{FeedStatus, ReleaseStatus, Status};
 use model::{Outcome, Timestamp};
 
-use super::freshness::{Freshness, Limit};
+use super::freshness::{Freshness, Limit, Since};
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::show;
@@ -29,7 +29,11 @@ pub(super) fn write(
         let age = show::span(std::time::Duration::from_secs(late.age_seconds));
         let limit = show::span(freshness.passed(late.beyond));
         let word = if late.beyond == Limit::Fail { "beyond policy" } else { "warning" };
-        out.line(format!("  {}: {word}: last checked with success {age} ago, limit {limit}", late.feed))
+        let what = match late.since {
+            Since::Success => "last checked with success",
+            Since::FirstCheck => "never checked with success, first checked",
+        };
+        out.line(format!("  {}: {word}: {what} {age} ago, limit {limit}", late.feed))
     })?;
     let waits: Vec<_> = status.host_waits.iter().collect();
     section(out, "hosts that asked to be left alone", &waits, |(host, until), out| {
