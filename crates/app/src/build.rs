@@ -138,7 +138,7 @@ pub async fn engine(
         Purpose::Look => Access::ReadOnly,
         Purpose::Act | Purpose::Schedule => Access::ReadWrite,
     };
-    let unused = purpose == Purpose::Look && !data.exists();
+    let unused = purpose == Purpose::Look && is_absent(data);
     let (blobs, rings): (Arc<dyn blob_store::BlobStore>, Arc<dyn blob_store::RingStore>) = if unused {
         (Arc::new(blob_store::MemoryStore::new()), Arc::new(blob_store::MemoryRings::new()))
     } else {
@@ -157,11 +157,16 @@ async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>,
     let path = data.join(CATALOG);
     let opened = match purpose {
         Purpose::Act | Purpose::Schedule => SqlCatalog::open(&path).await,
-        Purpose::Look if path.exists() => SqlCatalog::open_read_only(&path).await,
-        Purpose::Look => return Ok(Arc::new(MemoryCatalog::new())),
+        // Only what is surely not there is empty; what may not be read is an error.
+        Purpose::Look if is_absent(&path) => return Ok(Arc::new(MemoryCatalog::new())),
+        Purpose::Look => SqlCatalog::open_read_only(&path).await,
     };
     let catalog = opened.map_err(|source| BuildError::Catalog { path: data.to_owned(), source })?;
     Ok(Arc::new(catalog))
+}
+
+fn is_absent(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
 }
 
 fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {

@@ -185,7 +185,7 @@ impl Live {
     /// Lets downloads in progress end, within the time configured; a second signal ends at once.
     async fn finish(self, mut asks: mpsc::Receiver<Ask>, end: &CancellationToken, tasks: TaskTracker) {
         tell(News::Stopping);
-        tracing::info!("ending: downloads in progress are finished");
+        tracing::info!("ending: downloads in progress may finish first");
         end.cancel();
         tasks.close();
         let limit = self.daemon.config.limits.drain_timeout;

@@ -36,7 +36,7 @@ impl Engine {
         match (found.pop(), found.len()) {
             (Some(only), 0) => Ok(only),
             (None, _) => Err(EngineError::NoSuchRelease(format!(
-                "no release '{}'; `waystation release list` shows them",
+                "no release '{}'; give its number, or at least 8 digits of its id, as `waystation release list` shows them",
                 text.escape_default()
             ))),
             (Some(_), more) => {
@@ -119,7 +119,11 @@ impl Engine {
         });
         let mut states = vec![(release.id, ReleaseState::Admitted, now)];
         states.extend(left.map(|left| (left, ReleaseState::Rejected, now)));
-        let history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
+        let mut history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
+        history.extend(left.map(|left| {
+            let data = json!({ "act": "roll-back", "why": why, "feed": release.feed, "to": release.id });
+            self.entry(EntryKind::Act, left.to_string(), data)
+        }));
         Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
     }
 

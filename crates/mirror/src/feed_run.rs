@@ -198,6 +198,20 @@ impl FeedRun {
         }
     }
 
+    /// Tells what is to come; what is held already does not.
+    async fn announce(&self, wants: &[Want]) {
+        let coming: Vec<&Want> = wants.iter().filter(|want| matches!(want.source, Source::Target(_))).collect();
+        let known: Vec<Digest> = coming.iter().filter_map(|want| want.digest).collect();
+        let held = self.engine.ports.blobs.find_all(&known).await.unwrap_or_default();
+        let held: Vec<Digest> = held.into_iter().flatten().map(|held| held.digest()).collect();
+        let absent = |want: &&&Want| want.digest.is_none_or(|digest| !held.contains(&digest));
+        let files = coming.iter().filter(absent).count();
+        if files > 0 {
+            let bytes = coming.iter().filter(absent).filter_map(|want| want.size).fold(0, u64::saturating_add);
+            self.shared.observer.on(Progress::Wanted { feed: self.feed.clone(), files, bytes });
+        }
+    }
+
     async fn reserve(&self, digests: &[Digest]) -> Result<(), Note> {
         if digests.is_empty() {
             return Ok(());
@@ -305,9 +319,7 @@ impl<'a> Talk<'a> {
     async fn fetch(&mut self, wants: Vec<Want>) -> Result<Vec<FetchedItem>, Note> {
         let known: Vec<Digest> = wants.iter().filter_map(declared).collect();
         self.run.reserve(&known).await?;
-        let files = wants.iter().filter(|want| matches!(want.source, Source::Target(_))).count();
-        let bytes = wants.iter().filter_map(|want| want.size).fold(0, u64::saturating_add);
-        self.run.shared.observer.on(Progress::Wanted { feed: self.run.feed.clone(), files, bytes });
+        self.run.announce(&wants).await;
         let holds = wants.iter().map(|want| self.run.origin.hold(want, self.meter));
         let items = try_join_all(holds).await.map_err(|error: OriginError| error.note())?;
         let fresh: Vec<Digest> =

@@ -68,7 +68,7 @@ async fn plan_wants(job: &FeedRun, wants: &[Want], plan: &mut FeedPlan) -> Resul
             Some(size) => Some(size),
             None => job.origin.size(target).await.map_err(|error| error.note())?,
         };
-        plan.files.push(PlannedFile { location: job.origin.locate(target), bytes });
+        plan.files.push(PlannedFile { location: job.origin.locate(target), bytes, digest: want.digest });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! How runs ended and what they would do.
 
-use model::{FeedId, Outcome, Reason, ReleaseId, VendorVersion};
+use model::{Digest, FeedId, Outcome, Reason, ReleaseId, VendorVersion};
 use serde::Serialize;
 
 /// How a run ended for one feed.
@@ -56,6 +56,8 @@ pub struct PlannedFile {
     pub location: String,
     /// How many bytes, where the vendor says so.
     pub bytes: Option<u64>,
+    /// Their digest, where the vendor says it: feeds that name the same share one fetch.
+    pub digest: Option<Digest>,
 }
 
 /// What a run would do for one feed.

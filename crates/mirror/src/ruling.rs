@@ -117,19 +117,18 @@ impl Engine {
     ) -> Result<Context, EngineError> {
         let catalog = &self.ports.catalog;
         let known = catalog.release(&proposal.id()).await?;
-        let admitted = ReleaseFilter {
-            feed: Some(record.feed.clone()),
-            state: Some(ReleaseState::Admitted),
-            ..ReleaseFilter::default()
-        };
+        let of_feed = ReleaseFilter { feed: Some(record.feed.clone()), ..ReleaseFilter::default() };
         let version = proposal.vendor_version();
-        let same = ReleaseFilter { version: Some(version.version.clone()), ..admitted.clone() };
+        // Those that were admitted once, whatever became of them: other bytes under a version are suspect even where the
+        // first ones were rolled back from.
+        let same = ReleaseFilter { version: Some(version.version.clone()), ..of_feed.clone() };
         let same = catalog.releases(&same).await?;
         let mut same_version: Vec<_> = same
             .into_iter()
-            .filter(|found| found.release.vendor_version == *version)
+            .filter(|found| found.release.vendor_version == *version && was_admitted(found))
             .map(|found| found.release.id)
             .collect();
+        let admitted = ReleaseFilter { state: Some(ReleaseState::Admitted), ..of_feed };
         let last = catalog.releases(&ReleaseFilter { limit: 1, ..admitted }).await?.into_iter().next();
         // A catalog that was lost, or that a crash left behind the ring, does not make the ring forget what it serves.
         let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
@@ -140,6 +139,7 @@ impl Engine {
             mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),
             same_version,
             last: last.map(|found| found.release),
+            standing: known.as_ref().map(|found| found.release.verdict.reasons.clone()).unwrap_or_default(),
             known: known.and_then(counts_as),
             bounds: self.settings.bounds,
         })
@@ -221,6 +221,14 @@ impl Engine {
 fn counts_as(found: ReleaseRecord) -> Option<ReleaseState> {
     let spoken_against = !found.release.verdict.reasons.is_empty();
     (found.state != ReleaseState::Expired || !spoken_against).then_some(found.state)
+}
+
+fn was_admitted(found: &ReleaseRecord) -> bool {
+    match found.state {
+        ReleaseState::Admitted => true,
+        ReleaseState::Quarantined => false,
+        ReleaseState::Rejected | ReleaseState::Expired => found.release.verdict.reasons.is_empty(),
+    }
 }
 
 fn newest(a: Option<VendorVersion>, b: Option<VendorVersion>) -> Option<VendorVersion> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Verification;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
-use model::{Digest, Release, ReleaseState, RoutePath, error_chain};
+use model::{Digest, Outcome, Reason, Release, ReleaseState, RoutePath, error_chain};
 use serde::Serialize;
 use serde_json::json;
 
@@ -132,10 +132,31 @@ impl Engine {
             report.faults.push(BlobFault { routes: routes.into_iter().collect(), ..fault });
         }
         if !report.faults.is_empty() {
-            let entry = self.entry(EntryKind::Upkeep, "verify", json!({ "act": "set-aside", "faults": report.faults }));
-            self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
+            self.tell_feeds(&report.faults).await?;
         }
         Ok(report)
+    }
+
+    /// Records the damage, and on each feed whose release it concerns, until a run has fetched it again.
+    async fn tell_feeds(&self, faults: &[BlobFault]) -> Result<(), EngineError> {
+        let _lock = self.ports.locks.publish().await?;
+        let mut feeds = Vec::new();
+        for mut record in self.ports.catalog.feeds().await? {
+            let Some(id) = &record.release else { continue };
+            let Some(found) = self.ports.catalog.release(id).await? else { continue };
+            let items = found.release.items;
+            let hit = items.iter().find(|item| faults.iter().any(|fault| fault.digest == item.digest));
+            let waits = matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
+            let Some(item) = hit.filter(|_| !waits && found.state == ReleaseState::Admitted) else { continue };
+            record.outcome = Outcome::Failed;
+            record.reason = Some(Reason::BlobDamaged);
+            record.detail = Some(format!("{}: blob {} is damaged or missing", item.route, item.digest));
+            record.validator = None;
+            feeds.push(record);
+        }
+        let data = json!({ "act": "set-aside", "faults": faults });
+        let history = vec![self.entry(EntryKind::Upkeep, "verify", data)];
+        Ok(self.ports.catalog.apply(Batch { feeds, history, ..Batch::default() }).await?)
     }
 
     /// Sets a blob aside if it is still damaged, or cannot be read, when nobody else does the same: a run may have

@@ -50,6 +50,10 @@ impl FolderOrigin {
         let what = self.locate(target);
         let store = |error| OriginError::store(&error, &what);
         let (mut file, size) = self.open_file(target).await?;
+        if let Some(declared) = want.size.filter(|declared| *declared != size) {
+            let detail = format!("{what}: it has {size} bytes, the manifest says {declared}");
+            return Err(OriginError::new(Reason::SizeMismatch, detail));
+        }
         if size > want.cap {
             return Err(OriginError::new(Reason::TooLarge, format!("{what}: {size} bytes, the cap is {}", want.cap)));
         }

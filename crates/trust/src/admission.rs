@@ -140,11 +140,13 @@ pub struct Context {
     pub mark: Option<VendorVersion>,
     /// The newest admitted release.
     pub last: Option<Release>,
-    /// Admitted releases with the same vendor version.
+    /// Releases with the same vendor version that were admitted once, whatever became of them.
     pub same_version: Vec<ReleaseId>,
     /// The state of this very release, if it is recorded. One whose bytes were let go while nothing spoke for it
     /// counts as unknown: retention never admits.
     pub known: Option<ReleaseState>,
+    /// Why this very release was quarantined before, if it still is: that ends by the operator's word alone.
+    pub standing: Vec<Note>,
     /// How far a release may differ.
     pub bounds: Bounds,
 }
@@ -200,6 +202,7 @@ pub fn decide(
         // What was weighed once and admitted stays admitted: the vendor came back to it, or a run was repeated.
         // Going back behind the mark is still a regression.
         Some(ReleaseState::Admitted | ReleaseState::Expired) => regression(&proposal, context).into_iter().collect(),
+        Some(ReleaseState::Quarantined) => standing(objections(&proposal, context, &id), &context.standing),
         _ => objections(&proposal, context, &id),
     };
     let Proposal { feed, vendor_version, vendor_time, checked, mut items, bases, notes } = proposal;
@@ -212,6 +215,11 @@ pub fn decide(
         (_, true) => Decision::Quarantined(release),
         (_, false) => Decision::Admitted(Admitted(release)),
     }
+}
+
+/// A quarantine does not end because what was compared with is another now.
+fn standing(objections: Vec<Note>, before: &[Note]) -> Vec<Note> {
+    if objections.is_empty() { before.to_vec() } else { objections }
 }
 
 fn objections(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Vec<Note> {

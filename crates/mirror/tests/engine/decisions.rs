@@ -6,7 +6,7 @@ use model::{Reason, ReleaseState};
 use vendor_sim::{ArtifactUrls, Change, DefenderChange, DefenderTarget, FaultRule, Kind, Step};
 
 use crate::upstream::fault;
-use crate::world::{Build, DEFENDER, ELASTIC, OTHER, World, ended, line};
+use crate::world::{Build, DEFENDER, ELASTIC, OTHER, World, ended, id, line};
 
 async fn synced() -> World {
     let world = World::new().await;
@@ -184,6 +184,23 @@ async fn an_empty_first_manifest_is_not_served_u52() {
     ended(&report, ELASTIC, Quarantined, Some(Reason::SetShrank));
     assert_eq!(world.serves(ELASTIC).await, None);
     world.converges().await;
+}
+
+/// What was quarantined stays so when the operator goes back behind the version that it was compared with.
+#[tokio::test]
+async fn a_quarantine_outlives_a_rollback_u39() {
+    let world = synced().await;
+    let first = world.generation().await.unwrap().feeds[&id(ELASTIC)].release.to_string();
+    world.publish();
+    world.sync().await;
+    world.sim.publish_elastic("9.0.0", Change::same_version()).unwrap();
+    ended(&world.sync().await, ELASTIC, Quarantined, Some(Reason::SameVersionOtherBytes));
+    world.may_go_back();
+    world.engine().admit(&first, "while we ask the vendor").await.unwrap();
+    for _ in 0..2 {
+        ended(&world.sync().await, ELASTIC, Quarantined, Some(Reason::SameVersionOtherBytes));
+        assert_eq!(world.generation().await.unwrap().feeds[&id(ELASTIC)].release.to_string(), first);
+    }
 }
 
 #[tokio::test]

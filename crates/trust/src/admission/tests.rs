@@ -23,13 +23,7 @@ fn after(text: &str, artifacts: usize, size: u64) -> Context {
         panic!("a first release is admitted")
     };
     let release = first.into_release();
-    Context {
-        mark: Some(release.vendor_version.clone()),
-        same_version: Vec::new(),
-        last: Some(release),
-        known: None,
-        bounds: Bounds::default(),
-    }
+    Context { mark: Some(release.vendor_version.clone()), last: Some(release), ..Context::default() }
 }
 
 #[track_caller]
@@ -109,6 +103,16 @@ fn small_sets_may_lose_bytes_and_the_bound_is_the_operators_u52() {
     let mut unbound = after("1.0.10", 1, 64 << 10);
     unbound.bounds.shrink_to_percent = 0;
     check(proposal("1.0.11", 1, 22), &unbound, &[]);
+}
+
+#[test]
+fn a_quarantine_stands_until_somebody_ends_it() {
+    let mut before = after("1.0.10", 4, 10);
+    let why = Note { reason: Reason::SameVersionOtherBytes, detail: "other bytes".to_owned() };
+    before.standing = vec![why];
+    check(proposal("1.0.11", 4, 10), &before, &[]);
+    before.known = Some(ReleaseState::Quarantined);
+    check(proposal("1.0.11", 4, 10), &before, &[Reason::SameVersionOtherBytes]);
 }
 
 #[test]
