@@ -9,7 +9,7 @@ use mirror::Engine;
 use model::{Clock, FeedId};
 
 use crate::arguments::Globals;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::out::Out;
 
 /// How many names a typo is answered with.
@@ -44,6 +44,17 @@ impl Context {
         // log for the price of several flushes.
         std::mem::forget(engine.clone());
         Ok(engine)
+    }
+
+    /// Refuses to prove anything about a data folder that is not there: nothing is no proof.
+    pub(crate) fn something_held(&self, verb: &str) -> Result<(), Failure> {
+        let config = self.config()?;
+        if matches!(config.data_dir.join("catalog").try_exists(), Ok(false)) {
+            let text = format!("{verb}: there is no catalog in {}", config.data_dir.display());
+            let next = "check data_dir, or run `waystation sync` first";
+            return Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next));
+        }
+        Ok(())
     }
 
     /// An engine to look with, of the configuration.

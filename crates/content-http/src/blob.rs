@@ -4,14 +4,21 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use model::Digest;
+use model::{Digest, Hasher};
 
+use crate::identity::Identity;
 use crate::{Source, SourceError};
 
 /// Bodies up to this size are sent together with their head, from memory where there is room.
 pub(crate) const SMALL: u64 = 16 * 1024;
+/// Larger bodies are opened anew for each download, and are too large to be proven on the way.
+pub(crate) const BULK: u64 = 1024 * 1024;
+/// How much is read at once to prove a file.
+const READ: usize = 64 * 1024;
+
+const OTHER_BYTES: &str = "its bytes are not those of its name";
 
 /// One blob that at least one route names.
 #[derive(Debug)]
@@ -21,6 +28,8 @@ pub(crate) struct Blob {
     /// Counts up whenever it breaks and whenever it heals: odd while it is broken.
     state: AtomicU32,
     kept: OnceLock<Kept>,
+    /// The file whose bytes were last proven.
+    proven: Mutex<Option<Identity>>,
     budget: Arc<Budget>,
 }
 
@@ -57,8 +66,12 @@ impl Blob {
     /// Marks it as broken, unless it is, or is no longer what was seen at `epoch`.
     pub(crate) fn breaks(&self, epoch: u32) -> bool {
         let broken = epoch.wrapping_add(1);
-        !broken.is_multiple_of(2)
-            && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        let news = !broken.is_multiple_of(2)
+            && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if news {
+            self.remember(None);
+        }
+        news
     }
 
     /// Marks it as whole.
@@ -67,9 +80,38 @@ impl Blob {
         let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
     }
 
-    /// Whether it could be served now: a small one is read, a large one opened and given back.
-    pub(crate) fn probe(&self, source: &dyn Source) -> Result<Option<File>, SourceError> {
-        if self.is_small() { self.small(source).map(|_| None) } else { source.open(&self.digest, self.size).map(Some) }
+    /// Its file, checked, and proven if need be.
+    pub(crate) fn open(&self, source: &dyn Source) -> Result<(File, Identity), SourceError> {
+        let file = source.open(&self.digest, self.size)?;
+        let identity = Identity::of(&file)?;
+        self.prove(&file, identity)?;
+        Ok((file, identity))
+    }
+
+    /// Reads the file, unless it was proven as it is or is too large for that, and compares the digest. `identity`
+    /// was taken before, so that no later change goes unseen.
+    pub(crate) fn prove(&self, file: &File, identity: Identity) -> Result<(), SourceError> {
+        if self.size > BULK || *self.proven.lock().unwrap_or_else(PoisonError::into_inner) == Some(identity) {
+            return Ok(());
+        }
+        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ]);
+        // Not past its size, however fast it grows.
+        while hasher.bytes() < self.size {
+            let read = file.read_at(&mut buffer, hasher.bytes())?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
+        if hasher.finish() != self.digest {
+            return Err(OTHER_BYTES.into());
+        }
+        self.remember(Some(identity));
+        Ok(())
+    }
+
+    fn remember(&self, proven: Option<Identity>) {
+        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = proven;
     }
 
     /// The whole body of a small blob. Its digest is checked when it is read.
@@ -81,7 +123,7 @@ impl Blob {
         let mut bytes = vec![0; usize::try_from(self.size)?];
         file.read_exact_at(&mut bytes, 0)?;
         if Digest::of(&bytes) != self.digest {
-            return Err("its bytes are not those of its name".into());
+            return Err(OTHER_BYTES.into());
         }
         match Kept::new(&self.budget, bytes) {
             Ok(kept) => Ok(SmallBody::Kept(&self.kept.get_or_init(|| kept).bytes)),
@@ -145,7 +187,7 @@ impl Blobs {
     /// Takes in a blob after its file was opened and checked, or found broken.
     pub(crate) fn add(&mut self, digest: Digest, size: u64) -> Arc<Blob> {
         let (state, kept, budget) = (AtomicU32::new(0), OnceLock::new(), Arc::clone(&self.budget));
-        let blob = Arc::new(Blob { digest, size, state, kept, budget });
+        let blob = Arc::new(Blob { digest, size, state, kept, proven: Mutex::default(), budget });
         self.known.insert(digest, Arc::downgrade(&blob));
         blob
     }

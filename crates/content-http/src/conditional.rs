@@ -55,10 +55,10 @@ pub(crate) enum Precondition {
 
 impl Conditions<'_> {
     /// Evaluates them in the order of RFC 9110, 13.2.2, for a representation with this strong tag (quotes
-    /// included) and this modification time.
-    pub(crate) fn evaluate(&self, etag: &[u8], modified: Timestamp) -> Precondition {
+    /// included) and this modification time; without one, conditions on dates say nothing.
+    pub(crate) fn evaluate(&self, etag: &[u8], modified: Option<Timestamp>) -> Precondition {
         let failed = if self.if_match.is_empty() {
-            self.if_unmodified_since.and_then(date).is_some_and(|date| seconds(modified) > seconds(date))
+            dates(self.if_unmodified_since, modified).is_some_and(|(date, modified)| modified > date)
         } else {
             !self.if_match.iter().any(|list| strong_match(list, etag))
         };
@@ -66,7 +66,7 @@ impl Conditions<'_> {
             return Precondition::Failed;
         }
         let unmodified = if self.if_none_match.is_empty() {
-            self.if_modified_since.and_then(date).is_some_and(|date| seconds(modified) <= seconds(date))
+            dates(self.if_modified_since, modified).is_some_and(|(date, modified)| modified <= date)
         } else {
             self.if_none_match.iter().any(|list| weak_match(list, etag))
         };
@@ -108,6 +108,11 @@ fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|member| !member.is_empty())
 }
 
+/// The seconds of a condition's date and of the modification, when both are there.
+fn dates(value: Option<&[u8]>, modified: Option<Timestamp>) -> Option<(i64, i64)> {
+    Some((seconds(value.and_then(date)?), seconds(modified?)))
+}
+
 fn date(value: &[u8]) -> Option<Timestamp> {
     parse_http_date(std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']))
 }
@@ -139,7 +144,7 @@ mod tests {
         }
         // The file's own time has a fraction that no HTTP date can carry.
         let modified = Timestamp::from_micros(parse_http_date(AT).unwrap().as_micros() + 900_000);
-        assert_eq!(conditions.evaluate(TAG, modified), expected, "{headers:?}");
+        assert_eq!(conditions.evaluate(TAG, Some(modified)), expected, "{headers:?}");
     }
 
     #[test]
@@ -190,6 +195,18 @@ mod tests {
         check(&[("ius", AFTER)], Holds);
         check(&[("ius", BEFORE)], Failed);
         check(&[("ius", "junk")], Holds);
+    }
+
+    #[test]
+    fn dates_say_nothing_of_what_has_none_v15() {
+        for value in [BEFORE, AFTER] {
+            let conditions = Conditions {
+                if_modified_since: Some(value.as_bytes()),
+                if_unmodified_since: Some(value.as_bytes()),
+                ..Conditions::default()
+            };
+            assert_eq!(conditions.evaluate(TAG, None), Precondition::Holds, "{value}");
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use model::{Clock, Digest};
 use rustix::io::Errno;
 
 use crate::blob::Blob;
+use crate::identity::Identity;
 use crate::stats::{Counters, Trouble};
 use crate::{Source, SourceError};
 
@@ -24,7 +24,7 @@ use crate::{Source, SourceError};
 const MOST_TOLD: usize = 1024;
 /// How many cases are tried again at one look.
 const RETRIES: usize = 256;
-/// How long a file that opened well, but could not be read to its end, is not trusted again unless it was
+/// How long a file that opened well, but could not be read to its end or held other bytes, is not trusted again unless it was
 /// replaced or changed.
 const DISTRUST: Duration = Duration::from_secs(60);
 
@@ -52,21 +52,10 @@ struct Case {
     told: bool,
 }
 
-/// A file that opened well and then could not be read.
+/// A file that opened well and then could not be read, or held other bytes.
 struct Suspect {
     file: Identity,
     until: Duration,
-}
-
-#[derive(PartialEq, Eq)]
-struct Identity([i64; 5]);
-
-impl Identity {
-    fn of(file: &File) -> Option<Self> {
-        let found = file.metadata().ok()?;
-        let (device, inode, size) = (found.dev().cast_signed(), found.ino().cast_signed(), found.len().cast_signed());
-        Some(Self([device, inode, size, found.ctime(), found.ctime_nsec()]))
-    }
 }
 
 impl Damage {
@@ -81,9 +70,7 @@ impl Damage {
     /// Notes that a blob cannot be served, as somebody found who saw it at `epoch`; `read` is the file when it
     /// opened well. Whether that is news worth a line in the log.
     pub(crate) fn note(&self, blob: &Arc<Blob>, epoch: u32, read: Option<&File>, error: &SourceError) -> bool {
-        let suspect = read
-            .and_then(Identity::of)
-            .map(|file| Suspect { file, until: self.clock.monotonic().saturating_add(DISTRUST) });
+        let suspect = read.and_then(|file| Identity::of(file).ok()).map(|file| self.suspect(file));
         let mut cases = self.cases();
         // Who met the same damage later, or meets in an old file what was repaired long ago, brings no news.
         if !blob.breaks(epoch) {
@@ -121,19 +108,11 @@ impl Damage {
 
     /// Closes the case of a blob that can be served now; otherwise says why it cannot.
     pub(crate) fn heal(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
-        let probed = blob.probe(source);
+        let probed = self.probe(blob, source);
         let key = (blob.digest, blob.size);
         let mut cases = self.cases();
         match probed {
-            Ok(file) => {
-                let suspect = cases.open.get(&key).and_then(|case| case.suspect.as_ref());
-                let distrusted = suspect.is_some_and(|suspect| {
-                    let same = file.as_ref().and_then(Identity::of).is_some_and(|found| found == suspect.file);
-                    same && self.clock.monotonic() < suspect.until
-                });
-                if distrusted {
-                    return Err("it could not be read to its end, and is still the same file".into());
-                }
+            Ok(()) => {
                 cases.open.remove(&key);
                 blob.heals();
                 Ok(())
@@ -143,6 +122,30 @@ impl Damage {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a blob could be served now.
+    fn probe(&self, blob: &Blob, source: &dyn Source) -> Result<(), SourceError> {
+        if blob.is_small() {
+            return blob.small(source).map(drop);
+        }
+        let file = source.open(&blob.digest, blob.size)?;
+        let (found, key) = (Identity::of(&file)?, (blob.digest, blob.size));
+        let now = self.clock.monotonic();
+        let suspected = |suspect: &Suspect| suspect.file == found && now < suspect.until;
+        if self.cases().open.get(&key).and_then(|case| case.suspect.as_ref()).is_some_and(suspected) {
+            return Err("its file could not be read or held other bytes, and is still the same".into());
+        }
+        blob.prove(&file, found).inspect_err(|_| {
+            // So that a damaged file is not read again and again.
+            if let Some(case) = self.cases().open.get_mut(&key) {
+                case.suspect = Some(self.suspect(found));
+            }
+        })
+    }
+
+    fn suspect(&self, file: Identity) -> Suspect {
+        Suspect { file, until: self.clock.monotonic().saturating_add(DISTRUST) }
     }
 
     /// The next cases in turn. Those whose blob no route needs any more are closed.

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use model::Digest;
 
-use crate::blob::Blob;
+use crate::blob::{BULK, Blob};
+use crate::identity::Identity;
 use crate::{Source, SourceError};
 
 /// The most descriptors that a worker keeps open.
 const MOST: usize = 128;
-/// How long one is used before the blob is opened and checked anew. What was removed or set aside leaves the
-/// server, and gives its space back, within this time.
+/// How long one that nobody asks for is kept. What was removed gives its space back within this time.
 const FRESH: Duration = Duration::from_secs(20);
-/// Larger bodies are opened and checked anew for each download.
-const BULK: u64 = 1024 * 1024;
 
 /// A worker's open descriptors.
 #[derive(Debug, Default)]
@@ -27,27 +25,36 @@ pub(crate) struct Files {
 #[derive(Debug)]
 struct Open {
     file: Rc<File>,
+    /// The file as it was then.
+    identity: Identity,
     at: Duration,
     /// The blob's epoch then: a file that was replaced because it could not be read is not read again.
     epoch: Option<u32>,
 }
 
 impl Files {
-    /// A descriptor of the blob, checked when it was opened and, if that was earlier, again now.
-    pub(crate) fn get(&mut self, blob: &Blob, source: &dyn Source, now: Duration) -> Result<Rc<File>, SourceError> {
+    /// A descriptor of the blob, checked when it was opened; one that was opened earlier is used only while its file
+    /// is untouched. Whatever was written to, renamed or set aside since then is opened and checked anew.
+    pub(crate) fn get(
+        &mut self,
+        blob: &Blob,
+        source: &dyn Source,
+        now: Duration,
+    ) -> Result<(Rc<File>, Identity), SourceError> {
         let epoch = blob.epoch();
         if let Some(open) = self.open.get(&blob.digest) {
             let usable = open.epoch == epoch && now.saturating_sub(open.at) < FRESH;
-            if usable && still_whole(&open.file, blob.size) {
-                return Ok(Rc::clone(&open.file));
+            if usable && still_whole(open) {
+                return Ok((Rc::clone(&open.file), open.identity));
             }
             self.open.remove(&blob.digest);
         }
-        let file = Rc::new(source.open(&blob.digest, blob.size)?);
+        let (file, identity) = blob.open(source)?;
+        let file = Rc::new(file);
         if blob.size <= BULK && self.open.len() < MOST {
-            self.open.insert(blob.digest, Open { file: Rc::clone(&file), at: now, epoch });
+            self.open.insert(blob.digest, Open { file: Rc::clone(&file), identity, at: now, epoch });
         }
-        Ok(file)
+        Ok((file, identity))
     }
 
     /// Closes what was opened too long ago.
@@ -56,6 +63,6 @@ impl Files {
     }
 }
 
-fn still_whole(file: &File, size: u64) -> bool {
-    file.metadata().is_ok_and(|found| found.is_file() && found.len() == size)
+fn still_whole(open: &Open) -> bool {
+    Identity::of(&open.file).is_ok_and(|found| found == open.identity)
 }

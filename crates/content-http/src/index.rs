@@ -113,11 +113,11 @@ impl Entry {
 
     /// The prebuilt head, made on the first request so that routes nobody asks for cost nothing.
     pub(crate) fn head(&self) -> &Head {
-        self.head.get_or_init(|| Head::of(self))
+        self.head.get_or_init(|| Head::of(&self.blob.digest, self.blob.size, Some(self.since), self.kind))
     }
 }
 
-/// The header lines of a route's answers, all but `Date` and `Connection`.
+/// The header lines of a route's or a base's answers, all but `Date` and `Connection`.
 #[derive(Debug)]
 pub(crate) struct Head {
     lines: Box<[u8]>,
@@ -129,18 +129,22 @@ pub(crate) struct Head {
 const ETAG_AT: usize = b"ETag: ".len();
 
 impl Head {
-    fn of(entry: &Entry) -> Self {
-        let mut lines = format!("ETag: {}", entry.blob.digest.etag());
+    /// The head of a line of text at a base: no date, no ranges.
+    pub(crate) fn of_text(text: &[u8]) -> Self {
+        Self::of(&Digest::of(text), text.len() as u64, None, ContentType::Text)
+    }
+
+    fn of(digest: &Digest, size: u64, since: Option<Timestamp>, kind: ContentType) -> Self {
+        let mut lines = format!("ETag: {}", digest.etag());
         let etag_end = lines.len();
         lines.push_str("\r\nCache-Control: no-cache\r\n");
         let validators_end = lines.len();
-        lines.push_str(&format!(
-            "Last-Modified: {}\r\nAccept-Ranges: bytes\r\nContent-Type: {}\r\n",
-            entry.since.http_date(),
-            entry.kind.as_str()
-        ));
+        if let Some(since) = since {
+            lines.push_str(&format!("Last-Modified: {}\r\nAccept-Ranges: bytes\r\n", since.http_date()));
+        }
+        lines.push_str(&format!("Content-Type: {}\r\n", kind.as_str()));
         let partial_end = lines.len();
-        lines.push_str(&format!("Content-Length: {}\r\n", entry.blob.size));
+        lines.push_str(&format!("Content-Length: {size}\r\n"));
         Self { lines: lines.into_bytes().into_boxed_slice(), etag_end, validators_end, partial_end }
     }
 
@@ -169,6 +173,7 @@ impl Head {
 enum ContentType {
     Zip,
     Json,
+    Text,
     Bytes,
 }
 
@@ -187,6 +192,7 @@ impl ContentType {
         match self {
             Self::Zip => "application/zip",
             Self::Json => "application/json",
+            Self::Text => "text/plain",
             Self::Bytes => "application/octet-stream",
         }
     }

@@ -18,12 +18,17 @@
 //! - A route that broke heals by itself: the watcher tries a bounded number of broken blobs twice a second, and
 //!   all that a new generation names. Until then a request for it touches no disk and is answered 503, whatever
 //!   its conditions. Each damage is counted and told once ([`ContentServer::take_damaged`]), not once a request.
+//! - Bodies up to 1 MiB are proven against their digest when their file is first opened, and again whenever it is
+//!   another file or was changed; larger ones are opened and checked anew for each download, and one whose file is
+//!   written to meanwhile is cut off before its end.
 //! - An answer is whole or its connection is reset: no short 200.
 //! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
 //!
 //! # Documented choices where the standards leave one
 //! - Several ranges are answered with 200 and the whole file. `If-Range` takes an entity tag; a date is never
 //!   proof enough here and gets the whole file, so that two releases are never spliced.
+//! - A request with a body and one Content-Length gets 405 or 501 and the connection ends, its body unread; a GET
+//!   or HEAD with a body is a 400.
 //! - A query is ignored. One doubled slash directly after the prefix (or the ring's base) is taken as one.
 //! - A percent-encoded path is not a route: 404.
 //! - Bytes outside printable ASCII in a request's head are a 400.
@@ -36,6 +41,7 @@ mod connection;
 mod damage;
 mod download;
 mod files;
+mod identity;
 mod index;
 mod log;
 mod net;

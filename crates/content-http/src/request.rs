@@ -87,7 +87,7 @@ pub(crate) enum Persistence {
     StaySaid,
 }
 
-/// A well-formed request without a body.
+/// A well-formed request. Whatever body it has is never read: its method is refused, and the connection ends.
 #[derive(Debug)]
 pub(crate) struct Request<'b> {
     pub(crate) method: Method,
@@ -133,6 +133,9 @@ impl<'b> Request<'b> {
             (false, _, true) => Persistence::Stay,
         };
         let method = Method::of(parsed.method.unwrap_or_default());
+        if fields.body && matches!(method, Method::Get | Method::Head) {
+            return Err(BAD);
+        }
         let target = parsed.path.unwrap_or_default().as_bytes();
         let path = match method {
             Method::Get | Method::Head => path_of(target)?,
@@ -225,6 +228,14 @@ mod tests {
             "Content Length: 0\r\n",
         ] {
             assert_eq!(get(lines), Some(400), "{lines:?}");
+        }
+        for lines in ["Content-Length: 0\r\n", "Content-Length: 5\r\n", "Content-Length: 18446744073709551615\r\n"] {
+            let head = format!("POST /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
+            assert_eq!(Request::parse(head.as_bytes()).unwrap().method, Method::NotAllowed, "{lines:?}");
+        }
+        for lines in ["Content-Length: 05\r\n", "Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n"]
+        {
+            assert_eq!(refused(&format!("PUT /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n")), Some(400), "{lines:?}");
         }
         assert_eq!(get("Content-Length: 0\r\n"), None);
         assert_eq!(get("Expect: 100-continue\r\n"), None);

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::Write;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::SourceError;
 use crate::conditional::{Precondition, if_range_holds};
-use crate::index::{Entry, Found, Snapshot, single_slash};
+use crate::identity::Identity;
+use crate::index::{Entry, Found, Head, Snapshot, single_slash};
 use crate::range::{Wanted, wanted};
 use crate::request::{Method, Persistence, Request};
 
@@ -23,7 +24,7 @@ pub(crate) trait Bodies {
     /// Appends the whole body of a small blob.
     fn append(&mut self, entry: &Entry, part: Part, out: &mut Vec<u8>) -> Result<(), SourceError>;
     /// A checked descriptor of a large one.
-    fn open(&mut self, entry: &Entry) -> Result<Rc<File>, SourceError>;
+    fn open(&mut self, entry: &Entry) -> Result<(Rc<File>, Identity), SourceError>;
 }
 
 /// A part of a file.
@@ -37,6 +38,8 @@ pub(crate) struct Part {
 #[derive(Debug)]
 pub(crate) struct Bulk {
     pub(crate) file: Rc<File>,
+    /// The file as it was when it was opened.
+    pub(crate) identity: Identity,
     pub(crate) entry: Arc<Entry>,
     pub(crate) part: Part,
     /// The blob's epoch when its file was opened.
@@ -69,6 +72,7 @@ impl Answered {
 }
 
 const BASE_LINE: &[u8] = b"This is a mirror of endpoint protection content.\n";
+static BASE_HEAD: LazyLock<Head> = LazyLock::new(|| Head::of_text(BASE_LINE));
 
 /// Answers a request for a path below `prefix` (which has no slash at its end).
 pub(crate) fn answer(
@@ -91,7 +95,7 @@ pub(crate) fn answer(
     };
     match found {
         Found::Entry(entry) => serve(request, entry, frame, bodies, out),
-        Found::Base => base(request.method, frame, out),
+        Found::Base => base(request, frame, out),
         Found::Absent => refuse(404, frame, out),
         Found::Unpublished => refuse(503, frame, out),
     }
@@ -109,14 +113,37 @@ pub(crate) fn refuse(status: u16, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answe
     Answered::plain(status)
 }
 
-fn base(method: Method, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
+fn base(request: &Request<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
+    let head: &Head = &BASE_HEAD;
+    if let Some(refused) = unless_wanted(request.conditions.evaluate(head.etag(), None), head, frame, out) {
+        return refused;
+    }
     start(out, 200, frame);
-    let _ = write!(out, "Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n", BASE_LINE.len());
-    if method == Method::Head {
+    out.extend_from_slice(head.full());
+    out.extend_from_slice(b"\r\n");
+    if request.method == Method::Head {
         return Answered::plain(200);
     }
     out.extend_from_slice(BASE_LINE);
     Answered { body: BASE_LINE.len() as u64, ..Answered::plain(200) }
+}
+
+/// The 304 or 412 that a precondition leads to; none when it holds.
+fn unless_wanted(
+    precondition: Precondition,
+    head: &Head,
+    frame: &Frame<'_>,
+    out: &mut Vec<u8>,
+) -> Option<Answered> {
+    let (status, end) = match precondition {
+        Precondition::Holds => return None,
+        Precondition::NotModified => (304, b"\r\n".as_slice()),
+        Precondition::Failed => (412, b"Content-Length: 0\r\n\r\n".as_slice()),
+    };
+    start(out, status, frame);
+    out.extend_from_slice(head.validators());
+    out.extend_from_slice(end);
+    Some(Answered::plain(status))
 }
 
 fn serve(
@@ -129,20 +156,9 @@ fn serve(
     // Before any precondition: those count only where the answer would be a success (RFC 9110, 13.2.1).
     let Some(epoch) = entry.blob.epoch() else { return refuse(503, frame, out) };
     let head = entry.head();
-    match request.conditions.evaluate(head.etag(), entry.since) {
-        Precondition::Holds => {}
-        Precondition::NotModified => {
-            start(out, 304, frame);
-            out.extend_from_slice(head.validators());
-            out.extend_from_slice(b"\r\n");
-            return Answered::plain(304);
-        }
-        Precondition::Failed => {
-            start(out, 412, frame);
-            out.extend_from_slice(head.validators());
-            out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
-            return Answered::plain(412);
-        }
+    let precondition = request.conditions.evaluate(head.etag(), Some(entry.since));
+    if let Some(refused) = unless_wanted(precondition, head, frame, out) {
+        return refused;
     }
     let size = entry.blob.size;
     let whole = Part { first: 0, length: size };
@@ -160,7 +176,7 @@ fn serve(
     let body = if request.method == Method::Head { None } else { Some(part) };
     match write_entry(entry, status, part, body, frame, (bodies, out)) {
         Ok((body, file)) => {
-            let bulk = file.map(|file| Bulk { file, entry: Arc::clone(entry), part, epoch });
+            let bulk = file.map(|(file, identity)| Bulk { file, identity, entry: Arc::clone(entry), part, epoch });
             Answered { body, bulk, ..Answered::plain(status) }
         }
         Err(error) => {
@@ -191,7 +207,7 @@ fn write_entry(
     body: Option<Part>,
     frame: &Frame<'_>,
     writing: (&mut dyn Bodies, &mut Vec<u8>),
-) -> Result<(u64, Option<Rc<File>>), SourceError> {
+) -> Result<(u64, Option<(Rc<File>, Identity)>), SourceError> {
     let (bodies, out) = writing;
     start(out, status, frame);
     if status == 206 {

@@ -100,7 +100,7 @@ fn first_write(
 pub(crate) enum BulkError {
     /// The client is gone.
     Peer,
-    /// The file turned short or cannot be read.
+    /// The file turned short, was written to, or cannot be read.
     File(io::Error),
 }
 
@@ -115,7 +115,14 @@ pub(crate) async fn send_bulk(
     let end = first.saturating_add(length);
     let turn = worker.shared.limits.bulk_turn.max(1);
     let mut left_of_turn = turn;
+    let mut untouched = Some(&bulk.identity);
     while first < end {
+        // Once, before the last bytes leave: what was changed on the way must not arrive looking whole.
+        if end - first <= turn as u64
+            && let Some(then) = untouched.take()
+        {
+            still_holds(bulk, then).map_err(BulkError::File)?;
+        }
         let most = usize::try_from(end - first).unwrap_or(usize::MAX).min(left_of_turn);
         let sent = match wire.plain() {
             Some(socket) => send_plain(socket, bulk, first, most).await?,
@@ -130,6 +137,13 @@ pub(crate) async fn send_bulk(
         }
     }
     poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await.map_err(|_| BulkError::Peer)
+}
+
+fn still_holds(bulk: &Bulk, then: &Identity) -> io::Result<()> {
+    if Identity::of(&bulk.file)?.holds_the_bytes_of(then) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "its file was written to while it was sent"))
 }
 
 async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -> Result<usize, BulkError> {

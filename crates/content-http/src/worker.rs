@@ -19,6 +19,7 @@ use tokio::time::MissedTickBehavior;
 use crate::SourceError;
 use crate::connection::{Seat, serve};
 use crate::files::Files;
+use crate::identity::Identity;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines};
 use crate::respond::{Bodies, Part};
@@ -307,7 +308,7 @@ impl Bodies for WorkerBodies<'_> {
         Ok(())
     }
 
-    fn open(&mut self, entry: &Entry) -> Result<Rc<File>, SourceError> {
+    fn open(&mut self, entry: &Entry) -> Result<(Rc<File>, Identity), SourceError> {
         let now = self.worker.clock.borrow().monotonic;
         self.files.get(&entry.blob, self.worker.shared.source.as_ref(), now)
     }

@@ -50,6 +50,9 @@ pub(crate) struct Verify {
 }
 
 pub(crate) async fn run(verb: &History, context: &mut Context) -> Result<Exit, Failure> {
+    if let History::Verify(_) = verb {
+        context.something_held("history verify")?;
+    }
     let engine = context.looking("history").await?;
     match verb {
         History::List(args) => list(args, &engine, context).await,

@@ -14,10 +14,13 @@ fn a_data_folder_never_used_is_empty_and_stays_unmade() {
     let json = site.run(&["status", "--json"]).with(0).lines();
     assert_eq!(json[0]["ring"]["generation"], 0);
     assert_eq!(json[0]["feeds"].as_array().unwrap().len(), 2);
-    for verb in
-        [&["release", "list"][..], &["history", "list"], &["history", "verify"], &["gc", "--plan"], &["feed", "list"]]
-    {
+    for verb in [&["release", "list"][..], &["history", "list"], &["gc", "--plan"], &["feed", "list"]] {
         site.run(verb).with(0);
+    }
+    // Nothing is no proof.
+    for verb in [&["history", "verify"][..], &["release", "verify", "--all"]] {
+        let ended = site.run(verb).with(1);
+        assert!(ended.stderr.contains("there is no catalog in"), "{}", ended.stderr);
     }
     site.run(&["release", "show", "1"]).with(1);
     assert!(!site.data().exists());

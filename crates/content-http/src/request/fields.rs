@@ -8,6 +8,8 @@ use crate::conditional::{Conditions, Values};
 pub(super) struct Fields<'b> {
     pub(super) hosts: usize,
     lengths: usize,
+    /// Whether a body follows.
+    pub(super) body: bool,
     pub(super) close: bool,
     pub(super) keep_alive: bool,
     pub(super) conditions: Conditions<'b>,
@@ -36,7 +38,8 @@ impl<'b> Fields<'b> {
             13 if is("if-none-match") => return enough(self.conditions.if_none_match.push(value)),
             14 if is("content-length") => {
                 self.lengths += 1;
-                return if self.lengths == 1 && value == b"0" { Ok(()) } else { Err(BAD) };
+                self.body = value != b"0";
+                return if self.lengths == 1 && is_length(value) { Ok(()) } else { Err(BAD) };
             }
             15 if is("x-forwarded-for") => return enough(self.forwarded_for.push(value)),
             17 if is("transfer-encoding") => return Err(BAD),
@@ -62,6 +65,12 @@ fn once<'b>(slot: &mut Option<&'b [u8]>, value: &'b [u8]) {
 
 fn enough(fits: bool) -> Result<(), Refused> {
     if fits { Ok(()) } else { Err(Refused(431)) }
+}
+
+/// Whether a text is one number that every parser reads alike: digits alone, no zero before them, not too large.
+fn is_length(text: &[u8]) -> bool {
+    let plain = text == b"0" || !text.starts_with(b"0") && text.iter().all(u8::is_ascii_digit);
+    plain && std::str::from_utf8(text).is_ok_and(|digits| digits.parse::<u64>().is_ok())
 }
 
 fn is_continue(value: &[u8]) -> bool {

@@ -37,6 +37,7 @@ pub(crate) struct Verify {
 }
 
 pub(super) async fn run(args: &Verify, context: &mut Context) -> Result<Exit, Failure> {
+    context.something_held("release verify")?;
     let engine = context.acting("release verify").await?;
     let failed = |error| Failure::engine("release verify", &error);
     let mut releases = Vec::new();

@@ -1,5 +1,7 @@
 //! What a run would do, in a table and in JSON lines.
 
+use std::collections::BTreeSet;
+
 use mirror::{FeedPlan, PlannedFile};
 use model::{FeedId, Reason, Version};
 use serde::Serialize;
@@ -71,17 +73,32 @@ pub(super) fn write(plans: &[FeedPlan], out: &mut Out) -> Result<(), Failure> {
         }
         out.line(format!("  {}", reason.remedy()))?;
     }
-    let files: usize = plans.iter().map(|plan| plan.files.len()).sum();
-    let bytes = plans.iter().map(FeedPlan::bytes).fold(0, u64::saturating_add);
     let held: usize = plans.iter().map(|plan| plan.held_files).sum();
+    let (files, bytes) = together(plans);
+    let unplanned = match plans.iter().filter(|plan| plan.reason.is_some()).count() {
+        0 => String::new(),
+        count => format!("; {} could not be planned", show::count(count, "feed")),
+    };
     out.line(format!(
-        "in all: {} to fetch, {} at the most, since feeds share what is equal; {held} held already",
+        "in all: {} to fetch, {}, what feeds share counted once; {held} held already{unplanned}",
         show::count(files, "file"),
         show::bytes(bytes)
     ))
 }
 
+/// The files of all feeds and their bytes; what several feeds name by one digest is fetched once.
+fn together(plans: &[FeedPlan]) -> (usize, u64) {
+    let mut seen = BTreeSet::new();
+    let files = plans.iter().flat_map(|plan| &plan.files);
+    let distinct: Vec<&PlannedFile> =
+        files.filter(|file| file.digest.is_none_or(|digest| seen.insert(digest))).collect();
+    (distinct.len(), distinct.iter().filter_map(|file| file.bytes).fold(0, u64::saturating_add))
+}
+
 fn size(plan: &FeedPlan) -> String {
+    if plan.reason.is_some() {
+        return "?".to_owned();
+    }
     let unsaid = plan.files.iter().filter(|file| file.bytes.is_none()).count();
     match (plan.bytes(), unsaid) {
         (bytes, 0) => show::bytes(bytes),
