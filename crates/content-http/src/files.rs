@@ -9,6 +9,7 @@ use model::Digest;
 
 use crate::blob::{BULK, Blob};
 use crate::identity::Identity;
+use crate::respond::Opened;
 use crate::{Source, SourceError};
 
 /// The most descriptors that a worker keeps open.
@@ -35,12 +36,7 @@ struct Open {
 impl Files {
     /// A descriptor of the blob, checked when it was opened; one that was opened earlier is used only while its file
     /// is untouched. Whatever was written to, renamed or set aside since then is opened and checked anew.
-    pub(crate) fn get(
-        &mut self,
-        blob: &Blob,
-        source: &dyn Source,
-        now: Duration,
-    ) -> Result<(Rc<File>, Identity), SourceError> {
+    pub(crate) fn get(&mut self, blob: &Blob, source: &dyn Source, now: Duration) -> Result<Opened, SourceError> {
         let epoch = blob.epoch();
         if let Some(open) = self.open.get(&blob.digest) {
             let usable = open.epoch == epoch && now.saturating_sub(open.at) < FRESH;

@@ -233,7 +233,8 @@ mod tests {
             let head = format!("POST /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
             assert_eq!(Request::parse(head.as_bytes()).unwrap().method, Method::NotAllowed, "{lines:?}");
         }
-        for lines in ["Content-Length: 05\r\n", "Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n"]
+        for lines in
+            ["Content-Length: 05\r\n", "Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n"]
         {
             assert_eq!(refused(&format!("PUT /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n")), Some(400), "{lines:?}");
         }

@@ -24,8 +24,11 @@ pub(crate) trait Bodies {
     /// Appends the whole body of a small blob.
     fn append(&mut self, entry: &Entry, part: Part, out: &mut Vec<u8>) -> Result<(), SourceError>;
     /// A checked descriptor of a large one.
-    fn open(&mut self, entry: &Entry) -> Result<(Rc<File>, Identity), SourceError>;
+    fn open(&mut self, entry: &Entry) -> Result<Opened, SourceError>;
 }
+
+/// A checked descriptor, and the file as it was when it was opened.
+pub(crate) type Opened = (Rc<File>, Identity);
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +132,7 @@ fn base(request: &Request<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered
 }
 
 /// The 304 or 412 that a precondition leads to; none when it holds.
-fn unless_wanted(
-    precondition: Precondition,
-    head: &Head,
-    frame: &Frame<'_>,
-    out: &mut Vec<u8>,
-) -> Option<Answered> {
+fn unless_wanted(precondition: Precondition, head: &Head, frame: &Frame<'_>, out: &mut Vec<u8>) -> Option<Answered> {
     let (status, end) = match precondition {
         Precondition::Holds => return None,
         Precondition::NotModified => (304, b"\r\n".as_slice()),
@@ -207,7 +205,7 @@ fn write_entry(
     body: Option<Part>,
     frame: &Frame<'_>,
     writing: (&mut dyn Bodies, &mut Vec<u8>),
-) -> Result<(u64, Option<(Rc<File>, Identity)>), SourceError> {
+) -> Result<(u64, Option<Opened>), SourceError> {
     let (bodies, out) = writing;
     start(out, status, frame);
     if status == 206 {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::identity::Identity;
 use crate::net::reset_on_close;
 use crate::respond::{Bulk, Part};
 use crate::worker::Worker;

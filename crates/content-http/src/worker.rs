@@ -19,10 +19,9 @@ use tokio::time::MissedTickBehavior;
 use crate::SourceError;
 use crate::connection::{Seat, serve};
 use crate::files::Files;
-use crate::identity::Identity;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines};
-use crate::respond::{Bodies, Part};
+use crate::respond::{Bodies, Opened, Part};
 use crate::rules::{Gate, Rules};
 use crate::server::{Shared, Stage};
 use crate::slots::{Phase, Slots};
@@ -308,7 +307,7 @@ impl Bodies for WorkerBodies<'_> {
         Ok(())
     }
 
-    fn open(&mut self, entry: &Entry) -> Result<(Rc<File>, Identity), SourceError> {
+    fn open(&mut self, entry: &Entry) -> Result<Opened, SourceError> {
         let now = self.worker.clock.borrow().monotonic;
         self.files.get(&entry.blob, self.worker.shared.source.as_ref(), now)
     }

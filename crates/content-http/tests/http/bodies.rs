@@ -6,7 +6,7 @@ use std::time::Duration;
 use content_http::Trouble;
 use model::Digest;
 
-use crate::harness::{Site, noise, until};
+use crate::harness::{Site, flip, noise, until};
 
 #[test]
 fn large_files_and_their_ranges_arrive_whole() {
@@ -72,6 +72,61 @@ fn a_file_that_turns_short_aborts_the_connection_v38() {
     std::fs::write(site.source.blob_path(&digest), &big).unwrap();
     until(|| site.server.stats().rings[0].broken == 0);
     assert!(site.get("/big", "").body == big);
+}
+
+#[test]
+fn a_file_written_to_while_it_is_sent_is_cut_before_its_end_v39() {
+    let big = noise(4, 64 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let mut client = site.connect();
+    client.get("/big", "");
+    client.stream.read_exact(&mut [0; 1]).unwrap();
+    let digest = Digest::of(&big);
+    flip(&site.source.blob_path(&digest), 60 << 20);
+    let mut rest = Vec::new();
+    assert!(client.stream.read_to_end(&mut rest).is_err(), "a reset, not an end that looks right");
+    assert!(rest.len() < big.len());
+    until(|| site.server.take_damaged() == [digest]);
+    assert_eq!(site.get("/big", "").status, 503);
+    site.source.lose(&big);
+    site.source.restore(&big);
+    until(|| site.server.stats().rings[0].broken == 0);
+    assert!(site.get("/big", "").body == big);
+}
+
+#[test]
+fn a_middling_file_that_was_damaged_before_the_start_is_not_served_s16() {
+    let bytes = noise(4, 50_000);
+    let first = Site::with(&[("/a", &bytes), ("/b", b"B")]);
+    let path = first.source.blob_path(&Digest::of(&bytes));
+    flip(&path, 49_999);
+    let site = first.restarted();
+    for headers in ["", "Range: bytes=0-9\r\n"] {
+        assert_eq!(site.get("/a", headers).status, 503);
+    }
+    assert_eq!((site.server.take_damaged(), site.get("/b", "").status), (vec![Digest::of(&bytes)], 200));
+    // However long it takes: only other bytes bring it back.
+    for _ in 0..3 {
+        site.clock.advance(Duration::from_secs(61));
+        let before = site.source.opened();
+        until(|| site.source.opened() > before + 1);
+        assert_eq!(site.get("/a", "").status, 503);
+    }
+    flip(&path, 49_999);
+    until(|| site.server.stats().rings[0].broken == 0);
+    assert_eq!(site.get("/a", "").body, bytes);
+}
+
+#[test]
+fn a_file_that_was_touched_but_is_good_is_served_on_s16() {
+    let bytes = noise(4, 50_000);
+    let site = Site::with(&[("/a", &bytes)]);
+    assert_eq!(site.get("/a", "").body, bytes);
+    let path = site.source.blob_path(&Digest::of(&bytes));
+    flip(&path, 7);
+    flip(&path, 7);
+    assert_eq!(site.get("/a", "").body, bytes);
+    assert_eq!(site.server.stats().trouble(Trouble::Damaged), 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use blob_store::{Access, BlobStore, Expected, FsRings, FsStore, RingStore};
 use content_http::{ContentServer, DataFolder, Settings};
 use model::{Digest, Generation, Route, Timestamp};
 
-use crate::harness::{Client, ring, until};
+use crate::harness::{Answer, Client, flip, noise, ring, until};
 
 async fn publish(path: &std::path::Path, number: u64, bytes: &[u8]) {
     let store = FsStore::open(path, Access::ReadWrite).unwrap();
@@ -71,4 +71,65 @@ async fn a_blob_deleted_from_the_folder_before_the_start_is_served_once_it_is_ba
     std::fs::rename(&aside, &blob).unwrap();
     until(|| server.stats().rings[0].broken == 0);
     assert_eq!(ask("/a").body, b"one");
+}
+
+fn stored(path: &std::path::Path, bytes: &[u8]) -> std::path::PathBuf {
+    let name = Digest::of(bytes).to_string();
+    path.join("blobs").join(&name[..2]).join(&name)
+}
+
+fn poll(server: &ContentServer, times: usize) -> Vec<Answer> {
+    let one = |_| {
+        let mut client = Client::new(std::net::TcpStream::connect(server.local_addresses()[0]).unwrap());
+        client.get("/a", "");
+        client.answer().unwrap()
+    };
+    (0..times).map(one).collect()
+}
+
+/// A server on a folder whose one blob was asked for often enough to be open in every worker.
+async fn warm(path: &std::path::Path, bytes: &[u8]) -> ContentServer {
+    publish(path, 1, bytes).await;
+    let blob = stored(path, bytes);
+    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&blob, owner).unwrap();
+    let source = Arc::new(DataFolder::open(path).unwrap());
+    let settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    let server = ContentServer::start(settings, source, Arc::new(platform::SystemClock::new())).unwrap();
+    assert!(poll(&server, 32).iter().all(|answer| answer.body == bytes));
+    server
+}
+
+#[tokio::test]
+async fn a_byte_flipped_in_an_open_blob_is_never_served_s16_v39() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let bytes = noise(1, 50_000);
+    let server = warm(&path, &bytes).await;
+    flip(&stored(&path, &bytes), 25_000);
+    assert!(poll(&server, 32).iter().all(|answer| answer.status == 503));
+    assert_eq!(server.take_damaged(), [Digest::of(&bytes)]);
+    flip(&stored(&path, &bytes), 25_000);
+    until(|| server.stats().rings[0].broken == 0);
+    assert!(poll(&server, 32).iter().all(|answer| answer.body == bytes));
+}
+
+#[tokio::test]
+async fn a_blob_set_aside_and_fetched_again_is_served_from_the_next_poll_on_s16_v39() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    for size in [50_000, 3 << 20] {
+        let path = path.join(size.to_string());
+        let bytes = noise(2, size);
+        std::fs::create_dir_all(folder.path().join("data")).unwrap();
+        let server = warm(&path, &bytes).await;
+        flip(&stored(&path, &bytes), 25_000);
+        std::fs::rename(stored(&path, &bytes), folder.path().join("damaged")).unwrap();
+        let store = FsStore::open(&path, Access::ReadWrite).unwrap();
+        let mut writer = store.begin(None).await.unwrap();
+        writer.write(bytes.clone().into()).await.unwrap();
+        writer.finish(Expected::default()).await.unwrap();
+        assert!(poll(&server, 32).iter().all(|answer| (answer.status, &answer.body) == (200, &bytes)), "{size}");
+        assert!(server.take_damaged().is_empty());
+    }
 }

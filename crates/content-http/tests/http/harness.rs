@@ -217,6 +217,22 @@ impl Site {
     }
 }
 
+/// Changes a byte where it stands, so that the file's times tell of it.
+pub fn flip(path: &std::path::Path, at: u64) {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let times = || file.metadata().map(|found| (found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()));
+    let before = times().unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    byte[0] ^= 1;
+    // The system's clock for files ticks every few milliseconds.
+    until(|| {
+        file.write_all_at(&byte, at).unwrap();
+        times().unwrap() != before
+    });
+}
+
 /// Waits for a condition that another thread brings about.
 pub fn until(mut condition: impl FnMut() -> bool) {
     for _ in 0..4000 {

@@ -41,7 +41,9 @@ fn framing_tricks_end_the_connection_v06() {
         "Host: other\r\n",
     ] {
         check(&site, format!("GET /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n{second}").as_bytes(), &[400]);
-        check(&site, format!("POST /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n{second}").as_bytes(), &[400]);
+        // A plain length is no trick where a body may be: refused for its method, and the body is not looked at.
+        let status = if lines == "Content-Length: 31\r\n" { 405 } else { 400 };
+        check(&site, format!("POST /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n{second}").as_bytes(), &[status]);
     }
     let body = format!("POST /a HTTP/1.1\r\nHost: h\r\n\r\n{second}");
     check(&site, body.as_bytes(), &[405]);

@@ -109,6 +109,32 @@ fn conditions_and_ranges_v14_v15() {
 }
 
 #[test]
+fn a_base_has_a_tag_and_honours_it_v15_v27() {
+    let site = site();
+    let tag = site.get("/", "").header("ETag").unwrap().to_owned();
+    for path in ["/", "/linux/production", "/linux/production/", "/rings/broad/", "/linux/production/arch_x86_64/"] {
+        let answer = site.get(path, "");
+        assert_eq!((answer.status, answer.header("ETag")), (200, Some(tag.as_str())), "{path}");
+        assert_eq!(tag, model::Digest::of(&answer.body).etag());
+        for (headers, status) in [
+            (format!("If-None-Match: {tag}"), 304),
+            (format!("If-None-Match: \"x\", W/{tag}"), 304),
+            ("If-None-Match: *".to_owned(), 304),
+            ("If-None-Match: \"x\"".to_owned(), 200),
+            (format!("If-Match: {tag}"), 200),
+            ("If-Match: \"x\"".to_owned(), 412),
+            (format!("If-Modified-Since: {LAST_MODIFIED}"), 200),
+            (format!("If-Unmodified-Since: {LAST_MODIFIED}"), 200),
+            ("Range: bytes=0-1".to_owned(), 200),
+        ] {
+            let answer = site.get(path, &format!("{headers}\r\n"));
+            assert_eq!((answer.status, answer.header("ETag")), (status, Some(tag.as_str())), "{path} {headers}");
+            assert_eq!(answer.body.is_empty(), status != 200, "{headers}");
+        }
+    }
+}
+
+#[test]
 fn methods_v17() {
     let site = site();
     for (method, status) in [
@@ -129,6 +155,16 @@ fn methods_v17() {
         assert_eq!(answer.header("Allow"), (status == 405).then_some("GET, HEAD"));
         assert_eq!(answer.header("Connection"), Some("close"));
         assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"));
+    }
+    let second = format!("GET {ZIP} HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (method, status) in [("POST", 405), ("PUT", 405), ("DELETE", 405), ("PROPFIND", 501)] {
+        for length in [second.len(), 5, 1 << 30] {
+            let head = format!("{method} {ZIP} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            let answers = crate::harness::parse_all(&site.raw(format!("{head}{second}").as_bytes()));
+            let found: Vec<_> = answers.iter().map(|answer| (answer.status, answer.header("Connection"))).collect();
+            assert_eq!(found, [(status, Some("close"))], "{method} {length}");
+            assert_eq!(answers[0].header("Allow"), (status == 405).then_some("GET, HEAD"));
+        }
     }
     let options = site.raw(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(crate::harness::parse_all(&options)[0].status, 405);
