@@ -60,6 +60,7 @@ fn status() -> Status {
         offered: None,
         mark: None,
         served: None,
+        first_checked_at: Some(at),
         checked_at: Some(at),
         succeeded_at: None,
         changed_at: None,

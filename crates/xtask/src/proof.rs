@@ -47,7 +47,7 @@ pub(crate) struct Proof {
 }
 
 /// Every proof. One that is a test lives in a crate's `tests` behind the feature `proof` and runs by
-/// [`tests::cargo_test`]; its row names the programs.
+/// `tests`; its row names the programs.
 const PROOFS: &[Proof] = &[
     Proof {
         name: "the schema of the configuration, read by another program, explains every key",
