@@ -236,3 +236,31 @@ fn defender(config: &Config) -> DefenderSettings {
 pub(crate) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, BuildError> {
     std::fs::read(path).map_err(|source| BuildError::File { key, path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_catalog_that_others_can_write_is_not_believed_s22() {
+        let dir = tempfile::tempdir().unwrap();
+        prepare_data_folder(dir.path()).unwrap();
+        let (folder, file) = (dir.path().join("catalog"), dir.path().join(CATALOG));
+        std::fs::write(&file, b"").unwrap();
+        mode(&file, 0o600);
+        prepare_data_folder(dir.path()).unwrap();
+        for (path, open, private) in [(&folder, 0o777, 0o700), (&file, 0o666, 0o600)] {
+            mode(path, open);
+            let refused = prepare_data_folder(dir.path()).unwrap_err();
+            assert!(matches!(refused, BuildError::Folder { source: FsError::Unsafe { .. }, .. }), "{refused:?}");
+            mode(path, private);
+        }
+        prepare_data_folder(dir.path()).unwrap();
+    }
+}

@@ -254,3 +254,29 @@ impl StatusSource for EngineFacts {
         engine.status().await.map_err(|error| error_chain(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &str) -> Config {
+        let text = format!("data_dir = \"/d\"\n[elastic]\nversions = [\"9.0.0\"]\n{more}");
+        Config::parse(&text, std::path::Path::new("/etc/waystation.toml"), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_reload_refuses_what_it_could_not_take_over() {
+        let old = config("");
+        for (more, what) in [
+            ("[[ring]]\nname = \"main\"", "[[ring]]"),
+            ("[[serve]]\naddress = \"0.0.0.0:8090\"", "a [[serve]] address or access_log"),
+            ("[admin]\naddress = \"127.0.0.1:9\"", "[admin]"),
+            ("[limits]\nserve_connections = 3", "limits.serve_…"),
+        ] {
+            assert_eq!(needs_restart(&old, &config(more)), [what]);
+        }
+        for more in ["schedule = \"2h\"", "[limits]\nretries = 1", "[[serve]]\nallow = [\"10.0.0.0/8\"]"] {
+            assert!(needs_restart(&old, &config(more)).is_empty(), "{more}");
+        }
+    }
+}

@@ -143,3 +143,26 @@ impl Locks for MemoryLocks {
         Ok(Box::new(Arc::clone(&self.publish).lock_owned().await))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_of_one_process_share_the_lock_only_where_they_may_s23() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("locks")).unwrap();
+        let clock = Arc::new(platform::SystemClock::new());
+        let shared = FileLocks::new(dir.path(), "run", clock.clone()).shared();
+        let other = FileLocks::new(dir.path(), "sync", clock);
+        let first = shared.try_fetch().await.unwrap().ok().unwrap();
+        let second = shared.try_fetch().await.unwrap().ok().unwrap();
+        assert!(first.first && !second.first);
+        assert!(other.try_fetch().await.unwrap().is_err());
+        drop(first);
+        assert!(other.try_fetch().await.unwrap().is_err(), "the second run still holds it");
+        drop(second);
+        let alone = other.try_fetch().await.unwrap().ok().unwrap();
+        assert!(alone.first && other.try_fetch().await.unwrap().is_err(), "not shared: not even with itself");
+    }
+}

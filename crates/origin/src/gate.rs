@@ -14,27 +14,27 @@ use crate::OriginError;
 /// A wait up to this long is sat out within a run; beyond it the feed fails and a later run tries.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A host cannot send us away for longer than this.
-const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What all feeds of a run share towards the hosts: places in flight, waits they asked for, and who is fetching
 /// which digest just now.
 pub struct HostGate {
     per_host: usize,
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
-    holds: Mutex<HashMap<String, Timestamp>>,
+    waits: Mutex<HashMap<String, Timestamp>>,
     busy: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
 }
 
 impl HostGate {
-    /// A gate that knows the holds that the catalog remembers.
+    /// A gate that knows the waits that the catalog remembers.
     pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
-        let holds = catalog.host_waits().await?.into_iter().collect();
+        let waits = catalog.host_waits().await?.into_iter().collect();
         Ok(Self {
             per_host: per_host.max(1),
             places: Mutex::default(),
-            holds: Mutex::new(holds),
+            waits: Mutex::new(waits),
             busy: Mutex::default(),
             catalog,
             clock,
@@ -67,18 +67,18 @@ impl HostGate {
     }
 
     fn remaining(&self, host: &str) -> Option<(Timestamp, Duration)> {
-        let until = *self.holds.lock().unwrap_or_else(PoisonError::into_inner).get(host)?;
+        let until = *self.waits.lock().unwrap_or_else(PoisonError::into_inner).get(host)?;
         let now = self.clock.now();
-        // A hold further ahead than any we grant means that the clock was set back: it is void.
-        (until > now && until.since(now) <= LONGEST_HOLD).then(|| (until, until.since(now)))
+        // A wait further ahead than any we grant means that the clock was set back: it is void.
+        (until > now && until.since(now) <= LONGEST_WAIT).then(|| (until, until.since(now)))
     }
 
     /// Notes that a host asked to come back later, durably; answers how long that is.
     pub(crate) async fn send_away(&self, host: &str, ask: RetryAfter) -> Result<Duration, CatalogError> {
         let now = self.clock.now();
         let until = match ask {
-            RetryAfter::In(wait) => now.after(wait.min(LONGEST_HOLD)),
-            RetryAfter::At(time) => time.min(now.after(LONGEST_HOLD)),
+            RetryAfter::In(wait) => now.after(wait.min(LONGEST_WAIT)),
+            RetryAfter::At(time) => time.min(now.after(LONGEST_WAIT)),
         };
         if until <= now {
             return Ok(Duration::ZERO);
@@ -86,7 +86,7 @@ impl HostGate {
         // The longer of two asks counts, and the catalog keeps the one that it is told last: one at a time.
         let _turn = self.alone(Digest::of(host.as_bytes())).await;
         let until = self.remaining(host).map_or(until, |(asked, _)| asked.max(until));
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), until);
         self.catalog.apply(Batch { host_waits: vec![(host.to_owned(), until)], ..Batch::default() }).await?;
         Ok(until.since(now))
     }

@@ -186,6 +186,30 @@ async fn an_empty_first_manifest_is_not_served_u52() {
     world.converges().await;
 }
 
+/// The operator may think better of a rejection: collecting in between does not take the bytes.
+#[tokio::test]
+async fn what_was_rejected_of_late_survives_a_collection() {
+    let (world, release) = quarantined(Change::leap(), Reason::VersionLeap).await;
+    world.engine().reject(&release, "not announced").await.unwrap();
+    world.engine().collect().await.unwrap();
+    assert_eq!(world.engine().admit(&release, "announced after all").await.unwrap().outcome, Published);
+    world.walk().await;
+}
+
+/// Damage shows on the feed until a run has fetched the bytes again.
+#[tokio::test]
+async fn damage_stands_on_its_feed_until_it_is_healed_s16() {
+    let world = synced().await;
+    let found =
+        world.engine().held().await.unwrap().into_iter().find(|found| found.release.feed == id(ELASTIC)).unwrap();
+    world.ports.memory.rot(found.release.items[0].digest, "other bytes");
+    world.engine().verify(&[found], &|_| ()).await.unwrap();
+    let record = world.ports.catalog.feed(&id(ELASTIC)).await.unwrap().unwrap();
+    assert_eq!((record.outcome, record.reason), (Failed, Some(Reason::BlobDamaged)));
+    ended(&world.sync().await, ELASTIC, Current, None);
+    world.walk().await;
+}
+
 /// What was quarantined stays so when the operator goes back behind the version that it was compared with.
 #[tokio::test]
 async fn a_quarantine_outlives_a_rollback_u39() {
