@@ -14,6 +14,7 @@
 mod cidr;
 mod digest;
 mod feed;
+mod freshness;
 mod generation;
 mod outcome;
 mod provenance;
@@ -28,6 +29,7 @@ mod version;
 pub use cidr::{Cidr, CidrError, any_contains};
 pub use digest::{Digest, DigestError, Hasher};
 pub use feed::{FeedError, FeedId, Vendor};
+pub use freshness::{Bound, Clocks, Finding, Level, Measure, SourcedTime, TimeSource};
 pub use generation::{Generation, GenerationError, Route, ServedFeed};
 pub use outcome::Outcome;
 pub use provenance::{Exchange, Provenance, TlsAnchor};

@@ -235,6 +235,18 @@ reasons! {
     CatalogFailed "catalog_failed" Operator Later
         "The catalog could not be read or written."
         "See the error; check disk space and permissions of the catalog folder.";
+    NotChecked "not_checked" Operator Later
+        "The vendor was not asked with success for longer than [freshness] lets pass."
+        "See why the last checks failed (`status`), and whether `waystation run` is running.";
+    VendorSilent "vendor_silent" Vendor Later
+        "The vendor was asked in time and offers nothing newer, for longer than [freshness] lets pass."
+        "Compare with the vendor's announcements from another network: if there is newer content, something in between answers from a cache.";
+    ContentOld "content_old" Operator Later
+        "What is held is older than [freshness] lets pass, and the vendor offers newer."
+        "See why the newer release was not taken (`status`): quarantined, failed or held.";
+    RingBehind "ring_behind" Operator Later
+        "A ring serves an older release than was admitted, beyond its soak."
+        "See what holds it back with `status`; then publish it, or extend the soak.";
     Interrupted "interrupted" Operator Later
         "The run was stopped before this was done."
         "Run it again: what was already fetched is not fetched twice.";
