@@ -2,6 +2,7 @@
 
 mod codemap;
 mod command_line;
+mod faults;
 mod generated;
 mod house;
 mod licences;
@@ -33,6 +34,7 @@ const CHECKS: &[Check] = &[
     Check { name: "code map", run: codemap::check },
     Check { name: "dependency walls", run: walls::check },
     Check { name: "licences, bans and sources of dependencies", run: licences::check },
+    Check { name: "faults", run: faults::check },
     Check { name: "generated documents", run: generated::check },
     Check { name: "links", run: links::check },
     Check { name: "names in documents", run: names::check },

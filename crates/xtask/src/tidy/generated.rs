@@ -7,10 +7,11 @@ use model::{Fault, Reason, Retry};
 
 use super::house::House;
 
-fn documents(house: &House) -> Result<[(&'static str, String); 4]> {
+fn documents(house: &House) -> Result<[(&'static str, String); 5]> {
     let schema = serde_json::to_string_pretty(&config::schema()).context("writing the schema")?;
     Ok([
         ("docs/command-line.md", super::command_line::page(&house.root)?),
+        ("docs/faults.md", super::faults::page(house)),
         ("docs/reason-codes.md", reason_codes()),
         ("docs/configuration.md", config::reference_markdown()),
         ("docs/waystation.schema.json", format!("{schema}\n")),

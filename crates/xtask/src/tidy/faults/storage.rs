@@ -1,0 +1,78 @@
+//! What disks, processes and clocks do.
+
+use super::Row;
+
+pub(super) const ROWS: &[Row] = &[
+    Row::new("S01", "no space at the Nth write, once or for ever", "last good stays served; the next run converges")
+        .without("no test stops it there yet"),
+    Row::new("S02", "no space or quota when folders, names and flushes are made", "as S01"),
+    Row::new("S03", "no inodes", "as S01").without("no test stops it there yet"),
+    Row::new(
+        "S04",
+        "a read error while a blob is served",
+        "the connection ends, never a short 200; the blob is set aside and fetched again",
+    ),
+    Row::new(
+        "S05",
+        "an error on write or flush",
+        "the file is given up; a descriptor is never flushed again after an error",
+    ),
+    Row::new("S06", "a flush that fails once", "the data are written again, not thought durable")
+        .without("no test stops it there yet"),
+    Row::new("S07", "short writes, interruptions, EAGAIN", "the same as without them")
+        .without("no test stops it there yet"),
+    Row::new("S09", "no descriptors left", "waits, serves again; no end, no spin"),
+    Row::new(
+        "S10",
+        "no permission on the root, one folder, one blob; immutable files",
+        "a reason, and the others are served",
+    )
+    .without("no test stops it there yet"),
+    Row::new("S11", "killed before each operation", "recovered, and the store is sound"),
+    Row::new(
+        "S12",
+        "power cut: every prefix of the writes, and random unflushed subsets",
+        "whole, and durable once acknowledged",
+    ),
+    Row::new("S13", "the file system shut down at each step", "as S12").without("no test stops it there yet"),
+    Row::new("S14", "a second cut while the first is recovered from", "as S12").without("no test stops it there yet"),
+    Row::new("S15", "S12 on other file systems and modes", "as S12").without("no test stops it there yet"),
+    Row::new("S16", "bits that rot in a stored blob", "found by `release verify`, not served, healed"),
+    Row::new("S17", "a blob of another length, or of zeros", "as S16"),
+    Row::new("S18", "deleted: a blob, all, pointers, generations, catalog, locks, everything", "told, and made again"),
+    Row::new("S20", "symbolic links in place of anything of ours", "refused, never followed"),
+    Row::new("S22", "files that others may write or own", "refused; any umask gives the same"),
+    Row::new("S23", "two runs at once", "one fetches; the other waits or ends `locked`"),
+    Row::new("S25", "a collection while a blob is streamed", "the stream ends whole"),
+    Row::new("S26", "a collection while a run is about to need an old blob", "never lost"),
+    Row::new(
+        "S27",
+        "a collection killed at each removal, or with the clock ten years ahead",
+        "what is served, pinned or in grace stays",
+    ),
+    Row::new("S28", "the clock thrown about", "nothing is deleted by it, nothing stale looks fresh"),
+    Row::new("S30", "a disk nearly full at the start", "refused before the first byte"),
+    Row::new("S31", "a disk that fills while serving", "serving goes on; lost log lines are counted")
+        .without("no test stops it there yet"),
+    Row::new("S32", "nobody reads the log", "serving goes on"),
+    Row::new("S33", "the temporary folder on another device", "cannot be: what is temporary lies in the data folder")
+        .without("no test stops it there yet"),
+    Row::new("S34", "a new program on an old layout, and the other way round", "moved on, or refused in exact words"),
+    Row::new("S35", "killed at each step of that", "old or new"),
+    Row::new(
+        "S36",
+        "a configuration cut, empty, with keys twice or unknown, wrong units",
+        "refused with its line; a reload keeps the old one",
+    ),
+    Row::new("S37", "a million blobs, ten thousand releases", "starts soon, in bounded memory")
+        .without("no test stops it there yet"),
+    Row::new("S38", "64 MiB of memory and an artifact of 2 GiB", "streams; a server beside it lives")
+        .without("no test stops it there yet"),
+    Row::new("S39", "signals in each phase, stopped for a minute", "a clean and bounded end"),
+    Row::new("S40", "a data folder from last week's backup", "noticed; the next run converges"),
+    Row::new("S41", "each byte of our own files flipped or cut", "closed or rebuilt, never a wrong pointer"),
+    Row::new("S42", "the folder renamed or unmounted under us", "a reason; nothing is written to the bare mount point"),
+    Row::new("S43", "a slow disk", "serving keeps its pace").without("no test stops it there yet"),
+    Row::new("S44", "random acts, runs, crashes and collections against a model", "equal to the model")
+        .without("no test stops it there yet"),
+];
