@@ -18,7 +18,7 @@ const OWNED: [(&str, &[&str]); 6] = [
     ("hyper", &["outbound"]),
     ("sqlx", &["catalog"]),
     ("axum", &["admin-http", "vendor-sim"]),
-    ("httparse", &["content-http", "admin-http", "vendor-sim"]),
+    ("httparse", &["content-http", "admin-http", "doctor", "vendor-sim"]),
     ("vendor-sim", &["cli", "e2e", "xtask"]),
 ];
 
