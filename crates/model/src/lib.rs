@@ -25,11 +25,14 @@ mod route;
 mod text;
 mod time;
 mod version;
+mod window;
 
 pub use cidr::{Cidr, CidrError, any_contains};
 pub use digest::{Digest, DigestError, Hasher};
 pub use feed::{FeedError, FeedId, Vendor};
-pub use freshness::{Bound, Clocks, Finding, Level, Measure, SourcedTime, TimeSource};
+pub use freshness::{
+    Bound, Clocks, Finding, FreshnessLimits, FreshnessPolicy, Level, Measure, Preset, SourcedTime, TimeSource,
+};
 pub use generation::{Generation, GenerationError, Route, ServedFeed};
 pub use outcome::Outcome;
 pub use provenance::{Exchange, Provenance, TlsAnchor};
@@ -42,3 +45,4 @@ pub use route::{RouteError, RoutePath};
 pub use text::error_chain;
 pub use time::{Clock, Timestamp, parse_http_date};
 pub use version::{VendorVersion, Version, VersionError};
+pub use window::{Window, WindowError, Zone, ZoneError};

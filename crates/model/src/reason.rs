@@ -232,6 +232,9 @@ reasons! {
     BlobDamaged "blob_damaged" Operator Now
         "Stored bytes changed under us."
         "They were set aside and are fetched again; check the disk.";
+    DiskLow "disk_low" Operator Later
+        "The free space nears the reserve, below which nothing is fetched."
+        "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
     CatalogFailed "catalog_failed" Operator Later
         "The catalog could not be read or written."
         "See the error; check disk space and permissions of the catalog folder.";
@@ -247,6 +250,42 @@ reasons! {
     RingBehind "ring_behind" Operator Later
         "A ring serves an older release than was admitted, beyond its soak."
         "See what holds it back with `status`; then publish it, or extend the soak.";
+    ClockJumped "clock_jumped" Operator Later
+        "A time on record lies ahead of this machine's clock, so that an age cannot be told: the clock was ahead then, or is behind now."
+        "Compare this machine's clock with another and see that it is synchronised; the next check in order ends this.";
+    DateNotBelieved "date_not_believed" Vendor Later
+        "The vendor's date for its content is absurd: before 2010, or after the content was offered here."
+        "Check this machine's clock; if it is right, the date is the vendor's mistake, and the age counts from when the content was first offered.";
+    GenerationRefused "generation_refused" Operator Later
+        "The newest generation of a ring is not served because something about it is not whole; the one before is."
+        "See the detail for path and cause; `release verify --all` finds and mends what changed, `sync` fetches it again.";
+    RoutesBroken "routes_broken" Operator Later
+        "Some paths answer 503 because their bytes cannot be opened or read."
+        "They heal once the bytes are back: see the log for what was damaged, check disk and mount, then `sync`.";
+    WatcherStalled "watcher_stalled" Ours Later
+        "The content side no longer looks for new generations, certificates and healed blobs; what it serves is served on."
+        "Check whether the data folder's disk hangs; restart the service, and report it with the log if it recurs.";
+    CertificateExpiring "certificate_expiring" Operator Later
+        "The certificate that endpoints are shown ends soon, or has ended."
+        "Renew it and put the new files in the old ones' place: they are taken up without a restart.";
+    CertificateRefused "certificate_refused" Operator Later
+        "A changed certificate, key or client authority cannot be used; the one before is still shown."
+        "Check that the files are readable PEM and belong together; they are looked at again by themselves.";
+    EndpointsSilent "endpoints_silent" Endpoint Later
+        "No endpoint has asked for content for longer than alarm.endpoints_silent_after."
+        "Check the way from the fleet to this machine: firewall, DNS, the endpoints' base URL, the certificate.";
+    ScheduleStalled "schedule_stalled" Ours Later
+        "A vendor's schedule no longer turns: it was not asked although its time came, or a run does not end."
+        "Check whether the disk hangs or another process holds the fetch lock; restart the service, and report it with the log if it recurs.";
+    WasDown "was_down" Operator Never
+        "The process ended without a clean end, or was not running for long: nothing was fetched, watched or told meanwhile."
+        "See the system's log for why: a crash, a lack of memory, a power cut. An external watch on [alarm.heartbeat] tells it at once.";
+    AlarmFailed "alarm_failed" Operator Later
+        "Alarms cannot be told in one of the ways configured; what it missed is told once it works again."
+        "See the detail; try it with `alarm test --to NAME`.";
+    AlarmStateFailed "alarm_state_failed" Operator Later
+        "What was told to whom cannot be read or kept, so that a restart may tell it again."
+        "See the error for path and cause; check disk, mount and permissions of the folder alarms in the data folder.";
     Interrupted "interrupted" Operator Later
         "The run was stopped before this was done."
         "Run it again: what was already fetched is not fetched twice.";

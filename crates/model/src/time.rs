@@ -48,7 +48,7 @@ impl Timestamp {
         self.jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
-    fn jiff(self) -> jiff::Timestamp {
+    pub(crate) fn jiff(self) -> jiff::Timestamp {
         let ends = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         jiff::Timestamp::from_microsecond(self.0).unwrap_or(ends)
     }
