@@ -20,7 +20,7 @@ pub struct MemoryCatalog {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     feeds: BTreeMap<FeedId, FeedRecord>,
     /// By number.
@@ -38,6 +38,11 @@ impl MemoryCatalog {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy that goes its own way from here on, for simulations that try what follows again and again.
+    pub async fn fork(&self) -> Self {
+        Self { state: Mutex::new(self.state.lock().await.clone()) }
     }
 }
 

@@ -58,7 +58,8 @@ pub struct Settings {
     pub keep_defender: RetentionRule,
     /// The longest that one feed's run may take.
     pub feed_deadline: Duration,
-    /// How many inspections run at once.
+    /// How many inspections run at once, each on a thread of its own. None is one after the other on the run's own
+    /// task: for simulations, where a thread would leave the order of things to chance.
     pub inspections: usize,
     /// Who acts, for the history.
     pub actor: Actor,

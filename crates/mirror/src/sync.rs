@@ -73,6 +73,9 @@ impl Shared {
         let Some(mut reader) = reader else {
             return Err(note(Reason::StoreFailed, format!("blob {} is gone", held.digest())));
         };
+        if engine.settings.inspections == 0 {
+            return job.inspect(&mut reader);
+        }
         tokio::task::spawn_blocking(move || job.inspect(&mut reader))
             .await
             .unwrap_or_else(|error| Err(note(Reason::Internal, error.to_string())))

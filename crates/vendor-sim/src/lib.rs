@@ -17,6 +17,7 @@ mod content;
 mod defender;
 mod elastic;
 mod fault;
+mod hosts;
 mod http;
 mod keys;
 mod observed;
@@ -36,6 +37,7 @@ pub use fault::{
     ArchiveFault, ChunkFault, CodingFault, EtagFault, Fault, FaultError, FaultRule, HeadFault, InfoFault, Kind,
     ManifestFault, PartialFault, Pattern, PatternError, Point, RuleId, Times, Wait, bad_paths, named_faults,
 };
+pub use hosts::{Hosts, Said};
 pub use keys::{KeyError, SigningKey};
 pub use observed::{Counters, LogEntry};
 pub use settings::{

@@ -32,10 +32,26 @@ struct Partial {
     taken: bool,
 }
 
+impl Partial {
+    /// What is left of it when whoever writes it is gone.
+    fn left(&self) -> Self {
+        Self { bytes: self.bytes.clone(), tag: self.tag.clone(), taken: false }
+    }
+}
+
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy that goes its own way from here on, for simulations that try what follows again and again.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = self.state();
+        let partials = state.partials.iter().map(|(key, partial)| (*key, partial.left())).collect();
+        let copy = State { blobs: state.blobs.clone(), partials, damaged: state.damaged.clone(), free: state.free };
+        Self { state: Arc::new(Mutex::new(copy)) }
     }
 
     /// Keeps bytes at once.

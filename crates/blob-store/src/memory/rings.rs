@@ -14,7 +14,7 @@ pub struct MemoryRings {
     rings: Arc<Mutex<HashMap<RingName, Ring>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ring {
     generations: BTreeMap<u64, Current>,
     current: Option<u64>,
@@ -49,6 +49,12 @@ impl MemoryRings {
     /// No rings.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy that goes its own way from here on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { rings: Arc::new(Mutex::new(self.rings().clone())) }
     }
 
     fn rings(&self) -> MutexGuard<'_, HashMap<RingName, Ring>> {
