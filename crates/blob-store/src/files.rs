@@ -3,6 +3,7 @@
 mod blobs;
 mod partial;
 mod sink;
+mod survey;
 mod writer;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use model::{Digest, Held, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::data::{Access, DataFolder, blocking};
-use crate::{BlobReader, BlobStore, BlobWriter, PartialKey, StoreError, Verification};
+use crate::{BlobReader, BlobStore, BlobWriter, Found, PartialKey, StoreError, Verification};
 pub(crate) use blobs::{Blobs, blob_path};
 use writer::FsWriter;
 
@@ -45,6 +46,32 @@ impl FsStore {
     ) -> Result<T, StoreError> {
         let blobs = Arc::clone(&self.blobs);
         blocking(move || work(&blobs)).await
+    }
+
+    /// Walks on a thread that may block, and hands what it meets over in batches: a few of them at most are under
+    /// way, and dropping this ends the walk.
+    async fn stream<T: Send + 'static>(
+        &self,
+        walk: impl FnOnce(&Blobs, &mut dyn FnMut(T) -> bool) -> Result<(), StoreError> + Send + 'static,
+        mut each: impl FnMut(T) + Send,
+    ) -> Result<(), StoreError> {
+        let (send, mut receive) = mpsc::channel::<Vec<T>>(2);
+        let walk = self.run(move |blobs| {
+            let mut batch = Vec::with_capacity(VISIT_BATCH);
+            let walked = walk(blobs, &mut |one| {
+                batch.push(one);
+                batch.len() < VISIT_BATCH || send.blocking_send(std::mem::take(&mut batch)).is_ok()
+            });
+            let _receiver_gone_means_nobody_asks = send.blocking_send(batch);
+            walked
+        });
+        let hand_over = async {
+            while let Some(batch) = receive.recv().await {
+                batch.into_iter().for_each(&mut each);
+            }
+        };
+        let (walked, ()) = tokio::join!(walk, hand_over);
+        walked
     }
 }
 
@@ -83,24 +110,22 @@ impl BlobStore for FsStore {
     }
 
     async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
-        // A few batches at most are under way; dropping the receiver ends the walk.
-        let (send, mut receive) = mpsc::channel::<Vec<(Digest, u64)>>(2);
-        let walk = self.run(move |blobs| {
-            let mut batch = Vec::with_capacity(VISIT_BATCH);
-            let walked = blobs.visit(&mut |digest, size| {
-                batch.push((digest, size));
-                batch.len() < VISIT_BATCH || send.blocking_send(std::mem::take(&mut batch)).is_ok()
-            });
-            let _receiver_gone_means_nobody_asks = send.blocking_send(batch);
-            walked
-        });
-        let hand_over = async {
-            while let Some(batch) = receive.recv().await {
-                batch.into_iter().for_each(|(digest, size)| each(digest, size));
-            }
-        };
-        let (walked, ()) = tokio::join!(walk, hand_over);
-        walked
+        self.stream(
+            |blobs, send| blobs.visit(&mut |digest, size| send((digest, size))),
+            |(digest, size)| each(digest, size),
+        )
+        .await
+    }
+
+    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
+        self.stream(
+            |blobs, send| {
+                blobs.survey(send);
+                Ok(())
+            },
+            each,
+        )
+        .await
     }
 
     async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -19,6 +19,7 @@ mod files;
 mod memory;
 pub mod reader;
 mod rings;
+mod survey;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -30,3 +31,4 @@ pub use port::{
     BlobReader, BlobStore, BlobWriter, Current, Expected, PartialKey, Published, RingStore, StoreError, Verification,
 };
 pub use rings::FsRings;
+pub use survey::{Found, GenerationState, Leftover, LeftoverKind, PointerState, RingState};

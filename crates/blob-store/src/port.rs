@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Digest, Generation, Held, RingName};
 
+use crate::survey::{Found, RingState};
+
 /// Reads a blob; blocking.
 pub trait BlobReader: Read + Seek + Send {}
 impl<T: Read + Seek + Send> BlobReader for T {}
@@ -134,6 +136,9 @@ pub trait BlobStore: Send + Sync {
     async fn remove(&self, digest: Digest) -> Result<(), StoreError>;
     /// Visits every blob with its size, in no order, without holding the list in memory.
     async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError>;
+    /// Shows everything that lies in the store, blobs and all else, in no order and without holding the list in
+    /// memory. What cannot be looked at is shown as [`Found::Unsafe`]. Changes nothing.
+    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError>;
     /// Removes unfinished downloads not touched since `before`; returns the bytes freed.
     async fn tidy_partials(&self, before: model::Timestamp) -> Result<u64, StoreError>;
     /// Bytes free for us where blobs lie; none when that cannot be told.
@@ -175,6 +180,13 @@ pub trait RingStore: Send + Sync {
     async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError>;
     /// The numbers of all generation files of a ring, oldest first.
     async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError>;
+    /// The rings that there are, in order of name.
+    async fn rings(&self) -> Result<Vec<RingName>, StoreError>;
+    /// Looks at all that a ring's folder holds, and changes nothing.
+    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError>;
+    /// Writes the pointer again, durably, when it does not name a whole generation while there is one: it then names
+    /// what [`RingStore::current`] gave all along, whose number is returned. `None` when there is nothing to mend.
+    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError>;
     /// Removes a generation file that `current` does not name.
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError>;
 }

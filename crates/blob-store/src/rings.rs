@@ -1,6 +1,7 @@
 //! Rings as folders of generation files and a pointer.
 
 mod folder;
+mod inspect;
 mod pointer;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use model::{Digest, Generation, RingName};
 
 use crate::data::{Access, DataFolder, blocking};
-use crate::{Current, Published, RingStore, StoreError};
+use crate::{Current, Published, RingState, RingStore, StoreError};
 pub(crate) use folder::Rings;
 
 /// Keeps each ring as a folder below the data folder.
@@ -62,6 +63,20 @@ impl RingStore for FsRings {
     async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
         let ring = ring.clone();
         self.run(move |rings| rings.numbers(&ring)).await
+    }
+
+    async fn rings(&self) -> Result<Vec<RingName>, StoreError> {
+        self.run(Rings::names).await
+    }
+
+    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
+        let ring = ring.clone();
+        self.run(move |rings| rings.inspect(&ring)).await
+    }
+
+    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
+        let ring = ring.clone();
+        self.run(move |rings| rings.mend(&ring)).await
     }
 
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {

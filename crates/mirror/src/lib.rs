@@ -13,6 +13,7 @@
 mod acts;
 mod engine;
 mod feed_run;
+mod fsck;
 mod gc;
 mod locks;
 mod observe;
@@ -30,6 +31,7 @@ mod verify;
 
 pub use acts::ActReport;
 pub use engine::{Engine, EngineError, Origins, Ports};
+pub use fsck::{CheckProgress, Depth, LeftoverCount, LeftoverOf, StoreFault, StoreReport};
 pub use gc::{GcPlan, GcReport, PlannedRelease};
 pub use locks::{FetchGuard, FileLocks, Guard, LockHolder, Locks, MemoryLocks};
 pub use observe::{Observer, Progress, Silent};

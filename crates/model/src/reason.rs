@@ -235,6 +235,21 @@ reasons! {
     DiskLow "disk_low" Operator Later
         "The free space nears the reserve, below which nothing is fetched."
         "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
+    BlobMissing "blob_missing" Operator Now
+        "Bytes that a release needs are not held."
+        "Run `waystation sync`: what the vendor still offers is fetched again. If bytes go missing by themselves, check the disk and who else cleans the data folder.";
+    PointerDamaged "pointer_damaged" Operator Now
+        "A ring's `current` is gone, damaged or names no whole generation; the newest whole generation is served."
+        "It is written again by the next sync, or by `waystation run` within a minute; check the disk.";
+    GenerationDamaged "generation_damaged" Operator Never
+        "A ring's generation file is damaged."
+        "Where it is the one that `current` names, the newest whole one is served, and the next sync publishes anew. Check the disk.";
+    CatalogDisagrees "catalog_disagrees" Operator Later
+        "The catalog does not say of a release what its ring serves."
+        "Run `waystation sync`: it records what is served. If a backup of one part only was restored, restore the other part, too.";
+    HistoryBroken "history_broken" Operator Never
+        "The history's chain of digests is broken: entries were edited, removed or moved."
+        "Keep a copy of the catalog and compare it with a backup: this is how tampering looks, and how a failing disk does.";
     CatalogFailed "catalog_failed" Operator Later
         "The catalog could not be read or written."
         "See the error; check disk space and permissions of the catalog folder.";

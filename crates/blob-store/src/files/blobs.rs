@@ -13,9 +13,11 @@ use crate::data::{DataFolder, io_at};
 use crate::{StoreError, Verification};
 
 /// Where blobs lie.
-const BLOBS: &str = "blobs";
+pub(super) const BLOBS: &str = "blobs";
 /// Where damaged blobs are set aside.
-const DAMAGED: &str = "damaged";
+pub(super) const DAMAGED: &str = "damaged";
+/// Where unfinished downloads lie.
+pub(super) const PARTIAL: &str = "partial";
 /// How many damaged copies of one blob are kept for a look; the last is replaced after that.
 const DAMAGED_COPIES: u32 = 8;
 /// How much is read at once.
@@ -32,11 +34,14 @@ impl Blobs {
         Self { data, layout: Layout::default() }
     }
 
+    pub(super) fn data(&self) -> &DataFolder {
+        &self.data
+    }
+
     /// Makes the folders, and begins to make the shards on a thread of its own: a run has other things to do until
     /// it keeps its first blob, which waits for this.
     pub(super) fn begin_layout(self: &Arc<Self>) -> Result<(), StoreError> {
-        for (folder, mode) in
-            [("partial", Mode::PRIVATE_FOLDER), (DAMAGED, Mode::PRIVATE_FOLDER), (BLOBS, Mode::FOLDER)]
+        for (folder, mode) in [(PARTIAL, Mode::PRIVATE_FOLDER), (DAMAGED, Mode::PRIVATE_FOLDER), (BLOBS, Mode::FOLDER)]
         {
             self.data.ensure(folder, mode)?;
         }
@@ -63,7 +68,7 @@ impl Blobs {
 
     pub(super) fn partials(&self, act: &'static str) -> Result<Partials, StoreError> {
         self.data.writable(act)?;
-        Ok(Partials::new(self.data.ensure("partial", Mode::PRIVATE_FOLDER)?))
+        Ok(Partials::new(self.data.ensure(PARTIAL, Mode::PRIVATE_FOLDER)?))
     }
 
     fn shard(&self, digest: Digest) -> Result<Option<Folder>, StoreError> {
@@ -228,7 +233,7 @@ pub(crate) fn blob_path(digest: Digest) -> String {
     format!("{BLOBS}/{}/{digest}", shard_of(digest))
 }
 
-fn shard_of(digest: Digest) -> String {
+pub(super) fn shard_of(digest: Digest) -> String {
     let [first, ..] = digest.as_bytes();
     format!("{first:02x}")
 }

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Digest, Held, Timestamp};
 
-use crate::{BlobReader, BlobStore, BlobWriter, Expected, PartialKey, StoreError, Verification};
+use crate::{
+    BlobReader, BlobStore, BlobWriter, Expected, Found, Leftover, LeftoverKind, PartialKey, StoreError, Verification,
+};
 
 /// Keeps blobs in memory. Clones share what they keep, as two processes share a folder.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +135,26 @@ impl BlobStore for MemoryStore {
         let all: Vec<(Digest, u64)> =
             self.state().blobs.iter().map(|(digest, bytes)| (*digest, bytes.len() as u64)).collect();
         all.into_iter().for_each(|(digest, size)| each(digest, size));
+        Ok(())
+    }
+
+    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
+        let left = |kind, name: String, size: usize| Found::Left(Leftover { kind, path: name, size: size as u64 });
+        let found: Vec<Found> = {
+            let state = self.state();
+            let blobs = state.blobs.iter();
+            let blobs =
+                blobs.map(|(digest, bytes)| Found::Blob { digest: *digest, size: bytes.len() as u64, doubt: None });
+            let partials = state.partials.iter();
+            let partials = partials.map(|(key, partial)| {
+                left(LeftoverKind::Partial, format!("partial/{}.part", key.0), partial.bytes.len())
+            });
+            let damaged = state.damaged.iter().enumerate();
+            let damaged = damaged
+                .map(|(n, (digest, bytes))| left(LeftoverKind::Damaged, format!("damaged/{digest}.{n}"), bytes.len()));
+            blobs.chain(partials).chain(damaged).collect()
+        };
+        found.into_iter().for_each(each);
         Ok(())
     }
 

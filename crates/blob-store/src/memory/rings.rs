@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use model::{Digest, Generation, RingName};
 
+use crate::survey::{GenerationState, PointerState, RingState};
 use crate::{Current, Published, RingStore, StoreError};
 
 /// Keeps rings in memory. Clones share what they keep, as two processes share a folder.
@@ -94,6 +95,32 @@ impl RingStore for MemoryRings {
 
     async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
         Ok(self.rings().get(ring).map(|ring| ring.generations.keys().copied().collect()).unwrap_or_default())
+    }
+
+    async fn rings(&self) -> Result<Vec<RingName>, StoreError> {
+        let mut names: Vec<RingName> = self.rings().keys().cloned().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
+        let rings = self.rings();
+        let ring = rings.get(ring);
+        let current = ring.and_then(|ring| ring.generations.get(&ring.current?));
+        let pointer = current.map_or(PointerState::Absent, |current| PointerState::Good {
+            number: current.generation.number,
+            digest: current.digest,
+        });
+        let numbers = ring.into_iter().flat_map(|ring| ring.generations.keys());
+        let generations = numbers.map(|number| GenerationState { number: *number, size: 0, fault: None }).collect();
+        Ok(RingState { pointer, generations, others: Vec::new() })
+    }
+
+    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
+        let mut rings = self.rings();
+        let Some(ring) = rings.get_mut(ring).filter(|ring| ring.current.is_none()) else { return Ok(None) };
+        ring.current = ring.served().map(|current| current.generation.number);
+        Ok(ring.current)
     }
 
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {

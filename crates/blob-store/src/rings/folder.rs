@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use model::{Digest, Generation, GenerationError, RingName};
-use platform::fs::{Folder, FsError, Mode};
+use platform::fs::{Folder, FsError, Mode, Owners};
 use platform::lock::FileLock;
 
 use super::pointer::{Pointer, number_of};
@@ -13,13 +13,13 @@ use crate::{Current, Published, StoreError};
 /// Where rings lie.
 const RINGS: &str = "rings";
 /// The pointer's file.
-const CURRENT: &str = "current";
+pub(super) const CURRENT: &str = "current";
 /// Held while the pointer moves.
-const LOCK: &str = ".lock";
+pub(super) const LOCK: &str = ".lock";
 /// The most bytes of a pointer that are read: the longest whole one has 86.
 const POINTER_CAP: u64 = 128;
 /// The most bytes that a generation's file may have: room for its million routes.
-const GENERATION_CAP: u64 = 512 * 1024 * 1024;
+pub(super) const GENERATION_CAP: u64 = 512 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Rings {
@@ -27,7 +27,7 @@ pub(crate) struct Rings {
 }
 
 /// What a generation's file turned out to be.
-enum FileState {
+pub(super) enum FileState {
     Missing,
     Damaged(GenerationError),
     Good(Current),
@@ -50,9 +50,17 @@ impl Rings {
     /// The pointer's bytes as they are, to see whether it moved.
     pub(crate) fn pointer_bytes(&self, ring: &RingName) -> Result<Option<Vec<u8>>, StoreError> {
         match self.ring(ring)? {
-            Some(folder) => self.read(&folder, CURRENT, POINTER_CAP),
+            Some(folder) => self.pointer_bytes_in(&folder),
             None => Ok(None),
         }
+    }
+
+    pub(super) fn pointer_bytes_in(&self, folder: &Folder) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(folder, CURRENT, POINTER_CAP)
+    }
+
+    pub(super) fn owners(&self) -> Owners {
+        self.data.owners()
     }
 
     pub(crate) fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError> {
@@ -115,12 +123,12 @@ impl Rings {
         Ok(())
     }
 
-    fn ring(&self, ring: &RingName) -> Result<Option<Folder>, StoreError> {
+    pub(super) fn ring(&self, ring: &RingName) -> Result<Option<Folder>, StoreError> {
         self.data.folder_if_there(&format!("{RINGS}/{ring}"))
     }
 
     /// The ring's folder, made if it is not there, and the lock on its pointer.
-    fn locked(&self, ring: &RingName) -> Result<(Folder, FileLock), StoreError> {
+    pub(super) fn locked(&self, ring: &RingName) -> Result<(Folder, FileLock), StoreError> {
         self.data.writable("publish to")?;
         self.data.ensure(RINGS, Mode::FOLDER)?.ensure_folder(ring.as_str(), Mode::FOLDER)?;
         let folder = self.data.folder(&format!("{RINGS}/{ring}"))?;
@@ -129,7 +137,7 @@ impl Rings {
         Ok((folder, lock))
     }
 
-    fn current_in(&self, folder: &Folder, ring: &RingName) -> Result<Option<Current>, StoreError> {
+    pub(super) fn current_in(&self, folder: &Folder, ring: &RingName) -> Result<Option<Current>, StoreError> {
         self.served(folder, ring, None)
     }
 
@@ -173,11 +181,11 @@ impl Rings {
     }
 
     fn pointer_in(&self, folder: &Folder) -> Result<Option<Pointer>, StoreError> {
-        let bytes = self.read(folder, CURRENT, POINTER_CAP)?.unwrap_or_default();
+        let bytes = self.pointer_bytes_in(folder)?.unwrap_or_default();
         Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()))
     }
 
-    fn file(&self, folder: &Folder, ring: &RingName, number: u64) -> Result<FileState, StoreError> {
+    pub(super) fn file(&self, folder: &Folder, ring: &RingName, number: u64) -> Result<FileState, StoreError> {
         let Some(bytes) = self.read(folder, &file_name(number), GENERATION_CAP)? else { return Ok(FileState::Missing) };
         Ok(match Generation::decode(&bytes) {
             Err(source) => FileState::Damaged(source),
@@ -234,11 +242,11 @@ impl Rings {
     }
 }
 
-fn file_name(number: u64) -> String {
+pub(super) fn file_name(number: u64) -> String {
     format!("generation-{number}")
 }
 
-fn numbers_in(folder: &Folder) -> Result<Vec<u64>, StoreError> {
+pub(super) fn numbers_in(folder: &Folder) -> Result<Vec<u64>, StoreError> {
     let names = folder.names()?.collect::<Result<Vec<_>, FsError>>()?;
     let mut numbers: Vec<u64> =
         names.iter().filter_map(|name| name.strip_prefix("generation-").and_then(number_of)).collect();

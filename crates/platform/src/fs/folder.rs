@@ -288,11 +288,16 @@ impl Folder {
     pub fn tidy_temps(&self) -> Result<(), FsError> {
         for name in self.names()? {
             let name = name?;
-            if name.starts_with(TEMP) {
+            if Self::is_temp(&name) {
                 self.remove(&name)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a name is one that [`Folder::write_atomic`] gives what it has not renamed yet.
+    pub fn is_temp(name: &str) -> bool {
+        name.starts_with(TEMP)
     }
 
     /// The names in it, in no order, read as they are asked for. Names that are not UTF-8 are not ours and are
