@@ -65,6 +65,8 @@ fn status() -> Status {
         succeeded_at: None,
         changed_at: None,
         failures: 2,
+        clocks: model::Clocks::default(),
+        notes: Vec::new(),
     };
     Status {
         at,
@@ -76,6 +78,8 @@ fn status() -> Status {
         quarantined: Vec::new(),
         host_waits: Vec::new(),
         free_bytes: Some(1 << 40),
+        freshness: Vec::new(),
+        notices: Vec::new(),
     }
 }
 

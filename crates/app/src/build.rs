@@ -18,6 +18,9 @@ use crate::origins::VendorOrigins;
 
 /// The catalog's place below the data folder.
 const CATALOG: &str = "catalog/catalog.sqlite3";
+/// Behind a proxy the guard sees names only.
+const BEHIND_PROXY: &str = "origin.proxy resolves names: behind it hosts are checked by name and by literal address, \
+                            but not by the addresses that names lead to";
 /// How many inspections of held bytes run at once at the most.
 const INSPECTIONS: usize = 8;
 
@@ -190,6 +193,8 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
         },
         keep_elastic: keep(Vendor::Elastic),
         keep_defender: keep(Vendor::Defender),
+        freshness: config.freshness.clone(),
+        notices: config.origin.proxy.iter().map(|_| BEHIND_PROXY.to_owned()).collect(),
         feed_deadline: limits.feed_deadline,
         inspections: std::thread::available_parallelism().map_or(2, usize::from).min(INSPECTIONS),
         actor: Actor { uid: platform::uid(), pid: platform::pid(), verb: verb.to_owned() },

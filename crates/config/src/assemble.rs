@@ -1,6 +1,7 @@
 //! What was built: sections weighed together into a [`Config`].
 
 mod follow;
+mod freshness;
 mod serving;
 
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::keys;
 use crate::problem::{ConfigError, Place, Problem};
 use crate::raw::{self, Table};
 use crate::reader::{Reader, Scope};
-use crate::types::{Config, Freshness, Limits, Retention, Site};
+use crate::types::{Config, Limits, Retention, Site};
 
 impl Config {
     /// Validates a document. Relative paths start at the folder of `file`, which is read here only where a key
@@ -64,7 +65,11 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     let elastic = follow::elastic(reader, retention, plain);
     let defender = follow::defender(reader, retention, plain);
     let rings = serving::rings(reader);
-    let freshness = freshness(reader);
+    let feeds = elastic.as_ref().zip(defender.as_ref()).map(|(elastic, defender)| {
+        let feeds = elastic.iter().flat_map(|elastic| &elastic.feeds);
+        feeds.chain(defender.iter().flat_map(|defender| &defender.feeds)).collect::<Vec<_>>()
+    });
+    let freshness = freshness::freshness(reader, feeds.as_deref(), rings.as_deref());
     let limits = limits(reader);
     Some(Config {
         file: file.to_path_buf(),
@@ -125,41 +130,6 @@ fn own_retention(reader: &Reader<'_>, name: &'static str, common: Option<Retenti
 
 fn days_of(days: u64) -> std::time::Duration {
     std::time::Duration::from_secs(days.saturating_mul(86_400))
-}
-
-fn freshness(reader: &Reader<'_>) -> Option<Freshness> {
-    let scope = scope(reader, "freshness")?;
-    let (warn, fail) = match (scope.has("warn"), scope.has("fail")) {
-        (false, false) => {
-            let preset: String = scope.get("preset")?;
-            let hours = |hours: u64| std::time::Duration::from_secs(hours * 3600);
-            let (warn, fail) = match preset.as_str() {
-                "1d" => (18, 24),
-                "3-7d" => (72, 168),
-                _ => (120, 168),
-            };
-            (hours(warn), hours(fail))
-        }
-        (true, true) if scope.has("preset") => {
-            scope.wrong("preset", "stands beside warn and fail; keep either the preset or the two of them");
-            return None;
-        }
-        (true, true) => {
-            let warn = scope.get("warn");
-            let fail = scope.get("fail");
-            (warn?, fail?)
-        }
-        (warn, _) => {
-            let (given, missing) = if warn { ("warn", "fail") } else { ("fail", "warn") };
-            scope.wrong(given, format!("needs freshness.{missing} beside it"));
-            return None;
-        }
-    };
-    if warn > fail {
-        scope.wrong("warn", "is longer than freshness.fail, so that the failure would come before its warning");
-        return None;
-    }
-    Some(Freshness { warn, fail })
 }
 
 fn limits(reader: &Reader<'_>) -> Option<Limits> {

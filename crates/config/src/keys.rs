@@ -1,6 +1,7 @@
 //! The one table of sections and keys.
 
 mod follow;
+mod freshness;
 mod limits;
 mod serving;
 
@@ -97,11 +98,15 @@ pub(crate) const SECTIONS: &[Section] = &[
     serving::ADMIN,
     follow::ORIGIN,
     follow::ELASTIC,
+    freshness::ELASTIC,
     follow::ELASTIC_RETENTION,
     follow::DEFENDER,
+    freshness::DEFENDER,
     follow::DEFENDER_RETENTION,
     serving::RING,
-    serving::FRESHNESS,
+    freshness::COMMON,
+    freshness::FEED,
+    freshness::RING,
     serving::RETENTION,
     limits::LIMITS,
 ];

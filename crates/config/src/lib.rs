@@ -33,6 +33,5 @@ pub use reference::{reference_markdown, schema};
 pub use secret::Secret;
 pub use template::template;
 pub use types::{
-    Admin, Config, Defender, Elastic, Freshness, Limits, Origin, Proxy, Retention, Ring, Serve, Site, Strictness,
-    TlsFiles,
+    Admin, Config, Defender, Elastic, Limits, Origin, Proxy, Retention, Ring, Serve, Site, Strictness, TlsFiles,
 };

@@ -127,7 +127,9 @@ pub(crate) fn overlay(document: &mut Table, environment: &[(String, String)]) ->
 /// Every section and key that a variable may set: those that stand once.
 fn settable() -> impl Iterator<Item = (&'static Section, &'static keys::Key)> {
     let once = keys::SECTIONS.iter().filter(|section| !section.shape.is_list());
-    once.flat_map(|section| section.keys.iter().map(move |key| (section, key)))
+    let all = once.flat_map(|section| section.keys.iter().map(move |key| (section, key)));
+    // An inline table has no spelling that a shell would like.
+    all.filter(|(_, key)| !matches!(key.kind, Kind::Table(_)))
 }
 
 fn variable(section: &Section, key: &keys::Key) -> String {
@@ -139,7 +141,11 @@ fn known(rest: &str) -> Option<(&'static Section, &'static keys::Key)> {
 }
 
 fn unknown_variable(rest: &str) -> String {
-    if rest.starts_with("SERVE__") || rest.starts_with("RING__") {
+    let lists = keys::SECTIONS.iter().filter(|section| section.shape.is_list());
+    if lists
+        .into_iter()
+        .any(|section| rest.starts_with(&keys::joined(section.name, "").replace('.', "__").to_ascii_uppercase()))
+    {
         return "sections that may stand several times are set in the file alone".to_owned();
     }
     let names: Vec<String> = settable().map(|(section, key)| variable(section, key)).collect();

@@ -21,7 +21,7 @@ pub(crate) struct Reader<'a> {
 /// One section of the document, given or not.
 pub(crate) struct Scope<'a> {
     reader: &'a Reader<'a>,
-    section: &'static str,
+    section: String,
     keys: &'static [Key],
     /// The section's name with its number, where it may stand several times.
     label: String,
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         };
         Some(Scope {
             reader: self,
-            section: section.name,
+            section: section.name.to_owned(),
             keys: section.keys,
             label: section.name.to_owned(),
             table,
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         let scope = |(index, item): (usize, &'a Node)| match &item.value {
             Raw::Table(table) => Some(Scope {
                 reader: self,
-                section: section.name,
+                section: section.name.to_owned(),
                 keys: section.keys,
                 label: format!("{}.{}", section.name, index + 1),
                 table: Some(table),
@@ -101,7 +101,8 @@ impl<'a> Reader<'a> {
     /// A section with the defaults of every key, for a list that is not given.
     pub(crate) fn defaults(&'a self, section: &'static Section) -> Scope<'a> {
         let label = format!("{}.1", section.name);
-        Scope { reader: self, section: section.name, keys: section.keys, label, table: None, place: Place::File }
+        let section_name = section.name.to_owned();
+        Scope { reader: self, section: section_name, keys: section.keys, label, table: None, place: Place::File }
     }
 
     fn find(&self, name: &str) -> Option<&'a Node> {
@@ -122,7 +123,7 @@ impl<'a> Scope<'a> {
 
     /// Notes that a key's value is wrong for a reason beyond its form.
     pub(crate) fn wrong(&self, name: &str, message: impl Into<String>) {
-        self.reader.problem(self.place(name), keys::joined(self.section, name), message);
+        self.reader.problem(self.place(name), keys::joined(&self.section, name), message);
     }
 
     /// Whether the key is given.
@@ -153,7 +154,7 @@ impl<'a> Scope<'a> {
         let Some((place, raw)) = self.value(key) else { return Some(Vec::new()) };
         let Raw::List(items) = &raw else {
             let message = format!("is {}, not a list; write for example {}", name_of(&raw), self.line(name));
-            self.reader.problem(place, keys::joined(self.section, name), message);
+            self.reader.problem(place, keys::joined(&self.section, name), message);
             return None;
         };
         let place_of = |item: &Node| if item.place == Place::File { place.clone() } else { item.place.clone() };
@@ -195,7 +196,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The inline table of a key, as a section of its own.
-    pub(crate) fn inline(&self, name: &'static str, section: &'static str) -> Option<Option<Scope<'a>>> {
+    pub(crate) fn inline(&self, name: &'static str) -> Option<Option<Scope<'a>>> {
         let Some(node) = self.given(name) else { return Some(None) };
         let keys::Kind::Table(keys) = self.key(name)?.kind else { return None };
         let Raw::Table(table) = &node.value else {
@@ -205,7 +206,7 @@ impl<'a> Scope<'a> {
             );
             return None;
         };
-        let label = format!("{}.{name}", self.label);
+        let (label, section) = (keys::joined(&self.label, name), keys::joined(&self.section, name));
         Some(Some(Scope { reader: self.reader, section, keys, label, table: Some(table), place: node.place.clone() }))
     }
 
@@ -236,7 +237,7 @@ impl<'a> Scope<'a> {
             Ok(value) => Some(value),
             Err(wrong) => {
                 let message = format!("{which}{wrong}; write for example {}", self.line(key.name));
-                self.reader.problem(place.clone(), keys::joined(self.section, key.name), message);
+                self.reader.problem(place.clone(), keys::joined(&self.section, key.name), message);
                 None
             }
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{Digest, FeedId, RingName, Vendor, Version};
+use model::{Digest, FeedId, FreshnessPolicy, RingName, Vendor, Version};
 use url::Url;
 
 use crate::Secret;
@@ -33,7 +33,7 @@ pub struct Config {
     pub defender: Option<Defender>,
     pub(crate) rings: Vec<Ring>,
     /// From when on silence is a warning or a failure.
-    pub freshness: Freshness,
+    pub freshness: FreshnessPolicy,
     /// What is kept, where a vendor has no word of its own; see [`Config::retention_of`].
     pub retention: Retention,
     /// Caps and deadlines.
@@ -251,15 +251,6 @@ pub struct Ring {
     pub after: Option<RingName>,
     /// How long a release stays in the ring before it until it comes here.
     pub soak: Duration,
-}
-
-/// From when on silence is a warning or a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// Older than this is worth a warning.
-    pub warn: Duration,
-    /// Older than this is a failure.
-    pub fail: Duration,
 }
 
 /// What is kept.

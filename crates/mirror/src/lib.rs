@@ -1,7 +1,7 @@
 //! The engine: sync, admit, publish, retention, gc, status. The only crate that puts the ports together.
 //!
 //! Start with [`Engine`]. What it decides is decided in pure modules: [`plan`] makes the next generation,
-//! [`retention`] picks what to let go; `trust` weighs releases and `vendors` reads what vendors say.
+//! [`retention`] picks what to let go; [`freshness`] judges how old everything is; `trust` weighs releases and `vendors` reads what vendors say.
 //!
 //! # Invariants
 //! - One fetch run and one publication at a time, each behind its own lock, over all processes.
@@ -13,6 +13,7 @@
 mod acts;
 mod engine;
 mod feed_run;
+pub mod freshness;
 mod fsck;
 mod gc;
 mod locks;

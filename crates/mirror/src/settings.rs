@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use catalog::Actor;
-use model::{FeedId, RingName, Vendor};
+use model::{FeedId, FreshnessPolicy, RingName, Vendor};
 use trust::Bounds;
 
 /// How long and how much of a vendor's releases are kept.
@@ -56,6 +56,10 @@ pub struct Settings {
     pub keep_elastic: RetentionRule,
     /// What is kept of Defender's releases.
     pub keep_defender: RetentionRule,
+    /// From when on silence is a warning or a failure.
+    pub freshness: FreshnessPolicy,
+    /// What is to be known about how this site is set up, in words.
+    pub notices: Vec<String>,
     /// The longest that one feed's run may take.
     pub feed_deadline: Duration,
     /// How many inspections run at once, each on a thread of its own. None is one after the other on the run's own

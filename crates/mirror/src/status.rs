@@ -1,14 +1,16 @@
 //! How everything stands.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use catalog::{FeedRecord, ReleaseFilter, ReleaseRecord};
 use model::{
-    FeedId, Note, Outcome, Provenance, Reason, ReleaseId, ReleaseState, RingName, Timestamp, Trust, Vendor,
-    VendorVersion,
+    Clocks, FeedId, Finding, Level, Note, Outcome, Provenance, Reason, ReleaseId, ReleaseState, RingName, Timestamp,
+    Trust, Vendor, VendorVersion,
 };
 use serde::Serialize;
 
+use crate::freshness::{self, Content, FeedFacts, InRing};
 use crate::{Engine, EngineError};
 
 /// How everything stands.
@@ -26,6 +28,17 @@ pub struct Status {
     pub host_waits: Vec<(String, Timestamp)>,
     /// Bytes free for us where blobs lie.
     pub free_bytes: Option<u64>,
+    /// How fresh every feed that is followed is, in every measure, also where all is fine.
+    pub freshness: Vec<Finding>,
+    /// What is to be known about how this site is set up, in words.
+    pub notices: Vec<String>,
+}
+
+impl Status {
+    /// The worst that was found about freshness.
+    pub fn level(&self) -> Level {
+        self.freshness.iter().map(|finding| finding.level).max().unwrap_or_default()
+    }
 }
 
 /// What a ring serves.
@@ -74,6 +87,10 @@ pub struct FeedStatus {
     pub changed_at: Option<Timestamp>,
     /// How many runs in a row have failed.
     pub failures: u32,
+    /// Its clocks, each with its source.
+    pub clocks: Clocks,
+    /// What is odd about its clocks.
+    pub notes: Vec<Note>,
 }
 
 /// How one release stands.
@@ -142,14 +159,24 @@ impl Engine {
         let records = catalog.feeds().await?;
         let names: BTreeSet<FeedId> =
             self.settings.feeds.iter().cloned().chain(records.iter().map(|record| record.feed.clone())).collect();
-        let mut feeds = Vec::new();
+        let now = self.ports.clock.now();
+        let (mut feeds, mut followed) = (Vec::new(), Vec::new());
         for feed in names {
             let served = match current.as_ref().and_then(|current| current.feeds.get(&feed)) {
-                Some(served) => catalog.release(&served.release).await?.as_ref().map(ReleaseStatus::from),
+                Some(served) => catalog.release(&served.release).await?,
                 None => None,
             };
             let record = records.iter().find(|record| record.feed == feed);
-            feeds.push(self.feed_status(feed, record, served));
+            let facts = match record {
+                Some(record) => Some(self.facts(record, served.as_ref()).await?),
+                None => None,
+            };
+            let mut status = self.feed_status(feed, record, served.as_ref().map(ReleaseStatus::from));
+            if let Some(facts) = facts {
+                (status.clocks, status.notes) = freshness::clocks(&facts, now);
+                followed.extend(status.followed.then_some(facts));
+            }
+            feeds.push(status);
         }
         let filter = ReleaseFilter { state: Some(ReleaseState::Quarantined), ..ReleaseFilter::default() };
         let mut quarantined: Vec<ReleaseStatus> =
@@ -161,7 +188,6 @@ impl Engine {
                 quarantined.extend(catalog.release(&id).await?.as_ref().map(ReleaseStatus::from));
             }
         }
-        let now = self.ports.clock.now();
         let mut host_waits = catalog.host_waits().await?;
         host_waits.retain(|(_, until)| *until > now);
         Ok(Status {
@@ -179,7 +205,45 @@ impl Engine {
             quarantined,
             host_waits,
             free_bytes: self.ports.blobs.free_bytes().await?,
+            freshness: freshness::evaluate(&followed, &self.settings.freshness, now),
+            notices: self.settings.notices.clone(),
         })
+    }
+
+    /// What freshness needs to know of a feed.
+    async fn facts(&self, record: &FeedRecord, served: Option<&ReleaseRecord>) -> Result<FeedFacts, EngineError> {
+        let spoken_of = match (record.release, served) {
+            (Some(id), Some(served)) if served.release.id == id => Some(served.clone()),
+            (Some(id), _) => self.ports.catalog.release(&id).await?,
+            (None, _) => None,
+        };
+        let is_offered = |found: &&ReleaseRecord| Some(&found.release.vendor_version) == record.offered.as_ref();
+        let offered = spoken_of.as_ref().filter(is_offered).or(served.filter(is_offered)).map(Content::from);
+        let newest = self.newest(record, served).await?.as_ref().or(served).map(Content::from);
+        let in_ring =
+            InRing { ring: self.settings.ring.clone(), soak: Duration::ZERO, served: served.map(Content::from) };
+        Ok(FeedFacts { record: record.clone(), offered, newest, rings: vec![in_ring] })
+    }
+
+    /// The release that the mark stands for, where the ring does not serve it yet. The mark is what counts: the
+    /// operator who goes back sets it back, and no release beyond it is due.
+    async fn newest(
+        &self,
+        record: &FeedRecord,
+        served: Option<&ReleaseRecord>,
+    ) -> Result<Option<ReleaseRecord>, EngineError> {
+        let Some(mark) = &record.mark else { return Ok(None) };
+        if served.is_some_and(|served| served.release.vendor_version.version >= mark.version) {
+            return Ok(None);
+        }
+        let filter = ReleaseFilter {
+            feed: Some(record.feed.clone()),
+            state: Some(ReleaseState::Admitted),
+            version: Some(mark.version.clone()),
+            limit: 1,
+            ..ReleaseFilter::default()
+        };
+        Ok(self.ports.catalog.releases(&filter).await?.into_iter().next())
     }
 
     fn feed_status(&self, feed: FeedId, record: Option<&FeedRecord>, served: Option<ReleaseStatus>) -> FeedStatus {
@@ -198,6 +262,8 @@ impl Engine {
             succeeded_at: record.and_then(|record| record.succeeded_at),
             changed_at: record.and_then(|record| record.changed_at),
             failures: record.map_or(0, |record| record.failures),
+            clocks: Clocks::default(),
+            notes: Vec::new(),
             feed,
         }
     }

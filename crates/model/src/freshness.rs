@@ -4,10 +4,14 @@
 //! ([`Measure::Check`]), what is held is old although the vendor was asked ([`Measure::Age`]), and a ring is behind
 //! what was admitted ([`Measure::Lag`]).
 
+mod policy;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use policy::{FreshnessLimits, FreshnessPolicy, Preset};
 
 use crate::{FeedId, Reason, RingName, Timestamp};
 
@@ -101,7 +105,10 @@ impl Bound {
 pub enum TimeSource {
     /// The vendor's own date for this content (Defender: `date` in the version information).
     VendorDate,
-    /// When this site was first offered this content: the vendor gives no date, so it may be older.
+    /// A date that lies inside what the vendor sent (Elastic: that of `manifest.json` in its zip). Whatever packed it
+    /// set it, in a zone that it does not name: it is shown, and nothing ages by it.
+    InsideDate,
+    /// When this site was first offered this content: the vendor gives no date that can be used, so it may be older.
     FirstOffered,
     /// When this site held it whole.
     Held,
@@ -116,11 +123,26 @@ pub enum TimeSource {
 }
 
 impl TimeSource {
+    /// The word in reports and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VendorDate => "vendor-date",
+            Self::InsideDate => "inside-date",
+            Self::FirstOffered => "first-offered",
+            Self::Held => "held",
+            Self::LastSuccess => "last-success",
+            Self::FirstCheck => "first-check",
+            Self::Admitted => "admitted",
+            Self::CheckIn => "check-in",
+        }
+    }
+
     /// In words, as the end of "according to …".
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::VendorDate => "the vendor's own date",
-            Self::FirstOffered => "when it was first offered here (the vendor gives no date)",
+            Self::InsideDate => "a date inside what the vendor sent, which whatever packed it set",
+            Self::FirstOffered => "when it was first offered here (the vendor gives no usable date)",
             Self::Held => "when it was held here",
             Self::LastSuccess => "the last check that found things in order",
             Self::FirstCheck => "the first check (none was ever in order)",
@@ -144,6 +166,8 @@ pub struct SourcedTime {
 pub struct Clocks {
     /// When the vendor published what it offers.
     pub vendor: Option<SourcedTime>,
+    /// A date inside what it offers, which may mean the same or nothing: shown, never counted from.
+    pub inside: Option<SourcedTime>,
     /// When what the default ring serves was held here.
     pub mirror: Option<SourcedTime>,
     /// When endpoints last reported what they run.

@@ -1,22 +1,18 @@
 //! `waystation status`.
 
-mod freshness;
+mod clocks;
 mod page;
 
 pub(crate) use page::{feeds, trouble};
 
 use app::Purpose;
 use clap::Args;
-use serde::Serialize;
+use model::Level;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
-/// Behind a proxy the guard sees names only.
-pub(crate) const BEHIND_PROXY: &str = "origin.proxy resolves names: behind it hosts are checked by name and by \
-                                       literal address, but not by the addresses that names lead to";
-
-/// Shows how everything stands: feeds, releases, trust, what is wrong and what to do
+/// Shows how everything stands: feeds, releases, trust, freshness, what is wrong and what to do
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -28,33 +24,22 @@ Exit codes:
   0  told
   1  the data folder cannot be read
   2  wrong usage or configuration
-  4  a feed was last checked with success longer ago than [freshness] lets pass; one that never was
-     counts from its first check")]
+  4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
+     behind, for longer than [freshness] lets pass; the page names which, the reason and what to do")]
 pub(crate) struct Status {
     /// One JSON object
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(flatten)]
-    status: &'a mirror::Status,
-    freshness: &'a freshness::Freshness,
-    notices: Vec<&'static str>,
-}
-
 pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let engine = context.engine(&config, "status", Purpose::Look).await?;
     let status = engine.status().await.map_err(|error| Failure::engine("status", &error))?;
-    let freshness = freshness::Freshness::of(&status, config.freshness);
-    let notices: Vec<&'static str> = config.origin.proxy.iter().map(|_| BEHIND_PROXY).collect();
-    let stale = freshness.is_beyond();
     if args.json {
-        context.out.json(&Document { status: &status, freshness: &freshness, notices })?;
+        context.out.json(&status)?;
     } else {
-        page::write(&status, &freshness, &notices, &mut context.out)?;
+        page::write(&status, &mut context.out)?;
     }
-    Ok(if stale { Exit::STALE } else { Exit::DONE })
+    Ok(if status.level() == Level::Fail { Exit::STALE } else { Exit::DONE })
 }

@@ -91,7 +91,7 @@ fn prefix(scope: &Scope<'_>) -> Option<String> {
 }
 
 fn tls(scope: &Scope<'_>) -> Option<Option<TlsFiles>> {
-    let Some(files) = scope.inline("tls", "serve.tls")? else { return Some(None) };
+    let Some(files) = scope.inline("tls")? else { return Some(None) };
     let certificate = needed(&files, "certificate");
     let key = needed(&files, "key");
     let client_ca = files.path("client_ca");

@@ -1,6 +1,6 @@
 //! Where things are kept, and what endpoints and operators reach.
 
-use super::Kind::{Address, Duration, Number, Path, Ranges, Size, Table, Text, Word};
+use super::Kind::{Address, Duration, Number, Path, Ranges, Size, Table, Text};
 use super::{Key, Section, Shape, key};
 
 pub(super) const TOP: Section = Section {
@@ -96,23 +96,6 @@ pub(super) const RING: Section = Section {
             "\"24h\"",
             "How long a release stays in the ring before it. Not in this version, which has one ring.",
         ),
-    ],
-};
-
-pub(super) const FRESHNESS: Section = Section {
-    name: "freshness",
-    shape: Shape::Table,
-    doc: "From when on silence is a warning, and from when on a failure: a preset, or warn and fail.",
-    keys: &[
-        key(
-            "preset",
-            Word(&["1d", "3-7d", "stig-7d"]),
-            "\"stig-7d\"",
-            "1d: warn after 18h, fail after 1d. 3-7d: warn after 3d, fail after 7d. stig-7d: warn after 5d, fail after 7d, the most that the DISA STIGs for antivirus allow.",
-        )
-        .or("\"stig-7d\""),
-        key("warn", Duration(1000), "\"3d\"", "Older than this is a warning. In place of a preset, together with fail."),
-        key("fail", Duration(1000), "\"7d\"", "Older than this is a failure. In place of a preset, together with warn."),
     ],
 };
 

@@ -152,6 +152,8 @@ fn settings(feeds: &[&str], keys: KeyRing) -> Settings {
         grace: mirror::Graces::same(DAY),
         keep_elastic: keep,
         keep_defender: keep,
+        freshness: model::FreshnessPolicy::preset(model::Preset::Stig),
+        notices: Vec::new(),
         feed_deadline: Duration::from_secs(120),
         inspections: 2,
         actor: Actor { uid: 0, pid: 1, verb: "test".to_owned() },

@@ -3,19 +3,14 @@
 use mirror::{FeedStatus, ReleaseStatus, Status};
 use model::{Outcome, Timestamp};
 
-use super::freshness::{Freshness, Limit, Since};
+use super::clocks;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::show;
 use crate::table::{Align, Table};
 
 /// Writes all of it.
-pub(super) fn write(
-    status: &Status,
-    freshness: &Freshness,
-    notices: &[&'static str],
-    out: &mut Out,
-) -> Result<(), Failure> {
+pub(super) fn write(status: &Status, out: &mut Out) -> Result<(), Failure> {
     head(status, out)?;
     feeds(&status.feeds, status.at, out)?;
     let trusted: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.served.is_some()).collect();
@@ -24,26 +19,17 @@ pub(super) fn write(
     section(out, "not well", &unwell, |feed, out| trouble(feed, status.at, out))?;
     let waiting: Vec<&ReleaseStatus> = status.quarantined.iter().collect();
     section(out, "quarantined", &waiting, |release, out| quarantined(release, status.at, out))?;
-    let late: Vec<_> = freshness.late.iter().collect();
-    section(out, "freshness", &late, |late, out| {
-        let age = show::span(std::time::Duration::from_secs(late.age_seconds));
-        let limit = show::span(freshness.passed(late.beyond));
-        let word = if late.beyond == Limit::Fail { "beyond policy" } else { "warning" };
-        let what = match late.since {
-            Since::Success => "last checked with success",
-            Since::FirstCheck => "never checked with success, first checked",
-        };
-        out.line(format!("  {}: {word}: {what} {age} ago, limit {limit}", late.feed))
-    })?;
+    clocks::write(status, out)?;
     let waits: Vec<_> = status.host_waits.iter().collect();
     section(out, "hosts that asked to be left alone", &waits, |(host, until), out| {
         out.line(format!("  {host}: until {until}"))
     })?;
-    let notices: Vec<&&'static str> = notices.iter().collect();
+    let notices: Vec<&String> = status.notices.iter().collect();
     section(out, "note", &notices, |notice, out| out.line(format!("  {notice}")))
 }
 
-fn section<T>(
+/// A title, and each item below it; nothing where there is none.
+pub(super) fn section<T>(
     out: &mut Out,
     title: &str,
     items: &[&T],
