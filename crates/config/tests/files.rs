@@ -111,6 +111,46 @@ fn the_template_is_a_configuration_with_the_defaults() {
     assert_eq!(config.canonical(), bare.canonical());
 }
 
+#[test]
+fn the_nearest_limit_of_freshness_counts() {
+    let policy = parse(
+        r#"
+        [freshness]
+        preset = "3-7d"
+        lag = { warn = "1h", fail = "2h" }
+        [elastic]
+        versions = ["9.0.0", "8.18.3"]
+        [elastic.freshness]
+        age = { warn = "30d", fail = "60d" }
+        [defender]
+        architectures = ["x86_64"]
+        [defender.freshness]
+        preset = "1d"
+        [[freshness.feed]]
+        match = "elastic/8.*"
+        check = { warn = "2h", fail = "3h" }
+        [[freshness.feed]]
+        match = "elastic/*"
+        preset = "1d"
+        [[freshness.ring]]
+        name = "broad"
+        lag = { warn = "5m", fail = "10m" }
+        "#,
+    )
+    .unwrap()
+    .freshness;
+    let hours = |bound: model::Bound| (bound.warn.as_secs() / 3600, bound.fail.as_secs() / 3600);
+    let limits = |feed: &str| {
+        let limits = policy.of(&feed.parse().unwrap());
+        [limits.check, limits.age, limits.lag].map(hours)
+    };
+    assert_eq!(limits("elastic/8.18.3"), [(2, 3), (30 * 24, 60 * 24), (1, 2)], "its own, the vendor's, the common");
+    assert_eq!(limits("elastic/9.0.0"), [(12, 24), (72, 168), (6, 12)], "a nearer preset hides what is behind it");
+    assert_eq!(limits("defender/linux/production/x86_64"), [(12, 24), (18, 24), (6, 12)]);
+    let lag = policy.lag(&"elastic/9.0.0".parse().unwrap(), &"broad".parse().unwrap());
+    assert_eq!(lag.fail, Duration::from_secs(600), "the ring's comes before all others");
+}
+
 /// Each commented key of the template, uncommented alone, is a configuration or is refused for what stands beside it.
 #[test]
 fn the_template_s_comments_can_be_uncommented() {
@@ -133,7 +173,7 @@ fn the_template_s_comments_can_be_uncommented() {
         tried += 1;
         if let Err(error) = parse(&text.join("\n")) {
             let words = error.to_string();
-            let expected = ["needs freshness", "dated_templates", "proxy-password", "without origin.proxy"];
+            let expected = ["dated_templates", "proxy-password", "without origin.proxy"];
             assert!(expected.iter().any(|word| words.contains(word)), "{key}: {words}");
         }
     }
@@ -300,9 +340,18 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a device's name for a ring", "[[ring]]\nname = \"con\"\n"),
     ("a ring without a name", "[[ring]]\n"),
     ("site names that are none", "[site]\nname = \"a/b\"\n"),
-    ("freshness twice", "[freshness]\npreset = \"1d\"\nwarn = \"1d\"\nfail = \"2d\"\n"),
-    ("half of freshness", "[freshness]\nwarn = \"1d\"\n"),
-    ("freshness the wrong way round", "[freshness]\nwarn = \"2d\"\nfail = \"1d\"\n"),
+    ("half a limit of freshness", "[freshness]\ncheck = { warn = \"1d\" }\n"),
+    ("a limit of freshness the wrong way round", "[freshness]\nage = { warn = \"2d\", fail = \"1d\" }\n"),
+    ("limits that are none", "[freshness]\ncheck = \"1d\"\nlag = { warn = 3, failure = \"1d\" }\npreset = \"2d\"\n"),
+    (
+        "limits for nothing",
+        "[elastic]\nversions = [\"9.0.0\"]\n[[freshness.feed]]\nmatch = \"elastic/8.*\"\npreset = \"1d\"\n[[freshness.feed]]\n[[freshness.ring]]\nname = \"canary\"\nlag = { warn = \"1h\", fail = \"2h\" }\n[[freshness.ring]]\nname = \"broad\"\n",
+    ),
+    (
+        "limits of one ring twice",
+        "[[freshness.ring]]\nname = \"broad\"\nlag = { warn = \"1h\", fail = \"2h\" }\n[[freshness.ring]]\nname = \"broad\"\nlag = { warn = \"1h\", fail = \"2h\" }\n",
+    ),
+    ("limits of feeds that stand once", "[freshness.feed]\nmatch = \"*\"\n"),
     (
         "several at once",
         "data_dri = \"x\"\n[elastic]\nversions = [\"nine\"]\nschedule = \"often\"\n[retention]\ndays = \"many\"\n[limits]\nretries = 1000\nretry_base = 1\n",
