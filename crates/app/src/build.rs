@@ -197,7 +197,7 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
         notices: config.origin.proxy.iter().map(|_| BEHIND_PROXY.to_owned()).collect(),
         feed_deadline: limits.feed_deadline,
         inspections: std::thread::available_parallelism().map_or(2, usize::from).min(INSPECTIONS),
-        actor: Actor { uid: platform::uid(), pid: platform::pid(), verb: verb.to_owned() },
+        actor: Actor::new(platform::uid(), platform::pid(), verb),
     })
 }
 

@@ -1,8 +1,8 @@
 //! What holds for a batch whatever stores it.
 
-use model::{ReleaseId, ReleaseState, Timestamp};
+use model::{Digest, ReleaseId, ReleaseState, Timestamp};
 
-use crate::{Batch, CatalogError, NewRelease};
+use crate::{Batch, CatalogError, ChainHead, EntryKind, NewEntry, NewRelease, Prune};
 
 /// How many digits of a release's id name it.
 const SHORTEST_PREFIX: usize = 8;
@@ -16,6 +16,7 @@ impl Batch {
             && self.publications.is_empty()
             && self.host_waits.is_empty()
             && self.history.is_empty()
+            && self.prune.is_none()
     }
 }
 
@@ -59,4 +60,32 @@ impl Needle {
         let hex = (SHORTEST_PREFIX..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
         Self { number: text.parse().ok().filter(|_| digits), prefix: hex.then(|| text.to_ascii_lowercase()) }
     }
+}
+
+/// The entry, with the number of the release that it is about.
+pub(crate) fn numbered(new: &NewEntry, number: Option<u64>) -> NewEntry {
+    let mut new = new.clone();
+    if let (Some(number), Some(data)) = (number, new.data.as_object_mut()) {
+        data.insert("number".to_owned(), number.into());
+    }
+    new
+}
+
+/// The release that an entry may be about.
+pub(crate) fn release_of(new: &NewEntry) -> Option<ReleaseId> {
+    let about = matches!(new.kind, EntryKind::Verdict | EntryKind::Act);
+    about.then(|| new.subject.parse().ok()).flatten()
+}
+
+pub(crate) const PRUNE: &str = "let go of old history";
+
+/// Whether what is to be let go is what is recorded: `found` is the digest of its last entry.
+pub(crate) fn check_prune(prune: &Prune, found: Option<Digest>, head: &ChainHead) -> Result<(), CatalogError> {
+    if prune.through.seq >= head.seq {
+        return Err(refused(PRUNE, "nothing would be left of it"));
+    }
+    if found != Some(prune.through.digest) {
+        return Err(refused(PRUNE, format!("entry {} is not the one that was meant", prune.through.seq)));
+    }
+    Ok(())
 }

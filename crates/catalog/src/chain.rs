@@ -3,9 +3,9 @@
 use std::error::Error as _;
 use std::fmt;
 
-use model::Digest;
+use model::{Digest, Timestamp};
 
-use crate::{Catalog, CatalogError, ChainHead, Entry, NewEntry};
+use crate::{Anchor, Catalog, CatalogError, ChainHead, Entry, EntryKind, NewEntry};
 
 /// How many entries are read at a time.
 const PAGE: usize = 256;
@@ -104,19 +104,77 @@ impl ChainHead {
     }
 }
 
+/// What a look at the whole history found, where nothing was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The chain's end, which alone tells whether the newest entries were cut off: compare it with one that was kept
+    /// elsewhere.
+    pub head: ChainHead,
+    /// Where the chain begins, when older entries were let go.
+    pub anchor: Option<Anchor>,
+    /// When the first entry that is left happened; none if there is none.
+    pub since: Option<Timestamp>,
+}
+
 /// Reads the whole history, a page at a time, and proves that no entry was edited, removed from the middle,
-/// put in or moved. Returns the chain's end, which alone tells whether the newest entries were cut off: compare
-/// it with one that was kept elsewhere.
+/// put in or moved. Returns the chain's end.
+///
+/// # Errors
+/// [`ChainFault`] for the first entry that does not fit.
 pub async fn verify_chain(catalog: &dyn Catalog) -> Result<ChainHead, ChainFault> {
-    let mut head = ChainHead::EMPTY;
+    Ok(prove_chain(catalog, &mut |_| ()).await?.head)
+}
+
+/// As [`verify_chain`], and shows `each` every entry that fits the one before it. A chain whose oldest entries were let
+/// go is whole if it holds the anchor that tells so. Should entries be let go meanwhile, it begins anew, and shows
+/// `each` the entries again.
+///
+/// # Errors
+/// [`ChainFault`] for the first entry that does not fit.
+pub async fn prove_chain(catalog: &dyn Catalog, each: &mut (dyn FnMut(&Entry) + Send)) -> Result<Proven, ChainFault> {
+    let mut begun = first(catalog).await?;
+    loop {
+        let proven = prove_from(catalog, begun, each).await;
+        let now = first(catalog).await?;
+        if now == begun {
+            return proven;
+        }
+        begun = now;
+    }
+}
+
+/// Where the chain seems to begin: what lies before the first entry that is there.
+async fn first(catalog: &dyn Catalog) -> Result<Option<Anchor>, ChainFault> {
+    let first = catalog.history(1, 1).await;
+    // One that cannot be read is told when its turn comes.
+    let Ok(mut first) = first else { return Ok(None) };
+    let Some(first) = first.pop().filter(|first| first.seq > 1) else { return Ok(None) };
+    Ok(Some(Anchor { seq: first.seq.saturating_sub(1), digest: first.previous }))
+}
+
+async fn prove_from(
+    catalog: &dyn Catalog,
+    begun: Option<Anchor>,
+    each: &mut (dyn FnMut(&Entry) + Send),
+) -> Result<Proven, ChainFault> {
+    let mut head =
+        begun.map_or(ChainHead::EMPTY, |anchor| ChainHead { seq: anchor.seq, digest: anchor.digest, at: None });
+    let mut since = None;
+    let (mut told, mut known) = (false, 0);
     let mut page = PAGE;
     loop {
         let next = head.seq.saturating_add(1);
         match catalog.history(next, page).await {
-            Ok(entries) if entries.is_empty() => return Ok(head),
+            Ok(entries) if entries.is_empty() => break,
             Ok(entries) => {
                 for entry in &entries {
                     head = head.follow(entry)?;
+                    since.get_or_insert(entry.at);
+                    if let Some(anchor) = entry.anchor() {
+                        told |= begun == Some(anchor);
+                        known = known.max(anchor.seq);
+                    }
+                    each(entry);
                 }
             }
             // One bad row spoils its page: go on one by one to name it.
@@ -124,4 +182,28 @@ pub async fn verify_chain(catalog: &dyn Catalog) -> Result<ChainHead, ChainFault
             Err(error) => return Err(ChainFault { seq: next, what: ChainBreak::Unreadable(error) }),
         }
     }
+    match begun {
+        // The first that is missing comes behind what is known to have been let go.
+        Some(anchor) if !told => {
+            let seq = known.saturating_add(1).min(anchor.seq);
+            Err(ChainFault { seq, what: ChainBreak::Missing })
+        }
+        anchor => Ok(Proven { head, anchor, since }),
+    }
+}
+
+impl Entry {
+    /// The anchor that this entry tells of, if it is one that does.
+    pub fn anchor(&self) -> Option<Anchor> {
+        if self.kind != EntryKind::Pruned {
+            return None;
+        }
+        serde_json::from_str::<Told>(&self.data).ok().map(|told| told.through)
+    }
+}
+
+/// What an anchor's entry holds at least.
+#[derive(serde::Deserialize)]
+struct Told {
+    through: Anchor,
 }

@@ -8,12 +8,15 @@
 //!
 //! # Invariants
 //! - All that one act changes goes in by one [`Batch`]: all of it or nothing, durable when `apply` returns.
-//! - History is only ever appended to, and each entry carries the digest of the one before it.
+//! - History is only ever appended to, and each entry carries the digest of the one before it; old entries are let go
+//!   from its front alone, behind an anchor that the chain itself holds.
 //! - Ids are digests or numbers made here, never the database's own; times are microseconds.
 //! - A row that does not say what it should is [`CatalogError::Damaged`], never a guess and never a panic.
 
+mod aging;
 mod batch;
 mod chain;
+mod entry;
 mod memory;
 mod paging;
 mod port;
@@ -24,10 +27,11 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{ChainBreak, ChainFault, chain_digest, verify_chain};
+pub use chain::{ChainBreak, ChainFault, Proven, chain_digest, prove_chain, verify_chain};
+pub use entry::{Actor, Anchor, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry, Prune};
 pub use memory::MemoryCatalog;
 pub use port::{
-    Actor, Batch, Catalog, CatalogError, ChainHead, Entry, EntryKind, FeedRecord, NewEntry, NewRelease, Publication,
-    ReleaseFilter, ReleaseRecord, Remover, StoredValidator, Sweep,
+    Batch, Catalog, CatalogError, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord, Remover,
+    StoredValidator, Sweep,
 };
 pub use sql::SqlCatalog;

@@ -1,16 +1,18 @@
 //! A catalog in memory: for tests and `demo`. Forgets everything when dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Digest, FeedId, ReleaseId, ReleaseState, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::batch::{Needle, check_identity, state_since, unknown_release};
+use crate::aging::Aging;
+use crate::batch::{Needle, check_identity, check_prune, numbered, release_of, state_since, unknown_release};
+use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, Prune};
 use crate::paging::Paging;
 use crate::port::{
-    Batch, Catalog, CatalogError, ChainHead, Entry, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord,
-    Remover, Sweep,
+    Batch, Catalog, CatalogError, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep,
 };
 use crate::sql::SWEEP_BATCH;
 
@@ -29,7 +31,7 @@ struct State {
     /// By ring, number and digest.
     publications: BTreeMap<(String, u64, Digest), Publication>,
     host_waits: BTreeMap<String, Timestamp>,
-    history: Vec<Entry>,
+    history: VecDeque<Entry>,
     /// By holder.
     reservations: BTreeSet<(String, Digest)>,
 }
@@ -52,10 +54,30 @@ impl State {
         batch.releases.iter().try_for_each(check_identity)?;
         let recorded =
             |id: &ReleaseId| self.numbers.contains_key(id) || batch.releases.iter().any(|new| new.release.id == *id);
-        match batch.states.iter().find(|(id, ..)| !recorded(id)) {
-            Some((id, ..)) => Err(unknown_release(id)),
-            None => Ok(()),
+        if let Some((id, ..)) = batch.states.iter().find(|(id, ..)| !recorded(id)) {
+            return Err(unknown_release(id));
         }
+        let Some(prune) = &batch.prune else { return Ok(()) };
+        let found = self.history.iter().find(|entry| entry.seq == prune.through.seq).map(|entry| entry.digest);
+        let head = self.head();
+        check_prune(prune, found, &ChainHead { seq: head.seq.saturating_add(batch.history.len() as u64), ..head })
+    }
+
+    fn let_go(&mut self, prune: &Prune) {
+        self.history.retain(|entry| entry.seq > prune.through.seq);
+        let numbers: Vec<u64> = prune.releases.iter().filter_map(|id| self.numbers.get(id).copied()).collect();
+        for number in numbers {
+            let over = |found: &ReleaseRecord| matches!(found.state, ReleaseState::Expired | ReleaseState::Rejected);
+            // The newest number stays, so that no number is ever given twice.
+            let newest = self.releases.last_key_value().map(|(newest, _)| *newest);
+            if newest != Some(number)
+                && let Some(found) = self.releases.get(&number).filter(|found| over(found))
+            {
+                self.numbers.remove(&found.release.id);
+                self.releases.remove(&number);
+            }
+        }
+        self.publications.retain(|_, known| known.closed_at.is_none_or(|at| at > prune.publications_until));
     }
 
     fn record(&mut self, new: NewRelease) {
@@ -91,7 +113,7 @@ impl State {
     }
 
     fn head(&self) -> ChainHead {
-        self.history.last().map_or(ChainHead::EMPTY, ChainHead::at)
+        self.history.back().map_or(ChainHead::EMPTY, ChainHead::at)
     }
 
     fn in_use(&self) -> BTreeSet<Digest> {
@@ -119,7 +141,14 @@ impl Catalog for MemoryCatalog {
         }
         state.host_waits.extend(batch.host_waits);
         let mut head = state.head();
-        state.history.extend(batch.history.iter().map(|new| head.append(new)));
+        for new in &batch.history {
+            let number = release_of(new).and_then(|id| state.numbers.get(&id).copied());
+            let entry = head.append(&numbered(new, number));
+            state.history.push_back(entry);
+        }
+        if let Some(prune) = &batch.prune {
+            state.let_go(prune);
+        }
         Ok(())
     }
 
@@ -179,6 +208,36 @@ impl Catalog for MemoryCatalog {
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let state = self.state.lock().await;
         Ok(state.history.iter().skip_while(|entry| entry.seq < from).take(limit).cloned().collect())
+    }
+
+    async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError> {
+        let state = self.state.lock().await;
+        let fits = |entry: &&Entry| filter.fits(entry);
+        Ok(match order {
+            EntryOrder::OldestFirst => state.history.iter().filter(fits).take(limit).cloned().collect(),
+            EntryOrder::NewestFirst => state.history.iter().rev().filter(fits).take(limit).cloned().collect(),
+        })
+    }
+
+    async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError> {
+        let state = self.state.lock().await;
+        let mut last: BTreeMap<&str, &Entry> = BTreeMap::new();
+        for entry in state.history.iter().filter(|entry| entry.kind == kind && entry.seq <= until) {
+            last.insert(&entry.subject, entry);
+        }
+        let mut found: Vec<Entry> = last.into_values().cloned().collect();
+        found.sort_by_key(|entry| entry.seq);
+        Ok(found)
+    }
+
+    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
+        let state = self.state.lock().await;
+        let mut aging = Aging::new(age, silence);
+        Ok(state.history.iter().rev().find(|entry| aging.is_past(entry.at)).map(|entry| entry.seq))
+    }
+
+    async fn examine(&self, _: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
+        Ok(())
     }
 
     async fn chain_head(&self) -> Result<ChainHead, CatalogError> {

@@ -24,16 +24,21 @@ impl Paging {
         (self.left > 0).then(|| self.left.min(PAGE))
     }
 
-    /// Goes on behind a page that was read for [`Self::size`].
-    pub(crate) fn turn(&mut self, page: &[ReleaseRecord]) {
-        let next = page.last().and_then(|last| last.number.checked_sub(1));
-        match next {
-            Some(newest) if page.len() >= PAGE => {
+    /// Goes on behind a page of so many, whose last number is given; whether anything may follow.
+    pub(crate) fn turn_to(&mut self, count: usize, last: Option<u64>) -> bool {
+        match last.and_then(|last| last.checked_sub(1)) {
+            Some(newest) if count >= PAGE => {
                 self.newest = newest;
-                self.left = self.left.saturating_sub(page.len());
+                self.left = self.left.saturating_sub(count);
             }
             _ => self.left = 0,
         }
+        self.left > 0
+    }
+
+    /// Goes on behind a page that was read for [`Self::size`].
+    pub(crate) fn turn(&mut self, page: &[ReleaseRecord]) {
+        self.turn_to(page.len(), page.last().map(|last| last.number));
     }
 }
 

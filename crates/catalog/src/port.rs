@@ -1,6 +1,7 @@
 //! The port and its records.
 
 use std::io;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
@@ -8,6 +9,8 @@ use model::{
     Version,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry, Prune};
 
 /// A vendor's validator and what it stands for, stored together with the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,102 +130,6 @@ pub struct Publication {
     pub closed_at: Option<Timestamp>,
 }
 
-/// Who did something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actor {
-    /// The system's user id.
-    pub uid: u32,
-    /// The process id.
-    pub pid: u32,
-    /// What the process was doing: `run`, `sync`, `release admit`, …
-    pub verb: String,
-}
-
-/// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EntryKind {
-    /// A feed was checked, 304s included.
-    Check,
-    /// A verdict on a release was reached.
-    Verdict,
-    /// A publication is about to move a ring.
-    PublicationIntended,
-    /// A publication moved a ring.
-    PublicationDone,
-    /// An intended publication was found not to have happened.
-    PublicationAbandoned,
-    /// The operator acted.
-    Act,
-    /// Retention or gc let something go, or damaged bytes were set aside.
-    Upkeep,
-    /// The configuration is another than before.
-    ConfigChange,
-}
-
-impl EntryKind {
-    /// The word in the record.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Check => "check",
-            Self::Verdict => "verdict",
-            Self::PublicationIntended => "publication-intended",
-            Self::PublicationDone => "publication-done",
-            Self::PublicationAbandoned => "publication-abandoned",
-            Self::Act => "act",
-            Self::Upkeep => "upkeep",
-            Self::ConfigChange => "config-change",
-        }
-    }
-}
-
-/// Something that happened, to be recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewEntry {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: Actor,
-    /// What kind of thing.
-    pub kind: EntryKind,
-    /// On what: a feed, a release, a ring.
-    pub subject: String,
-    /// The particulars.
-    pub data: serde_json::Value,
-}
-
-/// A recorded entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Counts up from 1 without a gap.
-    pub seq: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: Actor,
-    /// What kind of thing.
-    pub kind: EntryKind,
-    /// On what.
-    pub subject: String,
-    /// The particulars, as canonical text: what the digest is over.
-    pub data: String,
-    /// The digest of the entry before it; all zeroes for the first.
-    pub previous: Digest,
-    /// This entry's digest, see [`chain_digest`](crate::chain_digest).
-    pub digest: Digest,
-}
-
-/// The end of the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChainHead {
-    /// The last entry's number; 0 when there is none.
-    pub seq: u64,
-    /// The last entry's digest; all zeroes when there is none.
-    pub digest: Digest,
-    /// When the last entry happened; none when there is none.
-    pub at: Option<Timestamp>,
-}
-
 /// All that one act changes, applied whole or not at all, history last.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -237,8 +144,11 @@ pub struct Batch {
     /// Hosts that asked us to stay away until a time. It replaces the one recorded before, be that later: whoever
     /// records it has weighed the two, and a wait from a clock that was ahead must not stand for ever.
     pub host_waits: Vec<(String, Timestamp)>,
-    /// What happened.
+    /// What happened. An entry whose subject is a release that is recorded gets the release's number into its data,
+    /// as `number`: only the catalog knows it.
     pub history: Vec<NewEntry>,
+    /// What is let go of, once the rest is in.
+    pub prune: Option<Prune>,
 }
 
 /// What a sweep of unreferenced blobs did.
@@ -312,6 +222,18 @@ pub trait Catalog: Send + Sync {
     async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError>;
     /// History entries from number `from` on, at most `limit`.
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError>;
+    /// History entries that a filter lets through, at most `limit`, read from the end that `order` says.
+    async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError>;
+    /// Of one kind, the last entry on each subject up to number `until`, in the order of their numbers.
+    async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError>;
+    /// The number of the newest entry that at least `age` has surely passed since; none if there is none. Time is
+    /// counted from entry to entry up to the last one: a step back counts for nothing, and a step of more than
+    /// `silence` counts for no more than that, so that a clock that jumps makes nothing old.
+    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError>;
+    /// Looks at every row of every table but the history, which has its chain, and tells `each` what is damaged: rows
+    /// that do not read or lack their sum, releases whose index of blobs is not that of their record, and whatever the
+    /// database itself finds. Reads a page at a time. An error means that it could not look at all.
+    async fn examine(&self, each: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError>;
     /// The end of the history.
     async fn chain_head(&self) -> Result<ChainHead, CatalogError>;
     /// Reserves digests for a fetch run, before it looks whether they are held.

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! layout        number                                            the newest migration that was applied
-//! feeds         feed, record                                      a feed's record as JSON
-//! releases      id, number, vendor, feed, version, state, state_since, record
-//! items         release_id, digest, size                          which blobs a release names
-//! publications  ring, number, digest, opened_at, closed_at        open while closed_at is null
-//! host_waits    host, wait_until
-//! history       seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest
+//! feeds         feed, record, sum                                 a feed's record as JSON
+//! releases      id, number, vendor, feed, version, state, state_since, record, sum, state_sum
+//! items         release_id, digest, size, sum                     which blobs a release names
+//! publications  ring, number, digest, opened_at, closed_at, sum   open while closed_at is null
+//! host_waits    host, wait_until, sum
+//! history       seq, happened_at, uid, pid, verb, sudo_uid, login, token, kind, subject, data, previous, digest
 //! reservations  holder, digest                                    blobs that a fetch run counts on
 //! ```
 //!
@@ -17,25 +17,29 @@
 mod connect;
 mod decode;
 mod error;
+mod examine;
+mod history;
 mod layout;
 mod read;
+mod sums;
 mod sweep;
 mod write;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Digest, FeedId, ReleaseId, Timestamp};
 
 use self::connect::{Access, Lease, Slot};
+use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder};
 use crate::paging::Paging;
 use crate::port::{
-    Batch, Catalog, CatalogError, ChainHead, Entry, FeedRecord, Publication, ReleaseFilter, ReleaseRecord, Remover,
-    Sweep,
+    Batch, Catalog, CatalogError, FeedRecord, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep,
 };
 
 #[cfg(test)]
-pub(crate) use self::layout::migrate;
+pub(crate) use self::layout::{Migration, Step, migrate};
 #[cfg(test)]
 pub(crate) use self::read::releases_query;
 pub(crate) use self::sweep::SWEEP_BATCH;
@@ -168,13 +172,45 @@ impl Catalog for SqlCatalog {
 
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let mut lease = self.read().await?;
-        let entries = read::history(&mut lease.connection, from, limit).await;
+        let entries = history::entries_from(&mut lease.connection, from, limit).await;
         lease.give_back(entries)
+    }
+
+    async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError> {
+        let mut lease = self.read().await?;
+        let entries = history::entries(&mut lease.connection, filter, (order, limit)).await;
+        lease.give_back(entries)
+    }
+
+    async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError> {
+        let mut lease = self.read().await?;
+        let entries = history::latest(&mut lease.connection, kind, until).await;
+        lease.give_back(entries)
+    }
+
+    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
+        let mut lease = self.read().await?;
+        let seq = history::older_than(&mut lease.connection, age, silence).await;
+        lease.give_back(seq)
+    }
+
+    async fn examine(&self, each: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
+        let mut lease = self.read().await?;
+        let looked = examine::small(&mut lease.connection, each).await;
+        lease.give_back(looked)?;
+        let mut paging = Paging::of(&ReleaseFilter::default());
+        loop {
+            let mut lease = self.read().await?;
+            let more = examine::releases(&mut lease.connection, &mut paging, each).await;
+            if !lease.give_back(more)? {
+                return Ok(());
+            }
+        }
     }
 
     async fn chain_head(&self) -> Result<ChainHead, CatalogError> {
         let mut lease = self.read().await?;
-        let head = read::chain_head(&mut lease.connection).await;
+        let head = history::head(&mut lease.connection).await;
         lease.give_back(head)
     }
 

@@ -1,11 +1,12 @@
 //! What this program wrote and reads back: generation files, the catalog's records, the history.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{
-    Batch, Catalog, CatalogError, ChainHead, Entry, FeedRecord, MemoryCatalog, NewEntry, Publication, ReleaseFilter,
-    ReleaseRecord, Remover, Sweep, chain_digest, verify_chain,
+    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, MemoryCatalog,
+    NewEntry, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep, chain_digest, verify_chain,
 };
 use futures_util::FutureExt as _;
 use model::{Digest, FeedId, Generation, Release, ReleaseId, Timestamp};
@@ -165,6 +166,18 @@ impl Catalog for Given<'_> {
     async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         Ok(self.0.iter().skip(skipped).take(limit).cloned().collect())
+    }
+    async fn entries(&self, filter: &EntryFilter, _: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError> {
+        Ok(self.0.iter().filter(|entry| filter.fits(entry)).take(limit).cloned().collect())
+    }
+    async fn latest(&self, _: EntryKind, _: u64) -> Result<Vec<Entry>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn older_than(&self, _: Duration, _: Duration) -> Result<Option<u64>, CatalogError> {
+        Ok(None)
+    }
+    async fn examine(&self, _: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
+        Ok(())
     }
     async fn chain_head(&self) -> Result<ChainHead, CatalogError> {
         let last = self.0.last();

@@ -63,20 +63,11 @@ pub async fn data_is_recorded_as_canonical_text(catalog: &dyn Catalog) {
 
 /// Who, what, when and on what come back as they went in, whatever characters they hold.
 pub async fn the_writing_of_an_actor_and_a_subject_is_kept(catalog: &dyn Catalog) {
-    let kinds = [
-        EntryKind::Check,
-        EntryKind::Verdict,
-        EntryKind::PublicationIntended,
-        EntryKind::PublicationDone,
-        EntryKind::PublicationAbandoned,
-        EntryKind::Act,
-        EntryKind::Upkeep,
-        EntryKind::ConfigChange,
-    ];
+    let kinds = EntryKind::ALL;
     let times = [at(0), Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)];
     let new = |index: usize, kind| NewEntry {
         at: times[index % times.len()],
-        actor: Actor { uid: u32::MAX, pid: 0, verb: "release admit \"ä\n'".to_owned() },
+        actor: Actor { sudo_uid: Some(index as u32), ..Actor::new(u32::MAX, 0, "release admit \"ä\n'") },
         kind,
         subject: format!("{index} 'ring'\r\n\t\u{202e}\u{1f980}"),
         data: json!("-- ; '"),

@@ -54,7 +54,7 @@ pub(crate) fn record(name: &str, outcome: Outcome) -> FeedRecord {
 pub(crate) fn entry(subject: &str) -> NewEntry {
     NewEntry {
         at: at(5),
-        actor: Actor { uid: 1000, pid: 42, verb: "sync".to_owned() },
+        actor: Actor::new(1000, 42, "sync"),
         kind: EntryKind::Check,
         subject: subject.to_owned(),
         data: json!({ "status": 304, "note": "nothing new" }),

@@ -5,33 +5,68 @@ use sqlx::Row;
 
 use super::connect::{begin, commit};
 use super::error::{damaged, refusal};
+use super::sums;
 use crate::CatalogError;
 
-/// Statements that make one layout out of the one before it, applied in one transaction.
-pub(crate) type Migration = &'static [&'static str];
+/// One step of a migration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// A statement.
+    Sql(&'static str),
+    /// Every row gets its sum.
+    Sums,
+}
+
+/// What makes one layout out of the one before it, applied in one transaction.
+pub(crate) type Migration = &'static [Step];
 
 /// The first makes layout 1 out of nothing.
-const MIGRATIONS: &[Migration] = &[&[
-    "CREATE TABLE feeds (feed TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL)",
-    "CREATE TABLE releases (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL UNIQUE, vendor TEXT NOT NULL, \
+pub(crate) const MIGRATIONS: &[Migration] = &[LAYOUT_1, LAYOUT_2];
+
+const LAYOUT_1: Migration = &[
+    Step::Sql("CREATE TABLE feeds (feed TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL)"),
+    Step::Sql(
+        "CREATE TABLE releases (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL UNIQUE, vendor TEXT NOT NULL, \
      feed TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL, state_since BIGINT NOT NULL, record TEXT NOT NULL)",
-    "CREATE INDEX releases_by_feed ON releases (feed, number)",
-    "CREATE INDEX releases_by_feed_and_state ON releases (feed, state, number)",
-    "CREATE INDEX releases_by_version ON releases (feed, version, state, number)",
-    "CREATE INDEX releases_by_state ON releases (state, number)",
-    "CREATE TABLE items (release_id TEXT NOT NULL REFERENCES releases (id), digest TEXT NOT NULL, \
+    ),
+    Step::Sql("CREATE INDEX releases_by_feed ON releases (feed, number)"),
+    Step::Sql("CREATE INDEX releases_by_feed_and_state ON releases (feed, state, number)"),
+    Step::Sql("CREATE INDEX releases_by_version ON releases (feed, version, state, number)"),
+    Step::Sql("CREATE INDEX releases_by_state ON releases (state, number)"),
+    Step::Sql(
+        "CREATE TABLE items (release_id TEXT NOT NULL REFERENCES releases (id), digest TEXT NOT NULL, \
      size BIGINT NOT NULL, PRIMARY KEY (release_id, digest))",
-    "CREATE INDEX items_by_digest ON items (digest)",
-    "CREATE TABLE publications (ring TEXT NOT NULL, number BIGINT NOT NULL, digest TEXT NOT NULL, \
+    ),
+    Step::Sql("CREATE INDEX items_by_digest ON items (digest)"),
+    Step::Sql(
+        "CREATE TABLE publications (ring TEXT NOT NULL, number BIGINT NOT NULL, digest TEXT NOT NULL, \
      opened_at BIGINT NOT NULL, closed_at BIGINT, PRIMARY KEY (ring, number, digest))",
-    "CREATE INDEX publications_by_closed_at ON publications (closed_at)",
-    "CREATE TABLE host_waits (host TEXT NOT NULL PRIMARY KEY, wait_until BIGINT NOT NULL)",
-    "CREATE TABLE history (seq BIGINT NOT NULL PRIMARY KEY, happened_at BIGINT NOT NULL, uid BIGINT NOT NULL, \
+    ),
+    Step::Sql("CREATE INDEX publications_by_closed_at ON publications (closed_at)"),
+    Step::Sql("CREATE TABLE host_waits (host TEXT NOT NULL PRIMARY KEY, wait_until BIGINT NOT NULL)"),
+    Step::Sql(
+        "CREATE TABLE history (seq BIGINT NOT NULL PRIMARY KEY, happened_at BIGINT NOT NULL, uid BIGINT NOT NULL, \
      pid BIGINT NOT NULL, verb TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, data TEXT NOT NULL, \
      previous TEXT NOT NULL, digest TEXT NOT NULL)",
-    "CREATE TABLE reservations (holder TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (holder, digest))",
-    "CREATE INDEX reservations_by_digest ON reservations (digest)",
-]];
+    ),
+    Step::Sql("CREATE TABLE reservations (holder TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (holder, digest))"),
+    Step::Sql("CREATE INDEX reservations_by_digest ON reservations (digest)"),
+];
+
+/// Who acted, more closely; entries found by kind and subject; sums of rows.
+const LAYOUT_2: Migration = &[
+    Step::Sql("ALTER TABLE history ADD COLUMN sudo_uid BIGINT"),
+    Step::Sql("ALTER TABLE history ADD COLUMN login TEXT"),
+    Step::Sql("ALTER TABLE history ADD COLUMN token TEXT"),
+    Step::Sql("CREATE INDEX history_by_kind_and_subject ON history (kind, subject, seq)"),
+    Step::Sql("ALTER TABLE feeds ADD COLUMN sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sql("ALTER TABLE releases ADD COLUMN sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sql("ALTER TABLE releases ADD COLUMN state_sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sql("ALTER TABLE items ADD COLUMN sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sql("ALTER TABLE publications ADD COLUMN sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sql("ALTER TABLE host_waits ADD COLUMN sum TEXT NOT NULL DEFAULT ''"),
+    Step::Sums,
+];
 
 const ACT: &str = "bring the layout up to date";
 const NUMBER: &str = "SELECT MAX(number) FROM layout";
@@ -69,8 +104,11 @@ async fn step(connection: &mut AnyConnection, migrations: &[Migration]) -> Resul
     let next = usize::try_from(found).ok().and_then(|done| migrations.get(done));
     let reached = match next {
         Some(statements) if check(found, migrations)? > found => {
-            for statement in *statements {
-                execute(connection, statement).await?;
+            for step in *statements {
+                match step {
+                    Step::Sql(statement) => execute(connection, statement).await?,
+                    Step::Sums => sums::fill(connection).await?,
+                }
             }
             let reached = found.saturating_add(1);
             sqlx::query("INSERT INTO layout (number) VALUES ($1)")

@@ -9,17 +9,17 @@ use super::decode;
 use super::error::{damaged, refusal};
 use crate::CatalogError;
 use crate::batch::Needle;
-use crate::port::{ChainHead, Entry, FeedRecord, Publication, ReleaseFilter, ReleaseRecord};
+use crate::port::{FeedRecord, Publication, ReleaseFilter, ReleaseRecord};
 
-type Prepared<'q> = Query<'q, Any, AnyArguments>;
+pub(crate) type Prepared<'q> = Query<'q, Any, AnyArguments>;
 
 pub(crate) async fn feeds(connection: &mut AnyConnection) -> Result<Vec<FeedRecord>, CatalogError> {
-    let query = sqlx::query("SELECT feed, record FROM feeds ORDER BY feed");
+    let query = sqlx::query("SELECT feed, record, sum FROM feeds ORDER BY feed");
     all(connection, "feeds", query, decode::feed).await
 }
 
 pub(crate) async fn feed(connection: &mut AnyConnection, feed: &FeedId) -> Result<Option<FeedRecord>, CatalogError> {
-    let query = sqlx::query("SELECT feed, record FROM feeds WHERE feed = $1").bind(feed.as_str().to_owned());
+    let query = sqlx::query("SELECT feed, record, sum FROM feeds WHERE feed = $1").bind(feed.as_str().to_owned());
     Ok(all(connection, "feeds", query, decode::feed).await?.pop())
 }
 
@@ -40,7 +40,8 @@ pub(crate) async fn releases(
 /// The text of the query for the releases that a filter lets through, and the words that it compares with. It names
 /// only the columns that the filter speaks of: with an "or any" in it no index would be of use.
 pub(crate) fn releases_query(filter: &ReleaseFilter) -> (String, Vec<String>) {
-    let mut text = "SELECT id, number, state, state_since, record FROM releases WHERE number <= $1".to_owned();
+    let mut text =
+        "SELECT id, number, state, state_since, state_sum, record, sum FROM releases WHERE number <= $1".to_owned();
     let mut words = Vec::new();
     for (column, word) in [
         ("feed", filter.feed.as_ref().map(FeedId::as_str)),
@@ -61,8 +62,16 @@ pub(crate) async fn release(
     connection: &mut AnyConnection,
     id: &ReleaseId,
 ) -> Result<Option<ReleaseRecord>, CatalogError> {
-    let query = sqlx::query("SELECT id, number, state, state_since, record FROM releases WHERE id = $1");
+    let query =
+        sqlx::query("SELECT id, number, state, state_since, state_sum, record, sum FROM releases WHERE id = $1");
     Ok(all(connection, "releases", query.bind(id.to_string()), decode::release).await?.pop())
+}
+
+/// A release's number; none if it is not recorded.
+pub(crate) async fn number_of(connection: &mut AnyConnection, id: &ReleaseId) -> Result<Option<u64>, CatalogError> {
+    let query = sqlx::query("SELECT number FROM releases WHERE id = $1").bind(id.to_string());
+    let number = |row: &_| decode::Reader { table: "releases", row }.number(0);
+    Ok(all(connection, "releases", query, number).await?.pop())
 }
 
 pub(crate) async fn find_releases(
@@ -78,7 +87,7 @@ pub(crate) async fn find_releases(
         None => (String::new(), String::new()),
     };
     let query = sqlx::query(
-        "SELECT id, number, state, state_since, record FROM releases \
+        "SELECT id, number, state, state_since, state_sum, record, sum FROM releases \
          WHERE number = $1 OR (id >= $2 AND id < $3) ORDER BY number DESC",
     );
     all(connection, "releases", query.bind(number).bind(low).bind(high), decode::release).await
@@ -86,34 +95,21 @@ pub(crate) async fn find_releases(
 
 pub(crate) async fn open_publications(connection: &mut AnyConnection) -> Result<Vec<Publication>, CatalogError> {
     let query = sqlx::query(
-        "SELECT ring, number, digest, opened_at, closed_at FROM publications \
+        "SELECT ring, number, digest, opened_at, closed_at, sum FROM publications \
          WHERE closed_at IS NULL ORDER BY opened_at, ring, number",
     );
     all(connection, "publications", query, decode::publication).await
 }
 
+/// Every publication, open or closed.
+pub(crate) async fn publications(connection: &mut AnyConnection) -> Result<Vec<Publication>, CatalogError> {
+    let query = sqlx::query("SELECT ring, number, digest, opened_at, closed_at, sum FROM publications");
+    all(connection, "publications", query, decode::publication).await
+}
+
 pub(crate) async fn host_waits(connection: &mut AnyConnection) -> Result<Vec<(String, Timestamp)>, CatalogError> {
-    let query = sqlx::query("SELECT host, wait_until FROM host_waits ORDER BY host");
+    let query = sqlx::query("SELECT host, wait_until, sum FROM host_waits ORDER BY host");
     all(connection, "host_waits", query, decode::host_wait).await
-}
-
-pub(crate) async fn history(
-    connection: &mut AnyConnection,
-    from: u64,
-    limit: usize,
-) -> Result<Vec<Entry>, CatalogError> {
-    // Beyond what the database can count there is nothing.
-    let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
-    let query = sqlx::query(
-        "SELECT seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest FROM history \
-         WHERE seq >= $1 ORDER BY seq LIMIT $2",
-    );
-    all(connection, "history", query.bind(from).bind(clamped(limit)), decode::entry).await
-}
-
-pub(crate) async fn chain_head(connection: &mut AnyConnection) -> Result<ChainHead, CatalogError> {
-    let query = sqlx::query("SELECT seq, digest, happened_at FROM history ORDER BY seq DESC LIMIT 1");
-    Ok(all(connection, "history", query, decode::head).await?.pop().unwrap_or(ChainHead::EMPTY))
 }
 
 /// Every row of the answer, decoded.
@@ -135,6 +131,6 @@ pub(crate) async fn last_release(connection: &mut AnyConnection) -> Result<i64, 
     if last < 0 { Err(damaged("releases", format!("the number {last}"))) } else { Ok(last) }
 }
 
-fn clamped(limit: usize) -> i64 {
+pub(crate) fn clamped(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

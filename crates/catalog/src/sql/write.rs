@@ -2,14 +2,16 @@
 
 use model::{Release, ReleaseId, ReleaseState, Timestamp};
 use serde::Serialize;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::connect::{begin, commit};
 use super::decode::{self, Reader};
 use super::error::refusal;
-use super::read;
-use crate::batch::{check_identity, refused, state_since, unknown_release};
-use crate::port::{Batch, CatalogError, Entry, FeedRecord, NewRelease, Publication};
+use super::sums::{self, sum};
+use super::{history, read};
+use crate::batch::{PRUNE, check_identity, check_prune, numbered, refused, release_of, state_since, unknown_release};
+use crate::entry::{Entry, Prune};
+use crate::port::{Batch, CatalogError, FeedRecord, NewRelease, Publication};
 
 const ACT: &str = "record an act";
 
@@ -34,20 +36,30 @@ pub(crate) async fn apply(connection: &mut AnyConnection, batch: &Batch) -> Resu
         host_wait(connection, host, *until).await?;
     }
     if !batch.history.is_empty() {
-        let mut head = read::chain_head(connection).await?;
+        let mut head = history::head(connection).await?;
         for new in &batch.history {
-            entry(connection, &head.append(new)).await?;
+            let about = match release_of(new) {
+                Some(id) => read::number_of(connection, &id).await?,
+                None => None,
+            };
+            entry(connection, &head.append(&numbered(new, about))).await?;
         }
+    }
+    if let Some(prune) = &batch.prune {
+        let_go(connection, prune).await?;
     }
     commit(connection, ACT).await
 }
 
 async fn feed(connection: &mut AnyConnection, record: &FeedRecord) -> Result<(), CatalogError> {
+    let text = json(record)?;
     sqlx::query(
-        "INSERT INTO feeds (feed, record) VALUES ($1, $2) ON CONFLICT (feed) DO UPDATE SET record = excluded.record",
+        "INSERT INTO feeds (feed, record, sum) VALUES ($1, $2, $3) ON CONFLICT (feed) \
+         DO UPDATE SET record = excluded.record, sum = excluded.sum",
     )
     .bind(record.feed.as_str().to_owned())
-    .bind(json(record)?)
+    .bind(text.clone())
+    .bind(sum("feeds", &[&record.feed, &text]))
     .execute(connection)
     .await
     .map_err(refusal(ACT, "feeds"))?;
@@ -74,9 +86,10 @@ async fn insert_release(
     release: &Release,
     state: ReleaseState,
 ) -> Result<(), CatalogError> {
+    let text = json(release)?;
     sqlx::query(
-        "INSERT INTO releases (id, number, vendor, feed, version, state, state_since, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO releases (id, number, vendor, feed, version, state, state_since, record, sum, state_sum) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(release.id.to_string())
     .bind(number)
@@ -85,7 +98,9 @@ async fn insert_release(
     .bind(release.vendor_version.version.as_str().to_owned())
     .bind(state.as_str())
     .bind(release.held_since.as_micros())
-    .bind(json(release)?)
+    .bind(text.clone())
+    .bind(sum("releases", &[&release.id, &number, &text]))
+    .bind(sum("states", &[&release.id, &state, &release.held_since.as_micros()]))
     .execute(connection)
     .await
     .map_err(refusal(ACT, "releases"))?;
@@ -96,10 +111,12 @@ async fn insert_release(
 async fn insert_items(connection: &mut AnyConnection, release: &Release) -> Result<(), CatalogError> {
     let id = release.id.to_string();
     for item in &release.items {
-        sqlx::query("INSERT INTO items (release_id, digest, size) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        let sum = sum("items", &[&id, &item.digest, &item.size]);
+        sqlx::query("INSERT INTO items (release_id, digest, size, sum) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
             .bind(id.clone())
             .bind(item.digest.to_string())
             .bind(number(item.size)?)
+            .bind(sum)
             .execute(&mut *connection)
             .await
             .map_err(refusal(ACT, "items"))?;
@@ -111,8 +128,8 @@ async fn current_state(
     connection: &mut AnyConnection,
     id: &ReleaseId,
 ) -> Result<Option<(ReleaseState, Timestamp)>, CatalogError> {
-    let query = sqlx::query("SELECT state, state_since FROM releases WHERE id = $1").bind(id.to_string());
-    let state = |row: &_| decode::state(&Reader { table: "releases", row }, 0);
+    let query = sqlx::query("SELECT state, state_since, state_sum FROM releases WHERE id = $1").bind(id.to_string());
+    let state = |row: &_| decode::state(&Reader { table: "releases", row }, id, 0);
     Ok(read::all(connection, "releases", query, state).await?.pop())
 }
 
@@ -123,9 +140,10 @@ async fn set_state(
     new: (ReleaseState, Timestamp),
 ) -> Result<(), CatalogError> {
     let Some(since) = state_since(now, new) else { return Ok(()) };
-    sqlx::query("UPDATE releases SET state = $1, state_since = $2 WHERE id = $3")
+    sqlx::query("UPDATE releases SET state = $1, state_since = $2, state_sum = $3 WHERE id = $4")
         .bind(new.0.as_str())
         .bind(since.as_micros())
+        .bind(sum("states", &[id, &new.0, &since.as_micros()]))
         .bind(id.to_string())
         .execute(connection)
         .await
@@ -134,16 +152,19 @@ async fn set_state(
 }
 
 async fn publication(connection: &mut AnyConnection, record: &Publication) -> Result<(), CatalogError> {
+    let (ring, number, digest) = (record.ring.to_string(), number(record.number)?, record.digest.to_string());
+    let (opened, closed) = (record.opened_at.as_micros(), record.closed_at.map(Timestamp::as_micros));
     sqlx::query(
-        "INSERT INTO publications (ring, number, digest, opened_at, closed_at) VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO publications (ring, number, digest, opened_at, closed_at, sum) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (ring, number, digest) \
-         DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at",
+         DO UPDATE SET opened_at = excluded.opened_at, closed_at = excluded.closed_at, sum = excluded.sum",
     )
-    .bind(record.ring.to_string())
-    .bind(number(record.number)?)
-    .bind(record.digest.to_string())
-    .bind(record.opened_at.as_micros())
-    .bind(record.closed_at.map(Timestamp::as_micros))
+    .bind(ring.clone())
+    .bind(number)
+    .bind(digest.clone())
+    .bind(opened)
+    .bind(closed)
+    .bind(sums::publication(&ring, number, &digest, (opened, closed)))
     .execute(connection)
     .await
     .map_err(refusal(ACT, "publications"))?;
@@ -152,11 +173,12 @@ async fn publication(connection: &mut AnyConnection, record: &Publication) -> Re
 
 async fn host_wait(connection: &mut AnyConnection, host: &str, until: Timestamp) -> Result<(), CatalogError> {
     sqlx::query(
-        "INSERT INTO host_waits (host, wait_until) VALUES ($1, $2) ON CONFLICT (host) \
-         DO UPDATE SET wait_until = excluded.wait_until",
+        "INSERT INTO host_waits (host, wait_until, sum) VALUES ($1, $2, $3) ON CONFLICT (host) \
+         DO UPDATE SET wait_until = excluded.wait_until, sum = excluded.sum",
     )
     .bind(host.to_owned())
     .bind(until.as_micros())
+    .bind(sum("host_waits", &[&host, &until.as_micros()]))
     .execute(connection)
     .await
     .map_err(refusal(ACT, "host_waits"))?;
@@ -165,14 +187,17 @@ async fn host_wait(connection: &mut AnyConnection, host: &str, until: Timestamp)
 
 async fn entry(connection: &mut AnyConnection, entry: &Entry) -> Result<(), CatalogError> {
     sqlx::query(
-        "INSERT INTO history (seq, happened_at, uid, pid, verb, kind, subject, data, previous, digest) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO history (seq, happened_at, uid, pid, verb, sudo_uid, login, token, kind, subject, data, previous, digest) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(number(entry.seq)?)
     .bind(entry.at.as_micros())
     .bind(i64::from(entry.actor.uid))
     .bind(i64::from(entry.actor.pid))
     .bind(entry.actor.verb.clone())
+    .bind(entry.actor.sudo_uid.map(i64::from))
+    .bind(entry.actor.login.clone())
+    .bind(entry.actor.token.clone())
     .bind(entry.kind.as_str())
     .bind(entry.subject.clone())
     .bind(entry.data.clone())
@@ -181,6 +206,30 @@ async fn entry(connection: &mut AnyConnection, entry: &Entry) -> Result<(), Cata
     .execute(connection)
     .await
     .map_err(refusal(ACT, "history"))?;
+    Ok(())
+}
+
+async fn let_go(connection: &mut AnyConnection, what: &Prune) -> Result<(), CatalogError> {
+    let last = history::entries_from(connection, what.through.seq, 1).await?.pop();
+    let found = last.filter(|last| last.seq == what.through.seq).map(|last| last.digest);
+    check_prune(what, found, &history::head(connection).await?)?;
+    let entries = sqlx::query("DELETE FROM history WHERE seq <= $1").bind(number(what.through.seq)?);
+    entries.execute(&mut *connection).await.map_err(refusal(PRUNE, "history"))?;
+    let newest = read::last_release(connection).await?;
+    for id in &what.releases {
+        let over = "SELECT id FROM releases WHERE id = $1 AND number <> $2 AND state IN ('expired', 'rejected')";
+        for (table, text) in [
+            ("items", format!("DELETE FROM items WHERE release_id IN ({over})")),
+            ("releases", format!("DELETE FROM releases WHERE id IN ({over})")),
+        ] {
+            // It is safe: the text is ours, and what was given is bound.
+            let query = sqlx::query(AssertSqlSafe(text)).bind(id.to_string()).bind(newest);
+            query.execute(&mut *connection).await.map_err(refusal(PRUNE, table))?;
+        }
+    }
+    let closed = sqlx::query("DELETE FROM publications WHERE closed_at <= $1");
+    let closed = closed.bind(what.publications_until.as_micros());
+    closed.execute(connection).await.map_err(refusal(PRUNE, "publications"))?;
     Ok(())
 }
 

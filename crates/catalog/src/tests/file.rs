@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{file, sql};
 use crate::conformance::sample::{at, entry, put, record, release, tell};
-use crate::sql::{migrate, raw};
+use crate::sql::{Migration, Step, migrate, raw};
 use crate::{Batch, Catalog, CatalogError, ReleaseFilter, SqlCatalog, verify_chain};
 
 #[tokio::test]
@@ -143,8 +143,8 @@ async fn a_newer_layout_is_refused_in_exact_words_s34() {
     execute(&file(&folder), "INSERT INTO layout (number) VALUES (7)").await;
     for opened in [SqlCatalog::open(&file(&folder)).await, SqlCatalog::open_read_only(&file(&folder)).await] {
         let error = opened.unwrap_err();
-        assert!(matches!(error, CatalogError::Newer { found: 7, known: 1 }));
-        assert_eq!(error.to_string(), "the catalog has layout 7, this program knows up to 1: use the newer program");
+        assert!(matches!(error, CatalogError::Newer { found: 7, known: 2 }));
+        assert_eq!(error.to_string(), "the catalog has layout 7, this program knows up to 2: use the newer program");
     }
     execute(&file(&folder), "DELETE FROM layout WHERE number = 7").await;
     let catalog = SqlCatalog::open(&file(&folder)).await.unwrap();
@@ -153,9 +153,10 @@ async fn a_newer_layout_is_refused_in_exact_words_s34() {
 
 #[tokio::test]
 async fn a_failed_migration_leaves_the_layout_before_it_s35() {
-    const GOOD: &[&str] = &["CREATE TABLE extra (word TEXT NOT NULL)"];
-    const BAD: &[&str] = &["CREATE TABLE half (word TEXT NOT NULL)", "CREATE TABLE extra (word TEXT NOT NULL)"];
-    const FIXED: &[&str] = &["CREATE TABLE half (word TEXT NOT NULL)"];
+    const GOOD: Migration = &[Step::Sql("CREATE TABLE extra (word TEXT NOT NULL)")];
+    const BAD: Migration =
+        &[Step::Sql("CREATE TABLE half (word TEXT NOT NULL)"), Step::Sql("CREATE TABLE extra (word TEXT NOT NULL)")];
+    const FIXED: Migration = &[Step::Sql("CREATE TABLE half (word TEXT NOT NULL)")];
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("catalog.sqlite3");
     assert!(migrate(&mut raw(&path).await, &[GOOD, BAD]).await.is_err());

@@ -97,7 +97,7 @@ fn history(book: &mut Book) {
     let to = &["history"];
     let entry = |kind, subject: &str, data| NewEntry {
         at: AT,
-        actor: Actor { uid: 1000, pid: 42, verb: "sync".to_owned() },
+        actor: Actor::new(1000, 42, "sync"),
         kind,
         subject: subject.to_owned(),
         data,

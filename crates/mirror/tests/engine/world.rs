@@ -156,7 +156,7 @@ fn settings(feeds: &[&str], keys: KeyRing) -> Settings {
         notices: Vec::new(),
         feed_deadline: Duration::from_secs(120),
         inspections: 2,
-        actor: Actor { uid: 0, pid: 1, verb: "test".to_owned() },
+        actor: Actor::new(0, 1, "test"),
     }
 }
 
