@@ -1,5 +1,6 @@
 //! What was built: sections weighed together into a [`Config`].
 
+mod alarm;
 mod follow;
 mod freshness;
 mod serving;
@@ -70,6 +71,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         feeds.chain(defender.iter().flat_map(|defender| &defender.feeds)).collect::<Vec<_>>()
     });
     let freshness = freshness::freshness(reader, feeds.as_deref(), rings.as_deref());
+    let alarm = alarm::alarm(reader);
     let limits = limits(reader);
     Some(Config {
         file: file.to_path_buf(),
@@ -83,6 +85,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         rings: rings?,
         freshness: freshness?,
         retention: retention?,
+        alarm: alarm?,
         limits: limits?,
         settings: Default::default(),
     })

@@ -1,9 +1,12 @@
 //! The one table of sections and keys.
 
+mod alarm;
 mod follow;
 mod freshness;
 mod limits;
 mod serving;
+
+pub(crate) use alarm::FACILITIES;
 
 /// What a key's value looks like.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,8 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of texts that may stand in it again, and be empty: a program and its arguments.
+    Arguments,
     /// A list of paths.
     Paths,
     /// A list of address ranges.
@@ -108,11 +113,17 @@ pub(crate) const SECTIONS: &[Section] = &[
     freshness::FEED,
     freshness::RING,
     serving::RETENTION,
+    alarm::ALARM,
+    alarm::COMMAND,
+    alarm::WEBHOOK,
+    alarm::SYSLOG,
+    alarm::EMAIL,
+    alarm::HEARTBEAT,
     limits::LIMITS,
 ];
 
 /// Sections whose names are kept for what follows.
-pub(crate) const RESERVED: [&str; 7] = ["alarm", "approval", "blobs", "bundle", "catalog", "history", "tree"];
+pub(crate) const RESERVED: [&str; 6] = ["approval", "blobs", "bundle", "catalog", "history", "tree"];
 
 /// The section of that name.
 pub(crate) fn section(name: &str) -> Option<&'static Section> {

@@ -30,8 +30,9 @@ pub use load::{environment, find};
 pub use model::Cidr;
 pub use problem::{ConfigError, Place, Problem};
 pub use reference::{reference_markdown, schema};
-pub use secret::Secret;
+pub use secret::{Secret, SecretUrl};
 pub use template::template;
 pub use types::{
-    Admin, Config, Defender, Elastic, Limits, Origin, Proxy, Retention, Ring, Serve, Site, Strictness, TlsFiles,
+    Admin, Alarm, AlarmBy, AlarmWay, Config, Defender, Elastic, Email, Heartbeat, HostPort, Limits, MailTls, Origin,
+    Proxy, Retention, Ring, Serve, Site, Strictness, SyslogAddress, TlsFiles,
 };

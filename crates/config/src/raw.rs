@@ -182,7 +182,7 @@ fn read(kind: Kind, text: &str) -> Raw {
     match kind {
         Kind::Number(..) => text.parse().map_or_else(|_| Raw::Text(text.to_owned()), Raw::Integer),
         Kind::Flag => text.parse().map_or_else(|_| Raw::Text(text.to_owned()), Raw::Flag),
-        Kind::Texts | Kind::Paths | Kind::Ranges | Kind::Words(_) => {
+        Kind::Texts | Kind::Arguments | Kind::Paths | Kind::Ranges | Kind::Words(_) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Raw::List(items.map(|item| Node { place: Place::File, value: Raw::Text(item.to_owned()) }).collect())
         }

@@ -173,6 +173,27 @@ impl<'a> Scope<'a> {
         Some(values)
     }
 
+    /// The members of a list in which a text may stand again, or be empty; none when one is wrong, which is noted.
+    pub(crate) fn sequence(&self, name: &'static str) -> Option<Vec<String>> {
+        let key = self.key(name)?;
+        let Some((place, raw)) = self.value(key) else { return Some(Vec::new()) };
+        let text = |node: &Node| match &node.value {
+            Raw::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        let read = match &raw {
+            Raw::List(items) => items.iter().map(text).collect::<Option<Vec<String>>>(),
+            _ => None,
+        };
+        let Some(values) = read else {
+            let message = format!("is not a list of texts; write for example {}", self.line(name));
+            self.reader.problem(place, keys::joined(&self.section, name), message);
+            return None;
+        };
+        self.note(name, format!("{values:?}"));
+        Some(values)
+    }
+
     /// Whether no value of a list stands in it again; each that does is noted once.
     fn are_unique(&self, name: &str, shown: &[String]) -> bool {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

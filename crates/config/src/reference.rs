@@ -77,7 +77,7 @@ fn shape(kind: Kind) -> String {
         Kind::Size => "size".to_owned(),
         Kind::Rate => "rate".to_owned(),
         Kind::Word(words) => words.join(", "),
-        Kind::Texts => "list of texts".to_owned(),
+        Kind::Texts | Kind::Arguments => "list of texts".to_owned(),
         Kind::Paths => "list of paths".to_owned(),
         Kind::Ranges => "list of addresses or ranges".to_owned(),
         Kind::Words(words) => format!("list of {}", words.join(", ")),
@@ -143,6 +143,7 @@ fn form(kind: Kind) -> Value {
         Kind::Rate => json!({ "type": "string", "pattern": "^[0-9]+ ?([kKmMgGtT][iI]?)?[bB]?/s$" }),
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Texts | Kind::Paths | Kind::Ranges => list(json!({ "type": "string", "minLength": 1 })),
+        Kind::Arguments => json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
         Kind::Words(words) => list(json!({ "enum": words })),
         Kind::Table(keys) => {
             json!({ "type": "object", "additionalProperties": false, "properties": properties(keys) })

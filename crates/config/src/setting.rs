@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::{Window, Zone};
 use url::Url;
 
 use crate::keys::Kind;
@@ -205,6 +206,28 @@ impl Setting for Strictness {
             Self::Require => "require",
         }
         .to_owned()
+    }
+}
+
+impl Setting for Window {
+    fn read(raw: &Raw, _: Kind) -> Result<Self, String> {
+        let text = text(raw, "a span of hours")?;
+        text.parse().map_err(|error| format!("{} {error}", quoted(text)))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for Zone {
+    fn read(raw: &Raw, _: Kind) -> Result<Self, String> {
+        let text = text(raw, "a time zone")?;
+        text.parse().map_err(|error| format!("{} {error}", quoted(text)))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The configuration as the rest of the program takes it.
 
+mod alarm;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use url::Url;
 
 use crate::Secret;
 use model::Cidr;
+
+pub use alarm::{Alarm, AlarmBy, AlarmWay, Email, Heartbeat, HostPort, MailTls, SyslogAddress};
 
 /// Everything that is configured, validated as a whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Config {
     pub freshness: FreshnessPolicy,
     /// What is kept, where a vendor has no word of its own; see [`Config::retention_of`].
     pub retention: Retention,
+    /// Who is told what is wrong, and how.
+    pub alarm: Alarm,
     /// Caps and deadlines.
     pub limits: Limits,
     /// Every effective setting in one spelling, without secrets.
@@ -103,17 +109,21 @@ impl Config {
                 lines.push(format!("{key}: (unset) → {new}"));
             }
         }
-        if let (Some(old), Some(new)) = (self.password(), newer.password())
-            && old != new
-        {
-            lines.push("origin.proxy_password: changed".to_owned());
+        let (old, new) = (self.secrets(), newer.secrets());
+        for (key, secret) in &old {
+            if new.iter().any(|(same, other)| same == key && other != secret) {
+                lines.push(format!("{key}: changed"));
+            }
         }
         lines.sort();
         lines
     }
 
-    fn password(&self) -> Option<&Secret> {
-        self.origin.proxy.as_ref()?.password.as_ref()
+    /// Every secret, each with the key that names it.
+    fn secrets(&self) -> Vec<(String, &str)> {
+        let proxy = self.origin.proxy.as_ref().and_then(|proxy| proxy.password.as_ref());
+        let proxy = proxy.map(|password| ("origin.proxy_password".to_owned(), Secret::expose(password)));
+        proxy.into_iter().chain(self.alarm.secrets()).collect()
     }
 }
 
