@@ -2,6 +2,7 @@
 
 mod bad_paths;
 mod rule;
+mod scripts;
 mod table;
 
 use std::borrow::Cow;
@@ -11,6 +12,8 @@ pub use bad_paths::bad_paths;
 pub(crate) use rule::{ActiveRule, Stage};
 pub use rule::{FaultRule, Kind, Pattern, PatternError, RuleId, Times};
 pub use table::{FaultError, named_faults};
+
+use crate::script::Script;
 
 /// One fault. Names for the command line are in [`Fault::ALL_NAMES`]; each comment starts with the ids of the
 /// fault catalogue.
@@ -46,6 +49,8 @@ pub enum Fault {
     SlowDrip(Duration),
     /// U25: silence at this point, for ever.
     Stall(Point),
+    /// U24-U29, U50: exactly these bytes in place of an answer.
+    Script(Script),
     /// U26: chunks that never end.
     EndlessBody,
     /// U27, U33: what stands in the head.

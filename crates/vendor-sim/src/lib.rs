@@ -5,6 +5,9 @@
 //! not say (paths of dated and candidate manifests, the final URLs' file names, the contents) is marked where it is
 //! chosen, in [`ElasticSettings`] and [`DefenderRelease`].
 //!
+//! Below HTTP, [`RawHost`] plays [`Script`]s of exact bytes, [`Relay`] is a bad line to any host, and the feature `tls`
+//! brings hosts behind TLS with every certificate that should be refused.
+//!
 //! Only tests, benches and `demo` lean on this crate; it speaks HTTP by hand so that it can break it.
 //!
 //! # Invariants
@@ -17,13 +20,19 @@ mod content;
 mod defender;
 mod elastic;
 mod fault;
+mod host;
 mod hosts;
 mod http;
 mod keys;
 mod observed;
+mod raw;
+mod relay;
+mod script;
 mod server;
 mod settings;
 mod simulator;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod tree;
 mod world;
 
@@ -40,6 +49,9 @@ pub use fault::{
 pub use hosts::{Hosts, Said};
 pub use keys::{KeyError, SigningKey};
 pub use observed::{Counters, LogEntry};
+pub use raw::RawHost;
+pub use relay::{Manner, Relay};
+pub use script::{Act, Script};
 pub use settings::{
     ArtifactUrls, DefenderSettings, ElasticSettings, Network, QuantityError, Settings, parse_duration, parse_size,
 };

@@ -1,17 +1,13 @@
 //! The handle of a running simulator.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
-use std::{io, thread};
-
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::oneshot;
 
 use crate::defender::{DefenderChange, DefenderFeed, DefenderRelease, DefenderTarget};
 use crate::elastic::{Change, ElasticRelease, ElasticTarget};
 use crate::fault::{ActiveRule, Fault, FaultRule, ManifestFault, RuleId};
+use crate::host::Host;
 use crate::keys::{KeyError, SigningKey};
 use crate::observed::{Counters, LogEntry};
 use crate::server::{Shared, serve};
@@ -38,9 +34,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    host: Host,
 }
 
 impl Simulator {
@@ -50,30 +44,24 @@ impl Simulator {
         let address = settings.address;
         let listen = |source| StartError::Listen { address, source };
         let shared = Arc::new(Shared::new(settings)?);
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = mpsc::sync_channel(1);
         let server = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("vendor-sim".to_owned())
-            .spawn(move || run(address, server, &tell, stopped))
-            .map_err(listen)?;
-        let address = told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).map_err(listen)?;
-        Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
+        let host = Host::start(address, |listener| serve(listener, server)).map_err(listen)?;
+        Ok(Self { shared, host })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.host.address()
     }
 
     /// What stands for `https://artifacts.security.elastic.co`.
     pub fn elastic_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.host.address())
     }
 
     /// What stands for `https://go.microsoft.com/fwlink/`.
     pub fn defender_url(&self) -> String {
-        format!("http://{}/fwlink/", self.address)
+        format!("http://{}/fwlink/", self.host.address())
     }
 
     /// The key that manifests are signed with, for `public_keys`.
@@ -179,49 +167,4 @@ impl Simulator {
 
     /// Stops listening, closes all connections and waits until that is done. Dropping does the same.
     pub fn shutdown(self) {}
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A server that panicked has shown that already; there is nothing to add here.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The server's thread.
-fn run(
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    tell: &mpsc::SyncSender<io::Result<SocketAddr>>,
-    stopped: oneshot::Receiver<()>,
-) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(tell.send(Err(error))),
-    };
-    runtime.block_on(async {
-        match listen(address) {
-            Err(error) => drop(tell.send(Err(error))),
-            Ok((listener, address)) => {
-                let _ = tell.send(Ok(address));
-                tokio::select! {
-                    () = serve(listener, shared) => {}
-                    _ = stopped => {}
-                }
-            }
-        }
-    });
-}
-
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    // A thousand endpoints may knock at once.
-    let listener = socket.listen(4096)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

@@ -4,11 +4,13 @@ use std::borrow::Cow::{Borrowed, Owned};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::scripts::SCRIPTS;
 use super::{ArchiveFault as A, ChunkFault as C, CodingFault as Z, EtagFault as E, HeadFault as H};
 use super::{Fault, InfoFault as I, ManifestFault as M, PartialFault as P, Point, Wait};
+use crate::script::Script;
 
 /// Name, ids of the fault catalogue, fault.
-type Row = (&'static str, &'static str, Fault);
+pub(super) type Row = (&'static str, &'static str, Fault);
 
 const fn status(status: u16) -> Fault {
     Fault::Status(status)
@@ -187,23 +189,25 @@ const MORE: &[Row] = &[
     ("archive-empty", "U52", Fault::Archive(A::Empty)),
 ];
 
+const COUNT: usize = TABLE.len() + MORE.len() + SCRIPTS.len();
+
 /// Every named fault with the ids of the catalogue that it plays.
 pub fn named_faults() -> impl Iterator<Item = (&'static str, &'static str, Fault)> {
-    TABLE.iter().chain(MORE).cloned()
+    TABLE.iter().chain(MORE).chain(SCRIPTS).cloned()
 }
 
 /// A text names no fault.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "'{0}' is no fault; there are {names}, and status-N, reset-at-N, redirect:URL, bad-path:PATH, version:TEXT, \
-     retry-after:TEXT, length:TEXT, slow-drip:MILLISECONDS", names = Fault::ALL_NAMES.join(", ")
+     retry-after:TEXT, length:TEXT, slow-drip:MILLISECONDS, raw:BYTES (with \\r, \\n, \\xHH)", names = Fault::ALL_NAMES.join(", ")
 )]
 pub struct FaultError(String);
 
 impl Fault {
     /// Every name that reads as a fault; some faults also take a value of yours, such as `status-418`,
     /// `reset-at-12345`, `redirect:http://…` or `bad-path:/x/../y`.
-    pub const ALL_NAMES: [&'static str; TABLE.len() + MORE.len()] = names();
+    pub const ALL_NAMES: [&'static str; COUNT] = names();
 
     fn with_value(text: &str) -> Option<Self> {
         if let Some((name, value)) = text.split_once(':') {
@@ -214,6 +218,7 @@ impl Fault {
                 "version" => Some(Self::Manifest(M::Version(value()))),
                 "retry-after" => Some(Self::RetryAfter(503, Wait::Text(value()))),
                 "length" => Some(Self::Length(value())),
+                "raw" => Script::from_text(text.get("raw:".len()..)?).map(Self::Script),
                 "slow-drip" => value().parse().ok().map(Duration::from_millis).map(Self::SlowDrip),
                 _ => None,
             };
@@ -228,11 +233,17 @@ impl Fault {
 }
 
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse an index out of bounds")]
-const fn names() -> [&'static str; TABLE.len() + MORE.len()] {
-    let mut names = [""; TABLE.len() + MORE.len()];
+const fn names() -> [&'static str; COUNT] {
+    let mut names = [""; COUNT];
     let mut at = 0;
     while at < names.len() {
-        names[at] = if at < TABLE.len() { TABLE[at].0 } else { MORE[at - TABLE.len()].0 };
+        names[at] = if at < TABLE.len() {
+            TABLE[at].0
+        } else if at < TABLE.len() + MORE.len() {
+            MORE[at - TABLE.len()].0
+        } else {
+            SCRIPTS[at - TABLE.len() - MORE.len()].0
+        };
         at += 1;
     }
     names

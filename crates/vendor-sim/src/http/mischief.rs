@@ -48,6 +48,7 @@ pub(crate) fn spoil(mut reply: Reply, fault: &Fault, around: &Surroundings<'_>) 
             return Reply::redirect(to.replace("{host}", around.host).replace("{target}", around.target));
         }
         Fault::SlowDrip(each) => reply.drip = Some(*each),
+        Fault::Script(script) => reply.script = Some(script.clone()),
         Fault::EndlessBody => reply.framing = Framing::Endless,
         Fault::Head(HeadFault::Hostile) => hostile_headers(&mut reply),
         Fault::Head(fault) => reply.head_fault = Some(*fault),

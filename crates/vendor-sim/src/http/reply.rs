@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::content::Body;
 use crate::fault::{ChunkFault, HeadFault};
+use crate::script::Script;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Reply {
     pub(crate) head_fault: Option<HeadFault>,
     /// One byte each.
     pub(crate) drip: Option<Duration>,
+    /// In place of all the above.
+    pub(crate) script: Option<Script>,
 }
 
 /// How the body's end is told.
@@ -67,7 +70,7 @@ impl Reply {
     pub(crate) fn new(status: u16, body: Body) -> Self {
         let end = body.len();
         let (headers, framing) = (Vec::new(), Framing::Length);
-        Self { status, headers, body, start: 0, end, framing, cut: None, head_fault: None, drip: None }
+        Self { status, headers, body, start: 0, end, framing, cut: None, head_fault: None, drip: None, script: None }
     }
 
     /// An answer with a short text.
@@ -107,7 +110,7 @@ impl Reply {
     /// The status for counters: none if not even its line is sent.
     pub(crate) fn visible_status(&self) -> u16 {
         let cut = self.cut.is_some_and(|cut| cut.at != CutAt::InHead && !matches!(cut.at, CutAt::Body(_)));
-        if cut || self.head_fault == Some(HeadFault::Garbage) { 0 } else { self.status }
+        if cut || self.script.is_some() || self.head_fault == Some(HeadFault::Garbage) { 0 } else { self.status }
     }
 
     /// The head as bytes; `close` says so.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -11,6 +11,7 @@ use super::mischief::chunks;
 use super::reply::{Cut, CutAt, Framing, How, Reply};
 use crate::fault::{ChunkFault, HeadFault};
 use crate::observed::Observed;
+use crate::script::{End, until_gone};
 
 const PIECE: usize = 128 * 1024;
 
@@ -46,8 +47,7 @@ impl<'a> Line<'a> {
 
     /// Does nothing until the client goes away.
     async fn until_gone(&mut self) {
-        let mut ignored = [0; 1024];
-        while matches!(self.stream.read(&mut ignored).await, Ok(read) if read > 0) {}
+        until_gone(self.stream).await;
     }
 
     async fn end(&mut self, how: How) -> io::Result<()> {
@@ -64,6 +64,11 @@ impl<'a> Line<'a> {
 
 /// Writes the answer; true if the connection can carry another.
 pub(crate) async fn send(line: &mut Line<'_>, reply: &Reply, head_only: bool, keep_alive: bool) -> io::Result<bool> {
+    if let Some(script) = &reply.script {
+        let end = script.play(&mut *line.stream, &mut Vec::new()).await?;
+        line.end(if end == End::Reset { How::Reset } else { How::Close }).await?;
+        return Ok(false);
+    }
     let keep_alive = keep_alive && reply.reusable();
     let head = reply.head(!keep_alive && reply.framing != Framing::Nothing);
     if let Some(Cut { at, how }) = reply.cut.filter(|cut| cut.at == CutAt::BeforeHead || cut.at == CutAt::InHead) {

@@ -13,3 +13,4 @@ mod elastic;
 mod faults;
 mod line;
 mod tree;
+mod wire;
