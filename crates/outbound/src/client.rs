@@ -30,8 +30,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// The one HTTP client: HTTP/1.1, because content goes in long bodies over few hosts, and one protocol is one
 /// protocol's faults. It keeps no cookies, sends no Referer and never an Authorization.
 pub struct HttpClient {
-    network: Network,
-    rules: Rules,
+    pub(crate) network: Network,
+    pub(crate) rules: Rules,
     checks_addresses: bool,
 }
 
@@ -69,7 +69,7 @@ impl Outbound for HttpClient {
     }
 }
 
-struct Network {
+pub(crate) struct Network {
     direct: reqwest::Client,
     proxied: Option<Proxied>,
     anchors: Arc<Anchors>,
@@ -147,6 +147,14 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientError
 }
 
 impl Network {
+    /// The client for a URL, and the proxy it goes through, fit to show.
+    pub(crate) fn client_for(&self, url: &Url) -> (&reqwest::Client, Option<&str>) {
+        match self.through(url) {
+            Some(proxied) => (&proxied.client, Some(proxied.shown.as_str())),
+            None => (&self.direct, None),
+        }
+    }
+
     fn through(&self, url: &Url) -> Option<&Proxied> {
         self.proxied.as_ref().filter(|proxied| !proxied.except.covers(url))
     }
@@ -162,11 +170,10 @@ impl Network {
 #[async_trait]
 impl Wire for Network {
     async fn ask(&self, url: &Url, sent: Sent) -> Result<RawAnswer, Failure> {
-        let through = self.through(url);
-        let client = through.map_or(&self.direct, |proxied| &proxied.client);
+        let (client, proxy) = self.client_for(url);
         let request = if sent.head_only { client.head(url.clone()) } else { client.get(url.clone()) };
         let answer = request.headers(sent.headers).send().await;
-        let answer = answer.map_err(|error| of_request(&error, through.map(|proxied| proxied.shown.as_str())))?;
+        let answer = answer.map_err(|error| of_request(&error, proxy))?;
         if answer.version() > reqwest::Version::HTTP_11 {
             return Err(Failure::new(Reason::BadResponse, "the answer is in a version of HTTP that was not asked for"));
         }

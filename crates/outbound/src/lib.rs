@@ -13,6 +13,7 @@
 
 mod client;
 mod port;
+mod push;
 mod scripted;
 mod settings;
 
@@ -31,5 +32,7 @@ mod tls;
 
 pub use client::HttpClient;
 pub use port::{Body, ContentRange, Limits, Outbound, OutboundError, RangeAsk, Request, Response, RetryAfter};
+pub use push::{Push, Pusher};
 pub use scripted::{ScriptedAnswer, ScriptedClient};
 pub use settings::{ClientError, ClientSettings, ProxySettings, Secret};
+pub use tls::stream_tls;

@@ -74,6 +74,16 @@ pub(crate) fn config(
     Ok(config)
 }
 
+/// TLS for a connection that is no HTTP: the same roots, the same clock, the same words.
+///
+/// # Errors
+/// [`ClientError`] when the extra roots cannot be used.
+pub fn stream_tls(ca_pem: Option<&[u8]>, clock: Arc<dyn Clock>) -> Result<Arc<ClientConfig>, ClientError> {
+    let mut config = config(ca_pem, clock, Arc::new(Anchors::default()))?;
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 fn ca_roots(pem: &[u8]) -> Result<RootCertStore, ClientError> {
     let bad = |detail: String| ClientError::CaFile { detail };
     let mut roots = RootCertStore::empty();

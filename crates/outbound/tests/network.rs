@@ -13,6 +13,8 @@ mod body;
 mod head;
 #[path = "net/proxy.rs"]
 mod proxy;
+#[path = "net/push.rs"]
+mod push;
 #[path = "net/redirect.rs"]
 mod redirect;
 #[path = "net/scripted.rs"]
