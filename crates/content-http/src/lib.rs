@@ -41,6 +41,8 @@ mod connection;
 mod damage;
 mod download;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod index;
 mod log;

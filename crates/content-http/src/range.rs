@@ -2,11 +2,16 @@
 
 /// Which part of a file a `Range` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// All of it: no range, one that is not well-formed, another unit, or several.
     Whole,
     /// `length` bytes from `first`; never empty, never past the end.
-    Part { first: u64, length: u64 },
+    Part {
+        /// The first byte.
+        first: u64,
+        /// How many bytes.
+        length: u64,
+    },
     /// None of it: 416.
     Unsatisfiable,
 }

@@ -10,6 +10,7 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a property that does not hold is told to a fuzzer by a panic")]
 
+mod answers;
 mod configuration;
 mod dates;
 mod defender;
@@ -18,11 +19,13 @@ mod json;
 mod keys;
 mod names;
 mod records;
+mod requests;
 pub mod seeds;
 mod versions;
 mod wrap;
 mod zip;
 
+pub use answers::{answer_head, redirect_location, retry_after, url_template};
 pub use configuration::configuration;
 pub use dates::http_date;
 pub use defender::{defender_archive, defender_companion, defender_info};
@@ -31,6 +34,7 @@ pub use json::strict_json;
 pub use keys::pem_keys;
 pub use names::url_key;
 pub use records::{generation_file, history};
+pub use requests::{etag_list, range_header, request_head};
 pub use versions::version_order;
 pub use wrap::zip_of_one;
 pub use zip::zip_view;
@@ -52,19 +56,26 @@ macro_rules! targets {
 }
 
 targets![
+    answer_head,
     configuration,
     defender_archive,
     defender_companion,
     defender_info,
     elastic_artifact,
     elastic_session,
+    etag_list,
     generation_file,
     history,
     http_date,
     manifest_json,
     pem_keys,
+    range_header,
+    redirect_location,
+    request_head,
+    retry_after,
     strict_json,
     url_key,
+    url_template,
     version_order,
     zip_view,
 ];

@@ -3,6 +3,7 @@
 
 mod documents;
 mod manifests;
+mod messages;
 mod names;
 mod records;
 mod zips;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Seed> {
     manifests::write(&mut book);
     zips::write(&mut book);
     documents::write(&mut book);
+    messages::write(&mut book);
     names::write(&mut book);
     records::write(&mut book);
     book.seeds.into_iter().map(|((target, name), bytes)| Seed { target, name, bytes }).collect()

@@ -53,19 +53,26 @@ macro_rules! replays {
 }
 
 replays![
+    answer_head,
     configuration,
     defender_archive,
     defender_companion,
     defender_info,
     elastic_artifact,
     elastic_session,
+    etag_list,
     generation_file,
     history,
     http_date,
     manifest_json,
     pem_keys,
+    range_header,
+    redirect_location,
+    request_head,
+    retry_after,
     strict_json,
     url_key,
+    url_template,
     version_order,
     zip_view,
 ];

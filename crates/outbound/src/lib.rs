@@ -21,6 +21,8 @@ mod address;
 mod attempt;
 mod body;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod head;
 mod host;

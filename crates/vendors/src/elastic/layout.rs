@@ -4,6 +4,7 @@ use model::{FeedId, RoutePath, Version};
 
 use super::ElasticSettings;
 use crate::FolderView;
+use crate::json::shown;
 
 /// Where a version's manifest lies.
 pub(super) const MANIFEST: &str = "/downloads/endpoint/manifest/artifacts-{version}.zip";
@@ -54,7 +55,7 @@ pub(super) fn manifest_route(feed: &FeedId, settings: &ElasticSettings) -> Resul
         .replace("{version}", parts.version)
         .replace("{track}", parts.track.unwrap_or_default())
         .replace("{date}", parts.date.unwrap_or_default());
-    path.parse().map_err(|error| format!("the template '{template}' gives no path for {feed}: {error}"))
+    path.parse().map_err(|error| format!("the template '{}' gives no path for {feed}: {error}", shown(template)))
 }
 
 fn template<'a>(parts: &Parts<'_>, settings: &'a ElasticSettings) -> Option<&'a str> {

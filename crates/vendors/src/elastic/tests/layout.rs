@@ -69,6 +69,7 @@ fn each_feed_has_one_manifest_path() {
     check_route("elastic/9.0.0", |s| s.manifest_template = "/m.zip".into(), Err("no {version}"));
     check_route("elastic/9.0.0", |s| s.manifest_template = "/m/../{version}".into(), Err("gives no path"));
     check_route("elastic/9.0.0", |s| s.manifest_template = "https://h/{version}".into(), Err("gives no path"));
+    check_route("elastic/9.0.0", |s| s.manifest_template = "/\u{1b}[2J{version}".into(), Err("/\\u{1b}[2J{version}'"));
 }
 
 struct Folder(&'static [&'static str]);
