@@ -7,7 +7,7 @@ use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
-use mirror::Engine;
+use mirror::{Engine, KeptConfig};
 use model::{Clock, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -171,7 +171,8 @@ impl Live {
             let built = engine(&newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
             content::reload(&self.content, &newer)?;
             if !lines.is_empty() {
-                built.record_config_change(&newer.digest(), &lines).await.map_err(|error| error_chain(&error))?;
+                let kept = KeptConfig { digest: newer.digest(), settings: Some(newer.canonical()) };
+                built.record_config(&kept, &lines, "reload").await.map_err(|error| error_chain(&error))?;
             }
             self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
             self.changes.send_replace(Timetable::of(&newer));

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use trust::Admitted;
 
+use crate::history::record_data;
 use crate::plan::Newcomer;
 use crate::publish::{Pending, Publishing};
 use crate::ruling::Costs;
@@ -52,6 +53,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotNow`] when its bytes were let go or it is what is served.
     pub async fn admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
+        let done = self.try_admit(text, why).await;
+        if let Err(error) = &done {
+            self.record_refusal("admit", text, why, error).await;
+        }
+        done
+    }
+
+    async fn try_admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         let found = self.find_release(text).await?;
@@ -115,13 +124,15 @@ impl Engine {
         let now = self.ports.clock.now();
         let data = json!({
             "act": "admit", "why": why, "was": was, "feed": release.feed, "mark": release.vendor_version,
-            "rolled_back_from": left,
+            "rolled_back_from": left, "state": ReleaseState::Admitted,
         });
         let mut states = vec![(release.id, ReleaseState::Admitted, now)];
         states.extend(left.map(|left| (left, ReleaseState::Rejected, now)));
         let mut history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
         history.extend(left.map(|left| {
-            let data = json!({ "act": "roll-back", "why": why, "feed": release.feed, "to": release.id });
+            let data = json!({
+                "act": "roll-back", "why": why, "feed": release.feed, "to": release.id, "state": ReleaseState::Rejected,
+            });
             self.entry(EntryKind::Act, left.to_string(), data)
         }));
         Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
@@ -135,10 +146,12 @@ impl Engine {
         left: Option<ReleaseId>,
     ) -> Result<(), EngineError> {
         let now = self.ports.clock.now();
-        let data = json!({ "act": "admit", "undone": "its bytes are gone", "feed": release.feed });
+        let data =
+            |state| json!({ "act": "admit", "undone": "its bytes are gone", "feed": release.feed, "state": state });
         let mut states = vec![(release.id, was, now)];
         states.extend(left.map(|left| (left, ReleaseState::Admitted, now)));
-        let history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
+        let undone = states.iter().map(|(id, state, _)| self.entry(EntryKind::Act, id.to_string(), data(*state)));
+        let history = undone.collect();
         Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
     }
 
@@ -149,6 +162,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotNow`] when there is nothing to reject.
     pub async fn reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
+        let done = self.try_reject(text, why).await;
+        if let Err(error) = &done {
+            self.record_refusal("reject", text, why, error).await;
+        }
+        done
+    }
+
+    async fn try_reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         let found = self.find_release(text).await?;
@@ -169,10 +190,13 @@ impl Engine {
             record.reason = Some(Reason::RejectedBefore);
             record.detail = Some(format!("release {} was rejected: {why}", release.id.short()));
         }
-        let data = json!({
+        let mut data = json!({
             "act": "reject", "why": why, "was": found.state, "feed": release.feed,
-            "of": if declines { "offer" } else { "release" },
+            "of": if declines { "offer" } else { "release" }, "record": record_data(&record),
         });
+        if let (false, Some(members)) = (declines, data.as_object_mut()) {
+            members.insert("state".to_owned(), json!(ReleaseState::Rejected));
+        }
         let state = (release.id, ReleaseState::Rejected, self.ports.clock.now());
         let batch = Batch {
             feeds: vec![record.clone()],
@@ -188,15 +212,6 @@ impl Engine {
             generation: None,
             detail: record.detail,
         })
-    }
-
-    /// Records that the configuration is another than before: its digest, and what changed, without secrets.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the catalog fails.
-    pub async fn record_config_change(&self, digest: &model::Digest, lines: &[String]) -> Result<(), EngineError> {
-        let entry = self.entry(EntryKind::ConfigChange, "configuration", json!({ "digest": digest, "changes": lines }));
-        Ok(self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?)
     }
 
     async fn record_of(&self, release: &Release) -> Result<FeedRecord, EngineError> {

@@ -91,6 +91,15 @@ impl Engine {
         let second = self.census(calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
         let keep = |digest: &Digest| second.kept.contains(digest);
+        let nothing = second.candidates.is_empty() && second.plan.generations.is_empty();
+        if !nothing {
+            let data = json!({
+                "act": "collect-intended", "blobs": second.candidates.len(), "bytes": second.plan.bytes,
+                "generations": second.plan.generations,
+            });
+            let entry = self.entry(EntryKind::Upkeep, "gc", data);
+            self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
+        }
         let swept = self.ports.catalog.sweep(&second.candidates, &keep, &remover).await?;
         for number in &second.plan.generations {
             self.ports.rings.remove(&self.settings.ring, *number).await?;

@@ -284,7 +284,7 @@ impl Engine {
     async fn abandon(&self, generation: &Generation, why: &str) -> Result<(), EngineError> {
         let mut publication = self.publication(generation);
         publication.closed_at = Some(self.ports.clock.now());
-        let data = json!({ "number": generation.number, "why": why });
+        let data = json!({ "number": generation.number, "digest": publication.digest, "why": why });
         let entry = self.entry(EntryKind::PublicationAbandoned, generation.ring.as_str(), data);
         let batch = Batch { publications: vec![publication], history: vec![entry], ..Batch::default() };
         Ok(self.ports.catalog.apply(batch).await?)

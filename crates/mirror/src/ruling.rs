@@ -2,9 +2,8 @@
 //! the ring say then, so that the operator's acts in between are neither missed nor overwritten.
 
 use blob_store::Current;
-use catalog::{Batch, EntryKind, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord};
+use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord};
 use model::{FeedId, Note, Outcome, Reason, Release, ReleaseState, Timestamp, VendorVersion};
-use serde_json::json;
 use trust::{Context, Decision, Proposal, decide};
 
 use crate::feed_run::{Found, Proposed, Settled};
@@ -155,11 +154,12 @@ impl Engine {
         record.failures = 0;
         record.reason = None;
         record.detail = None;
+        let recorded = batch.releases.len();
         let (release, word) = match decision {
             Decision::Admitted(admitted) => {
                 let release = admitted.release().clone();
                 record.release = Some(release.id);
-                batch.history.push(self.verdict_entry(&release, "admitted"));
+                batch.history.push(self.verdict_entry(&release, "admitted", Some(ReleaseState::Admitted)));
                 batch.releases.push(NewRelease { release, state: ReleaseState::Admitted });
                 return Some(Newcomer { admitted, takes_paths: false });
             }
@@ -180,7 +180,8 @@ impl Engine {
             }
         };
         record.release = Some(release.id);
-        batch.history.push(self.verdict_entry(&release, word));
+        let state = batch.releases.get(recorded).map(|new| new.state);
+        batch.history.push(self.verdict_entry(&release, word, state));
         None
     }
 
@@ -198,22 +199,6 @@ impl Engine {
         if known != Some(ReleaseState::Admitted) {
             batch.releases.push(NewRelease { release: release.clone(), state: ReleaseState::Quarantined });
         }
-    }
-
-    fn verdict_entry(&self, release: &Release, word: &str) -> catalog::NewEntry {
-        let data = json!({
-            "feed": release.feed, "vendor_version": release.vendor_version, "verdict": word,
-            "reasons": release.verdict.reasons, "notes": release.verdict.notes.len(), "trust": release.verdict.trust,
-        });
-        self.entry(EntryKind::Verdict, release.id.to_string(), data)
-    }
-
-    pub(crate) fn check_entry(&self, record: &FeedRecord, costs: Costs) -> catalog::NewEntry {
-        let data = json!({
-            "outcome": record.outcome, "offered": record.offered, "release": record.release,
-            "reason": record.reason, "detail": record.detail, "requests": costs.requests, "bytes": costs.bytes,
-        });
-        self.entry(EntryKind::Check, record.feed.as_str(), data)
     }
 }
 

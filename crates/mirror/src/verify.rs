@@ -6,8 +6,9 @@ use blob_store::Verification;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
 use model::{Digest, Outcome, Reason, Release, ReleaseState, RoutePath, error_chain};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::history::record_data;
 use crate::{Engine, EngineError};
 
 /// What is wrong with a blob.
@@ -154,7 +155,9 @@ impl Engine {
             record.validator = None;
             feeds.push(record);
         }
-        let data = json!({ "act": "set-aside", "faults": faults });
+        let records: BTreeMap<String, Value> =
+            feeds.iter().map(|record| (record.feed.to_string(), record_data(record))).collect();
+        let data = json!({ "act": "set-aside", "faults": faults, "records": records });
         let history = vec![self.entry(EntryKind::Upkeep, "verify", data)];
         Ok(self.ports.catalog.apply(Batch { feeds, history, ..Batch::default() }).await?)
     }
