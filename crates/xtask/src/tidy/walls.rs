@@ -13,7 +13,8 @@ const PURE: [&str; 5] = ["model", "trust", "vendors", "rollout", "bundle"];
 const IMPURE: [&str; 6] = ["tokio", "reqwest", "hyper", "sqlx", "rustix", "rand"];
 
 /// Libraries that only some crates may name.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 7] = [
+    ("fuser", &["fault-lab"]),
     ("reqwest", &["outbound"]),
     ("hyper", &["outbound"]),
     ("sqlx", &["catalog"]),
@@ -23,7 +24,7 @@ const OWNED: [(&str, &[&str]); 6] = [
 ];
 
 /// Crates for tests, which any crate may name among its dev-dependencies.
-const FOR_TESTS: [&str; 2] = ["vendor-sim", "test-support"];
+const FOR_TESTS: [&str; 3] = ["vendor-sim", "test-support", "e2e"];
 
 /// The one lean against the order: the binary plays vendors in `demo`.
 const EXCEPTIONS: [(&str, &str); 1] = [("cli", "vendor-sim")];
