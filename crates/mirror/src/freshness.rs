@@ -188,11 +188,11 @@ impl Look<'_> {
     fn check(&self) -> Finding {
         let record = &self.facts.record;
         let bound = self.limits(Measure::Check);
-        if self.is_ahead(record.checked_at) || record.succeeded_at.is_some_and(|at| self.is_ahead(at)) {
-            return self.jumped(Measure::Check, bound, self.known());
-        }
         let success = record.succeeded_at.map(|at| sourced(at, TimeSource::LastSuccess));
         let since = success.unwrap_or(sourced(record.first_checked_at, TimeSource::FirstCheck));
+        if self.is_ahead(record.checked_at) || self.is_ahead(since.at) {
+            return self.jumped(Measure::Check, bound, self.known());
+        }
         let mut finding = self.finding(Measure::Check, bound, since);
         // A vendor whose offer waits for a person was asked: it is the content that does not move.
         let asked = bound.level(self.now.since(record.checked_at)) == Level::Fine;

@@ -240,7 +240,7 @@ async fn acts_name_releases_that_are_there() {
 }
 
 /// Two versions that share addresses whose bytes change.
-async fn fixed() -> World {
+pub(crate) async fn fixed() -> World {
     let mut build = Build::default();
     build.sim.elastic.urls = ArtifactUrls::Fixed;
     let world = build.start().await;

@@ -103,7 +103,9 @@ pub(crate) struct Build {
 
 impl Default for Build {
     fn default() -> Self {
-        let mut sim = vendor_sim::Settings::default();
+        // Nothing is old yet.
+        let published = Timestamp::from_micros(FakeClock::START).before(Duration::from_secs(3600));
+        let mut sim = vendor_sim::Settings { published, ..vendor_sim::Settings::default() };
         sim.elastic.versions = ["9.0.0", "8.18.3"].map(str::to_owned).to_vec();
         sim.elastic.candidates.clear();
         sim.elastic.dated.clear();
