@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
-    let mut settings = Settings { address: arguments.address, seed: arguments.seed, ..Settings::default() };
+    let mut settings = Settings { address: arguments.address, seed: arguments.seed, ..Settings::lately() };
     settings.network = Network { bytes_per_second: arguments.rate, ..Network::with_latency(arguments.latency) };
     settings.elastic.artifacts = arguments.artifacts;
     settings.elastic.shared_percent = arguments.shared.min(100);

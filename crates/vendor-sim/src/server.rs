@@ -151,7 +151,7 @@ async fn pause(duration: Duration) {
 
 /// For `Date` and `Retry-After`, which clients compare with their own clock.
 #[allow(clippy::disallowed_methods, reason = "the simulated host has a clock of its own, outside the program")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let micros = std::time::SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }

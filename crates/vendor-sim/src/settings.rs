@@ -7,6 +7,7 @@ use model::Timestamp;
 
 use crate::defender::DefenderFeed;
 use crate::keys::SigningKey;
+use crate::server::now;
 
 /// Everything about a simulator that is chosen before it starts.
 ///
@@ -43,6 +44,14 @@ impl Default for Settings {
             published: Timestamp::from_micros(1_791_083_565_000_000),
             log_length: 10_000,
         }
+    }
+}
+
+impl Settings {
+    /// The same vendors, whose first releases were published a day ago by the system's clock: for a program that runs
+    /// on that clock and tells old content from new.
+    pub fn lately() -> Self {
+        Self { published: now().before(Duration::from_secs(86_400)), ..Self::default() }
     }
 }
 

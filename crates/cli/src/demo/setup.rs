@@ -105,7 +105,7 @@ pub(super) fn vendors() -> Settings {
         },
         network: Network { bytes_per_second: Some(RATE), ..Network::with_latency(ROUND_TRIP) },
         log_length: 200,
-        ..Settings::default()
+        ..Settings::lately()
     }
 }
 

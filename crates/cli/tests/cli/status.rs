@@ -35,6 +35,13 @@ fn status_tells_trust_in_words() {
     assert!(ended.stdout.contains("elastic/9.0.0: vendor-signed (key "), "{}", ended.stdout);
     assert!(ended.stdout.contains("transport-only, attested by nobody (plain HTTP)"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("not well"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("when it was first offered here (the vendor gives no usable date)"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains(": the vendor's own date"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("freshness\n"), "what is fine is not told: {}", ended.stdout);
     let shown = site.run(&["feed", "show", "elastic/9.0.0"]).with(0);
     assert!(shown.stdout.contains("served     1.0.1049, release"), "{}", shown.stdout);
     assert_eq!(site.run(&["feed", "list", "--json"]).with(0).lines().len(), 2);
@@ -69,7 +76,13 @@ fn silence_beyond_policy_is_exit_4() {
     let ended = site.run(&["status"]).with(4);
     assert!(ended.stdout.contains("beyond policy"), "{}", ended.stdout);
     let json = site.run(&["status", "--json"]).with(4).lines();
-    assert_eq!(json[0]["freshness"]["late"][0]["beyond"], "fail");
+    let check = &json[0]["freshness"][0];
+    assert_eq!(
+        (&check["measure"], &check["level"], &check["reason"]),
+        (&"check".into(), &"fail".into(), &"not_checked".into())
+    );
+    assert_eq!(check["since"]["source"], "last-success");
+    assert!(ended.stdout.contains("whether `waystation run` is running"), "{}", ended.stdout);
 }
 
 #[test]
@@ -88,9 +101,9 @@ fn a_feed_that_never_succeeded_ages_from_its_first_check() {
         catalog.apply(Batch { feeds: vec![record], ..Batch::default() }).await.unwrap();
     });
     let ended = site.run(&["status"]).with(4);
-    assert!(ended.stdout.contains("beyond policy: never checked with success, first checked"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the first check (none was ever in order)"), "{}", ended.stdout);
     let json = site.run(&["status", "--json"]).with(4).lines();
-    assert_eq!(json[0]["freshness"]["late"][0]["since"], "first_check");
+    assert_eq!(json[0]["freshness"][0]["since"]["source"], "first-check");
 }
 
 #[test]
@@ -101,6 +114,12 @@ fn behind_a_proxy_the_gap_in_the_address_guard_is_told() {
         .output()
         .unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("not by the addresses that names lead to"));
+    let json = crate::site::command(site.path(), &["status", "--json"])
+        .env("WAYSTATION__ORIGIN__PROXY", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["notices"].as_array().unwrap().len(), 1);
 }
 
 #[test]

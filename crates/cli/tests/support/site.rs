@@ -48,7 +48,7 @@ impl Builder {
     pub(crate) fn build(self) -> Site {
         let elastic = ElasticSettings { artifacts: 5, artifact_size: 2048, ..ElasticSettings::default() };
         let defender = DefenderSettings { archive_size: 8192, ..DefenderSettings::default() };
-        let vendors = Simulator::start(Settings { elastic, defender, ..Settings::default() }).unwrap();
+        let vendors = Simulator::start(Settings { elastic, defender, ..Settings::lately() }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key.pem"), vendors.public_key_pem().unwrap()).unwrap();
         let mut text = String::from("data_dir = \"data\"\n[origin]\nallow_plain_http = true\n");

@@ -15,7 +15,7 @@ pub(crate) const FEEDS: [DefenderFeed; 2] = [
 pub(crate) fn vendor(archive_size: u64) -> Simulator {
     let elastic = ElasticSettings { artifacts: 12, artifact_size: 16 * 1024, ..ElasticSettings::default() };
     let defender = DefenderSettings { archive_size, ..DefenderSettings::default() };
-    Simulator::start(Settings { elastic, defender, ..Settings::default() }).unwrap()
+    Simulator::start(Settings { elastic, defender, ..Settings::lately() }).unwrap()
 }
 
 /// The sections that follow [`VERSIONS`] and [`FEEDS`].

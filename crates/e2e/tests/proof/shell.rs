@@ -24,7 +24,7 @@ pub(crate) fn vendor() -> Simulator {
     let (artifact_size, archive_size) = if small { (64 << 10, 256 << 10) } else { (1 << 20, 32 << 20) };
     let elastic = ElasticSettings { artifact_size, ..ElasticSettings::default() };
     let defender = DefenderSettings { archive_size, ..DefenderSettings::default() };
-    Simulator::start(Settings { elastic, defender, ..Settings::default() }).unwrap()
+    Simulator::start(Settings { elastic, defender, ..Settings::lately() }).unwrap()
 }
 
 /// Every version that is simulated.

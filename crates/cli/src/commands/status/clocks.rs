@@ -16,7 +16,7 @@ pub(super) fn write(status: &Status, out: &mut Out) -> Result<(), Failure> {
     let feeds: Vec<&FeedStatus> = status.feeds.iter().filter(known).collect();
     section(out, "clocks", &feeds, |feed, out| clocks(status, feed, out))?;
     let late: Vec<&Finding> = status.freshness.iter().filter(|finding| finding.level > Level::Fine).collect();
-    section(out, "freshness", &late, |finding, out| late_one(finding, out))
+    section(out, "freshness", &late, late_one)
 }
 
 fn clocks(status: &Status, feed: &FeedStatus, out: &mut Out) -> Result<(), Failure> {
