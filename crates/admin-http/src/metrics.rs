@@ -158,6 +158,13 @@ fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     gauges(encoder, "feed_failures", "Runs in a row that failed.", failures)?;
     let waiting = i64::try_from(status.quarantined.len()).unwrap_or(i64::MAX);
     gauge(encoder, "quarantined_releases", "Releases that wait for the operator.", waiting)?;
+    let damaged = [(vec![("ring", status.ring.ring.to_string())], i64::from(status.ring.fault.is_some()))];
+    gauges(
+        encoder,
+        "ring_pointer_damaged",
+        "Whether a ring's pointer is damaged: the newest whole generation is served, and the pointer is written again.",
+        damaged,
+    )?;
     match status.free_bytes {
         Some(free) => gauge(encoder, "store_free_bytes", "Bytes free where blobs lie.", signed(free)),
         None => Ok(()),

@@ -70,7 +70,14 @@ fn status() -> Status {
     };
     Status {
         at,
-        ring: RingStatus { ring: RingName::broad(), generation: 7, since: Some(at), routes: 12, in_grace: 0 },
+        ring: RingStatus {
+            ring: RingName::broad(),
+            generation: 7,
+            since: Some(at),
+            routes: 12,
+            in_grace: 0,
+            fault: None,
+        },
         feeds: vec![
             feed("elastic/9.0.0", Outcome::Current, None),
             feed("defender/linux/production/x86_64", Outcome::Failed, Some(Reason::HashMismatch)),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Digest, Generation, Held, RingName};
 
-use crate::survey::{Found, RingState};
+use crate::survey::{Found, PointerState, RingState};
 
 /// Reads a blob; blocking.
 pub trait BlobReader: Read + Seek + Send {}
@@ -184,6 +184,10 @@ pub trait RingStore: Send + Sync {
     async fn rings(&self) -> Result<Vec<RingName>, StoreError>;
     /// Looks at all that a ring's folder holds, and changes nothing.
     async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError>;
+    /// What a ring's pointer says.
+    async fn pointer(&self, ring: &RingName) -> Result<PointerState, StoreError> {
+        Ok(self.inspect(ring).await?.pointer)
+    }
     /// Writes the pointer again, durably, when it does not name a whole generation while there is one: it then names
     /// what [`RingStore::current`] gave all along, whose number is returned. `None` when there is nothing to mend.
     async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError>;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use model::{Digest, Generation, RingName};
 
 use crate::data::{Access, DataFolder, blocking};
-use crate::{Current, Published, RingState, RingStore, StoreError};
+use crate::{Current, PointerState, Published, RingState, RingStore, StoreError};
 pub(crate) use folder::Rings;
 
 /// Keeps each ring as a folder below the data folder.
@@ -72,6 +72,11 @@ impl RingStore for FsRings {
     async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
         let ring = ring.clone();
         self.run(move |rings| rings.inspect(&ring)).await
+    }
+
+    async fn pointer(&self, ring: &RingName) -> Result<PointerState, StoreError> {
+        let ring = ring.clone();
+        self.run(move |rings| rings.pointer(&ring)).await
     }
 
     async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {

@@ -83,6 +83,16 @@ pub enum PointerState {
     },
 }
 
+impl PointerState {
+    /// What is wrong with it, as a sentence; nothing where it names a whole generation or is not there.
+    pub fn fault(&self) -> Option<String> {
+        match self {
+            Self::Absent | Self::Good { .. } => None,
+            Self::Bad { what, .. } => Some(format!("the ring's pointer {what}")),
+        }
+    }
+}
+
 /// One generation file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationState {

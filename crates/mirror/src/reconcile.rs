@@ -1,15 +1,57 @@
-//! Brings the catalog in line with what is served, after a crash.
+//! Brings the catalog in line with what is served, after a crash, and writes a pointer again that was damaged.
 
+use blob_store::PointerState;
 use catalog::{Batch, EntryKind, Publication};
+use model::{Note, Reason, error_chain};
 use serde_json::json;
 
 use crate::{Engine, EngineError};
 
 impl Engine {
+    /// Writes the ring's pointer again if it is damaged or gone: readers pass such a pointer by and serve the newest
+    /// whole generation, but the next damage would find nothing to fall back to. Gives the generation that it names
+    /// now, where there was something to mend. Cheap where there was not.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the ring cannot be read or written, or the catalog fails.
+    pub async fn mend_ring(&self) -> Result<Option<u64>, EngineError> {
+        if self.ring_fault().await?.is_none() {
+            return Ok(None);
+        }
+        let _lock = self.ports.locks.publish().await?;
+        self.mend_locked().await
+    }
+
+    /// What is wrong with the ring's pointer, if anything.
+    pub(crate) async fn ring_fault(&self) -> Result<Option<Note>, EngineError> {
+        let ring = &self.settings.ring;
+        let detail = match self.ports.rings.pointer(ring).await? {
+            PointerState::Absent if self.ports.rings.numbers(ring).await?.is_empty() => None,
+            PointerState::Absent => Some("the ring's pointer is gone".to_owned()),
+            other => other.fault(),
+        };
+        Ok(detail.map(|detail| Note { reason: Reason::PointerDamaged, detail }))
+    }
+
+    async fn mend_locked(&self) -> Result<Option<u64>, EngineError> {
+        let ring = &self.settings.ring;
+        let Some(fault) = self.ring_fault().await? else { return Ok(None) };
+        let Some(number) = self.ports.rings.mend(ring).await? else { return Ok(None) };
+        tracing::error!(%ring, number, reason = fault.reason.code(), detail = %fault.detail, "the ring's pointer was written again");
+        let data = json!({ "act": "mend-pointer", "number": number, "reason": fault.reason, "detail": fault.detail });
+        let history = vec![self.entry(EntryKind::Upkeep, ring.as_str(), data)];
+        self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?;
+        Ok(Some(number))
+    }
+
     /// Closes what a crash left open: a publication whose generation the ring serves, or has served since, was
     /// done; any other was not. Whoever holds the publication lock does it first. What the feeds' records missed
     /// needs no repair here: the mark counts no less than what the ring serves, and the next run settles the rest.
     pub(crate) async fn reconcile_locked(&self) -> Result<(), EngineError> {
+        if let Err(error) = self.mend_locked().await {
+            // Who cannot write it again can still read past it; what follows tells of a disk that takes nothing.
+            tracing::error!(error = %error_chain(&error), "the ring's pointer could not be looked after");
+        }
         let mut batch = Batch::default();
         for open in self.ports.catalog.open_publications().await? {
             let done = self.happened(&open).await?;

@@ -54,6 +54,8 @@ pub struct RingStatus {
     pub routes: usize,
     /// How many of them are superseded and in their grace.
     pub in_grace: usize,
+    /// What is wrong with its files, where something is; the newest whole generation is served meanwhile.
+    pub fault: Option<Note>,
 }
 
 /// How one feed stands.
@@ -200,6 +202,7 @@ impl Engine {
                 in_grace: current
                     .as_ref()
                     .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
+                fault: self.ring_fault().await?,
             },
             feeds,
             quarantined,

@@ -21,6 +21,11 @@ impl Rings {
         Ok(RingState { pointer, generations, others: self.others(&folder)? })
     }
 
+    pub(super) fn pointer(&self, ring: &RingName) -> Result<PointerState, StoreError> {
+        let folder = self.ring(ring)?;
+        Ok(folder.map_or(PointerState::Absent, |folder| self.pointer_state(&folder, ring)))
+    }
+
     /// Writes the pointer again when it does not name a whole generation, so that it names what is served instead;
     /// gives that generation's number.
     pub(super) fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
@@ -37,7 +42,7 @@ impl Rings {
         Ok(Some(pointer.number))
     }
 
-    pub(super) fn pointer_state(&self, folder: &Folder, ring: &RingName) -> PointerState {
+    fn pointer_state(&self, folder: &Folder, ring: &RingName) -> PointerState {
         let bad = |number, what: &str| PointerState::Bad { number, what: what.to_owned() };
         let pointer = match self.pointer_bytes_in(folder) {
             Err(error) => return bad(None, &format!("cannot be read: {}", error_chain(&error))),

@@ -73,3 +73,34 @@ fn the_operator_ends_a_quarantine_either_way() {
     let history = site.run(&["history", "list"]).with(0);
     assert!(history.stdout.contains("admit, they meant it"), "{}", history.stdout);
 }
+
+#[test]
+fn the_whole_data_folder_is_checked_and_nothing_changed_s16_s18_s22() {
+    let site = Site::builder().build();
+    assert!(site.run(&["release", "verify", "--store"]).with(1).stderr.contains("there is no data folder"));
+    site.run(&["sync"]).with(0);
+    for args in [&["release", "verify", "--store"][..], &["release", "verify", "--all", "--store"]] {
+        assert!(site.run(args).with(0).stdout.contains("all good"));
+    }
+    let blob = site.blobs().into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&blob, &bytes).unwrap();
+    std::fs::write(site.data().join("rings/broad/current"), "1 nonsense\n").unwrap();
+    let seen = site.run(&["release", "verify", "--store"]).with(1);
+    assert!(seen.stdout.contains("pointer_damaged: rings/broad/current"), "{}", seen.stdout);
+    assert!(!seen.stdout.contains("blob_damaged"), "a look does not read: {}", seen.stdout);
+    assert_eq!(std::fs::read(&blob).unwrap(), bytes);
+    let read = site.run(&["release", "verify", "--all", "--store", "--json"]).with(1).lines();
+    assert_eq!(read.len(), 1);
+    let reasons: Vec<&str> =
+        read[0]["faults"].as_array().unwrap().iter().map(|f| f["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons, ["pointer_damaged", "blob_damaged"]);
+    assert!(read[0]["faults"][1]["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()));
+    assert_eq!(read[0]["set_aside"]["faults"].as_array().unwrap().len(), 1);
+    assert!(!blob.exists(), "set aside");
+    site.run(&["sync"]).with(0);
+    let healed = site.run(&["release", "verify", "--all", "--store"]).with(0);
+    assert!(healed.stdout.contains("left over: 1 damaged"), "{}", healed.stdout);
+    assert_eq!(site.run(&["release", "verify", "--store", "1"]).code, 2);
+}

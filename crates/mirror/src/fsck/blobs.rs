@@ -160,6 +160,9 @@ impl Engine {
                 let more = if suspect.more > 0 { format!(" and {} more", suspect.more) } else { String::new() };
                 let detail = format!("{}; used by {}{more}", suspect.detail, suspect.users.join(", "));
                 findings.fault(suspect.reason, format!("blob {digest}"), detail);
+                if suspect.reason == Reason::BlobDamaged {
+                    findings.report.damaged.push(digest);
+                }
             }
         }
     }

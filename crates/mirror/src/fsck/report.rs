@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blob_store::{Found, LeftoverKind};
-use model::Reason;
+use model::{Digest, Reason};
 use serde::Serialize;
 
 /// How many faults are told one by one; the rest are counted.
@@ -53,6 +53,8 @@ pub struct StoreReport {
     pub faults: Vec<StoreFault>,
     /// How many more things are wrong.
     pub more_faults: u64,
+    /// The blobs among them whose bytes changed.
+    pub damaged: Vec<Digest>,
     /// What is left over and harms nothing.
     pub leftovers: Vec<LeftoverCount>,
 }
@@ -159,6 +161,7 @@ impl Findings {
             bytes: 0,
             faults: Vec::new(),
             more_faults: 0,
+            damaged: Vec::new(),
             leftovers: Vec::new(),
         };
         Self { report, leftovers: BTreeMap::new() }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use catalog::{Batch, EntryKind, Publication, verify_chain};
+use catalog::{Batch, Entry, EntryKind, Publication, verify_chain};
 use model::Outcome::{Current, Failed, Published, Quarantined};
 use model::{Clock as _, Digest, Reason};
 use vendor_sim::{Change, Step};
@@ -89,7 +89,7 @@ async fn all_blobs_lost_are_fetched_again_s18() {
 }
 
 #[tokio::test]
-async fn a_lost_pointer_or_ring_is_written_again_s18_s40() {
+async fn a_lost_pointer_or_ring_is_told_and_written_again_r23_s18_s40() {
     for damage in ["delete", "garble", "newest", "ring"] {
         let mut world = World::on_files().await;
         world.sync().await;
@@ -111,8 +111,13 @@ async fn a_lost_pointer_or_ring_is_written_again_s18_s40() {
             }
         }
         world.reopen().await;
+        let told = world.engine().status().await.unwrap().ring.fault.map(|fault| fault.reason);
+        assert_eq!(told, (damage != "ring").then_some(Reason::PointerDamaged), "{damage}");
         let report = world.sync().await;
         assert_eq!(report.exit_code(), 0, "{damage}: {report:#?}");
+        assert_eq!(world.engine().status().await.unwrap().ring.fault, None, "{damage}");
+        let mended = |entry: &Entry| entry.kind == EntryKind::Upkeep && entry.data.contains("mend-pointer");
+        assert_eq!(world.history().await.iter().any(mended), damage != "ring", "{damage}");
         assert_eq!(world.tree().await, whole, "{damage}");
         world.publish();
         assert_eq!(world.sync().await.exit_code(), 0, "{damage}");
@@ -205,4 +210,24 @@ async fn an_interrupted_publication_is_closed_for_what_it_was_s11() {
         assert_eq!(world.tree().await, world.unfaulted().await);
         assert!(verify_chain(world.ports.catalog.as_ref()).await.is_ok());
     }
+}
+
+#[tokio::test]
+async fn upkeep_writes_a_damaged_pointer_again_without_a_run_r23_s18_s41() {
+    let world = World::on_files().await;
+    assert_eq!(world.engine().mend_ring().await.unwrap(), None, "a ring that never served has no fault");
+    world.sync().await;
+    let current = world.ports.path().join("rings/broad/current");
+    let good = fs::read(&current).unwrap();
+    for damage in [Some(&good[..0]), Some(&good[..10]), Some(&b"1 x\n"[..]), None] {
+        match damage {
+            Some(bytes) => fs::write(&current, bytes).unwrap(),
+            None => fs::remove_file(&current).unwrap(),
+        }
+        assert_eq!(world.engine().mend_ring().await.unwrap(), Some(1));
+        assert_eq!(fs::read(&current).unwrap(), good);
+        assert_eq!(world.engine().mend_ring().await.unwrap(), None);
+    }
+    let of = |entry: &&Entry| entry.data.contains("mend-pointer");
+    assert_eq!(world.history().await.iter().filter(of).count(), 4);
 }

@@ -19,6 +19,7 @@ mod identity;
 mod keeping;
 mod random;
 mod runs;
+mod store;
 mod upstream;
 mod walk;
 mod world;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use mirror::{BlobFault, VerifyReport};
+use mirror::{BlobFault, CheckProgress, Depth, Engine, StoreReport, VerifyReport};
+use serde::Serialize;
 
 use super::find;
 use crate::context::Context;
@@ -11,41 +12,56 @@ use crate::failure::{Exit, Failure};
 use crate::out::Out;
 use crate::{progress, show};
 
+const VERB: &str = "release verify";
+
 /// Hashes again what is held
 ///
 /// Damaged bytes are set aside, so that they are served no longer, and the next sync fetches them again.
+///
+/// --store checks the whole data folder instead: that each ring's pointer and generations are whole, that the catalog
+/// agrees with them, that the history's chain is whole, that every blob is there with its size, owner and mode; and
+/// lists what is left over. It changes nothing, and works beside a running `run`, on a read-only mount too. With --all
+/// it reads every byte as well; only what is damaged then is set aside, after the check.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   waystation release verify --all
   waystation release verify 7
+  waystation release verify --store
+  waystation release verify --all --store
 
 Exit codes:
-  0  all bytes are what they were
-  1  some are damaged or missing: the report names them
+  0  all bytes are what they were; with --store, all is as it should be: leftovers do no harm
+  1  something is damaged, missing or wrong: the report names it
   2  wrong usage or configuration")]
 pub(crate) struct Verify {
     /// Their numbers, or the first 8 digits of their ids or more
-    #[arg(value_name = "RELEASE", required_unless_present = "all")]
+    #[arg(value_name = "RELEASE", required_unless_present_any = ["all", "store"])]
     releases: Vec<String>,
     /// Every release whose bytes are held
     #[arg(long, conflicts_with = "releases")]
     all: bool,
+    /// The whole data folder: rings, catalog, history, blobs and what is left over
+    #[arg(long, conflicts_with = "releases")]
+    store: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: &Verify, context: &mut Context) -> Result<Exit, Failure> {
-    context.something_held("release verify")?;
-    let engine = context.acting("release verify").await?;
-    let failed = |error| Failure::engine("release verify", &error);
+    if args.store {
+        return store(args, context).await;
+    }
+    context.something_held(VERB)?;
+    let engine = context.acting(VERB).await?;
+    let failed = |error| Failure::engine(VERB, &error);
     let mut releases = Vec::new();
     if args.all {
         releases = engine.held().await.map_err(failed)?;
     }
     for text in &args.releases {
-        releases.push(find(&engine, text, "release verify").await?);
+        releases.push(find(&engine, text, VERB).await?);
     }
     let blobs: BTreeMap<_, _> =
         releases.iter().flat_map(|found| &found.release.items).map(|item| (item.digest, item.size)).collect();
@@ -80,4 +96,86 @@ fn told(fault: &BlobFault, out: &mut Out) -> Result<(), Failure> {
         None => out.line(format!("missing: blob {}", fault.digest))?,
     }
     fault.routes.iter().try_for_each(|route| out.line(format!("  {route}")))
+}
+
+/// What a check of the whole data folder tells.
+#[derive(Serialize)]
+struct Store {
+    #[serde(flatten)]
+    found: StoreReport,
+    /// What was set aside afterwards; none where nothing was to be changed.
+    set_aside: Option<VerifyReport>,
+}
+
+async fn store(args: &Verify, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    if matches!(config.data_dir.try_exists(), Ok(false)) {
+        let text = format!("{VERB}: there is no data folder {}", config.data_dir.display());
+        let next = "check data_dir, or run `waystation sync` first";
+        return Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next));
+    }
+    let engine = context.looking(VERB).await?;
+    let found = check(&engine, args, context).await;
+    let set_aside = match found.damaged.as_slice() {
+        damaged if args.all && !damaged.is_empty() => {
+            let engine = context.acting(VERB).await?;
+            Some(engine.recheck(damaged).await.map_err(|error| Failure::engine(VERB, &error))?)
+        }
+        _ => None,
+    };
+    let exit = if found.is_good() { Exit::DONE } else { Exit::FAILED };
+    let told = Store { found, set_aside };
+    if args.json {
+        context.out.json(&told)?;
+    } else {
+        write_store(&told, &mut context.out)?;
+    }
+    Ok(exit)
+}
+
+async fn check(engine: &Engine, args: &Verify, context: &Context) -> StoreReport {
+    let depth = if args.all { Depth::Rehash } else { Depth::Look };
+    let bar = progress::bar(context, 0, "checking");
+    let each = |progress| match progress {
+        CheckProgress::Expected(bytes) => bar.inc_length(bytes),
+        CheckProgress::Read(bytes) => bar.inc(bytes),
+    };
+    let report = engine.check_store(depth, &each).await;
+    bar.finish_and_clear();
+    report
+}
+
+fn write_store(told: &Store, out: &mut Out) -> Result<(), Failure> {
+    let found = &told.found;
+    for fault in &found.faults {
+        out.line(format!("{}: {}: {}", fault.reason, fault.subject, fault.detail))?;
+        out.line(format!("  {}", fault.remedy))?;
+    }
+    for left in &found.leftovers {
+        out.line(format!("left over: {} {}, {}", left.count, left.kind.as_str(), show::bytes(left.bytes)))?;
+        for name in &left.names {
+            out.line(format!("  {name}"))?;
+        }
+    }
+    if let Some(aside) = &told.set_aside {
+        out.line(format!(
+            "set aside: {}; the next sync fetches what is wrong again",
+            show::count(aside.faults.len(), "blob")
+        ))?;
+    }
+    let how = if found.depth == Depth::Rehash { "read again" } else { "looked at" };
+    let looked = format!(
+        "{}, {}, {} held, history to entry {}; {} blobs, {}, {how}",
+        show::count(found.rings, "ring"),
+        show::count(found.routes, "route"),
+        show::count(usize::try_from(found.releases).unwrap_or(usize::MAX), "release"),
+        found.entries,
+        found.blobs,
+        show::bytes(found.bytes)
+    );
+    let wrong = (found.faults.len() as u64).saturating_add(found.more_faults);
+    match wrong {
+        0 => out.line(format!("{looked}: all good")),
+        wrong => out.line(format!("{looked}: {wrong} wrong")),
+    }
 }

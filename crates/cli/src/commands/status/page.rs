@@ -57,6 +57,10 @@ fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
             ring.in_grace
         ))?;
     }
+    if let Some(fault) = &ring.fault {
+        out.line(format!("  {}", show::note(fault)))?;
+        out.line(format!("  {}", fault.reason.remedy()))?;
+    }
     if let Some(free) = status.free_bytes {
         out.line(format!("disk: {} free", show::bytes(free)))?;
     }
