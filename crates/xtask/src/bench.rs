@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod page;
 mod programs;
+mod serve;
 mod site;
 mod sync;
 mod table;
@@ -42,6 +43,21 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 1000)]
         connections: usize,
     },
+    /// Serving, beside nginx and Apache.
+    Serve {
+        /// Rounds of each, alternated.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each measurement takes.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+        /// Only the rows whose name holds this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// The clients of `serve`, in a process of their own.
+    #[command(hide = true)]
+    Generator(serve::Generator),
     /// The clients of `memory`, in a process of their own.
     #[command(hide = true)]
     Load(load::Load),
@@ -49,8 +65,10 @@ pub(crate) enum Bench {
 
 /// Measures; true when every goal is met.
 pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
-    if let Bench::Load(load) = what {
-        return load::run(load);
+    match what {
+        Bench::Load(load) => return load::run(load),
+        Bench::Generator(generator) => return serve::generate(generator),
+        Bench::Sync { .. } | Bench::Memory { .. } | Bench::Serve { .. } => {}
     }
     let metadata = MetadataCommand::new().no_deps().exec()?;
     if build == Build::Anew {
@@ -60,7 +78,11 @@ pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
     let met = match what {
         Bench::Sync { rounds } => sync::run(&programs, *rounds)?,
         Bench::Memory { connections } => memory::run(&programs, *connections)?,
-        Bench::Load(_) => true,
+        Bench::Serve { rounds, seconds, only } => {
+            let effort = serve::Effort { rounds: *rounds, seconds: *seconds, only: only.clone() };
+            serve::run(&programs, &effort)?
+        }
+        Bench::Load(_) | Bench::Generator(_) => true,
     };
     println!("\n{}", machine::describe());
     Ok(met)
