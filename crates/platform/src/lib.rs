@@ -18,5 +18,5 @@ mod process;
 mod send;
 
 pub use clock::SystemClock;
-pub use process::{pid, raise_nofile, uid, unique_name};
+pub use process::{kill_group, pid, raise_nofile, uid, unique_name};
 pub use send::send_file;

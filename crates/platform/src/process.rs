@@ -29,6 +29,14 @@ pub fn raise_nofile() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// Ends every process of the group that `leader` leads, at once. A group that is gone already is no error.
+pub fn kill_group(leader: u32) {
+    let group = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(group) = group {
+        let _gone_already = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
 /// A name that no other file made by this or another process has. Containers share process ids, so the time
 /// of the first call is part of it; callers still create with "must be new".
 pub fn unique_name(prefix: &str) -> String {

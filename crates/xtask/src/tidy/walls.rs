@@ -13,13 +13,14 @@ const PURE: [&str; 5] = ["model", "trust", "vendors", "rollout", "bundle"];
 const IMPURE: [&str; 6] = ["tokio", "reqwest", "hyper", "sqlx", "rustix", "rand"];
 
 /// Libraries that only some crates may name.
-const OWNED: [(&str, &[&str]); 7] = [
+const OWNED: [(&str, &[&str]); 8] = [
     ("fuser", &["fault-lab"]),
     ("reqwest", &["outbound"]),
     ("hyper", &["outbound"]),
     ("sqlx", &["catalog"]),
     ("axum", &["admin-http", "vendor-sim"]),
     ("httparse", &["content-http", "admin-http", "doctor", "vendor-sim"]),
+    ("lettre", &["alarm"]),
     ("vendor-sim", &["cli", "e2e", "xtask"]),
 ];
 

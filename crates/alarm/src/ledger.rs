@@ -1,0 +1,342 @@
+//! What stands, what each way was told of it, and what it is to be told next. Pure, and plain data.
+
+mod next;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{Level, Reason, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Condition, Damping, Sight, Source, Way};
+
+/// The most alarms that stand at once; further conditions are counted, not told.
+const MOST_STANDING: usize = 500;
+/// The most alarms that are over and that somebody has yet to be told of, or that may come back.
+const MOST_OVER: usize = 256;
+/// How long an alarm that is over is kept for a way that cannot be told.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// One alarm: a condition over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Its number, which no other has.
+    pub number: u64,
+    /// What makes it the same.
+    pub key: String,
+    /// Where it is seen.
+    pub source: Source,
+    /// Why.
+    pub reason: Reason,
+    /// How bad it is.
+    pub level: Level,
+    /// How bad it was at its worst.
+    pub peak: Level,
+    /// On what.
+    pub subject: String,
+    /// The particulars.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was raised here.
+    pub raised: Timestamp,
+    /// When it ended; none while it stands.
+    pub over: Option<Timestamp>,
+    /// Since when it was not seen, while it is not over yet.
+    gone: Option<Timestamp>,
+    /// Since when it was milder.
+    milder: Option<Timestamp>,
+    /// How often it came back soon after it was over.
+    flaps: u32,
+}
+
+impl Alarm {
+    /// Whether it still stands.
+    pub fn stands(&self) -> bool {
+        self.over.is_none()
+    }
+}
+
+/// What a way was last told of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The alarm's number then.
+    pub number: u64,
+    /// Its level then.
+    pub level: Level,
+    /// When.
+    pub at: Timestamp,
+    /// Whether that it is over was told.
+    pub over: bool,
+}
+
+/// What is remembered of one way to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayMemory {
+    /// Since when it is known: what was over before does not concern it.
+    pub known: Timestamp,
+    /// What it was told, by the alarm's key.
+    pub told: BTreeMap<String, Told>,
+    /// Since when it cannot be told anything.
+    pub failing: Option<Timestamp>,
+    /// Attempts in a row that failed.
+    pub attempts: u32,
+    /// Why the last one did.
+    pub why: Option<String>,
+    /// When it was last told something.
+    pub last_told: Option<Timestamp>,
+    /// Whether quiet hours kept something from it.
+    pub(crate) held: bool,
+}
+
+/// What happened to an alarm, for log and history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The alarm, as it stands then.
+    pub alarm: Alarm,
+}
+
+/// What may happen to an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It began.
+    Raised,
+    /// It became a failure.
+    Worse,
+    /// It became a warning again.
+    Better,
+    /// It ended.
+    Recovered,
+    /// It began and ended before anybody could look.
+    Passed,
+}
+
+impl ChangeKind {
+    /// The word in log and history.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Recovered => "recovered",
+            Self::Passed => "passed",
+        }
+    }
+}
+
+/// Every alarm, and what each way was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    next: u64,
+    alarms: BTreeMap<String, Alarm>,
+    ways: BTreeMap<String, WayMemory>,
+    /// Alarms that were over and forgotten before everybody was told, and conditions beyond the cap.
+    dropped: u64,
+    /// Who wants to be told what: from the configuration, so not kept.
+    #[serde(skip)]
+    wanted: Vec<Way>,
+}
+
+impl Ledger {
+    /// The alarms that stand, the worst and oldest first.
+    pub fn standing(&self) -> Vec<&Alarm> {
+        let mut standing: Vec<&Alarm> = self.alarms.values().filter(|alarm| alarm.stands()).collect();
+        standing.sort_by_key(|alarm| (std::cmp::Reverse(alarm.level), alarm.since, alarm.number));
+        standing
+    }
+
+    /// What is remembered of each way.
+    pub fn ways(&self) -> &BTreeMap<String, WayMemory> {
+        &self.ways
+    }
+
+    /// How many were never told because too many stood, or were over for too long.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Takes over which ways there are: one that is gone is forgotten, a new one is told what stands.
+    pub fn meet(&mut self, ways: Vec<Way>, now: Timestamp) {
+        self.ways.retain(|name, _| ways.iter().any(|way| way.name == *name));
+        for way in &ways {
+            self.ways.entry(way.name.clone()).or_insert_with(|| WayMemory {
+                known: now,
+                told: BTreeMap::new(),
+                failing: None,
+                attempts: 0,
+                why: None,
+                last_told: None,
+                held: false,
+            });
+        }
+        self.wanted = ways;
+    }
+
+    /// Takes in what is seen now, and says what changed.
+    pub fn observe(&mut self, sight: Sight, damping: &Damping) -> Vec<Change> {
+        let now = sight.at;
+        self.hold_back_the_clock(now);
+        let mut changes = Vec::new();
+        let seen = worst_of_each(sight.conditions);
+        for condition in seen.values() {
+            self.see(condition, now, damping, &mut changes);
+        }
+        for event in sight.events {
+            self.pass(&event, &mut changes);
+        }
+        let unseen = self
+            .alarms
+            .values_mut()
+            .filter(|alarm| alarm.stands() && !seen.contains_key(&alarm.key) && !sight.blind.contains(&alarm.source));
+        for alarm in unseen {
+            let gone = *alarm.gone.get_or_insert(now);
+            if now.since(gone) >= damping.settle_after(alarm.flaps) {
+                alarm.over = Some(gone.max(alarm.since));
+                changes.push(Change { kind: ChangeKind::Recovered, alarm: alarm.clone() });
+            }
+        }
+        self.forget(now, damping);
+        changes
+    }
+
+    fn see(&mut self, condition: &Condition, now: Timestamp, damping: &Damping, changes: &mut Vec<Change>) {
+        let kind = match self.alarms.get_mut(&condition.key) {
+            Some(alarm) if alarm.stands() => alarm.go_on(condition, now, damping),
+            known => {
+                let flaps = known.and_then(|alarm| alarm.over.map(|over| (alarm.flaps, over)));
+                let soon = flaps.filter(|(_, over)| now.since(*over) <= Damping::SOON);
+                if self.alarms.values().filter(|alarm| alarm.stands()).count() >= MOST_STANDING {
+                    self.dropped = self.dropped.saturating_add(1);
+                    return;
+                }
+                let mut alarm = self.begin(condition, now);
+                alarm.flaps = soon.map_or(0, |(flaps, _)| flaps.saturating_add(1));
+                self.alarms.insert(alarm.key.clone(), alarm);
+                Some(ChangeKind::Raised)
+            }
+        };
+        if let (Some(kind), Some(alarm)) = (kind, self.alarms.get(&condition.key)) {
+            changes.push(Change { kind, alarm: alarm.clone() });
+        }
+    }
+
+    fn begin(&mut self, condition: &Condition, now: Timestamp) -> Alarm {
+        self.next = self.next.saturating_add(1);
+        Alarm {
+            number: self.next,
+            key: condition.key.clone(),
+            source: condition.source,
+            reason: condition.reason,
+            level: condition.level,
+            peak: condition.level,
+            subject: condition.subject.clone(),
+            detail: condition.detail.clone(),
+            since: condition.since.min(now),
+            raised: now,
+            over: None,
+            gone: None,
+            milder: None,
+            flaps: 0,
+        }
+    }
+
+    /// Something that has passed is an alarm that is over from its beginning on; its key is made its own.
+    fn pass(&mut self, event: &crate::Event, changes: &mut Vec<Change>) {
+        let mut alarm = self.begin(&event.condition, event.until);
+        alarm.key = format!("{}#{}", alarm.key, alarm.number);
+        alarm.over = Some(event.until.max(alarm.since));
+        changes.push(Change { kind: ChangeKind::Passed, alarm: alarm.clone() });
+        self.alarms.insert(alarm.key.clone(), alarm);
+    }
+
+    /// A clock that was set back leaves times ahead of now, which would never come to pass.
+    fn hold_back_the_clock(&mut self, now: Timestamp) {
+        let hold = |time: &mut Timestamp| *time = (*time).min(now);
+        for alarm in self.alarms.values_mut() {
+            hold(&mut alarm.since);
+            hold(&mut alarm.raised);
+            [&mut alarm.over, &mut alarm.gone, &mut alarm.milder].into_iter().flatten().for_each(hold);
+        }
+        for way in self.ways.values_mut() {
+            hold(&mut way.known);
+            way.failing.iter_mut().for_each(hold);
+            way.told.values_mut().for_each(|told| hold(&mut told.at));
+        }
+    }
+
+    /// Lets go of what is over: what everybody was told of, once it cannot come back soon; the rest when it is too
+    /// old or too much.
+    fn forget(&mut self, now: Timestamp, damping: &Damping) {
+        let waits = |alarm: &Alarm| {
+            self.wanted.iter().any(|way| {
+                let memory = self.ways.get(&way.name);
+                memory.is_some_and(|memory| next::pending(alarm, memory, way, (damping, now)).is_some())
+            })
+        };
+        let mut over: Vec<(Timestamp, String, bool)> = self
+            .alarms
+            .values()
+            .filter_map(|alarm| Some((alarm.over?, alarm.key.clone(), waits(alarm))))
+            .filter(|(over, _, waits)| *waits || now.since(*over) <= Damping::SOON)
+            .collect();
+        over.sort();
+        let too_many = over.len().saturating_sub(MOST_OVER);
+        let (old, kept): (Vec<_>, Vec<_>) =
+            over.into_iter().enumerate().partition(|(at, (over, ..))| *at < too_many || now.since(*over) > KEPT);
+        let lost = old.iter().filter(|(_, (.., waits))| *waits).count();
+        self.dropped = self.dropped.saturating_add(u64::try_from(lost).unwrap_or(u64::MAX));
+        let kept: std::collections::BTreeSet<String> = kept.into_iter().map(|(_, (_, key, _))| key).collect();
+        self.alarms.retain(|key, alarm| alarm.stands() || kept.contains(key));
+        for way in self.ways.values_mut() {
+            way.told.retain(|key, _| self.alarms.contains_key(key));
+        }
+    }
+}
+
+impl Alarm {
+    /// It is seen again; what changed by that.
+    fn go_on(&mut self, condition: &Condition, now: Timestamp, damping: &Damping) -> Option<ChangeKind> {
+        self.gone = None;
+        self.reason = condition.reason;
+        self.source = condition.source;
+        self.subject.clone_from(&condition.subject);
+        self.detail.clone_from(&condition.detail);
+        self.since = self.since.min(condition.since);
+        if condition.level >= self.level {
+            self.milder = None;
+        }
+        if condition.level > self.level {
+            self.level = condition.level;
+            self.peak = self.peak.max(condition.level);
+            return Some(ChangeKind::Worse);
+        }
+        if condition.level < self.level {
+            let milder = *self.milder.get_or_insert(now);
+            if now.since(milder) >= damping.settle_after(self.flaps) {
+                self.level = condition.level;
+                self.milder = None;
+                return Some(ChangeKind::Better);
+            }
+        }
+        None
+    }
+}
+
+/// One condition a key: the worst, and of equals the oldest.
+fn worst_of_each(conditions: Vec<Condition>) -> BTreeMap<String, Condition> {
+    let mut seen: BTreeMap<String, Condition> = BTreeMap::new();
+    for condition in conditions {
+        match seen.get_mut(&condition.key) {
+            Some(known) if (known.level, condition.since) >= (condition.level, known.since) => {}
+            Some(known) => *known = condition,
+            None => {
+                seen.insert(condition.key.clone(), condition);
+            }
+        }
+    }
+    seen
+}

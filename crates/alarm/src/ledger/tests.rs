@@ -1,0 +1,452 @@
+//! The core by tables and by chance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{Level, Reason, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+use crate::message::{Item, ItemKind};
+use crate::{Event, Quiet};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAMPING: Damping = Damping { settle: Duration::from_secs(120), remind: Duration::from_secs(86_400) };
+
+fn start() -> Timestamp {
+    Timestamp::parse("2026-11-20T12:00:00Z").unwrap()
+}
+
+fn is(key: &str, level: Level) -> Condition {
+    let reason = if key.starts_with("disk") { Reason::DiskFull } else { Reason::NotChecked };
+    Condition::new(Source::Status, key, reason, start()).on(key).at_level(level)
+}
+
+/// A ledger, a clock that only tests move, and one way.
+struct Bench {
+    ledger: Ledger,
+    now: Timestamp,
+    way: Way,
+    quiet: Quiet,
+    blind: Vec<Source>,
+}
+
+impl Bench {
+    fn new(way: Way) -> Self {
+        let mut ledger = Ledger::default();
+        ledger.meet(vec![way.clone()], start());
+        Self { ledger, now: start(), way, quiet: Quiet::never(), blind: Vec::new() }
+    }
+
+    fn quiet(mut self, hours: &str, except_fail: bool) -> Self {
+        let zone = "Europe/Berlin".parse().unwrap();
+        self.quiet = Quiet { windows: vec![hours.parse().unwrap()], zone, except_fail };
+        self
+    }
+
+    fn look(&mut self, conditions: &[Condition]) -> Vec<ChangeKind> {
+        let blind = self.blind.clone();
+        let sight = Sight { conditions: conditions.to_vec(), blind, ..Sight::clear(self.now) };
+        self.ledger.observe(sight, &DAMPING).into_iter().map(|change| change.kind).collect()
+    }
+
+    /// Looks each quarter of a minute for so long.
+    fn look_for(&mut self, span: Duration, conditions: &[Condition]) -> Vec<ChangeKind> {
+        let mut changes = Vec::new();
+        let until = self.now.after(span);
+        while self.now < until {
+            self.now = self.now.after(Duration::from_secs(15));
+            changes.extend(self.look(conditions));
+        }
+        changes
+    }
+
+    fn next(&mut self) -> Vec<Item> {
+        self.ledger.next(&self.way, &self.quiet, &DAMPING, self.now)
+    }
+
+    /// Tells all there is; each message as its kinds and keys.
+    fn tell(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            let items = self.next();
+            if items.is_empty() {
+                return told;
+            }
+            let words: Vec<String> =
+                items.iter().map(|item| format!("{} {}", item.kind.as_str(), item.alarm.key)).collect();
+            told.push(words.join(", "));
+            self.ledger.told(&self.way.name, &items, self.now);
+        }
+        panic!("it never ends: {told:?}");
+    }
+
+    fn at(&mut self, text: &str) {
+        self.now = Timestamp::parse(text).unwrap();
+    }
+}
+
+fn bench() -> Bench {
+    Bench::new(Way::new("pager"))
+}
+
+#[test]
+fn one_alarm_from_its_beginning_to_its_end_i9() {
+    let mut bench = bench();
+    assert_eq!(bench.look(&[is("a", Level::Warn)]), [ChangeKind::Raised]);
+    assert_eq!(bench.tell(), ["raised a"]);
+    assert!(bench.look_for(HOUR, &[is("a", Level::Warn)]).is_empty());
+    assert!(bench.tell().is_empty());
+    assert_eq!(bench.look(&[is("a", Level::Fail)]), [ChangeKind::Worse]);
+    assert_eq!(bench.tell(), ["worse a"]);
+    assert!(bench.look_for(MINUTE, &[is("a", Level::Warn)]).is_empty());
+    assert_eq!(bench.look_for(2 * MINUTE, &[is("a", Level::Warn)]), [ChangeKind::Better]);
+    assert_eq!(bench.tell(), ["better a"]);
+    assert_eq!(bench.look_for(3 * MINUTE, &[]), [ChangeKind::Recovered]);
+    assert_eq!(bench.tell(), ["recovered a"]);
+    bench.look_for(2 * HOUR, &[]);
+    assert!(bench.tell().is_empty() && bench.ledger.alarms.is_empty());
+}
+
+#[test]
+fn what_still_stands_is_told_again_each_day() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn)]);
+    bench.tell();
+    bench.now = bench.now.after(24 * HOUR - MINUTE);
+    bench.look(&[is("a", Level::Warn)]);
+    assert!(bench.tell().is_empty());
+    bench.look_for(MINUTE, &[is("a", Level::Warn)]);
+    assert_eq!(bench.tell(), ["reminder a"]);
+    assert!(bench.tell().is_empty());
+}
+
+#[test]
+fn a_blink_is_no_end_and_coming_and_going_is_told_less() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn)]);
+    bench.tell();
+    assert!(bench.look_for(MINUTE, &[]).is_empty());
+    assert!(bench.look_for(MINUTE, &[is("a", Level::Warn)]).is_empty());
+    // Five minutes there, five minutes gone, for four hours: 24 rounds.
+    let mut told = Vec::new();
+    for _ in 0..24 {
+        bench.look_for(5 * MINUTE, &[]);
+        told.extend(bench.tell());
+        bench.look_for(5 * MINUTE, &[is("a", Level::Warn)]);
+        told.extend(bench.tell());
+    }
+    assert_eq!(told, ["recovered a", "raised a", "recovered a", "raised a"], "{told:?}");
+    assert_eq!(bench.look_for(HOUR, &[]), [ChangeKind::Recovered]);
+}
+
+#[test]
+fn what_cannot_be_seen_neither_begins_nor_ends_i9() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn)]);
+    bench.tell();
+    bench.blind = vec![Source::Status];
+    assert!(bench.look_for(24 * HOUR - 2 * MINUTE, &[]).is_empty());
+    bench.blind = Vec::new();
+    assert_eq!(bench.look_for(3 * MINUTE, &[]), [ChangeKind::Recovered]);
+}
+
+#[test]
+fn one_alarm_a_key_and_the_worst_counts() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("a", Level::Fail), is("a", Level::Warn)]);
+    assert_eq!(bench.tell(), ["raised a"]);
+    assert_eq!(bench.ledger.standing()[0].level, Level::Fail);
+}
+
+#[test]
+fn a_way_that_was_down_learns_how_things_stand_r24() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("b", Level::Warn)]);
+    for _ in 0..3 {
+        let items = bench.next();
+        assert_eq!(items.len(), 1);
+        bench.ledger.failed("pager", "gone", bench.now);
+    }
+    // a ends unheard, b becomes a failure, c begins.
+    bench.look_for(5 * MINUTE, &[is("b", Level::Fail), is("c", Level::Warn)]);
+    let mut told = bench.tell();
+    told.sort();
+    assert_eq!(told, ["passed a", "raised b", "raised c"]);
+}
+
+#[test]
+fn what_cannot_be_told_keeps_nothing_else_back() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("b", Level::Warn)]);
+    let mut tried = Vec::new();
+    for _ in 0..4 {
+        tried.push(bench.next()[0].alarm.key.clone());
+        bench.ledger.failed("pager", "400", bench.now);
+    }
+    assert_eq!(tried, ["a", "b", "a", "b"]);
+}
+
+#[test]
+fn many_at_once_are_one_message() {
+    let mut bench = bench();
+    let many: Vec<Condition> = (0..60).map(|number| is(&format!("k{number:02}"), Level::Warn)).collect();
+    bench.look(&many);
+    let told = bench.tell();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0].split(", ").count(), 50);
+}
+
+#[test]
+fn quiet_hours_keep_what_can_wait() {
+    let mut bench = bench().quiet("22:00-06:00", true);
+    bench.way.quiet = true;
+    bench.at("2026-11-20T22:30:00Z"); // 23:30 in Berlin
+    bench.look(&[is("a", Level::Warn), is("disk", Level::Fail), is("c", Level::Warn)]);
+    assert_eq!(bench.tell(), ["raised disk"]);
+    bench.look_for(10 * MINUTE, &[is("a", Level::Warn)]);
+    // The end of what broke through is told; c began and ended in the night.
+    assert_eq!(bench.tell(), ["recovered disk"]);
+    bench.at("2026-11-21T04:59:00Z");
+    bench.look(&[is("a", Level::Warn)]);
+    assert!(bench.tell().is_empty());
+    bench.at("2026-11-21T05:00:00Z");
+    bench.look(&[is("a", Level::Warn)]);
+    assert_eq!(bench.tell(), ["raised a, passed c"]);
+    assert!(bench.tell().is_empty());
+}
+
+#[test]
+fn quiet_hours_without_exception_and_a_way_that_has_none() {
+    for (way_quiet, expected) in [(true, 0), (false, 1)] {
+        let mut bench = bench().quiet("22:00-06:00", false);
+        bench.way.quiet = way_quiet;
+        bench.at("2026-11-20T22:30:00Z");
+        bench.look(&[is("disk", Level::Fail)]);
+        assert_eq!(bench.tell().len(), expected);
+    }
+}
+
+#[test]
+fn a_night_in_which_clocks_change_r10() {
+    // 2026-03-29 in Berlin: 06:00 is at 04:00 UTC; the day before it was at 05:00 UTC.
+    let mut bench = bench().quiet("22:00-06:00", true);
+    bench.way.quiet = true;
+    bench.at("2026-03-28T21:00:00Z");
+    bench.look(&[is("a", Level::Warn)]);
+    assert!(bench.tell().is_empty());
+    bench.at("2026-03-29T03:59:59Z");
+    assert!(bench.tell().is_empty());
+    bench.at("2026-03-29T04:00:00Z");
+    assert_eq!(bench.tell(), ["raised a"]);
+}
+
+#[test]
+fn a_way_is_told_what_it_wants() {
+    let mut bench = bench();
+    bench.way.level = Level::Fail;
+    bench.way.reasons = vec![Reason::DiskFull];
+    bench.ledger.meet(vec![bench.way.clone()], start());
+    bench.look(&[is("disk", Level::Warn), is("a", Level::Fail)]);
+    assert!(bench.tell().is_empty());
+    bench.look(&[is("disk", Level::Fail), is("a", Level::Fail)]);
+    assert_eq!(bench.tell(), ["raised disk"]);
+    // What it was told of goes on for it, though it is milder now.
+    bench.look_for(3 * MINUTE, &[is("disk", Level::Warn)]);
+    assert_eq!(bench.tell(), ["better disk"]);
+    bench.look_for(3 * MINUTE, &[]);
+    assert_eq!(bench.tell(), ["recovered disk"]);
+    bench.look_for(2 * HOUR, &[]);
+    assert_eq!((bench.ledger.alarms.len(), bench.ledger.dropped()), (0, 0));
+}
+
+#[test]
+fn what_has_passed_is_told_once() {
+    let mut bench = bench();
+    let condition = Condition::new(Source::Process, "was_down", Reason::WasDown, start().before(HOUR));
+    let events = vec![Event { condition, until: start() }];
+    let changes = bench.ledger.observe(Sight { events, ..Sight::clear(bench.now) }, &DAMPING);
+    assert_eq!(changes[0].kind, ChangeKind::Passed);
+    assert_eq!(bench.tell(), ["passed was_down#1"]);
+    bench.look_for(2 * HOUR, &[]);
+    assert!(bench.tell().is_empty() && bench.ledger.alarms.is_empty());
+}
+
+#[test]
+fn a_new_way_is_told_what_stands_and_not_what_is_over() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("b", Level::Warn)]);
+    bench.tell();
+    bench.look_for(3 * MINUTE, &[is("a", Level::Warn)]);
+    bench.way = Way::new("mail");
+    bench.ledger.meet(vec![bench.way.clone()], bench.now);
+    assert_eq!(bench.tell(), ["raised a"]);
+    assert!(!bench.ledger.ways().contains_key("pager"));
+}
+
+#[test]
+fn a_way_is_not_told_of_itself() {
+    let mut bench = bench();
+    bench.ledger.meet(vec![Way::new("pager"), Way::new("mail")], start());
+    let key = crate::book::way_key("pager");
+    let condition = Condition::new(Source::Ways, &key, Reason::AlarmFailed, start());
+    bench.look(&[condition]);
+    assert!(bench.tell().is_empty());
+    bench.way = Way::new("mail");
+    assert_eq!(bench.tell(), ["raised alarm_failed/pager"]);
+}
+
+#[test]
+fn a_clock_that_jumps_keeps_nothing_from_being_told_s28_i14() {
+    for jump in [-365 * 24, -1, 1, 365 * 24] {
+        let mut bench = bench();
+        bench.look(&[is("a", Level::Warn), is("b", Level::Warn)]);
+        bench.tell();
+        let hours = Duration::from_secs(3600 * u64::try_from(i64::abs(jump)).unwrap());
+        bench.now = if jump < 0 { bench.now.before(hours) } else { bench.now.after(hours) };
+        let changes = bench.look_for(10 * MINUTE, &[is("b", Level::Warn)]);
+        assert_eq!(changes, [ChangeKind::Recovered], "{jump}");
+        let told = bench.tell();
+        assert!(told.contains(&"recovered a".to_owned()), "{jump}: {told:?}");
+        let later = bench.now.after(25 * HOUR);
+        bench.now = later;
+        bench.look(&[is("b", Level::Warn)]);
+        assert_eq!(bench.tell(), ["reminder b"], "{jump}");
+    }
+}
+
+#[test]
+fn it_reads_back_and_a_restart_repeats_nothing() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("b", Level::Fail)]);
+    bench.tell();
+    let text = serde_json::to_string(&bench.ledger).unwrap();
+    bench.ledger = serde_json::from_str(&text).unwrap();
+    bench.ledger.meet(vec![bench.way.clone()], bench.now);
+    bench.look_for(MINUTE, &[is("a", Level::Warn), is("b", Level::Fail)]);
+    assert!(bench.tell().is_empty());
+    bench.look_for(3 * MINUTE, &[is("a", Level::Warn)]);
+    assert_eq!(bench.tell(), ["recovered b"]);
+}
+
+#[test]
+fn nothing_grows_without_end_i6() {
+    let mut bench = bench();
+    for round in 0..20 {
+        let many: Vec<Condition> = (0..100).map(|number| is(&format!("{round}/{number}"), Level::Warn)).collect();
+        bench.look(&many);
+        bench.look_for(3 * MINUTE, &[]);
+    }
+    assert!(bench.ledger.alarms.len() <= MOST_STANDING + MOST_OVER);
+    assert!(bench.ledger.dropped() > 0);
+    let crowd: Vec<Condition> = (0..2000).map(|number| is(&format!("x/{number}"), Level::Warn)).collect();
+    bench.look(&crowd);
+    assert_eq!(bench.ledger.standing().len(), MOST_STANDING);
+    bench.tell();
+    bench.look_for(2 * HOUR, &[]);
+    bench.tell();
+    bench.look_for(2 * HOUR, &[]);
+    assert!(bench.ledger.alarms.is_empty() && bench.ledger.ways()["pager"].told.is_empty());
+}
+
+/// What a reader of all messages knows: what stands, and how bad it is.
+#[derive(Default)]
+struct Reader(BTreeMap<String, Level>);
+
+impl Reader {
+    fn read(&mut self, item: &Item) -> Result<(), TestCaseError> {
+        let (key, level) = (item.alarm.key.clone(), item.alarm.level);
+        let known = self.0.get(&key).copied();
+        let fits = match item.kind {
+            ItemKind::Raised => known.is_none(),
+            ItemKind::Worse => known < Some(level),
+            ItemKind::Better => known > Some(level),
+            ItemKind::Reminder => known == Some(level),
+            ItemKind::Recovered => known.is_some(),
+            ItemKind::Passed => known.is_none(),
+        };
+        prop_assert!(fits, "{:?} of {key} at {level}, known as {known:?}", item.kind);
+        match item.kind {
+            ItemKind::Recovered | ItemKind::Passed => drop(self.0.remove(&key)),
+            _ => drop(self.0.insert(key, level)),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    wait: u64,
+    /// For each key: gone, warn or fail.
+    states: Vec<u8>,
+    blind: bool,
+    works: bool,
+    restart: bool,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let states = prop::collection::vec(0u8..3, 5);
+    let wait = prop_oneof![Just(15u64), 15u64..300, 300u64..8000, Just(43_200u64)];
+    (wait, states, prop::bool::weighted(0.1), prop::bool::weighted(0.7), prop::bool::weighted(0.1))
+        .prop_map(|(wait, states, blind, works, restart)| Step { wait, states, blind, works, restart })
+}
+
+proptest! {
+    #[test]
+    fn no_condition_is_lost_and_each_that_was_told_ends_once_r24(steps in prop::collection::vec(step(), 1..60), quiet in any::<bool>()) {
+        let mut bench = bench();
+        if quiet {
+            bench = bench.quiet("22:00-06:00", true);
+            bench.way.quiet = true;
+        }
+        let mut reader = Reader::default();
+        for step in &steps {
+            bench.now = bench.now.after(Duration::from_secs(step.wait));
+            bench.blind = if step.blind { vec![Source::Status] } else { Vec::new() };
+            let states = if step.blind { &[][..] } else { &step.states[..] };
+            let conditions: Vec<Condition> = states.iter().enumerate().filter(|(_, state)| **state > 0)
+                .map(|(key, state)| is(&key.to_string(), if *state == 1 { Level::Warn } else { Level::Fail })).collect();
+            bench.look(&conditions);
+            if step.restart {
+                bench.ledger = serde_json::from_str(&serde_json::to_string(&bench.ledger).unwrap()).unwrap();
+                bench.ledger.meet(vec![bench.way.clone()], bench.now);
+            }
+            if !step.works {
+                if !bench.next().is_empty() {
+                    bench.ledger.failed("pager", "down", bench.now);
+                }
+                continue;
+            }
+            for round in 0.. {
+                prop_assert!(round < 50, "it never ends");
+                let items = bench.next();
+                if items.is_empty() { break }
+                for item in &items { reader.read(item)?; }
+                bench.ledger.told("pager", &items, bench.now);
+            }
+            if !bench.quiet.holds(bench.now) {
+                let standing: BTreeMap<String, Level> =
+                    bench.ledger.standing().iter().map(|alarm| (alarm.key.clone(), alarm.level)).collect();
+                prop_assert_eq!(&reader.0, &standing);
+            }
+            for condition in &conditions {
+                prop_assert!(bench.ledger.alarms[condition.key()].level >= condition.level());
+            }
+        }
+        // All is well for long, and by day.
+        bench.blind = Vec::new();
+        bench.look_for(2 * HOUR, &[]);
+        bench.quiet = Quiet::never();
+        loop {
+            let items = bench.next();
+            if items.is_empty() { break }
+            for item in &items { reader.read(item)?; }
+            bench.ledger.told("pager", &items, bench.now);
+        }
+        prop_assert!(reader.0.is_empty() && bench.ledger.standing().is_empty());
+        prop_assert_eq!(bench.ledger.dropped(), 0);
+        bench.look_for(2 * HOUR, &[]);
+        prop_assert!(bench.ledger.alarms.is_empty());
+    }
+}

@@ -1,0 +1,149 @@
+//! Keeps the ledger in a file, so that a restart repeats nothing and forgets nothing.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::fs::{Folder, FsError, Mode, Owners, create_folder};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Book, Ledger};
+
+/// The folder below the data folder, its file, and what it may weigh.
+const FOLDER: &str = "alarms";
+const FILE: &str = "state.json";
+const MOST: u64 = 16 * 1024 * 1024;
+/// The version of the file's form.
+const FORM: u32 = 1;
+/// How long changes are gathered before they are written.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Where the ledger is kept: `alarms/state.json` below the data folder.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    data: PathBuf,
+}
+
+/// Why the ledger cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// The system, or who owns the file, is against it.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is none of ours, or is damaged.
+    #[error("{} holds no state of alarms; what was told is unknown until it is told again", path.display())]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// What does not fit.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A newer program wrote it.
+    #[error("{} was written by a newer version of this program", path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept<L> {
+    form: u32,
+    ledger: L,
+}
+
+impl Shelf {
+    /// The shelf of a data folder; nothing is touched.
+    pub fn new(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> PathBuf {
+        self.data.join(FOLDER).join(FILE)
+    }
+
+    /// What was kept; none when nothing ever was.
+    ///
+    /// # Errors
+    /// [`ShelfError`] when there is something that cannot be read or believed.
+    pub fn read(&self) -> Result<Option<Ledger>, ShelfError> {
+        let path = self.path();
+        let opened = Folder::open(&self.data).and_then(|data| data.folder(FOLDER));
+        let opened = opened.and_then(|folder| folder.open_plain(FILE, Owners::us_or_owner_of(&folder)?));
+        let (file, _) = match opened {
+            Ok(opened) => opened,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        let read = file.take(MOST).read_to_end(&mut bytes);
+        read.map_err(|source| ShelfError::Read { path: path.clone(), source })?;
+        let kept: Kept<serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|source| ShelfError::Form { path: path.clone(), source })?;
+        if kept.form > FORM {
+            return Err(ShelfError::Newer { path });
+        }
+        serde_json::from_value(kept.ledger).map(Some).map_err(|source| ShelfError::Form { path, source })
+    }
+
+    /// Keeps a ledger, durably and whole.
+    ///
+    /// # Errors
+    /// [`ShelfError`] when it cannot be written; what was kept before then still stands.
+    pub fn keep(&self, ledger: &Ledger) -> Result<(), ShelfError> {
+        let folder = create_folder(&self.data.join(FOLDER), Mode::PRIVATE_FOLDER)?;
+        let form = |source| ShelfError::Form { path: self.path(), source };
+        let bytes = serde_json::to_vec(&Kept { form: FORM, ledger }).map_err(form)?;
+        Ok(folder.write_atomic(FILE, &bytes, Mode::PRIVATE_FILE)?)
+    }
+
+    /// Keeps the book's ledger whenever it changes, until the end and once more then. `told` hears how each attempt
+    /// went.
+    pub async fn follow(self, book: Arc<Book>, told: impl Fn(Option<String>) + Send, end: CancellationToken) {
+        let mut turns = book.turns();
+        let mut kept: Option<Ledger> = None;
+        loop {
+            let ending = tokio::select! {
+                () = end.cancelled() => true,
+                change = turns.changed() => change.is_err(),
+            };
+            if !ending {
+                tokio::select! {
+                    () = end.cancelled() => {}
+                    () = tokio::time::sleep(GATHER) => {}
+                }
+            }
+            turns.mark_unchanged();
+            let ledger = book.ledger();
+            if kept.as_ref() != Some(&ledger) {
+                let (shelf, copy) = (self.clone(), ledger.clone());
+                // On a thread of its own: a disk that hangs must keep nobody from telling.
+                let done = tokio::task::spawn_blocking(move || shelf.keep(&copy)).await;
+                match done {
+                    Ok(Ok(())) => {
+                        kept = Some(ledger);
+                        told(None);
+                    }
+                    Ok(Err(error)) => told(Some(model::error_chain(&error))),
+                    Err(error) => told(Some(error.to_string())),
+                }
+            }
+            if ending {
+                return;
+            }
+        }
+    }
+}
