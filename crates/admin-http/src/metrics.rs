@@ -1,5 +1,8 @@
 //! OpenMetrics, made anew for each scrape out of one snapshot.
 
+mod freshness;
+mod values;
+
 use std::fmt;
 
 use content_http::Stats;
@@ -7,11 +10,10 @@ use mirror::{FeedStatus, Status};
 use model::{Outcome, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use values::{counter, counters, gauge, gauges, signed};
 
 /// What a scrape shows.
 #[derive(Debug)]
@@ -42,51 +44,13 @@ impl Collector for Facts {
         match &self.status {
             Some(Ok(status)) => {
                 gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 1)?;
-                engine(status, &mut encoder)
+                engine(status, &mut encoder)?;
+                freshness::freshness(status, &mut encoder)
             }
             Some(Err(_)) => gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 0),
             None => Ok(()),
         }
     }
-}
-
-fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
-    let metric = ConstGauge::new(value);
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-}
-
-fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    let metric = ConstCounter::new(value);
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
-}
-
-type Labels = Vec<(&'static str, String)>;
-
-/// One metric with a value for each set of labels.
-fn gauges(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (Labels, i64)>,
-) -> fmt::Result {
-    let family = Family::<Labels, Gauge>::default();
-    for (labels, value) in values {
-        family.get_or_create(&labels).set(value);
-    }
-    family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)
-}
-
-fn counters(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (Labels, u64)>,
-) -> fmt::Result {
-    let family = Family::<Labels, prometheus_client::metrics::counter::Counter>::default();
-    for (labels, value) in values {
-        family.get_or_create(&labels).inc_by(value);
-    }
-    family.encode(encoder.encode_descriptor(name, help, None, family.metric_type())?)
 }
 
 fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -121,10 +85,6 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     )
 }
 
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let followed: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.followed).collect();
     let label = |feed: &FeedStatus| ("feed", feed.feed.to_string());
@@ -149,7 +109,7 @@ fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     gauges(
         encoder,
         "feed_last_success_seconds",
-        "When a run last reached a verdict, in seconds since 1970.",
+        "When a run last found things in order, in seconds since 1970.",
         succeeded,
     )?;
     let changed = times(&|feed| feed.changed_at);

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_http::{AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use content_http::{RingStats, Stats, Trouble};
 use mirror::{FeedStatus, RingStatus, Status};
-use model::{Outcome, Reason, RingName, Timestamp};
+use model::{Clocks, Finding, Level, Measure, Outcome, Reason, RingName, SourcedTime, TimeSource, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 struct Content {
@@ -48,6 +49,20 @@ impl StatusSource for Catalog {
     }
 }
 
+fn finding(feed: &str, measure: Measure, level: Level, reason: Option<Reason>) -> Finding {
+    Finding {
+        feed: feed.parse().unwrap(),
+        ring: (measure == Measure::Lag).then(RingName::broad),
+        measure,
+        level,
+        since: SourcedTime { at: Timestamp::from_micros(1_789_000_000_000_000), source: TimeSource::LastSuccess },
+        age_seconds: 1_000_000,
+        warn_seconds: 1000,
+        fail_seconds: 2000,
+        reason,
+    }
+}
+
 fn status() -> Status {
     let at = Timestamp::from_micros(1_790_000_000_000_000);
     let feed = |name: &str, outcome, reason: Option<Reason>| FeedStatus {
@@ -65,7 +80,10 @@ fn status() -> Status {
         succeeded_at: None,
         changed_at: None,
         failures: 2,
-        clocks: model::Clocks::default(),
+        clocks: Clocks {
+            vendor: Some(SourcedTime { at: at.before(Duration::from_secs(600)), source: TimeSource::VendorDate }),
+            ..Clocks::default()
+        },
         notes: Vec::new(),
     };
     Status {
@@ -85,8 +103,11 @@ fn status() -> Status {
         quarantined: Vec::new(),
         host_waits: Vec::new(),
         free_bytes: Some(1 << 40),
-        freshness: Vec::new(),
-        notices: Vec::new(),
+        freshness: vec![
+            finding("elastic/9.0.0", Measure::Lag, Level::Fine, None),
+            finding("elastic/9.0.0", Measure::Check, Level::Fail, Some(Reason::NotChecked)),
+        ],
+        notices: vec!["hosts are checked by name".to_owned()],
     }
 }
 
@@ -137,11 +158,20 @@ async fn metrics_are_open_metrics_with_bounded_labels() {
         "waystation_feed_reason{feed=\"defender/linux/production/x86_64\",reason=\"hash_mismatch\"} 1",
         "waystation_feed_last_check_seconds{feed=\"elastic/9.0.0\"} 1790000000",
         "waystation_catalog_readable 1",
+        "waystation_freshness 2",
+        "waystation_feed_freshness{feed=\"elastic/9.0.0\",measure=\"check\"} 2",
+        "waystation_feed_freshness{feed=\"elastic/9.0.0\",measure=\"lag\",ring=\"broad\"} 0",
+        "waystation_feed_freshness_reason{feed=\"elastic/9.0.0\",measure=\"check\",reason=\"not_checked\"} 1",
+        "waystation_feed_age_seconds{feed=\"elastic/9.0.0\",measure=\"check\"} 1000000",
+        "waystation_feed_age_limit_seconds{feed=\"elastic/9.0.0\",measure=\"check\",level=\"fail\"} 2000",
+        "waystation_feed_clock_seconds{feed=\"elastic/9.0.0\",clock=\"vendor\",source=\"vendor-date\"} 1789999400",
         "waystation_store_free_bytes 1099511627776",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
     }
     assert!(text.ends_with("# EOF\n"));
+    let again = ask(Some(Content { ready: true }), Some(Catalog(Ok(status()))), "GET /metrics").await.1;
+    assert_eq!(text, again, "the same facts are the same bytes");
     assert!(!text.contains("secret") && !text.contains("vendor.example"), "a30: details stay out of metrics");
 }
 
@@ -160,6 +190,10 @@ async fn status_is_json_or_says_why_not() {
     let (code, text) = ask(None, Some(Catalog(Ok(status()))), "GET /api/v1/status").await;
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &json["feeds"][1]["reason"]), (200, &serde_json::json!("hash_mismatch")));
+    // What the command line shows: findings, clocks with their sources, notices.
+    assert_eq!(json["freshness"][1]["reason"], "not_checked");
+    assert_eq!(json["feeds"][0]["clocks"]["vendor"]["source"], "vendor-date");
+    assert_eq!(json["notices"][0], "hosts are checked by name");
     assert_eq!(ask(None, Some(Catalog(Err(String::new()))), "GET /api/v1/status").await.0, 503);
     assert_eq!(ask(None, None, "GET /api/v1/status").await.0, 404);
 }
