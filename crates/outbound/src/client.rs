@@ -135,7 +135,7 @@ fn builder(
         .retry(reqwest::retry::never())
         .user_agent(user_agent)
         .tls_backend_preconfigured(tls)
-        .dns_resolver(Resolver::new(guard))
+        .dns_resolver(Resolver::new(guard, Arc::clone(&settings.names)))
         .connect_timeout(settings.limits.connect)
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE)

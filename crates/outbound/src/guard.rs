@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::Reason;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -11,6 +12,7 @@ use url::Url;
 use crate::address::special;
 use crate::failure::Failure;
 use crate::host::HostName;
+use crate::settings::Names;
 use crate::text::escape;
 
 /// Whose addresses are checked.
@@ -101,27 +103,47 @@ impl ResolveError {
     }
 }
 
-/// The system's resolver behind the guard. What it returns is what is connected to: nothing looks a name up twice,
-/// so an answer that changes in between changes nothing (U20).
+/// A resolver behind the guard. What it returns is what is connected to: nothing looks a name up twice, so an answer
+/// that changes in between changes nothing (U20).
 pub(crate) struct Resolver {
     guard: Arc<Guard>,
+    names: Arc<dyn Names>,
+    asked: AtomicUsize,
 }
 
 impl Resolver {
-    pub(crate) fn new(guard: Arc<Guard>) -> Self {
-        Self { guard }
+    pub(crate) fn new(guard: Arc<Guard>, names: Arc<dyn Names>) -> Self {
+        Self { guard, names, asked: AtomicUsize::new(0) }
     }
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.guard);
+        let (guard, names) = (Arc::clone(&self.guard), Arc::clone(&self.names));
+        let turn = self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError::Failed)?;
-            let kept = guard.keep(name.as_str(), found.collect())?;
+            let found = names.look_up(name.as_str()).await.map_err(ResolveError::Failed)?;
+            let kept = turned(guard.keep(name.as_str(), found)?, turn);
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses with a later third of each family in front each time: they are tried one after the other and share
+/// one limit, so that many dead ones in front would shut out a live one behind them for ever.
+fn turned(addresses: Vec<SocketAddr>, turn: usize) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut first, mut second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    for family in [&mut first, &mut second] {
+        let third = family.len().div_ceil(3);
+        // A few are all tried in time, in the order that the system prefers.
+        if family.len() > 3 {
+            family.rotate_left(turn % 3 * third);
+        }
+    }
+    first.append(&mut second);
+    first
 }
 
 #[cfg(test)]
@@ -144,6 +166,22 @@ mod tests {
         assert_eq!(refused.reason, Reason::AddressRefused);
         assert!(refused.detail.contains("169.254.169.254 (link-local)"), "{}", refused.detail);
         assert_eq!(guard.keep("x.test", Vec::new()).unwrap_err().failure(None).reason, Reason::DnsFailed);
+    }
+
+    #[test]
+    fn many_addresses_take_turns_u48() {
+        let few = addresses(&["1.1.1.1", "2606::1", "2.2.2.2", "3.3.3.3"]);
+        let sorted = addresses(&["1.1.1.1", "2.2.2.2", "3.3.3.3", "2606::1"]);
+        assert!((0..5).all(|turn| turned(few.clone(), turn) == sorted));
+        let many: Vec<SocketAddr> = (1..=100).map(|last| SocketAddr::from(([9, 9, 9, last], 0))).collect();
+        let begins: Vec<SocketAddr> = (0..4).map(|turn| turned(many.clone(), turn)[0]).collect();
+        assert_eq!(begins, [many[0], many[34], many[68], many[0]]);
+        for turn in 0..3 {
+            let mut again = turned(many.clone(), turn);
+            again.sort();
+            assert_eq!(again, many, "none is lost");
+        }
+        assert_eq!(turned(Vec::new(), 1), []);
     }
 
     #[test]

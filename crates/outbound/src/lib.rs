@@ -36,5 +36,5 @@ pub use client::HttpClient;
 pub use port::{Body, ContentRange, Limits, Outbound, OutboundError, RangeAsk, Request, Response, RetryAfter};
 pub use push::{Push, Pusher};
 pub use scripted::{ScriptedAnswer, ScriptedClient};
-pub use settings::{ClientError, ClientSettings, ProxySettings, Secret};
+pub use settings::{ClientError, ClientSettings, Names, ProxySettings, Secret, SystemNames};
 pub use tls::stream_tls;

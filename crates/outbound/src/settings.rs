@@ -1,8 +1,10 @@
 //! What the client is told at its start.
 
-use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::{fmt, io};
 
+use async_trait::async_trait;
 use model::{Clock, Fault, Retry};
 use url::Url;
 
@@ -50,6 +52,24 @@ impl fmt::Debug for ProxySettings {
     }
 }
 
+/// Looks names up.
+#[async_trait]
+pub trait Names: Send + Sync {
+    /// Every address of a name; ports count for nothing.
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemNames;
+
+#[async_trait]
+impl Names for SystemNames {
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
+}
+
 /// Everything the client needs to know.
 #[derive(Clone)]
 pub struct ClientSettings {
@@ -72,6 +92,8 @@ pub struct ClientSettings {
     pub user_agent: String,
     /// The time, for records and for certificates.
     pub clock: Arc<dyn Clock>,
+    /// Who looks names up.
+    pub names: Arc<dyn Names>,
 }
 
 impl ClientSettings {
@@ -87,6 +109,7 @@ impl ClientSettings {
             rate_limit: None,
             user_agent: concat!("waystation/", env!("CARGO_PKG_VERSION")).to_owned(),
             clock,
+            names: Arc::new(SystemNames),
         }
     }
 }

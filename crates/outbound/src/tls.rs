@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use model::{Clock, Timestamp, TlsAnchor};
+use model::{Clock, TlsAnchor};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -15,6 +15,11 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use crate::ClientError;
 use crate::host::HostName;
 use crate::text::escape;
+
+mod chain;
+mod words;
+
+pub(crate) use words::words;
 
 /// What vouched for each host, the weakest where it was more than one: a record must never say more than was so.
 #[derive(Debug, Default)]
@@ -61,9 +66,16 @@ pub(crate) fn config(
 ) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let ca = ca_pem.map(ca_roots).transpose()?;
+    let short_roots = ca.as_ref().map(chain::short_roots).unwrap_or_default();
     let ca = ca.and_then(|roots| webpki(roots, &provider));
-    let verifier =
-        Verifier { provider: Arc::clone(&provider), anchors, public: OnceLock::new(), system: OnceLock::new(), ca };
+    let verifier = Verifier {
+        provider: Arc::clone(&provider),
+        anchors,
+        public: OnceLock::new(),
+        system: OnceLock::new(),
+        ca,
+        short_roots,
+    };
     let mut config = ClientConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_safe_default_protocol_versions()
         .map_err(|cause| ClientError::Build { source: Box::new(cause) })?
@@ -109,6 +121,8 @@ struct Verifier {
     public: OnceLock<WebPki>,
     system: OnceLock<WebPki>,
     ca: WebPki,
+    /// Subjects of the `ca_file`'s roots whose keys are too short to be believed.
+    short_roots: Vec<Vec<u8>>,
 }
 
 impl Verifier {
@@ -156,7 +170,7 @@ impl ServerCertVerifier for Verifier {
                 Err(error) => telling = error,
             }
         }
-        Err(telling)
+        Err(chain::explained(telling, end_entity, intermediates, &self.short_roots))
     }
 
     fn verify_tls12_signature(
@@ -166,6 +180,7 @@ impl ServerCertVerifier for Verifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+            .map_err(|error| chain::of_signature(error, cert))
     }
 
     fn verify_tls13_signature(
@@ -175,6 +190,7 @@ impl ServerCertVerifier for Verifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+            .map_err(|error| chain::of_signature(error, cert))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -196,53 +212,6 @@ impl TimeProvider for Time {
         let seconds = u64::try_from(self.0.now().as_micros()).ok()? / 1_000_000;
         Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
     }
-}
-
-/// What went wrong with TLS, for people.
-pub(crate) fn words(error: &Error) -> String {
-    match error {
-        Error::InvalidCertificate(problem) => certificate_words(problem),
-        Error::AlertReceived(alert) => format!("the host ended the TLS handshake: {alert:?}"),
-        Error::PeerIncompatible(why) => {
-            format!(
-                "the host offers no TLS version or cipher that is safe: {}",
-                escape(format!("{why:?}").as_bytes(), 128)
-            )
-        }
-        Error::InvalidMessage(_) => "what the host sent is not TLS".to_owned(),
-        other => format!("TLS failed: {}", escape(other.to_string().as_bytes(), 200)),
-    }
-}
-
-fn certificate_words(problem: &CertificateError) -> String {
-    match problem {
-        CertificateError::ExpiredContext { not_after, .. } => format!("the certificate expired at {}", moment(not_after)),
-        CertificateError::Expired => "the certificate has expired".to_owned(),
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("the certificate is not valid before {}", moment(not_before))
-        }
-        CertificateError::NotValidYet => "the certificate is not valid yet".to_owned(),
-        CertificateError::UnknownIssuer => {
-            "the certificate leads to no root that is known here: neither public, nor the system's, nor in origin.ca_file"
-                .to_owned()
-        }
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<String> = presented.iter().take(5).map(|name| escape(name.as_bytes(), 80)).collect();
-            format!("the certificate is not for {} but for {}", expected.to_str(), names.join(", "))
-        }
-        CertificateError::NotValidForName => "the certificate is for another host".to_owned(),
-        CertificateError::Revoked => "the certificate was revoked".to_owned(),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "the certificate is not meant for servers".to_owned()
-        }
-        CertificateError::BadEncoding => "the certificate is malformed".to_owned(),
-        CertificateError::BadSignature => "a signature in the certificate's chain is wrong".to_owned(),
-        other => format!("the certificate was refused: {}", escape(other.to_string().as_bytes(), 200)),
-    }
-}
-
-fn moment(time: &UnixTime) -> Timestamp {
-    Timestamp::from_micros(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1_000_000))
 }
 
 #[cfg(test)]

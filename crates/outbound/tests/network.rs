@@ -9,8 +9,12 @@ mod server;
 mod address;
 #[path = "net/body.rs"]
 mod body;
+#[path = "net/certificates.rs"]
+mod certificates;
 #[path = "net/head.rs"]
 mod head;
+#[path = "net/names.rs"]
+mod names;
 #[path = "net/proxy.rs"]
 mod proxy;
 #[path = "net/push.rs"]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use model::{Reason, TlsAnchor};
 use outbound::{ClientError, ClientSettings, HttpClient, Outbound as _, Request};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,7 @@ pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
 pub(crate) fn ca() -> Ca {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "test root");
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
@@ -106,7 +107,7 @@ async fn certificates_that_are_refused_u46() {
     let ca = ca();
     let unknown = serve(&ca, &["127.0.0.1"], |_| {}).await;
     let said = words(ClientSettings { ca_pem: None, ..trusting(&ca) }, unknown.port).await;
-    assert!(said.contains("no root that is known"), "{said}");
+    assert!(said.contains("'test root', which was not sent and is no root that is known"), "{said}");
 
     let expired = serve(&ca, &["127.0.0.1"], |params| params.not_after = date_time_ymd(2026, 1, 1)).await;
     let said = words(trusting(&ca), expired.port).await;
