@@ -1,0 +1,93 @@
+//! The configuration and the files that it names: who may write them, and who may read secrets.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use config::Config;
+
+use crate::Check;
+use crate::finding::Finding;
+
+/// What a file is to an attacker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Whoever writes it decides what happens.
+    Settings,
+    /// Whoever reads it is us.
+    Secret,
+}
+
+/// Judges every file that the configuration names.
+pub(crate) fn look(config: &Config) -> Vec<Finding> {
+    let mut files: Vec<(PathBuf, Kind)> = Vec::new();
+    if config.file.exists() {
+        files.push((config.file.clone(), Kind::Settings));
+    }
+    files.extend(config.origin.ca_file.iter().map(|path| (path.clone(), Kind::Settings)));
+    files.extend(
+        config.elastic.iter().flat_map(|one| one.public_keys.iter().map(|path| (path.clone(), Kind::Settings))),
+    );
+    for tls in config.serve.iter().filter_map(|serve| serve.tls.as_ref()) {
+        files.push((tls.key.clone(), Kind::Secret));
+        files.push((tls.certificate.clone(), Kind::Settings));
+        files.extend(tls.client_ca.iter().map(|path| (path.clone(), Kind::Settings)));
+    }
+    files.extend(named_secrets(config));
+    files.into_iter().filter_map(|(path, kind)| judge(&path, kind)).collect()
+}
+
+/// Keys that end in `_file` name files with secrets, but for the CA.
+fn named_secrets(config: &Config) -> Vec<(PathBuf, Kind)> {
+    let text = config.canonical();
+    let pairs = text.lines().filter_map(|line| line.split_once(" = "));
+    let secret = pairs.filter(|(key, _)| key.ends_with("_file") && !key.ends_with("ca_file"));
+    let parent = config.file.parent().unwrap_or(Path::new(""));
+    secret.map(|(_, value)| (parent.join(value.trim().trim_matches('"')), Kind::Secret)).collect()
+}
+
+fn judge(path: &Path, kind: Kind) -> Option<Finding> {
+    let on = path.display().to_string();
+    let asked = "owner and mode";
+    let data = match fs::metadata(path) {
+        Ok(data) => data,
+        Err(error) => return Some(Finding::fail(Check::Secrets, &on, asked, error.to_string())),
+    };
+    let (mode, owner) = (data.mode() & 0o777, data.uid());
+    let came = format!("uid {owner}, gid {}, mode {mode:04o}", data.gid());
+    let stranger = owner != 0 && owner != platform::uid();
+    Some(match kind {
+        _ if mode & 0o002 != 0 => Finding::fail(Check::Secrets, &on, asked, format!("{came}: everybody may write it")),
+        Kind::Secret if mode & 0o007 != 0 => {
+            Finding::fail(Check::Secrets, &on, asked, format!("{came}: everybody may read it"))
+        }
+        _ if stranger => Finding::warn(Check::Secrets, &on, asked, format!("{came}: it belongs to somebody else")),
+        _ => Finding::ok(Check::Secrets, &on, asked, came),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::Level;
+
+    #[test]
+    fn files_that_others_may_read_or_write_are_found_s22() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "x").unwrap();
+        for (mode, kind, level) in [
+            (0o600, Kind::Secret, Level::Ok),
+            (0o640, Kind::Secret, Level::Ok),
+            (0o644, Kind::Secret, Level::Fail),
+            (0o644, Kind::Settings, Level::Ok),
+            (0o666, Kind::Settings, Level::Fail),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(judge(&path, kind).unwrap().level, level, "{mode:o} {kind:?}");
+        }
+        assert_eq!(judge(&folder.path().join("none"), Kind::Settings).unwrap().level, Level::Fail);
+    }
+}

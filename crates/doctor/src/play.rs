@@ -1,0 +1,174 @@
+//! Plays each vendor's client against a mirror.
+//!
+//! [`examine`] connects, looks at TLS, knocks at the bases, then walks each feed as an endpoint does: the vendor's
+//! own session says what to ask next, so nothing of a vendor's format is read here a second time. A few files of
+//! each feed are then asked for in every way that HTTP has.
+
+mod agree;
+mod bases;
+mod course;
+mod discover;
+mod facts;
+mod fetch;
+mod manners;
+mod once;
+mod ranges;
+mod spool;
+mod tags;
+mod vouch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Clock, FeedId, Vendor};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::finding::Finding;
+use crate::tls::{CaFileError, Roots};
+use crate::wire::{Client, Place, Waits, Way};
+use crate::{Check, Report, Watch};
+use course::{Course, View};
+pub(crate) use vouch::anchor_words;
+
+/// How much is fetched whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything that a manifest names.
+    Whole,
+    /// Manifests, companions and a few artifacts; of the others the head alone.
+    Quick,
+}
+
+/// What to examine, and with what.
+#[derive(Clone)]
+pub struct Examination {
+    /// The base URL that endpoints are given.
+    pub url: Url,
+    /// The feeds that it should hold; those that it can be seen to hold, where none are named.
+    pub feeds: Vec<FeedId>,
+    /// What vendors' modules need to know: keys, templates, caps.
+    pub settings: vendors::Settings,
+    /// Roots beside the public ones and the system's, as PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// How much is fetched whole.
+    pub depth: Depth,
+    /// For everything together.
+    pub deadline: Duration,
+    /// The time, for certificates and for the server's Date.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why nothing can be examined.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    /// The URL cannot be a mirror's.
+    #[error("{0} is no mirror's URL: it must be http:// or https:// with a host")]
+    Url(String),
+    /// The CA file is of no use.
+    #[error("the CA file cannot be used")]
+    CaFile(#[source] CaFileError),
+}
+
+/// What every part of an examination works with.
+pub(crate) struct Scene<'a> {
+    pub(crate) client: Client,
+    /// Known where TLS is spoken.
+    pub(crate) roots: Option<Roots>,
+    pub(crate) examination: &'a Examination,
+    pub(crate) watch: &'a dyn Watch,
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Examines a mirror. It asks with GET and HEAD alone, and stores nothing but in a temporary folder of its own.
+///
+/// # Errors
+/// [`ExamineError`] when there is nothing that could be examined; what is wrong with a mirror is a finding.
+pub async fn examine(examination: &Examination, watch: &dyn Watch) -> Result<Report, ExamineError> {
+    let bad = || ExamineError::Url(examination.url.to_string());
+    let place = Place::of(&examination.url).ok_or_else(bad)?;
+    // The system's roots are many: they are read only where they decide something.
+    let needed = place.tls || examination.ca_pem.is_some();
+    let roots = needed.then(|| Roots::load(examination.ca_pem.as_deref())).transpose().map_err(ExamineError::CaFile)?;
+    let began = Instant::now();
+    let end = began.checked_add(examination.deadline).unwrap_or(began);
+    let waits = Waits { connect: CONNECT, head: HEAD, pause: PAUSE, end };
+    let mut shown = examination.url.clone();
+    // Both fail only on URLs that cannot have credentials.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    let mut report = Report::new(shown.as_str(), examination.clock.now());
+    let scene = Scene { client: Client::new(place, Way::Direct, waits), roots, examination, watch };
+    if scene.reach(&mut report).await {
+        scene.look(&mut report).await;
+    }
+    if Instant::now() >= end {
+        let given = format!("{} s", examination.deadline.as_secs());
+        report.add(Finding::fail(Check::Deadline, report.subject.clone().as_str(), given, "the time was over"));
+    }
+    Ok(report.sorted())
+}
+
+impl Scene<'_> {
+    /// Whether there is anything to talk to.
+    async fn reach(&self, report: &mut Report) -> bool {
+        let place = &self.client.place;
+        self.watch.on(&format!("connecting to {}", place.authority));
+        let asked = format!("TCP to port {}", place.port);
+        let connection = match self.client.connect().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                report.add(Finding::fail(Check::Reached, &place.authority, asked, model::error_chain(&error)));
+                return false;
+            }
+        };
+        self.client.give_back(connection);
+        report.add(Finding::ok(Check::Reached, &place.authority, asked, "connected"));
+        if place.tls {
+            report.add_all(vouch::look(self).await);
+        } else {
+            report.add(Finding::ok(Check::Plain, &place.authority, "the URL", "plain HTTP"));
+        }
+        true
+    }
+
+    async fn look(&self, report: &mut Report) {
+        let mut feeds = self.examination.feeds.clone();
+        if feeds.is_empty() {
+            self.watch.on("looking for Defender's fixed addresses");
+            feeds = discover::feeds(self).await;
+        }
+        if feeds.is_empty() {
+            let asked = "Defender's fixed addresses; no Elastic version was named";
+            report.add(Finding::fail(Check::Nothing, "/", asked, "none of them answers 200"));
+        }
+        report.add_all(bases::look(self, &feeds).await);
+        let mut walked = Vec::new();
+        let mut sample = None;
+        for feed in &feeds {
+            self.watch.on(&format!("walking {feed}"));
+            let mut course = Course::new(self, feed, View::Current);
+            let played = course.run().await;
+            report.feeds.push(played.seen.clone());
+            report.add_all(played.findings.iter().cloned());
+            for facts in manners::chosen(&played) {
+                report.add_all(manners::look(self, facts).await);
+            }
+            sample = sample.or_else(|| manners::chosen(&played).into_iter().next().cloned());
+            if feed.vendor() == Vendor::Defender {
+                let back = Course::new(self, feed, View::Back).run_if_there().await;
+                report.add_all(back.iter().flat_map(|back| back.findings.iter().cloned()));
+                report.add_all(agree::with_back(&played, back.as_ref()));
+                walked.push(played);
+            }
+        }
+        report.add_all(agree::among(&walked));
+        if let Some(facts) = sample {
+            self.watch.on("trying what connections can do");
+            report.add_all(once::look(self, &facts).await);
+        }
+    }
+}

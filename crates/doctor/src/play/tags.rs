@@ -1,0 +1,143 @@
+//! ETags: their form, and what comes back when they are sent back.
+
+use crate::Check;
+use crate::finding::Finding;
+use crate::play::Scene;
+use crate::play::facts::{Facts, Role};
+use crate::play::fetch::PLAIN;
+use crate::wire::{Ask, Keep};
+
+/// A tag that is nobody's.
+const OTHER: &str = "\"00000000000000000000000000000000\"";
+
+/// The form of a file's tag.
+pub(crate) fn form(facts: &Facts) -> Vec<Finding> {
+    let route = facts.route.as_str();
+    // What an endpoint polls for is what the vendor's page speaks of; on the others a bad tag costs less.
+    let level = if facts.role == Role::Manifest { Finding::fail } else { Finding::warn };
+    let Some(tag) = facts.head.etag() else {
+        return vec![level(Check::EtagMissing, route, PLAIN.to_owned(), "no ETag".to_owned())];
+    };
+    let mut findings = Vec::new();
+    let told = |check, came: String| level(check, route, PLAIN.to_owned(), came);
+    let is_elastic = matches!(facts.role, Role::Manifest | Role::Artifact);
+    let weak = tag.starts_with("W/");
+    let inner = tag.trim_start_matches("W/");
+    let quoted = inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"');
+    if is_elastic && inner.contains('-') {
+        findings.push(told(Check::EtagHyphen, "a hyphen in the tag".to_owned()));
+    }
+    if weak || !quoted {
+        let what = if weak { "a weak tag" } else { "a tag without quotes" };
+        findings.push(Finding::warn(Check::EtagForm, route, PLAIN, what));
+    }
+    if findings.is_empty() {
+        let digits = inner.trim_matches('"');
+        let ours = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let came = if ours { "strong, quoted, 32 hexadecimal digits" } else { "strong, quoted, without a hyphen" };
+        let came = if is_elastic || ours { came } else { "strong and quoted" };
+        findings.push(Finding::ok(Check::EtagForm, route, PLAIN, came));
+    }
+    findings
+}
+
+/// Sends a file's tag back in each of its forms.
+pub(crate) async fn round_trips(scene: &Scene<'_>, facts: &Facts) -> Vec<Finding> {
+    let Some(tag) = facts.head.etag() else { return Vec::new() };
+    let route = facts.route.as_str();
+    let mut findings = Vec::new();
+    match conditional(scene, route, tag).await {
+        Ok((304, tags)) if tags.as_deref().is_none_or(|back| back == tag) => {
+            let came = if tags.is_some() { "304 with the tag" } else { "304 without a tag" };
+            findings.push(Finding::ok(Check::RoundTrip, route, "GET If-None-Match: its ETag", came));
+        }
+        Ok((304, tags)) => {
+            let came = format!("304 with another tag: {}", tags.unwrap_or_default());
+            findings.push(Finding::warn(Check::NotModified, route, "GET If-None-Match: its ETag", came));
+        }
+        Ok((status, _)) => {
+            let came = format!("{status}, the whole file");
+            findings.push(Finding::warn(Check::RoundTrip, route, "GET If-None-Match: its ETag", came));
+        }
+        Err(error) => findings.push(Finding::warn(Check::RoundTrip, route, "GET If-None-Match: its ETag", error)),
+    }
+    findings.push(other_tag(scene, route).await);
+    // Where the plain form is not understood, the others say nothing new.
+    if findings.iter().all(|finding| finding.level == crate::Level::Ok) {
+        findings.push(forms(scene, route, tag).await);
+    }
+    findings
+}
+
+async fn other_tag(scene: &Scene<'_>, route: &str) -> Finding {
+    let asked = "GET If-None-Match: another ETag";
+    match conditional(scene, route, OTHER).await {
+        Ok((200, _)) => Finding::ok(Check::NotModified, route, asked, "200"),
+        Ok((status, _)) => Finding::fail(Check::NotModified, route, asked, status.to_string()),
+        Err(error) => Finding::warn(Check::NotModified, route, asked, error),
+    }
+}
+
+async fn forms(scene: &Scene<'_>, route: &str, tag: &str) -> Finding {
+    let asked = "GET If-None-Match: a list with its ETag; `*`; weak; without quotes";
+    let bare = tag.trim_start_matches("W/").trim_matches('"');
+    let forms = [
+        ("a list", format!("{OTHER}, {tag}")),
+        ("`*`", "*".to_owned()),
+        ("weak", format!("W/\"{bare}\"")),
+        ("without quotes", bare.to_owned()),
+    ];
+    let mut missed = Vec::new();
+    for (name, value) in forms {
+        match conditional(scene, route, &value).await {
+            Ok((304, _)) => {}
+            Ok((status, _)) => missed.push(format!("{name}: {status}")),
+            Err(error) => missed.push(format!("{name}: {error}")),
+        }
+    }
+    if missed.is_empty() {
+        Finding::ok(Check::IfNoneMatchList, route, asked, "304 to each")
+    } else {
+        Finding::warn(Check::IfNoneMatchList, route, asked, missed.join("; "))
+    }
+}
+
+async fn conditional(scene: &Scene<'_>, route: &str, tag: &str) -> Result<(u16, Option<String>), String> {
+    let ask = Ask::get(route).with("If-None-Match", tag);
+    let got = scene.client.ask(&ask, Keep::Nothing).await.map_err(|error| model::error_chain(&error))?;
+    Ok((got.head.status, got.head.etag().map(ToOwned::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::wire::Head;
+
+    fn of(role: Role, tag: Option<&str>) -> Vec<(Check, Level)> {
+        let fields = tag.iter().map(|tag| ("ETag".to_owned(), (*tag).to_owned())).collect();
+        let head = Head { status: 200, minor: 1, fields };
+        let facts =
+            Facts { route: "/x".to_owned(), role, head, size: 1, digest: None, first: Vec::new(), last: Vec::new() };
+        form(&facts).into_iter().map(|finding| (finding.check, finding.level)).collect()
+    }
+
+    #[test]
+    fn each_wrong_form_is_found_v27() {
+        use Check::{EtagForm, EtagHyphen, EtagMissing};
+        for (tag, found) in [
+            (Some("\"0123456789abcdef0123456789abcdef\""), vec![(EtagForm, Level::Ok)]),
+            (Some("\"660d0f6673456\""), vec![(EtagForm, Level::Ok)]),
+            (Some("\"6b021c82-1388\""), vec![(EtagHyphen, Level::Fail)]),
+            (Some("W/\"6b021c821388\""), vec![(EtagForm, Level::Warn)]),
+            (Some("6b021c821388"), vec![(EtagForm, Level::Warn)]),
+            (Some("W/\"a-b\""), vec![(EtagHyphen, Level::Fail), (EtagForm, Level::Warn)]),
+            (Some("\""), vec![(EtagForm, Level::Warn)]),
+            (None, vec![(EtagMissing, Level::Fail)]),
+        ] {
+            assert_eq!(of(Role::Manifest, tag), found, "{tag:?}");
+        }
+        assert_eq!(of(Role::Artifact, Some("\"a-b\"")), [(EtagHyphen, Level::Warn)]);
+        assert_eq!(of(Role::Archive, Some("\"a-b\"")), [(EtagForm, Level::Ok)], "Defender's agents never minded");
+    }
+}

@@ -1,0 +1,106 @@
+//! TLS of a mirror: the chain, the names, the time, the versions.
+
+use std::time::Duration;
+
+use model::{Timestamp, TlsAnchor};
+use rustls::CertificateError;
+use rustls::pki_types::CertificateDer;
+
+use crate::Check;
+use crate::certificate::Certificate;
+use crate::finding::Finding;
+use crate::play::Scene;
+use crate::tls::{Handshake, Roots, version_words};
+use crate::wire::Connection;
+
+/// A certificate that ends sooner is worth a warning.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Looks at the server's certificates and versions.
+pub(crate) async fn look(scene: &Scene<'_>) -> Vec<Finding> {
+    let client = &scene.client;
+    let (Some(handshake), Some(roots)) = (client.handshake(), &scene.roots) else { return Vec::new() };
+    let mut findings = chain(roots, &handshake.chain, &client.place.name, scene.examination.clock.now());
+    findings.push(versions(scene, &handshake).await);
+    findings
+}
+
+/// What a chain is worth under a name.
+pub(crate) fn chain(roots: &Roots, chain: &[CertificateDer<'static>], name: &str, now: Timestamp) -> Vec<Finding> {
+    let asked = "the certificates presented";
+    let read: Vec<Certificate> = chain.iter().filter_map(|one| Certificate::read(one)).collect();
+    let names: Vec<String> = read.iter().map(|one| format!("{} by {}", one.subject.words, one.issuer.words)).collect();
+    let shown = names.join(", ");
+    let mut findings = match roots.judge(chain, name, now) {
+        Ok(anchor) => {
+            vec![Finding::ok(Check::TlsTrust, name, asked, format!("{shown}: vouched for by {}", anchor_words(anchor)))]
+        }
+        Err(error) => vec![refused(roots, &read, name, &shown, &error)],
+    };
+    if let Some(leaf) = read.first() {
+        let ended = read.iter().any(|one| one.not_after < now || one.not_before > now);
+        let (until, already) = (leaf.not_after, findings.iter().any(|finding| finding.check == Check::TlsTime));
+        let came = format!("{} is valid until {until}", leaf.subject.words);
+        if !already && !ended {
+            let soon = until.since(now) < SOON;
+            let level = if soon { Finding::warn } else { Finding::ok };
+            findings.push(level(Check::TlsTime, name, asked.to_owned(), came));
+        } else if !already {
+            findings.push(Finding::fail(Check::TlsTime, name, asked, format!("{shown}: one of them is not valid now")));
+        }
+    }
+    findings
+}
+
+fn refused(roots: &Roots, read: &[Certificate], name: &str, shown: &str, error: &CertificateError) -> Finding {
+    let asked = "the certificates presented";
+    match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            let until = read.first().map(|leaf| format!("{} to {}", leaf.not_before, leaf.not_after));
+            let came = format!("{shown}: valid from {}", until.unwrap_or_default());
+            Finding::fail(Check::TlsTime, name, asked, came)
+        }
+        CertificateError::NotValidForName => Finding::fail(Check::TlsName, name, asked, shown),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let came = format!("{shown}: for {}", presented.join(", "));
+            Finding::fail(Check::TlsName, name, asked, came)
+        }
+        CertificateError::UnknownIssuer => match read.last() {
+            Some(last) if !last.is_its_own() && !roots.knows(&last.issuer.der) => {
+                let came =
+                    format!("{shown}: '{}' is neither presented nor a root that is known here", last.issuer.words);
+                Finding::fail(Check::TlsChain, name, asked, came)
+            }
+            _ => Finding::fail(Check::TlsTrust, name, asked, format!("{shown}: no root that is known here")),
+        },
+        other => Finding::fail(Check::TlsTrust, name, asked, format!("{shown}: {other:?}")),
+    }
+}
+
+/// Who vouches, in words.
+pub(crate) fn anchor_words(anchor: TlsAnchor) -> &'static str {
+    match anchor {
+        TlsAnchor::PublicRoot => "a public root",
+        TlsAnchor::SystemRoot => "this machine's trust store",
+        TlsAnchor::CaFile => "the CA file",
+        TlsAnchor::None => "nobody",
+    }
+}
+
+/// What it speaks beside what was agreed on.
+async fn versions(scene: &Scene<'_>, handshake: &Handshake) -> Finding {
+    let client = &scene.client;
+    let (on, asked) = (client.place.authority.as_str(), "handshakes with TLS 1.3 and 1.2");
+    let agreed = version_words(handshake.version);
+    let middle = Connection::open_with(&client.place, &client.way, client.waits, &[&rustls::version::TLS12]).await;
+    match middle {
+        Ok(_) => Finding::ok(Check::TlsVersion, on, asked, format!("{agreed}; TLS 1.2 too")),
+        Err(error) => {
+            let came = format!("{agreed} alone; TLS 1.2: {}", model::error_chain(&error));
+            Finding::warn(Check::TlsVersion, on, asked, came)
+        }
+    }
+}

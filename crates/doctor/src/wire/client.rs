@@ -1,0 +1,102 @@
+//! Requests to one place, over connections that are used again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::tls::Handshake;
+use crate::wire::{Ask, Connection, Head, Place, Waits, Way, WireError};
+
+/// Idle connections kept.
+const MAX_IDLE: usize = 4;
+
+/// How much of a body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// None of it: the connection is given up where one comes.
+    Nothing,
+    /// At most so many bytes; the connection is given up where more come.
+    Start(usize),
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Got {
+    pub(crate) head: Head,
+    /// What was read of the body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// Asks one place.
+pub(crate) struct Client {
+    pub(crate) place: Place,
+    pub(crate) way: Way,
+    pub(crate) waits: Waits,
+    idle: Mutex<Vec<Connection>>,
+    handshake: Mutex<Option<Arc<Handshake>>>,
+}
+
+impl Client {
+    pub(crate) fn new(place: Place, way: Way, waits: Waits) -> Self {
+        Self { place, way, waits, idle: Mutex::default(), handshake: Mutex::default() }
+    }
+
+    /// Asks, and reads so much of the body.
+    pub(crate) async fn ask(&self, ask: &Ask, keep: Keep) -> Result<Got, WireError> {
+        let (mut connection, head) = self.begin(ask).await?;
+        let most = match keep {
+            Keep::Nothing => 0,
+            Keep::Start(most) => most,
+        };
+        let mut body = Vec::new();
+        while !connection.is_over() && body.len() < most {
+            match connection.next().await? {
+                None => break,
+                Some(piece) => body.extend_from_slice(&piece),
+            }
+        }
+        body.truncate(most);
+        self.give_back(connection);
+        Ok(Got { head, body })
+    }
+
+    /// Asks; the body is the caller's to read.
+    pub(crate) async fn begin(&self, ask: &Ask) -> Result<(Connection, Head), WireError> {
+        if let Some(mut connection) = self.take_idle() {
+            match connection.ask(ask).await {
+                Ok(head) => return Ok((connection, head)),
+                // An idle connection may end at any time: that says nothing about the server.
+                Err(WireError::Closed | WireError::Broken(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut connection = self.connect().await?;
+        let head = connection.ask(ask).await?;
+        Ok((connection, head))
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self) -> Result<Connection, WireError> {
+        let connection = Connection::open(&self.place, &self.way, self.waits).await?;
+        if let Some(handshake) = &connection.handshake {
+            let mut known = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get_or_insert_with(|| Arc::clone(handshake));
+        }
+        Ok(connection)
+    }
+
+    /// What TLS showed at the first connection.
+    pub(crate) fn handshake(&self) -> Option<Arc<Handshake>> {
+        self.handshake.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a connection back, if it can be used again.
+    pub(crate) fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.is_reusable() && idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
