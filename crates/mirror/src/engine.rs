@@ -14,7 +14,7 @@ use crate::{LockHolder, Locks, Settings};
 
 /// The history is never silent for longer than this while the program is in use; a longer silence may be a clock that
 /// jumped.
-const SILENCE: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What the engine works with.
 #[derive(Clone)]
@@ -89,6 +89,9 @@ pub enum EngineError {
     /// A publication did not take place; what was served is served on.
     #[error("nothing was published: {}", .0.detail)]
     NotPublished(Note),
+    /// The history does not reach to the moment that was asked for.
+    #[error("{0}")]
+    NoPast(String),
     /// A task died.
     #[error("a task of this program failed: {0}")]
     Task(String),

@@ -11,6 +11,7 @@
 //! - Every check, verdict, publication and act is in the history before its effect is acknowledged.
 
 mod acts;
+mod at;
 mod engine;
 mod feed_run;
 pub mod freshness;
@@ -21,6 +22,7 @@ mod locks;
 mod observe;
 pub mod plan;
 mod plan_sync;
+mod prune;
 mod publish;
 mod reconcile;
 mod report;
@@ -32,12 +34,14 @@ mod sync;
 mod verify;
 
 pub use acts::ActReport;
+pub use at::{Past, PastAct, PastFeed, PastRelease, PastRing};
 pub use engine::{Engine, EngineError, Origins, Ports};
 pub use fsck::{CheckProgress, Depth, LeftoverCount, LeftoverOf, StoreFault, StoreReport};
 pub use gc::{GcPlan, GcReport, PlannedRelease};
 pub use history::{KeptConfig, ProcessEvent};
 pub use locks::{FetchGuard, FileLocks, Guard, LockHolder, Locks, MemoryLocks};
 pub use observe::{Observer, Progress, Silent};
+pub use prune::PruneReport;
 pub use report::{FeedPlan, FeedReport, PlannedFile, SyncReport};
 pub use settings::{Graces, RetentionRule, Settings};
 pub use status::{FeedStatus, ReleaseStatus, RingStatus, Status};
