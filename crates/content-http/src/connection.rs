@@ -216,8 +216,11 @@ impl<W: Wire> Connection<W> {
             refuse(403, &frame, output)
         };
         drop(clock);
-        let Answered { status, body, bulk, missed } = answered;
+        let Answered { status, body, bulk, missed, found } = answered;
         worker.counters.status(status);
+        if found {
+            worker.counters.asked();
+        }
         if let Some(Missed { entry, epoch, error }) = missed {
             worker.damaged(&entry, epoch, None, &error);
         }

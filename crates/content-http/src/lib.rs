@@ -40,6 +40,7 @@ mod conditional;
 mod connection;
 mod damage;
 mod download;
+mod expiry;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -66,5 +67,5 @@ pub use rules::ReloadError;
 pub use server::{ContentServer, Drained, StartError};
 pub use settings::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, TlsSettings};
 pub use source::{DataFolder, Loaded, Source, SourceError};
-pub use stats::{RingStats, Stats, Trouble};
+pub use stats::{CertificateFacts, RingStats, Stats, Trouble, Watched};
 pub use tls::TlsError;

@@ -66,11 +66,13 @@ pub(crate) struct Answered {
     pub(crate) bulk: Option<Bulk>,
     /// Why an entry could not be read, when that is why the answer is an error.
     pub(crate) missed: Option<Missed>,
+    /// Whether what was asked for is something that is served.
+    pub(crate) found: bool,
 }
 
 impl Answered {
     fn plain(status: u16) -> Self {
-        Self { status, body: 0, bulk: None, missed: None }
+        Self { status, body: 0, bulk: None, missed: None, found: false }
     }
 }
 
@@ -97,7 +99,7 @@ pub(crate) fn answer(
         _ => Found::Absent,
     };
     match found {
-        Found::Entry(entry) => serve(request, entry, frame, bodies, out),
+        Found::Entry(entry) => Answered { found: true, ..serve(request, entry, frame, bodies, out) },
         Found::Base => base(request, frame, out),
         Found::Absent => refuse(404, frame, out),
         Found::Unpublished => refuse(503, frame, out),

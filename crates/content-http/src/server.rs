@@ -17,7 +17,7 @@ use crate::damage::Damage;
 use crate::index::Served;
 use crate::log::LogSink;
 use crate::rules::{Gate, ReloadError, Rules, in_use};
-use crate::stats::{Counters, Stats};
+use crate::stats::{Counters, Stats, Watched};
 use crate::tls::Certificates;
 use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
@@ -244,6 +244,15 @@ impl ContentServer {
         stats.connections_open = self.shared.open.load(Ordering::Relaxed) as u64;
         stats.rings = self.shared.view.ring_stats();
         stats
+    }
+
+    /// How the content side itself fares.
+    pub fn watched(&self) -> Watched {
+        Watched {
+            asked: self.counters.iter().map(|counters| counters.asked_so_far()).sum(),
+            looks: self.shared.view.looks(),
+            certificates: self.certificates.facts(),
+        }
     }
 
     /// Blobs that turned out since the last call not to be whole: to be verified and fetched again. Each is told

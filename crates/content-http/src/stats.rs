@@ -1,5 +1,6 @@
 //! Counters, without locks: each worker has its own, and a snapshot adds them up.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{RingName, Timestamp};
@@ -82,6 +83,7 @@ pub(crate) struct Counters {
     statuses: [AtomicU64; STATUSES.len()],
     troubles: [AtomicU64; Trouble::ALL.len()],
     bytes: AtomicU64,
+    asked: AtomicU64,
     accepted: AtomicU64,
 }
 
@@ -104,6 +106,15 @@ impl Counters {
 
     pub(crate) fn sent(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn asked(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests named something that is served.
+    pub(crate) fn asked_so_far(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn accepted(&self) {
@@ -164,6 +175,28 @@ impl Stats {
     pub fn trouble(&self, kind: Trouble) -> u64 {
         self.troubles.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
     }
+}
+
+/// How the content side itself fares: what somebody who watches over it asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// How many requests named something that is served, bases aside.
+    pub asked: u64,
+    /// How often rings were looked at; it stands still when that no longer happens.
+    pub looks: u64,
+    /// The certificates that endpoints are shown.
+    pub certificates: Vec<CertificateFacts>,
+}
+
+/// What is known of a certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Its file.
+    pub path: PathBuf,
+    /// The soonest end of it and of its chain, where it can be read.
+    pub not_after: Option<Timestamp>,
+    /// Why what stands in its files now is not taken over.
+    pub refused: Option<String>,
 }
 
 /// What one ring serves.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use model::{Digest, Hasher};
+use model::{Digest, Hasher, Timestamp};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::TlsSettings;
-use crate::stats::{Counters, Trouble};
+use crate::stats::{CertificateFacts, Counters, Trouble};
 
 /// The longest PEM file that is read.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -62,15 +62,22 @@ pub enum TlsError {
 pub(crate) struct Certificate {
     settings: TlsSettings,
     config: ArcSwap<ServerConfig>,
-    /// The files as they were when last looked at.
-    seen: Mutex<Digest>,
+    /// The files as they were when last looked at, and what came of it.
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    digest: Digest,
+    not_after: Option<Timestamp>,
+    refused: Option<String>,
 }
 
 impl Certificate {
     pub(crate) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let files = Files::read(settings)?;
         let config = files.config(settings)?;
-        Ok(Self { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(files.digest()) })
+        let seen = Seen { digest: files.digest(), not_after: files.not_after(), refused: None };
+        Ok(Self { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(seen) })
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
@@ -82,12 +89,28 @@ impl Certificate {
         let files = Files::read(&self.settings);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), Files::digest);
-        if *seen == digest {
+        if seen.digest == digest {
             return Ok(false);
         }
-        *seen = digest;
-        self.config.store(files?.config(&self.settings)?);
-        Ok(true)
+        seen.digest = digest;
+        let taken = files.and_then(|files| Ok((files.config(&self.settings)?, files.not_after())));
+        match taken {
+            Ok((config, not_after)) => {
+                self.config.store(config);
+                (seen.not_after, seen.refused) = (not_after, None);
+                Ok(true)
+            }
+            Err(error) => {
+                seen.refused = Some(model::error_chain(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn facts(&self) -> CertificateFacts {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.settings.certificate.clone();
+        CertificateFacts { path, not_after: seen.not_after, refused: seen.refused.clone() }
     }
 }
 
@@ -100,6 +123,12 @@ pub(crate) struct Certificates {
 impl Certificates {
     pub(crate) fn replace(&self, all: Vec<Arc<Certificate>>) {
         *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// What is known of each.
+    pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.iter().map(|certificate| certificate.facts()).collect()
     }
 
     /// Looks at every certificate's files.
@@ -134,6 +163,12 @@ impl Files {
             key: read(&settings.key)?,
             client_ca: settings.client_ca.as_deref().map(read).transpose()?,
         })
+    }
+
+    /// The soonest end of the certificate and its chain.
+    fn not_after(&self) -> Option<Timestamp> {
+        let chain = CertificateDer::pem_slice_iter(&self.certificate).flatten();
+        chain.filter_map(|certificate| crate::expiry::not_after(&certificate)).min()
     }
 
     fn digest(&self) -> Digest {

@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub(crate) enum Wake {
 /// What the watcher tells the rest.
 pub(crate) struct View {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    looks: AtomicU64,
     refused: Mutex<HashMap<RingName, String>>,
 }
 
@@ -49,7 +51,16 @@ impl View {
     pub(crate) fn new(default_ring: &RingName) -> Self {
         let default = Arc::new(RingIndex::empty(default_ring.clone()));
         let snapshot = Snapshot { default, rings: HashMap::new() };
-        Self { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), refused: Mutex::default() }
+        Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            looks: AtomicU64::new(0),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// How often rings were looked at.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     pub(crate) fn ring_stats(&self) -> Vec<RingStats> {
@@ -151,8 +162,9 @@ impl Watcher {
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
             // Whatever goes wrong in here, what is served is served on, and the next look is taken.
-            if catch_unwind(AssertUnwindSafe(|| self.look())).is_err() {
-                self.counters.trouble(Trouble::GenerationRefused);
+            match catch_unwind(AssertUnwindSafe(|| self.look())) {
+                Ok(()) => drop(self.view.looks.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => self.counters.trouble(Trouble::GenerationRefused),
             }
             if self.looks.is_multiple_of(SLOW_LOOKS) {
                 certificates.look(&self.counters);

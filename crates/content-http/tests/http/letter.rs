@@ -50,6 +50,16 @@ fn an_issued_tag_comes_back_as_304_in_few_bytes_v27() {
 }
 
 #[test]
+fn what_is_asked_for_and_served_is_counted_and_knocks_are_not() {
+    let site = site();
+    for path in [ZIP, "/empty", "/", "/nowhere", "/linux/production/"] {
+        site.get(path, "");
+    }
+    site.get(ZIP, &format!("If-None-Match: {ETAG}\r\n"));
+    assert_eq!(site.server.watched().asked, 3);
+}
+
+#[test]
 fn head_is_get_without_a_body() {
     let site = site();
     let mut client = site.connect();

@@ -152,6 +152,10 @@ fn a_changed_certificate_is_taken_over_and_a_bad_one_is_not_v23() {
     std::fs::remove_file(served.folder.path().join("tls.key")).unwrap();
     looked(3);
     assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
+    let facts = || served.site.server.watched().certificates[0].clone();
+    let refused = facts().refused.unwrap();
+    assert!(refused.contains("tls.key"), "{refused}");
+    assert!(facts().not_after.is_some());
 
     std::fs::write(served.folder.path().join("tls.key"), &good.1).unwrap();
     until(|| {
@@ -159,6 +163,7 @@ fn a_changed_certificate_is_taken_over_and_a_bad_one_is_not_v23() {
         served.try_get("renewed", None).is_ok()
     });
     assert!(served.try_get("mirror", None).is_err());
+    assert_eq!(facts().refused, None);
     open.get("/a", "");
     assert_eq!(open.answer().unwrap().body, b"A", "an open connection is not dropped");
 }

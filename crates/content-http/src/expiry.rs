@@ -1,0 +1,99 @@
+//! Until when a certificate holds: the one fact of it that is shown. What decides about trust is elsewhere.
+
+use model::Timestamp;
+
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// The end of a certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
+pub(crate) fn not_after(der: &[u8]) -> Option<Timestamp> {
+    let (certificate, _) = sequence(der)?;
+    let (body, _) = sequence(certificate)?;
+    let rest = match item(body)? {
+        (VERSION, _, rest) => rest,
+        _ => body,
+    };
+    let (_, _, rest) = item(rest)?;
+    let (_, rest) = sequence(rest)?;
+    let (_, rest) = sequence(rest)?;
+    let (validity, _) = sequence(rest)?;
+    let (_, _, end) = item(validity)?;
+    time(end)
+}
+
+/// One item: its tag, what is in it, and what follows it.
+fn item(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x84 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
+            (bytes.iter().fold(0_usize, |length, byte| (length << 8) | usize::from(*byte)), rest)
+        }
+        _ => return None,
+    };
+    let (inner, rest) = rest.split_at_checked(length)?;
+    Some((*tag, inner, rest))
+}
+
+fn sequence(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    item(der).and_then(|(tag, inner, rest)| (tag == SEQUENCE).then_some((inner, rest)))
+}
+
+/// `YYMMDDHHMMSSZ`, whose years lie from 1950 to 2049, or the same with four digits of the year.
+fn time(der: &[u8]) -> Option<Timestamp> {
+    let (tag, text, _) = item(der)?;
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
+    let (year, rest) = match tag {
+        UTC_TIME => {
+            let (short, rest) = text.split_at_checked(2)?;
+            let century = if short < "50" { "20" } else { "19" };
+            (format!("{century}{short}"), rest)
+        }
+        GENERALIZED_TIME => text.split_at_checked(4).map(|(year, rest)| (year.to_owned(), rest))?,
+        _ => return None,
+    };
+    let pair = |at: usize| rest.get(at * 2..at * 2 + 2);
+    let (month, day, hour, minute, second) = (pair(0)?, pair(1)?, pair(2)?, pair(3)?, pair(4)?);
+    let rest_is_empty = rest.len() == 10;
+    let parsed = Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"));
+    parsed.filter(|_| rest_is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(year: i32) -> Vec<u8> {
+        let mut parameters = rcgen::CertificateParams::new(vec!["mirror.test".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(year, 2, 28);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_v23() {
+        for year in [2027, 2049, 2050, 2999] {
+            let expected = Timestamp::parse(&format!("{year}-02-28T00:00:00Z"));
+            assert_eq!(not_after(&made(year)), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_end_and_panics_nowhere_i10() {
+        let whole = made(2030);
+        for length in 0..whole.len() {
+            assert_eq!(not_after(&whole[..length]), None, "{length}");
+        }
+        for at in 0..whole.len().min(400) {
+            for bit in 0..8 {
+                let mut other = whole.clone();
+                other[at] ^= 1 << bit;
+                let _ = not_after(&other);
+            }
+        }
+    }
+}
