@@ -181,7 +181,7 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
     Ok(Settings {
         feeds: config.feeds(),
         ring: config.default_ring(),
-        vendors: vendors::Settings { elastic: elastic(config)?, defender: defender(config) },
+        vendors: vendor_settings(config)?,
         bounds: Bounds {
             shrink_to_percent: limits.shrink_to_percent,
             grow_to_percent: limits.grow_to_percent,
@@ -199,6 +199,14 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
         inspections: std::thread::available_parallelism().map_or(2, usize::from).min(INSPECTIONS),
         actor: Actor::new(platform::uid(), platform::pid(), verb),
     })
+}
+
+/// What vendors' modules need to know of a configuration.
+///
+/// # Errors
+/// [`BuildError`] when a file with keys cannot be used.
+pub fn vendor_settings(config: &Config) -> Result<vendors::Settings, BuildError> {
+    Ok(vendors::Settings { elastic: elastic(config)?, defender: defender(config) })
 }
 
 fn elastic(config: &Config) -> Result<ElasticSettings, BuildError> {
