@@ -7,7 +7,7 @@ use blob_store::{Access, FsRings, FsStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, MemoryCatalog, SqlCatalog};
 use config::{Config, Strictness};
 use mirror::{Engine, FileLocks, Graces, Ports, RetentionRule, Settings};
-use model::{Clock, Vendor};
+use model::{Clock, Reason, Vendor};
 use outbound::ClientError;
 use platform::fs::{Folder, FsError, Mode, Owners};
 use trust::{Bounds, KeyRing};
@@ -91,6 +91,16 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// The reason code that reports carry, where it is the data folder that failed.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Folder { source, .. } => Some(source.reason()),
+            Self::Store { source, .. } => Some(source.reason()),
+            Self::Catalog { source, .. } => Some(source.reason()),
+            Self::Client(_) | Self::File { .. } | Self::Key { .. } => None,
+        }
+    }
+
     /// Whether the configuration is what must be changed.
     pub fn is_configuration(&self) -> bool {
         matches!(self, Self::Client(_) | Self::File { .. } | Self::Key { .. })

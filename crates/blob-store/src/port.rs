@@ -4,7 +4,7 @@ use std::io::{Read, Seek};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use model::{Digest, Generation, Held, RingName};
+use model::{Digest, Generation, Held, Reason, RingName};
 
 use crate::survey::{Found, PointerState, RingState};
 
@@ -91,6 +91,21 @@ pub enum StoreError {
         #[source]
         source: model::GenerationError,
     },
+}
+
+impl StoreError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Io { source, .. } => platform::fs::reason_of(source),
+            Self::Unsafe { .. } => Reason::UnsafeFile,
+            Self::Mismatch { expected, size, .. } if expected.size.is_some_and(|said| said != *size) => {
+                Reason::SizeMismatch
+            }
+            Self::Mismatch { .. } => Reason::HashMismatch,
+            Self::Conflict { .. } | Self::Damaged { .. } => Reason::StoreFailed,
+        }
+    }
 }
 
 /// Takes the bytes of one blob. Dropping it before [`BlobWriter::finish`] keeps a resumable download's bytes

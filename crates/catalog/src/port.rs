@@ -193,6 +193,18 @@ pub enum CatalogError {
     Remove(#[source] io::Error),
 }
 
+impl CatalogError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        let is_full = match self {
+            Self::Database { source, .. } => crate::sql::is_full(source.as_ref()),
+            Self::Remove(error) => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
+            Self::Damaged { .. } | Self::Newer { .. } => false,
+        };
+        if is_full { Reason::DiskFull } else { Reason::CatalogFailed }
+    }
+}
+
 /// Records what was decided, when and why.
 #[async_trait]
 pub trait Catalog: Send + Sync {

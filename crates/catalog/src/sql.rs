@@ -38,6 +38,7 @@ use crate::port::{
     Batch, Catalog, CatalogError, FeedRecord, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep,
 };
 
+pub(crate) use self::error::is_full;
 #[cfg(test)]
 pub(crate) use self::layout::{Migration, Step, migrate};
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 use app::BuildError;
 use config::ConfigError;
 use mirror::EngineError;
+use model::Reason;
 
 use crate::show;
 
@@ -94,12 +95,16 @@ impl Failure {
     /// An engine could not be built.
     pub(crate) fn build(what: &str, error: &BuildError) -> Self {
         let exit = if error.is_configuration() { Exit::USAGE } else { Exit::FAILED };
-        let next = match error {
-            BuildError::Folder { .. } | BuildError::Store { .. } | BuildError::Catalog { .. } => {
-                "check that data_dir in the configuration is right and that this user may use it"
+        let next = match (error, error.reason()) {
+            (BuildError::Client(_), _) => "check [origin] in the configuration".to_owned(),
+            (BuildError::File { .. } | BuildError::Key { .. }, _) | (_, None) => {
+                "correct the key or the file that it names".to_owned()
             }
-            BuildError::Client(_) => "check [origin] in the configuration",
-            BuildError::File { .. } | BuildError::Key { .. } => "correct the key or the file that it names",
+            (_, Some(Reason::StoreFailed)) => format!(
+                "check that data_dir in the configuration is right and that this user may use it (reason {})",
+                Reason::StoreFailed
+            ),
+            (_, Some(reason)) => format!("{} (reason {reason})", reason.remedy()),
         };
         Self::new(what, error).with_exit(exit).with_next(next)
     }

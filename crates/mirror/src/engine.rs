@@ -110,9 +110,9 @@ impl EngineError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Locked(_) => Reason::Locked,
-            Self::Catalog(error) if model::error_chain(error).contains("disk is full") => Reason::DiskFull,
-            Self::Catalog(_) => Reason::CatalogFailed,
-            Self::Lock { .. } | Self::Store(_) => Reason::StoreFailed,
+            Self::Catalog(error) => error.reason(),
+            Self::Lock { source, .. } => source.reason(),
+            Self::Store(error) => error.reason(),
             Self::Folder(_) => Reason::NotInFolder,
             Self::NotPublished(cause) => cause.reason,
             _ => Reason::Internal,

@@ -217,7 +217,7 @@ impl FeedRun {
             return Ok(());
         }
         let reserved = self.engine.ports.catalog.reserve(&self.shared.holder, digests).await;
-        reserved.map_err(|error| note(Reason::CatalogFailed, error.to_string()))
+        reserved.map_err(|error| note(error.reason(), model::error_chain(&error)))
     }
 
     /// A file whose digest was not known beforehand could be reserved only after it was held; a sweep may have
@@ -226,7 +226,7 @@ impl FeedRun {
         match self.engine.ports.blobs.find(digest).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(note(Reason::StoreFailed, format!("blob {digest} was collected while it was taken in"))),
-            Err(error) => Err(note(Reason::StoreFailed, error.to_string())),
+            Err(error) => Err(note(error.reason(), model::error_chain(&error))),
         }
     }
 

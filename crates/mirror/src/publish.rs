@@ -224,7 +224,7 @@ impl Engine {
         let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
         let found = match self.ports.blobs.find_all(&digests).await {
             Ok(found) => found,
-            Err(error) => return Some(note(Reason::StoreFailed, model::error_chain(&error))),
+            Err(error) => return Some(note(error.reason(), model::error_chain(&error))),
         };
         for (item, held) in release.items.iter().zip(found) {
             if held.is_none_or(|held| held.size() != item.size) {
@@ -263,10 +263,10 @@ impl Engine {
                 Ok(Moved::Overtaken)
             }
             Err(error) => {
-                let cause = model::error_chain(&error);
+                let cause = note(error.reason(), model::error_chain(&error));
                 // The pointer may have moved before the failure was noticed; recovery looks and decides.
                 self.reconcile_locked().await?;
-                Ok(Moved::Failed(note(Reason::StoreFailed, cause)))
+                Ok(Moved::Failed(cause))
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Brings the catalog in line with what is served, after a crash, and writes a pointer again that was damaged.
 
 use blob_store::PointerState;
-use catalog::{Batch, EntryKind, Publication};
+use catalog::{Batch, EntryKind, FeedRecord, Publication};
+use model::Outcome;
 use model::{Note, Reason, error_chain};
 use serde_json::json;
 
+use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -45,8 +47,7 @@ impl Engine {
     }
 
     /// Closes what a crash left open: a publication whose generation the ring serves, or has served since, was
-    /// done; any other was not. Whoever holds the publication lock does it first. What the feeds' records missed
-    /// needs no repair here: the mark counts no less than what the ring serves, and the next run settles the rest.
+    /// done; any other was not. Whoever holds the publication lock does it first.
     pub(crate) async fn reconcile_locked(&self) -> Result<(), EngineError> {
         if let Err(error) = self.mend_locked().await {
             // Who cannot write it again can still read past it; what follows tells of a disk that takes nothing.
@@ -55,6 +56,12 @@ impl Engine {
         let mut batch = Batch::default();
         for open in self.ports.catalog.open_publications().await? {
             let done = self.happened(&open).await?;
+            if done {
+                for record in self.left_behind(&open).await? {
+                    batch.history.push(self.check_entry(&record, Costs::default()));
+                    batch.feeds.push(record);
+                }
+            }
             let kind = if done { EntryKind::PublicationDone } else { EntryKind::PublicationAbandoned };
             let data =
                 json!({ "number": open.number, "digest": open.digest, "why": "found open after an interruption" });
@@ -66,6 +73,31 @@ impl Engine {
             return Ok(());
         }
         Ok(self.ports.catalog.apply(batch).await?)
+    }
+
+    /// The records of feeds that the publication took back to an older release by the operator's word, and that the
+    /// crash left with the mark of the newer one: what is served would count as a regression. What went forward needs
+    /// no repair: the mark counts no less than what the ring serves, and the next run settles the rest.
+    async fn left_behind(&self, open: &Publication) -> Result<Vec<FeedRecord>, EngineError> {
+        let mut records = Vec::new();
+        let Some(generation) = self.ports.rings.generation(&open.ring, open.number).await? else { return Ok(records) };
+        for (feed, served) in generation.feeds.iter().filter(|(_, served)| served.since == generation.at) {
+            let Some(record) = self.ports.catalog.feed(feed).await? else { continue };
+            if record.mark.as_ref().is_none_or(|mark| mark.version <= served.vendor_version.version) {
+                continue;
+            }
+            records.push(FeedRecord {
+                mark: Some(served.vendor_version.clone()),
+                release: Some(served.release),
+                outcome: Outcome::Published,
+                reason: None,
+                detail: None,
+                // It may belong to another release.
+                validator: None,
+                ..record
+            });
+        }
+        Ok(records)
     }
 
     async fn happened(&self, open: &Publication) -> Result<bool, EngineError> {

@@ -69,7 +69,7 @@ impl Shared {
     async fn look(&self, engine: &Engine, held: Held, job: Box<dyn Inspection>) -> Result<Vec<Note>, Note> {
         let _place = self.places.acquire().await.map_err(|_| note(Reason::Interrupted, "the run is ending"))?;
         let opened = engine.ports.blobs.open(held.digest()).await;
-        let reader = opened.map_err(|error| note(Reason::StoreFailed, error.to_string()))?;
+        let reader = opened.map_err(|error| note(error.reason(), model::error_chain(&error)))?;
         let Some(mut reader) = reader else {
             return Err(note(Reason::StoreFailed, format!("blob {} is gone", held.digest())));
         };

@@ -30,22 +30,9 @@ impl OriginError {
 
     /// A failure of the store, told in the words of the file that it concerns.
     pub(crate) fn store(error: &StoreError, what: &str) -> Self {
-        let reason = match error {
-            StoreError::Mismatch { expected, size, .. } if expected.size.is_some_and(|said| said != *size) => {
-                Reason::SizeMismatch
-            }
-            StoreError::Mismatch { .. } => Reason::HashMismatch,
-            StoreError::Unsafe { .. } => Reason::UnsafeFile,
-            StoreError::Io { source, .. } if is_full(source) => Reason::DiskFull,
-            _ => Reason::StoreFailed,
-        };
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::new(reason, format!("{what}: {error}{cause}"))
+        Self::new(error.reason(), format!("{what}: {error}{cause}"))
     }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 impl From<OutboundError> for OriginError {

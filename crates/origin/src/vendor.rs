@@ -79,7 +79,7 @@ impl VendorOrigin {
             None => retry.pause(*next, &error, draw),
             Some(ask) => {
                 let noted = self.gate.send_away(&self.host(), ask).await;
-                let away = noted.map_err(|cause| OriginError::new(Reason::CatalogFailed, cause.to_string()))?;
+                let away = noted.map_err(|cause| OriginError::new(cause.reason(), model::error_chain(&cause)))?;
                 // The gate sits out what is left of a short wait.
                 (away <= PATIENCE).then(|| retry.pause_after_wait(*next, draw)).flatten()
             }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use model::Timestamp;
+use model::{Reason, Timestamp};
 
 pub use folder::{Entry, EntryKind, Folder, Names};
 pub use judge::{Owners, check_plain};
@@ -49,9 +49,25 @@ impl FsError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Io { source, .. } => reason_of(source),
+            Self::Unsafe { .. } => Reason::UnsafeFile,
+        }
+    }
+
     /// Whether something of that name already stands there.
     pub fn is_taken(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
+}
+
+/// The reason code of what the system answered about a file or folder of ours.
+pub fn reason_of(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
+        _ => Reason::StoreFailed,
     }
 }
 

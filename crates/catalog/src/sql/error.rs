@@ -28,6 +28,14 @@ impl Error for Refusal {
 pub(crate) const UNSOUND: &str = "the file is not a sound database: put a backup in its place, or move it away and \
     sync again (what is served stays as it is)";
 
+/// What is said of a disk without room.
+const FULL: &str = "the disk is full";
+
+/// Whether the database found no room.
+pub(crate) fn is_full(source: &(dyn Error + 'static)) -> bool {
+    source.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.advice == FULL)
+}
+
 /// The database refused `act`, or gave a row of `table` that cannot be what was written.
 pub(crate) fn refusal(act: &'static str, table: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
     move |error| match error {
@@ -63,7 +71,7 @@ fn advice(error: &sqlx::Error) -> Option<&'static str> {
         8 => "the database cannot be written: it was opened read-only, or its owner or mode forbid it",
         10 => "the disk failed to read or write the database: look at the system's log",
         11 | 26 => UNSOUND,
-        13 => "the disk is full",
+        13 => FULL,
         14 => "the database file cannot be opened: check that it is there, and its folder's owner and mode",
         _ => return None,
     })

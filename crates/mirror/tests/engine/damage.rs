@@ -212,6 +212,34 @@ async fn an_interrupted_publication_is_closed_for_what_it_was_s11() {
     }
 }
 
+/// The ring went back by the operator's word, and the process died before the feed's record followed.
+#[tokio::test]
+async fn what_was_gone_back_to_is_no_regression_after_a_crash_s11() {
+    let mut world = World::on_files().await;
+    world.sync().await;
+    world.sim.publish_elastic("9.0.0", Change::regress()).unwrap();
+    let report = world.sync().await;
+    ended(&report, ELASTIC, Quarantined, Some(Reason::VersionRegression));
+    let before = world.ports.catalog.feed(&crate::world::id(ELASTIC)).await.unwrap().unwrap();
+    let release = before.release.unwrap().to_string();
+    world.may_go_back();
+    world.engine().admit(&release, "the vendor withdrew it").await.unwrap();
+    let served = world.generation().await.unwrap();
+    let open = Publication {
+        ring: served.ring.clone(),
+        number: served.number,
+        digest: Digest::of(&served.encode()),
+        opened_at: served.at,
+        closed_at: None,
+    };
+    let crashed = Batch { feeds: vec![before], publications: vec![open], ..Batch::default() };
+    world.ports.catalog.apply(crashed).await.unwrap();
+    world.reopen().await;
+    ended(&world.sync().await, ELASTIC, Current, None);
+    assert_eq!(world.generation().await.unwrap().feeds, served.feeds);
+    assert!(verify_chain(world.ports.catalog.as_ref()).await.is_ok());
+}
+
 #[tokio::test]
 async fn upkeep_writes_a_damaged_pointer_again_without_a_run_r23_s18_s41() {
     let world = World::on_files().await;
