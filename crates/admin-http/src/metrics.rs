@@ -125,6 +125,8 @@ fn engine(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         "Whether a ring's pointer is damaged: the newest whole generation is served, and the pointer is written again.",
         damaged,
     )?;
+    let reserve = signed(status.reserve_bytes);
+    gauge(encoder, "store_reserve_bytes", "Bytes that stay free where blobs lie: no fetch goes below.", reserve)?;
     match status.free_bytes {
         Some(free) => gauge(encoder, "store_free_bytes", "Bytes free where blobs lie.", signed(free)),
         None => Ok(()),

@@ -28,6 +28,8 @@ pub struct Status {
     pub host_waits: Vec<(String, Timestamp)>,
     /// Bytes free for us where blobs lie.
     pub free_bytes: Option<u64>,
+    /// Bytes that stay free there: nothing is fetched that would not leave them.
+    pub reserve_bytes: u64,
     /// How fresh every feed that is followed is, in every measure, also where all is fine.
     pub freshness: Vec<Finding>,
     /// What is to be known about how this site is set up, in words.
@@ -208,6 +210,7 @@ impl Engine {
             quarantined,
             host_waits,
             free_bytes: self.ports.blobs.free_bytes().await?,
+            reserve_bytes: self.ports.origins.reserve(),
             freshness: freshness::evaluate(&followed, &self.settings.freshness, now),
             notices: self.settings.notices.clone(),
         })

@@ -1,5 +1,6 @@
 //! Checks that need installed programs, root or minutes. `cargo test --workspace` needs none of them.
 
+mod rules;
 mod schema;
 mod tests;
 
@@ -55,6 +56,13 @@ const PROOFS: &[Proof] = &[
         needs: &[("jq", "jq")],
         by: User::Any,
         run: schema::explained,
+    },
+    Proof {
+        name: "the alerting rules fire, stay silent and end as their unit tests say",
+        from: Size::Ci,
+        needs: &[("promtool", "prometheus")],
+        by: User::Any,
+        run: rules::hold,
     },
     Proof {
         name: "properties hold over many more cases",
