@@ -106,7 +106,9 @@ mod tests {
     use super::*;
     use crate::units::show_duration;
 
-    /// The figures are the model's: what the reference says of them is held here.
+    const GUIDE: &str = include_str!("../../../../docs/operating.md");
+
+    /// The figures are the model's: what the reference and the operator's guide say of them is held here.
     #[test]
     fn the_reference_says_what_presets_are() {
         let said = COMMON
@@ -127,6 +129,10 @@ mod tests {
             assert_eq!((elastic.check, elastic.lag), (defender.check, defender.lag));
             assert!(said.contains(&figures), "{figures} is not in: {said}");
             assert!(PRESETS.contains(&preset.as_str()));
+            let [check, lag] = [elastic.check, elastic.lag].map(show);
+            let row =
+                format!("| `{}` | {check} | {} | {} | {lag} |", preset.as_str(), show(defender.age), show(elastic.age));
+            assert!(GUIDE.contains(&row), "the operator's guide lacks: {row}");
         }
     }
 }
