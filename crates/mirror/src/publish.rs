@@ -317,7 +317,14 @@ impl Engine {
         mut failed: Vec<(FeedRecord, Costs)>,
         cause: Note,
     ) -> Result<Done, EngineError> {
-        failed.extend(pending.into_iter().map(|waiting| (failure(waiting.record, &cause), waiting.costs)));
+        for waiting in pending {
+            let mut record = failure(waiting.record, &cause);
+            // The pointer may have moved all the same: what was then found served is what regressions are measured by.
+            if let Some(known) = self.ports.catalog.feed(&record.feed).await? {
+                record.mark = known.mark;
+            }
+            failed.push((record, waiting.costs));
+        }
         self.record(Batch::default(), &failed).await?;
         Ok(Done { records: failed, failure: Some(cause), ..Done::default() })
     }
