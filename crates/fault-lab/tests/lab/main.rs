@@ -11,6 +11,7 @@
 )]
 
 mod bench;
+mod power;
 mod scenario;
 mod sweep;
 mod tree;

@@ -63,6 +63,15 @@ impl Tree {
         Ok(())
     }
 
+    /// The same without the releases before: which those are depends on what was published meanwhile.
+    pub(crate) fn without_back(&self) -> BTreeMap<String, BTreeMap<String, Digest>> {
+        let mut feeds = self.feeds.clone();
+        for paths in feeds.values_mut() {
+            paths.retain(|path, _| !path.contains("_back/"));
+        }
+        feeds
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.feeds.is_empty()
     }
