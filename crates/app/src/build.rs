@@ -16,8 +16,10 @@ use vendors::elastic::{ElasticSettings, SignatureMode};
 
 use crate::origins::VendorOrigins;
 
-/// The catalog's place below the data folder.
-const CATALOG: &str = "catalog/catalog.sqlite3";
+/// The catalog's folder below the data folder.
+const CATALOG_FOLDER: &str = "catalog";
+/// The catalog's file in its folder.
+const CATALOG_FILE: &str = "catalog.sqlite3";
 /// Behind a proxy the guard sees names only.
 const BEHIND_PROXY: &str = "origin.proxy resolves names: behind it hosts are checked by name and by literal address, \
                             but not by the addresses that names lead to";
@@ -65,6 +67,15 @@ pub enum BuildError {
         #[source]
         source: CatalogError,
     },
+    /// The declared group is not known here.
+    #[error("data_group: there is no group '{name}' in /etc/group; give its number, or make it")]
+    Group {
+        /// What was declared.
+        name: String,
+        /// Why the list of groups could not be read, where it could not.
+        #[source]
+        source: Option<std::io::Error>,
+    },
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -97,14 +108,27 @@ impl BuildError {
             Self::Folder { source, .. } => Some(source.reason()),
             Self::Store { source, .. } => Some(source.reason()),
             Self::Catalog { source, .. } => Some(source.reason()),
-            Self::Client(_) | Self::File { .. } | Self::Key { .. } => None,
+            Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. } => None,
         }
     }
 
     /// Whether the configuration is what must be changed.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Client(_) | Self::File { .. } | Self::Key { .. })
+        matches!(self, Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. })
     }
+}
+
+/// Shares what this process makes with the group that the configuration declares, if it does. Whatever opens the data
+/// folder calls it first.
+///
+/// # Errors
+/// [`BuildError::Group`] when there is no such group.
+pub fn share_with_group(config: &Config) -> Result<(), BuildError> {
+    let Some(name) = &config.data_group else { return Ok(()) };
+    let unknown = |source| BuildError::Group { name: name.clone(), source };
+    let group = platform::Group::find(name).map_err(|error| unknown(Some(error)))?.ok_or_else(|| unknown(None))?;
+    platform::share_with(group);
+    Ok(())
 }
 
 /// Makes what a data folder must have before anything is locked or stored in it.
@@ -114,14 +138,29 @@ impl BuildError {
 pub fn prepare_data_folder(path: &Path) -> Result<(), BuildError> {
     let named = |source| BuildError::Folder { path: path.to_owned(), source };
     let folder = platform::fs::create_folder(path, Mode::FOLDER).map_err(named)?;
-    for name in ["catalog", "locks"] {
+    folder.check(Owners::us()).map_err(named)?;
+    for name in [CATALOG_FOLDER, "locks"] {
         let private = folder.ensure_folder(name, Mode::PRIVATE_FOLDER).map_err(named)?;
         private.check(Owners::us()).map_err(named)?;
         for file in private.names().map_err(named)? {
             judge(&private, &file.map_err(named)?).map_err(named)?;
         }
     }
-    Ok(())
+    // The database would make it by the umask, and its log beside it in the same mode.
+    folder.folder(CATALOG_FOLDER).and_then(|catalog| made_private(&catalog, CATALOG_FILE)).map_err(named)
+}
+
+/// Makes an empty file, for us and the declared group alone, unless it is there.
+fn made_private(folder: &Folder, name: &str) -> Result<(), FsError> {
+    match folder.create_new(name) {
+        Ok(file) => Mode::PRIVATE_FILE.apply(&file).map_err(|source| FsError::Io {
+            act: "set the mode of",
+            path: folder.path().join(name),
+            source,
+        }),
+        Err(error) if error.is_taken() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What another user could have written is not believed: the catalog decides what may be served.
@@ -144,6 +183,7 @@ pub async fn engine(
 ) -> Result<Engine, BuildError> {
     let data = &config.data_dir;
     let named = |source| BuildError::Store { path: data.clone(), source };
+    share_with_group(config)?;
     if purpose != Purpose::Look {
         prepare_data_folder(data)?;
     }
@@ -167,7 +207,7 @@ pub async fn engine(
 }
 
 async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
-    let path = data.join(CATALOG);
+    let path = data.join(CATALOG_FOLDER).join(CATALOG_FILE);
     let opened = match purpose {
         Purpose::Act | Purpose::Schedule => SqlCatalog::open(&path).await,
         // Only what is surely not there is empty; what may not be read is an error.
@@ -274,10 +314,7 @@ mod tests {
     fn a_catalog_that_others_can_write_is_not_believed_s22() {
         let dir = tempfile::tempdir().unwrap();
         prepare_data_folder(dir.path()).unwrap();
-        let (folder, file) = (dir.path().join("catalog"), dir.path().join(CATALOG));
-        std::fs::write(&file, b"").unwrap();
-        mode(&file, 0o600);
-        prepare_data_folder(dir.path()).unwrap();
+        let (folder, file) = (dir.path().join(CATALOG_FOLDER), dir.path().join(CATALOG_FOLDER).join(CATALOG_FILE));
         for (path, open, private) in [(&folder, 0o777, 0o700), (&file, 0o666, 0o600)] {
             mode(path, open);
             let refused = prepare_data_folder(dir.path()).unwrap_err();

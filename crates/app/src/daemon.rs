@@ -76,6 +76,7 @@ impl Daemon {
         let mut asks = signals::listen().map_err(DaemonError::Signals)?;
         let files = platform::raise_nofile();
         tracing::info!(files, data_dir = %self.config.data_dir.display(), "starting");
+        crate::share_with_group(&self.config)?;
         if self.role == Role::Run {
             crate::prepare_data_folder(&self.config.data_dir)?;
         }
@@ -216,6 +217,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     let changed = [
         ("data_dir", old.data_dir != new.data_dir),
+        ("data_group", old.data_group != new.data_group),
         ("[admin]", old.admin != new.admin),
         ("[[ring]]", old.rings() != new.rings()),
         ("a [[serve]] address or access_log", listeners(old) != listeners(new)),

@@ -19,7 +19,7 @@ mod scheduler;
 mod signals;
 mod upkeep;
 
-pub use build::{BuildError, Purpose, engine, prepare_data_folder, vendor_settings};
+pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_group, vendor_settings};
 pub use daemon::{Daemon, DaemonError, Role};
 pub use origins::client;
 pub use schedule::{Due, Schedule};

@@ -1,7 +1,7 @@
 //! The data folder: where everything lies, and who may have written it.
 //!
 //! ```text
-//! <data_dir>/                              0755, ours; nobody else may write it
+//! <data_dir>/                              0755, ours; nobody else may write it but the declared group, see below
 //!   blobs/<2 digits>/<64 digits>           0755, 0755, 0644: a blob under its SHA-256, never written again
 //!   partial/                               0700: nobody else sees or locks what is unfinished
 //!     <64 digits>.part                     a download that can be resumed; whoever writes it holds a lock on it
@@ -16,6 +16,9 @@
 //! ```
 //!
 //! `catalog/` and `locks/` lie beside these and belong to others.
+//!
+//! Where `data_group` declares a group, folders have 2775 and private ones 2770, private files 0660, and all of them
+//! that group; what belongs to it is believed whichever member wrote it. Blobs, generations and pointers stay 0644.
 
 use std::io;
 use std::path::Path;
@@ -51,7 +54,7 @@ impl DataFolder {
                 (root, owners)
             }
         };
-        if access == Access::ReadWrite && root.owner()? != platform::uid() {
+        if access == Access::ReadWrite && !root.is_ours()? {
             let what = "belongs to another user: run as its owner, or give it to this one";
             return Err(StoreError::Unsafe { path: path.display().to_string(), what });
         }

@@ -96,6 +96,7 @@ impl Failure {
     pub(crate) fn build(what: &str, error: &BuildError) -> Self {
         let exit = if error.is_configuration() { Exit::USAGE } else { Exit::FAILED };
         let next = match (error, error.reason()) {
+            (BuildError::Group { .. }, _) => "correct data_group, or leave it out".to_owned(),
             (BuildError::Client(_), _) => "check [origin] in the configuration".to_owned(),
             (BuildError::File { .. } | BuildError::Key { .. }, _) | (_, None) => {
                 "correct the key or the file that it names".to_owned()

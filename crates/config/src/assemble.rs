@@ -57,6 +57,7 @@ fn build(document: &Table, file: &Path, mut problems: Vec<Problem>) -> Result<Co
 /// Reads every section before it gives up on any, so that all mistakes are found.
 fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     let data_dir = scope(reader, "").and_then(|top| top.path("data_dir"));
+    let data_group = scope(reader, "").and_then(|top| top.maybe("data_group"));
     let site = site(reader);
     let serve = serving::serve(reader);
     let admin = serving::admin(reader, serve.as_deref());
@@ -76,6 +77,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     Some(Config {
         file: file.to_path_buf(),
         data_dir: data_dir??,
+        data_group: data_group?,
         site: site?,
         serve: serve?,
         admin: admin?,
@@ -161,6 +163,8 @@ fn limits(reader: &Reader<'_>) -> Option<Limits> {
     let serve_idle_timeout = scope.get("serve_idle_timeout");
     let serve_stall_timeout = scope.get("serve_stall_timeout");
     let drain_timeout = scope.get("drain_timeout");
+    let scrub = scope.get("scrub");
+    let scrub_rate = scope.get("scrub_rate");
     Some(Limits {
         connect_timeout: connect_timeout?,
         head_timeout: head_timeout?,
@@ -184,5 +188,7 @@ fn limits(reader: &Reader<'_>) -> Option<Limits> {
         serve_idle_timeout: serve_idle_timeout?,
         serve_stall_timeout: serve_stall_timeout?,
         drain_timeout: drain_timeout?,
+        scrub: scrub?,
+        scrub_rate: scrub_rate?,
     })
 }

@@ -23,6 +23,8 @@ pub struct Config {
     pub file: PathBuf,
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// The group whose members may write the data folder, by name or number.
+    pub data_group: Option<String>,
     /// This installation.
     pub site: Site,
     /// The listeners that endpoints reach; at least one.
@@ -321,4 +323,8 @@ pub struct Limits {
     pub serve_stall_timeout: Duration,
     /// How long answers under way may go on after the program was asked to stop.
     pub drain_timeout: Duration,
+    /// Within how long every blob held is read again; zero for never.
+    pub scrub: Duration,
+    /// The most bytes a second that reading again takes.
+    pub scrub_rate: u64,
 }

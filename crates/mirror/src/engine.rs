@@ -60,6 +60,15 @@ pub enum EngineError {
         #[source]
         source: platform::fs::FsError,
     },
+    /// The data folder is not where it was.
+    #[error("the data folder {} is gone, or another stands in its place: nothing is written until it is back", path.display())]
+    FolderGone {
+        /// Where it was.
+        path: std::path::PathBuf,
+        /// Why it could not be looked for, where that is so.
+        #[source]
+        source: Option<platform::fs::FsError>,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -113,6 +122,7 @@ impl EngineError {
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),
+            Self::FolderGone { .. } => Reason::FolderGone,
             Self::Folder(_) => Reason::NotInFolder,
             Self::NotPublished(cause) => cause.reason,
             _ => Reason::Internal,
@@ -139,6 +149,14 @@ impl Engine {
     pub fn with_nudge(mut self, nudge: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_publish = Arc::new(nudge);
         self
+    }
+
+    /// Fails when the data folder is no longer where it was when this engine was made.
+    ///
+    /// # Errors
+    /// [`EngineError::FolderGone`].
+    pub fn in_place(&self) -> Result<(), EngineError> {
+        self.ports.locks.in_place()
     }
 
     /// What it was told.

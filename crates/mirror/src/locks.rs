@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use model::Clock;
+use platform::fs::Folder;
 use platform::lock::FileLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -40,12 +41,19 @@ pub trait Locks: Send + Sync {
     async fn fetch(&self) -> Result<FetchGuard, EngineError>;
     /// Waits for the publication lock; never held for longer than a publication takes.
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError>;
+    /// Fails when the data folder is no longer where it was when this process opened it: it was renamed, replaced or
+    /// unmounted, and whatever is there now is not what catalog and store work on. No lock is given then.
+    fn in_place(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// Locks that hold over all processes of this machine, as files in the data folder.
 #[derive(Clone)]
 pub struct FileLocks {
-    folder: PathBuf,
+    data_dir: PathBuf,
+    /// The data folder as it was opened first; none when it could not be.
+    opened: Option<Arc<Folder>>,
     verb: String,
     clock: Arc<dyn Clock>,
     /// The fetch lock that this process holds, where its runs may share it.
@@ -55,7 +63,8 @@ pub struct FileLocks {
 impl FileLocks {
     /// Locks in `<data_dir>/locks`, which is there; `verb` tells others what the holder does.
     pub fn new(data_dir: &std::path::Path, verb: &str, clock: Arc<dyn Clock>) -> Self {
-        Self { folder: data_dir.join("locks"), verb: verb.to_owned(), clock, shared: None }
+        let opened = Folder::open(data_dir).ok().map(Arc::new);
+        Self { data_dir: data_dir.to_owned(), opened, verb: verb.to_owned(), clock, shared: None }
     }
 
     /// Lets the runs of this process hold the fetch lock together, so that one vendor's slow run does not keep
@@ -80,10 +89,18 @@ impl FileLocks {
         FetchGuard { _held: held, first: true }
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.data_dir.join("locks").join(name)
+    }
+
     async fn blocking(&self, name: &'static str) -> Result<FileLock, EngineError> {
-        let path = self.folder.join(name);
+        self.in_place()?;
+        let path = self.path(name);
         let lock = tokio::task::spawn_blocking(move || FileLock::acquire_blocking(&path)).await;
-        lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })
+        let lock = lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })?;
+        // While we waited, or in the moment between, it may have been taken away.
+        self.in_place()?;
+        Ok(lock)
     }
 }
 
@@ -93,7 +110,8 @@ impl Locks for FileLocks {
         if let Some(joined) = self.joined() {
             return Ok(Ok(joined));
         }
-        let path = self.folder.join("fetch");
+        self.in_place()?;
+        let path = self.path("fetch");
         let taken = FileLock::try_acquire(&path).map_err(|source| EngineError::Lock { name: "fetch", source })?;
         Ok(match taken {
             Some(lock) => Ok(self.taken(lock)),
@@ -115,6 +133,15 @@ impl Locks for FileLocks {
         let mut lock = self.blocking("publish").await?;
         lock.describe(&self.verb, self.clock.now());
         Ok(Box::new(lock))
+    }
+
+    fn in_place(&self) -> Result<(), EngineError> {
+        let Some(opened) = &self.opened else { return Ok(()) };
+        match opened.is_at(&self.data_dir) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: None }),
+            Err(error) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: Some(error) }),
+        }
     }
 }
 

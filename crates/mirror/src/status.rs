@@ -158,6 +158,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store cannot be read.
     pub async fn status(&self) -> Result<Status, EngineError> {
+        self.in_place()?;
         let catalog = &self.ports.catalog;
         let current = self.ports.rings.current(&self.settings.ring).await?.map(|current| current.generation);
         let records = catalog.feeds().await?;

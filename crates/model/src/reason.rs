@@ -235,6 +235,9 @@ reasons! {
     DiskLow "disk_low" Operator Later
         "The free space nears the reserve, below which nothing is fetched."
         "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
+    FolderGone "folder_gone" Operator Later
+        "The data folder was renamed, replaced or unmounted while the program ran."
+        "Put it back, or mount it again: `waystation run` goes on by itself. Nothing is written into what stands in its place; what is in memory is served on.";
     BlobMissing "blob_missing" Operator Now
         "Bytes that a release needs are not held."
         "Run `waystation sync`: what the vendor still offers is fetched again. If bytes go missing by themselves, check the disk and who else cleans the data folder.";

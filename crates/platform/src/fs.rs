@@ -8,9 +8,12 @@ mod tests;
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use model::{Reason, Timestamp};
+
+use crate::Group;
 
 pub use folder::{Entry, EntryKind, Folder, Names};
 pub use judge::{Owners, check_plain};
@@ -71,9 +74,10 @@ pub fn reason_of(error: &io::Error) -> Reason {
     }
 }
 
-/// The mode of something new, whatever the umask says.
+/// The mode of something new, whatever the umask says. Where a group was declared ([`crate::share_with`]), its members
+/// may also do what a folder or a private file lets its owner do; a file that others may read stays its owner's to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode(pub(crate) rustix::fs::Mode);
+pub struct Mode(rustix::fs::Mode);
 
 impl Mode {
     /// A folder that others may look into: 0755.
@@ -85,12 +89,39 @@ impl Mode {
     /// A file for us alone: 0600.
     pub const PRIVATE_FILE: Self = Self(rustix::fs::Mode::from_bits_truncate(0o600));
 
-    /// Gives an open file this mode.
+    /// Gives an open file this mode, and the declared group.
     ///
     /// # Errors
     /// The system's answer.
     pub fn apply(self, file: &File) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(file, self.0)?)
+        Ok(self.apply_to(file, crate::shared_group())?)
+    }
+
+    /// With which it is made: nobody gets in before it has its own.
+    const fn at_first(self) -> rustix::fs::Mode {
+        match self {
+            Self::FOLDER | Self::PRIVATE_FOLDER => Self::PRIVATE_FOLDER.0,
+            _ => Self::PRIVATE_FILE.0,
+        }
+    }
+
+    fn apply_to(self, file: impl AsFd, group: Option<Group>) -> rustix::io::Result<()> {
+        let Some(group) = group else { return rustix::fs::fchmod(file, self.0) };
+        // First the group: giving a file to one takes the bit away that hands it on.
+        if rustix::fs::fstat(&file)?.st_gid != group.gid() {
+            rustix::fs::fchown(&file, None, Some(rustix::fs::Gid::from_raw(group.gid())))?;
+        }
+        rustix::fs::fchmod(file, self.shared())
+    }
+
+    /// What the members of the declared group may do as well; what is made in a folder belongs to the group, too.
+    fn shared(self) -> rustix::fs::Mode {
+        let more = match self {
+            Self::FOLDER | Self::PRIVATE_FOLDER => 0o2070,
+            Self::PRIVATE_FILE => 0o060,
+            _ => 0,
+        };
+        self.0 | rustix::fs::Mode::from_bits_truncate(more)
     }
 }
 

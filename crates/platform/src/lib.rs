@@ -7,16 +7,19 @@
 //! # Invariants
 //! - No symbolic link is followed below a [`fs::Folder`], whoever plants it and whenever.
 //! - The modes of what is made do not depend on the umask.
+//! - Nothing that others than its owner, root and the members of the declared group could have written is believed.
 //! - A flush that failed is never tried again on the same file: the caller abandons the file.
 //! - This is the only place that reads the system's clock.
 
 mod clock;
 pub mod fs;
+mod group;
 pub mod lock;
 pub mod net;
 mod process;
 mod send;
 
 pub use clock::SystemClock;
+pub use group::{Group, share_with, shared_group};
 pub use process::{kill_group, pid, raise_nofile, uid, unique_name};
 pub use send::send_file;

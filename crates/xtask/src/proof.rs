@@ -113,6 +113,13 @@ const PROOFS: &[Proof] = &[
         by: User::Root,
         run: |stage| tests::end_to_end(stage, "readonly::"),
     },
+    Proof {
+        name: "two users of the declared group share one data folder",
+        from: Size::Ci,
+        needs: &[("setpriv", "util-linux")],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "group::"),
+    },
 ];
 
 const BASH: (&str, &str) = ("bash", "bash");

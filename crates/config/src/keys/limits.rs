@@ -75,5 +75,13 @@ pub(super) const LIMITS: Section = Section {
             "How long answers under way may go on after the program was asked to stop.",
         )
         .or("\"30s\""),
+        key(
+            "scrub",
+            Duration(0),
+            "\"30d\"",
+            "Within how long `run` reads every blob held again, to find bytes that changed on the disk; \"0s\" for never.",
+        )
+        .or("\"30d\""),
+        key("scrub_rate", Rate, "\"8MiB/s\"", "The most bytes a second that reading blobs again takes.").or("\"8MiB/s\""),
     ],
 };

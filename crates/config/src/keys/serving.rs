@@ -7,14 +7,22 @@ pub(super) const TOP: Section = Section {
     name: "",
     shape: Shape::Table,
     doc: "Relative paths in this file start at the folder that holds it.",
-    keys: &[key(
-        "data_dir",
-        Path,
-        "\"/var/lib/waystation\"",
-        "The folder that everything is kept in. Give it a disk of its own where you can.",
-    )
-    .or("\"/var/lib/waystation\"")
-    .set()],
+    keys: &[
+        key(
+            "data_dir",
+            Path,
+            "\"/var/lib/waystation\"",
+            "The folder that everything is kept in. Give it a disk of its own where you can.",
+        )
+        .or("\"/var/lib/waystation\"")
+        .set(),
+        key(
+            "data_group",
+            Text,
+            "\"waystation\"",
+            "A group, by name or number, whose members may write the data folder, and are believed: a Kubernetes volume with fsGroup needs it. Without it a folder that a group can write is refused.",
+        ),
+    ],
 };
 
 pub(super) const SITE: Section = Section {

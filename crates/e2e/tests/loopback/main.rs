@@ -11,4 +11,5 @@ mod beside;
 mod folder;
 mod killed;
 mod lifecycle;
+mod shared;
 mod vendor;

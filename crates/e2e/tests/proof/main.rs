@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod group;
 mod layout;
 mod pipeline;
 mod proxy;

@@ -5,9 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, OFlags, fchmod, fstat, fstatvfs, fsync, mkdirat, openat, renameat, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, fstat, fstatvfs, fsync, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::open::open_beneath;
@@ -86,6 +84,31 @@ impl Folder {
         Ok(fstat(&self.fd).map_err(|errno| FsError::io("look at", &self.path, errno))?.st_uid)
     }
 
+    /// Whether `path` still leads to this folder, and not to another or to none.
+    ///
+    /// # Errors
+    /// [`FsError`] when the system does not say.
+    pub fn is_at(&self, path: &Path) -> Result<bool, FsError> {
+        let there = match Self::open(path) {
+            Ok(there) => there,
+            Err(error) if error.is_missing() || matches!(error, FsError::Unsafe { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let look = |folder: &Self| fstat(&folder.fd).map_err(|errno| FsError::io("look at", &folder.path, errno));
+        let (ours, there) = (look(self)?, look(&there)?);
+        Ok((ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino))
+    }
+
+    /// Whether we may keep our files in it: it belongs to us, or to the declared group, which may write it.
+    ///
+    /// # Errors
+    /// [`FsError`] naming the folder.
+    pub fn is_ours(&self) -> Result<bool, FsError> {
+        let stat = fstat(&self.fd).map_err(|errno| FsError::io("look at", &self.path, errno))?;
+        let shared = crate::shared_group().is_some_and(|group| group.gid() == stat.st_gid);
+        Ok(stat.st_uid == crate::uid() || (shared && stat.st_mode & 0o020 != 0))
+    }
+
     /// Checks that nobody but `owners` can change what names stand in it.
     ///
     /// # Errors
@@ -124,10 +147,11 @@ impl Folder {
     /// [`FsError`] naming it.
     pub fn make_folder(&self, name: &str, mode: Mode) -> Result<Self, FsError> {
         let path = self.path.join(name);
-        match mkdirat(&self.fd, name, Mode::PRIVATE_FOLDER.0) {
+        match mkdirat(&self.fd, name, mode.at_first()) {
             Ok(()) => {
                 let made = self.folder(name)?;
-                fchmod(&made.fd, mode.0).map_err(|errno| FsError::io("set the mode of", path, errno))?;
+                let applied = mode.apply_to(&made.fd, crate::shared_group());
+                applied.map_err(|errno| FsError::io("set the mode of", path, errno))?;
                 Ok(made)
             }
             Err(Errno::EXIST) => self.folder(name),
@@ -172,8 +196,7 @@ impl Folder {
             // Made private and only then given its mode: the umask has no say, and nobody gets in early.
             match self.create_new(name) {
                 Ok(file) => {
-                    fchmod(&file, mode.0)
-                        .map_err(|errno| FsError::io("set the mode of", self.path.join(name), errno))?;
+                    mode.apply(&file).map_err(|source| FsError::io("set the mode of", self.path.join(name), source))?;
                     return Ok(file);
                 }
                 Err(error) if error.is_taken() => {}
@@ -188,14 +211,19 @@ impl Folder {
         Err(FsError::io("open", self.path.join(name), io::ErrorKind::NotFound))
     }
 
-    /// Creates a file, for us alone, that must not be there yet.
+    /// Creates a file, for us (and the declared group) alone, that must not be there yet.
     ///
     /// # Errors
     /// [`FsError`] naming it; [`FsError::is_taken`] when the name is taken, be it by a link.
     pub fn create_new(&self, name: &str) -> Result<File, FsError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let made = open_beneath(self.fd.as_fd(), name, flags, Mode::PRIVATE_FILE.0);
-        Ok(File::from(made.map_err(|errno| refusal("create", self.path.join(name), errno))?))
+        let made = open_beneath(self.fd.as_fd(), name, flags, Mode::PRIVATE_FILE.at_first());
+        let made = File::from(made.map_err(|errno| refusal("create", self.path.join(name), errno))?);
+        if crate::shared_group().is_some() {
+            let applied = Mode::PRIVATE_FILE.apply(&made);
+            applied.map_err(|source| FsError::io("set the mode of", self.path.join(name), source))?;
+        }
+        Ok(made)
     }
 
     /// Opens a file for reading and writing that must be there, and checks it.
@@ -276,7 +304,7 @@ impl Folder {
         let named = |act| move |source: io::Error| FsError::io(act, self.path.join(temp), source);
         let mut file = self.create_new(temp)?;
         file.write_all(bytes).map_err(named("write"))?;
-        fchmod(&file, mode.0).map_err(|errno| named("set the mode of")(errno.into()))?;
+        mode.apply(&file).map_err(named("set the mode of"))?;
         super::flush(&file).map_err(named("flush"))
     }
 
