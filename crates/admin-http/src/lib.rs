@@ -14,11 +14,13 @@
 //!   [`Limits`] has every cap and deadline; further connections wait in the backlog.
 //! - No request's body is ever read.
 
+mod alarms;
 mod connection;
 mod limits;
 mod metrics;
 mod server;
 
+pub use alarms::{AlarmFacts, AlarmSource, WayFacts};
 pub use limits::Limits;
 pub use metrics::Facts;
 pub use server::{AdminError, AdminServer, Serving, StatusSource};

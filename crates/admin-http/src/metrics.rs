@@ -1,5 +1,6 @@
 //! OpenMetrics, made anew for each scrape out of one snapshot.
 
+mod alarms;
 mod freshness;
 mod values;
 
@@ -22,6 +23,8 @@ pub struct Facts {
     pub stats: Option<Stats>,
     /// The engine's view, or why it cannot be told.
     pub status: Option<Result<Status, String>>,
+    /// How alarms stand, where they are looked after.
+    pub alarms: Option<crate::AlarmFacts>,
 }
 
 pub(crate) fn render(facts: Facts) -> Result<String, fmt::Error> {
@@ -40,6 +43,9 @@ impl Collector for Facts {
         version.encode(info.encode_family(&labels)?)?;
         if let Some(stats) = &self.stats {
             content(stats, &mut encoder)?;
+        }
+        if let Some(facts) = &self.alarms {
+            alarms::alarms(facts, &mut encoder)?;
         }
         match &self.status {
             Some(Ok(status)) => {

@@ -18,9 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::Limits;
 use crate::connection::converse;
 use crate::metrics::{Facts, render};
+use crate::{AlarmSource, Limits};
 
 /// How everything stands, as the engine sees it; absent where only content is served.
 #[async_trait]
@@ -55,6 +55,7 @@ pub struct AdminError {
 struct Shared {
     serving: Option<Arc<dyn Serving>>,
     status: Option<Arc<dyn StatusSource>>,
+    alarms: Option<Arc<dyn AlarmSource>>,
 }
 
 /// The admin listener, bound and ready to run.
@@ -78,7 +79,19 @@ impl AdminServer {
         let named = |source| AdminError { address, source };
         let listener = TcpListener::bind(address).await.map_err(named)?;
         let bound = listener.local_addr().map_err(named)?;
-        Ok(Self { listener, address: bound, shared: Shared { serving, status }, limits: Limits::default() })
+        Ok(Self {
+            listener,
+            address: bound,
+            shared: Shared { serving, status, alarms: None },
+            limits: Limits::default(),
+        })
+    }
+
+    /// Shows alarms among the metrics.
+    #[must_use]
+    pub fn with_alarms(mut self, alarms: Arc<dyn AlarmSource>) -> Self {
+        self.shared.alarms = Some(alarms);
+        self
     }
 
     /// Other caps and deadlines.
@@ -170,7 +183,8 @@ async fn metrics(State(shared): State<Shared>) -> Response {
         Some(source) => Some(source.status().await),
         None => None,
     };
-    let facts = Facts { stats: shared.serving.as_ref().map(|serving| serving.stats()), status };
+    let stats = shared.serving.as_ref().map(|serving| serving.stats());
+    let facts = Facts { stats, status, alarms: shared.alarms.as_ref().map(|source| source.alarms()) };
     match render(facts) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

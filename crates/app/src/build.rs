@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blob_store::{Access, FsRings, FsStore, StoreError};
-use catalog::{Actor, Catalog, CatalogError, MemoryCatalog, SqlCatalog};
+use catalog::{Catalog, CatalogError, MemoryCatalog, SqlCatalog};
 use config::{Config, Strictness};
 use mirror::{Engine, FileLocks, Graces, Ports, RetentionRule, Settings};
 use model::{Clock, Reason, Vendor};
@@ -90,6 +90,15 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    /// A way to tell of alarms cannot be used.
+    #[error("the way to tell `{way}` cannot be used")]
+    Alarm {
+        /// Which.
+        way: String,
+        /// Why.
+        #[source]
+        source: alarm::SinkError,
+    },
     /// A key file holds no key.
     #[error("elastic.public_keys: {path} holds no usable public key")]
     Key {
@@ -108,13 +117,13 @@ impl BuildError {
             Self::Folder { source, .. } => Some(source.reason()),
             Self::Store { source, .. } => Some(source.reason()),
             Self::Catalog { source, .. } => Some(source.reason()),
-            Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. } => None,
+            Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. } | Self::Alarm { .. } => None,
         }
     }
 
     /// Whether the configuration is what must be changed.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. })
+        matches!(self, Self::Group { .. } | Self::Client(_) | Self::File { .. } | Self::Key { .. } | Self::Alarm { .. })
     }
 }
 
@@ -247,7 +256,7 @@ fn settings(config: &Config, verb: &str) -> Result<Settings, BuildError> {
         notices: config.origin.proxy.iter().map(|_| BEHIND_PROXY.to_owned()).collect(),
         feed_deadline: limits.feed_deadline,
         inspections: std::thread::available_parallelism().map_or(2, usize::from).min(INSPECTIONS),
-        actor: Actor::new(platform::uid(), platform::pid(), verb),
+        actor: crate::actor::actor(verb, &config::environment()),
     })
 }
 

@@ -13,10 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alarms::{AlarmView, Alarms, Sights, Ways};
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
+use crate::pulse::Pulse;
 use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
 use crate::upkeep::Upkeep;
@@ -85,6 +87,7 @@ impl Daemon {
             Role::Run => Some(engine(&self.config, "run", Purpose::Schedule, Arc::clone(&self.clock)).await?),
             Role::Serve => None,
         };
+        let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
         let mut inherited = Inherited::take();
         let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock))?);
         for address in content.local_addresses() {
@@ -92,15 +95,24 @@ impl Daemon {
         }
         let nudged = built.map(|engine| nudging(engine, &content));
         let (engines, current) = watch::channel(nudged.map(Arc::new));
-        let admin = self.admin(&content, current.clone()).await?;
+        let mut admin = self.admin(&content, current.clone()).await?;
         inherited.finish();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let pulse = Arc::new(Pulse::default());
+        let alarms = ways.map(|ways| {
+            let (content, clock) = (Arc::clone(&content), Arc::clone(&self.clock));
+            let sights = Sights { engine: current.clone(), content, clock, pulse: Arc::clone(&pulse) };
+            Alarms::start(&self.config, ways, sights, (end.clone(), tasks.clone()))
+        });
+        if let Some(alarms) = &alarms {
+            admin = admin.with_alarms(Arc::new(AlarmView(alarms.facts())));
+        }
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
         let (changes, timetable) = watch::channel(Timetable::of(&self.config));
         if self.role == Role::Run {
             let (hurry, hurried) = watch::channel(0);
             let clock = Arc::clone(&self.clock);
-            let parts = Parts { engine: current.clone(), clock: Arc::clone(&clock), timetable, hurried };
+            let parts = Parts { engine: current.clone(), clock: Arc::clone(&clock), timetable, hurried, pulse };
             for vendor in Vendor::ALL {
                 tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
             }
@@ -108,7 +120,7 @@ impl Daemon {
             tasks.spawn(upkeep.run(end.clone()));
         }
         tell(News::Ready);
-        let mut live = Live { daemon: self, content, engines, changes };
+        let mut live = Live { daemon: self, content, engines, changes, alarms };
         while let Some(Ask::Reload) = asks.recv().await {
             live.reload().await;
         }
@@ -141,6 +153,7 @@ struct Live {
     content: Arc<ContentServer>,
     engines: watch::Sender<Option<Arc<Engine>>>,
     changes: watch::Sender<Timetable>,
+    alarms: Option<Alarms>,
 }
 
 impl Live {
@@ -170,7 +183,11 @@ impl Live {
         if self.daemon.role == Role::Run {
             let clock = Arc::clone(&self.daemon.clock);
             let built = engine(&newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
+            let ways = Ways::new(&newer, &self.daemon.clock).map_err(|error| error_chain(&error))?;
             content::reload(&self.content, &newer)?;
+            if let Some(alarms) = &mut self.alarms {
+                alarms.set(ways, &newer);
+            }
             if !lines.is_empty() {
                 let kept = KeptConfig { digest: newer.digest(), settings: Some(newer.canonical()) };
                 built.record_config(&kept, &lines, "reload").await.map_err(|error| error_chain(&error))?;

@@ -8,17 +8,20 @@
 //! - The end of a sync, of the admin listener or of the scheduler does not end the content side.
 //! - A configuration that cannot be read on reload changes nothing.
 
+mod alarms;
 mod build;
 mod content;
 mod daemon;
 mod listen;
 mod notify;
 mod origins;
+mod pulse;
 mod schedule;
 mod scheduler;
 mod signals;
 mod upkeep;
 
+pub use alarms::Ways;
 pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_group, vendor_settings};
 pub use daemon::{Daemon, DaemonError, Role};
 pub use origins::client;

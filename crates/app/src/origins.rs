@@ -86,9 +86,14 @@ impl Origins for VendorOrigins {
 /// # Errors
 /// [`BuildError`] when the proxy, a certificate file or a limit cannot be used.
 pub fn client(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Outbound>, BuildError> {
+    Ok(Arc::new(HttpClient::new(client_settings(config, clock)?)?))
+}
+
+/// How vendors are reached.
+pub(crate) fn client_settings(config: &Config, clock: Arc<dyn Clock>) -> Result<ClientSettings, BuildError> {
     let (origin, limits) = (&config.origin, &config.limits);
     let ca_pem = origin.ca_file.as_ref().map(|path| read("origin.ca_file", path)).transpose()?;
-    let settings = ClientSettings {
+    Ok(ClientSettings {
         proxy: origin.proxy.as_ref().map(|proxy| ProxySettings {
             url: proxy.url.clone(),
             user: proxy.user.clone(),
@@ -108,8 +113,7 @@ pub fn client(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Outbound
         },
         rate_limit: origin.rate_limit,
         ..ClientSettings::new(clock)
-    };
-    Ok(Arc::new(HttpClient::new(settings)?))
+    })
 }
 
 /// The hosts that the configuration names: whatever their address, the operator meant it.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::pulse::{Pulse, Turn};
 use crate::schedule::{Due, Schedule, failed};
 
 /// How soon a schedule goes on after a defect ended it.
@@ -48,6 +49,8 @@ pub(crate) struct Parts {
     pub(crate) timetable: watch::Receiver<Timetable>,
     /// Changes when everything is to be fetched at once.
     pub(crate) hurried: watch::Receiver<u64>,
+    /// Where schedules show that they turn.
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// Keeps a vendor's schedule going: a defect that ends it is loud, and it begins anew.
@@ -55,8 +58,11 @@ pub(crate) async fn supervise(parts: Parts, vendor: Vendor, end: CancellationTok
     loop {
         let scheduler = Scheduler::new(parts.clone(), vendor);
         match apart(scheduler.run(end.clone())).await {
-            Ok(()) => return,
-            Err(error) => tracing::error!(error, %vendor, "a schedule ended by a defect; it begins anew in a minute"),
+            Ok(()) => return parts.pulse.forget(vendor),
+            Err(error) => {
+                tracing::error!(error, %vendor, "a schedule ended by a defect; it begins anew in a minute");
+                parts.pulse.note(vendor, Turn::Ended(parts.clock.monotonic()));
+            }
         }
         tokio::select! {
             () = end.cancelled() => return,
@@ -101,6 +107,7 @@ impl Scheduler {
             Due::At(next) => next.saturating_sub(now),
             Due::Never => IDLE,
         };
+        self.parts.pulse.note(self.vendor, Turn::Waits(now.saturating_add(wait)));
         tokio::select! {
             change = self.parts.timetable.changed() => {
                 self.change();
@@ -127,6 +134,7 @@ impl Scheduler {
 
     async fn sync(&mut self, vendors: &[Vendor]) {
         let Some(engine) = self.parts.engine.borrow().clone() else { return };
+        self.parts.pulse.note(self.vendor, Turn::Runs(self.parts.clock.monotonic()));
         let feeds = engine.settings().feeds.iter().filter(|feed| vendors.contains(&feed.vendor())).cloned().collect();
         let request = SyncRequest { feeds, from: None, wait: true };
         let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;

@@ -295,6 +295,9 @@ reasons! {
     ScheduleStalled "schedule_stalled" Ours Later
         "A vendor's schedule no longer turns: it was not asked although its time came, or a run does not end."
         "Check whether the disk hangs or another process holds the fetch lock; restart the service, and report it with the log if it recurs.";
+    ClockStepped "clock_stepped" Operator Never
+        "This machine's clock went forward or back by more than a minute while the program ran, or the machine slept."
+        "See that the clock is synchronised (`timedatectl`); nothing was let go of or taken for fresh because of it.";
     WasDown "was_down" Operator Never
         "The process ended without a clean end, or was not running for long: nothing was fetched, watched or told meanwhile."
         "See the system's log for why: a crash, a lack of memory, a power cut. An external watch on [alarm.heartbeat] tells it at once.";

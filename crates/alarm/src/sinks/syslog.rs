@@ -47,6 +47,14 @@ impl Syslog {
         Self { peer, facility: facility.min(23) }
     }
 
+    /// Sends one record of other news than alarms, as a notice; `id` says what it is.
+    ///
+    /// # Errors
+    /// [`SinkError`] when it could not be sent.
+    pub async fn note(&self, at: Timestamp, site: Option<&str>, (id, words): (&str, &str)) -> Result<(), SinkError> {
+        self.send(&[self.record(5, at, site, (id, words))]).await
+    }
+
     /// The message as records.
     fn records(&self, message: &Message) -> Vec<String> {
         let record = |level: Level, kind: &str, id: &str, words: &str| {
@@ -98,21 +106,26 @@ fn quoted(text: &str) -> String {
 #[async_trait]
 impl Sink for Syslog {
     async fn tell(&self, message: &Message) -> Result<(), SinkError> {
-        let records = self.records(message);
+        self.send(&self.records(message)).await
+    }
+}
+
+impl Syslog {
+    async fn send(&self, records: &[String]) -> Result<(), SinkError> {
         match &self.peer {
             #[cfg(unix)]
-            SyslogPeer::Unix(path) => local(path, &records).await,
+            SyslogPeer::Unix(path) => local(path, records).await,
             #[cfg(not(unix))]
             SyslogPeer::Unix(_) => Err(SinkError::new("this system has no such sockets")),
-            SyslogPeer::Udp(host, port) => datagrams(host, *port, &records).await,
-            SyslogPeer::Tcp(host, port) => counted(connect(host, *port).await?, &records).await,
+            SyslogPeer::Udp(host, port) => datagrams(host, *port, records).await,
+            SyslogPeer::Tcp(host, port) => counted(connect(host, *port).await?, records).await,
             SyslogPeer::Tls(host, port, config) => {
                 let failed =
                     |error: &(dyn std::error::Error + 'static)| SinkError::of(&format!("TLS with {host}"), error);
                 let name = ServerName::try_from(host.clone()).map_err(|error| failed(&error))?;
                 let stream = connect(host, *port).await?;
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-                counted(stream.map_err(|error| failed(&error))?, &records).await
+                counted(stream.map_err(|error| failed(&error))?, records).await
             }
         }
     }

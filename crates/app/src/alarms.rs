@@ -1,0 +1,370 @@
+//! Looks after alarms: makes conditions out of what is seen each quarter of a minute, and keeps the ways to tell
+//! going. It watches and never acts: nothing waits for it.
+
+mod conditions;
+#[cfg(test)]
+mod tests;
+mod vitals;
+mod ways;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use admin_http::{AlarmFacts, AlarmSource, WayFacts};
+use alarm::{Book, Change, Condition, Event, Life, Sight, Source};
+use config::Config;
+use content_http::ContentServer;
+use mirror::Engine;
+use model::{Clock, Level, Reason, Timestamp, Vendor, error_chain};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::pulse::Pulse;
+use crate::scheduler::apart;
+use conditions::{Content, Rules, of_content, of_status, without_echoes};
+use vitals::Vitals;
+pub use ways::Ways;
+
+/// How often is looked.
+const LOOK: Duration = Duration::from_secs(15);
+/// How long the engine's status may take.
+const STATUS: Duration = Duration::from_secs(10);
+/// How often the sign that this process lives is renewed.
+const LIFE: Duration = Duration::from_secs(30);
+/// A process that ended as it should was away for long after this.
+const LONG_AWAY: Duration = Duration::from_secs(3600);
+/// The most changes that wait for the history.
+const WAITING: usize = 256;
+/// A run may take this much longer than one feed.
+const SLACK: Duration = Duration::from_secs(3600);
+
+/// What alarms look at.
+#[derive(Clone)]
+pub(crate) struct Sights {
+    pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
+    pub(crate) content: Arc<ContentServer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+/// Alarms, as long as the process lives.
+pub(crate) struct Alarms {
+    book: Arc<Book>,
+    vitals: Arc<Vitals>,
+    rules: Arc<Mutex<Rules>>,
+    tasks: TaskTracker,
+    end: CancellationToken,
+    /// Ends the ways that tell now.
+    telling: CancellationToken,
+    facts: Arc<Facts>,
+}
+
+/// What can be shown of alarms.
+pub(crate) struct Facts {
+    book: Arc<Book>,
+    heart: Mutex<Option<Arc<alarm::Heart>>>,
+}
+
+/// What operators see of alarms.
+pub(crate) struct AlarmView(pub(crate) Arc<Facts>);
+
+impl AlarmSource for AlarmView {
+    fn alarms(&self) -> AlarmFacts {
+        let Facts { book, heart } = self.0.as_ref();
+        let heart = heart.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = |way: alarm::WayFacts| WayFacts {
+            name: way.name,
+            told: way.told,
+            failed: way.failed,
+            failing: way.failing,
+        };
+        AlarmFacts {
+            standing: book.standing().into_iter().map(|((reason, level), count)| (reason, level, count)).collect(),
+            ways: book.ways().into_iter().map(way).collect(),
+            dropped: book.dropped(),
+            heartbeats: heart.as_ref().map_or_else(Vec::new, |heart| heart.counts().to_vec()),
+        }
+    }
+}
+
+impl Alarms {
+    /// Starts looking and telling.
+    pub(crate) fn start(
+        config: &Config,
+        ways: Ways,
+        sights: Sights,
+        (end, tasks): (CancellationToken, TaskTracker),
+    ) -> Self {
+        let shelf = alarm::Shelf::new(&config.data_dir);
+        let (ledger, state) = match shelf.read() {
+            Ok(ledger) => (ledger.unwrap_or_default(), None),
+            Err(error) => (alarm::Ledger::default(), Some(error_chain(&error))),
+        };
+        let book = Arc::new(Book::new(ledger, Arc::clone(&sights.clock)));
+        let state = Arc::new(Mutex::new(state));
+        let vitals =
+            Arc::new(Vitals::new(Arc::clone(&sights.clock), Arc::clone(&sights.content), Arc::clone(&sights.pulse)));
+        let rules = Arc::new(Mutex::new(rules_of(config)));
+        let (changes, changed) = mpsc::channel(WAITING);
+        tasks.spawn(record(changed, sights.engine.clone(), end.clone()));
+        let lookout = Lookout::new(&config.data_dir, sights, Arc::clone(&book), Arc::clone(&vitals));
+        let lookout = Lookout { rules: Arc::clone(&rules), state: Arc::clone(&state), changes, ..lookout };
+        tasks.spawn(lookout.run(end.clone()));
+        let told = move |why| *state.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        tasks.spawn(shelf.follow(Arc::clone(&book), told, end.clone()));
+        let facts = Arc::new(Facts { book: Arc::clone(&book), heart: Mutex::new(None) });
+        let mut alarms = Self { book, vitals, rules, tasks, telling: end.child_token(), end, facts };
+        alarms.set(ways, config);
+        alarms
+    }
+
+    /// What can be shown of alarms.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts)
+    }
+
+    /// Takes a configuration over. What is being told at this moment is told again in the new way.
+    pub(crate) fn set(&mut self, ways: Ways, config: &Config) {
+        self.telling.cancel();
+        self.telling = self.end.child_token();
+        self.vitals.set_longest_run(config.limits.feed_deadline.saturating_add(SLACK));
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules_of(config);
+        let Ways { outlets, heart, pusher } = ways;
+        let known = outlets.iter().map(|outlet| outlet.way.clone()).collect();
+        self.book.set(known, ways::quiet(config), ways::damping(config));
+        for outlet in outlets {
+            self.tasks.spawn(alarm::outlet(Arc::clone(&self.book), outlet, self.telling.clone()));
+        }
+        if let Some(heart) = &heart {
+            let vitals = Arc::clone(&self.vitals);
+            let alive = move || vitals.alive();
+            self.tasks.spawn(alarm::heartbeat(Arc::clone(heart), pusher, alive, self.telling.clone()));
+        }
+        *self.facts.heart.lock().unwrap_or_else(PoisonError::into_inner) = heart;
+    }
+}
+
+fn rules_of(config: &Config) -> Rules {
+    let schedules = Vendor::ALL.into_iter().filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?)));
+    let silent_after = config.alarm.endpoints_silent_after;
+    Rules {
+        failures: config.alarm.failures,
+        schedules: schedules.collect(),
+        reserve: config.limits.disk_reserve,
+        endpoints_silent_after: (!silent_after.is_zero()).then_some(silent_after),
+        certificate: (config.alarm.certificate_warn, config.alarm.certificate_fail),
+    }
+}
+
+/// Looks at everything, again and again.
+struct Lookout {
+    data: PathBuf,
+    sights: Sights,
+    book: Arc<Book>,
+    vitals: Arc<Vitals>,
+    rules: Arc<Mutex<Rules>>,
+    /// Why what was told cannot be kept, where it cannot.
+    state: Arc<Mutex<Option<String>>>,
+    changes: mpsc::Sender<Change>,
+    /// What happened before this process began.
+    before: Vec<Event>,
+    life: Life,
+    kept: Duration,
+    /// How often content was asked for, when it was last looked at.
+    asked: u64,
+    keeping: Option<JoinHandle<()>>,
+}
+
+impl Lookout {
+    fn new(data: &Path, sights: Sights, book: Arc<Book>, vitals: Arc<Vitals>) -> Self {
+        let now = sights.clock.now();
+        let before = Life::read(data);
+        let asked = before.and_then(|before| before.asked);
+        let life = Life { pid: platform::pid(), since: now, at: now, ended: false, asked };
+        Self {
+            data: data.to_owned(),
+            before: before.and_then(|before| was_down(&before, now)).into_iter().collect(),
+            kept: sights.clock.monotonic(),
+            sights,
+            book,
+            vitals,
+            rules: Arc::new(Mutex::new(Rules::none())),
+            state: Arc::default(),
+            changes: mpsc::channel(1).0,
+            life,
+            asked: 0,
+            keeping: None,
+        }
+    }
+
+    async fn run(mut self, end: CancellationToken) {
+        self.keep_life().await;
+        loop {
+            tokio::select! {
+                () = end.cancelled() => break,
+                () = self.turn() => {}
+            }
+            tokio::select! {
+                () = end.cancelled() => break,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        self.life.ended = true;
+        self.keep_life().await;
+    }
+
+    /// Looks once.
+    async fn turn(&mut self) {
+        let now = self.sights.clock.now();
+        let mut sight = Sight { events: std::mem::take(&mut self.before), ..Sight::clear(now) };
+        if let Some(step) = self.vitals.observe() {
+            sight.events.push(step.event());
+            self.life.asked = self.life.asked.map(|asked| step.shift(asked));
+        }
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.status().await {
+            Ok(status) => sight.conditions.extend(of_status(&status, &rules)),
+            Err(condition) => {
+                sight.blind.push(Source::Status);
+                sight.conditions.push(*condition);
+            }
+        }
+        sight.conditions.extend(self.content(now, &rules));
+        sight.conditions.extend(self.vitals.conditions());
+        sight.conditions.extend(self.state());
+        sight.conditions = without_echoes(sight.conditions);
+        for change in self.book.observe(sight) {
+            tell(&change);
+            if self.changes.try_send(change).is_err() {
+                tracing::warn!("an alarm is missing in the history: it does not take them fast enough");
+            }
+        }
+        self.live(now);
+    }
+
+    /// How everything stands, as the engine sees it; or that it cannot be told.
+    async fn status(&self) -> Result<mirror::Status, Box<Condition>> {
+        let engine = self.sights.engine.borrow().clone();
+        let unreadable = |reason, detail: &str| {
+            let condition = Condition::new(Source::Process, "catalog", reason, self.sights.clock.now());
+            Box::new(condition.on("the catalog").because(detail).at_level(Level::Fail))
+        };
+        let Some(engine) = engine else { return Err(unreadable(Reason::Internal, "there is no engine")) };
+        match tokio::time::timeout(STATUS, apart(async move { engine.status().await })).await {
+            Ok(Ok(Ok(status))) => Ok(status),
+            Ok(Ok(Err(error))) => Err(unreadable(error.reason(), &error_chain(&error))),
+            Ok(Err(error)) => Err(unreadable(Reason::Internal, &error)),
+            Err(_) => Err(unreadable(Reason::CatalogFailed, "it did not answer within 10 s")),
+        }
+    }
+
+    fn content(&mut self, now: Timestamp, rules: &Rules) -> Vec<Condition> {
+        let (stats, watched) = (self.sights.content.stats(), self.sights.content.watched());
+        if watched.asked != self.asked {
+            self.asked = watched.asked;
+            self.life.asked = Some(now);
+        }
+        let stopped_looking = self.vitals.stopped_looking();
+        let content = Content { stats: &stats, watched: &watched, asked: self.life.asked, stopped_looking };
+        of_content(&content, now, rules)
+    }
+
+    fn state(&self) -> Option<Condition> {
+        let why = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let now = self.sights.clock.now();
+        let condition = Condition::new(Source::Process, "alarm_state", Reason::AlarmStateFailed, now);
+        Some(condition.on("the state of alarms").because(&why))
+    }
+
+    /// Renews the sign that this process lives, on a thread of its own: a disk that hangs must stop nothing here.
+    fn live(&mut self, now: Timestamp) {
+        let monotonic = self.sights.clock.monotonic();
+        let busy = self.keeping.as_ref().is_some_and(|keeping| !keeping.is_finished());
+        if busy || monotonic.saturating_sub(self.kept) < LIFE {
+            return;
+        }
+        self.kept = monotonic;
+        self.life.at = now;
+        self.keeping = Some(self.write_life());
+    }
+
+    async fn keep_life(&mut self) {
+        self.life.at = self.sights.clock.now();
+        let written = self.write_life();
+        let _ = tokio::time::timeout(STATUS, written).await;
+    }
+
+    fn write_life(&self) -> JoinHandle<()> {
+        let (life, data) = (self.life, self.data.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = life.keep(&data) {
+                tracing::warn!(error = %error_chain(&error), "the sign that this process lives cannot be renewed");
+            }
+        })
+    }
+}
+
+impl Rules {
+    /// Nothing counts.
+    fn none() -> Self {
+        Self {
+            failures: u32::MAX,
+            schedules: Vec::new(),
+            reserve: 0,
+            endpoints_silent_after: None,
+            certificate: (Duration::ZERO, Duration::ZERO),
+        }
+    }
+}
+
+/// What the process before this one left to be told.
+fn was_down(before: &Life, now: Timestamp) -> Option<Event> {
+    let away = now.since(before.at);
+    let detail = match before.ended {
+        true if away <= LONG_AWAY => return None,
+        true => format!("it ended at {} as it was told to, and began again at {now}", before.at),
+        false => format!(
+            "process {} was last seen at {} and did not end as it should; this one began at {now}",
+            before.pid, before.at
+        ),
+    };
+    let condition = Condition::new(Source::Process, "was_down", Reason::WasDown, before.at);
+    Some(Event { condition: condition.on("waystation run").because(&detail).at_level(Level::Fail), until: now })
+}
+
+fn tell(change: &Change) {
+    let alarm = &change.alarm;
+    let (kind, reason, level) = (change.kind.as_str(), alarm.reason.code(), alarm.level.as_str());
+    let (subject, detail) = (&alarm.subject, &alarm.detail);
+    tracing::warn!(kind, reason, level, subject, detail, number = alarm.number, "alarm");
+}
+
+/// Puts what changed into the history.
+async fn record(
+    mut changes: mpsc::Receiver<Change>,
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    end: CancellationToken,
+) {
+    loop {
+        let change = tokio::select! {
+            () = end.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        let Some(Change { kind, alarm }) = change else { return };
+        let Some(engine) = engine.borrow().clone() else { continue };
+        let data = json!({
+            "event": kind.as_str(), "number": alarm.number, "reason": alarm.reason, "level": alarm.level,
+            "subject": alarm.subject, "detail": alarm.detail, "since": alarm.since, "until": alarm.over,
+        });
+        let key = alarm.key.clone();
+        match apart(async move { engine.record_alarm(&key, data).await }).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "an alarm is missing in the history"),
+            Err(error) => tracing::error!(error, "an alarm is missing in the history"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is wrong with the content side.
+
+use alarm::{Condition, Source};
+use content_http::{CertificateFacts, Stats, Watched};
+use model::{Level, Reason, Timestamp};
+
+use super::Rules;
+
+/// What is seen of the content side.
+pub(crate) struct Content<'a> {
+    pub(crate) stats: &'a Stats,
+    pub(crate) watched: &'a Watched,
+    /// When an endpoint last asked for content, if one ever did.
+    pub(crate) asked: Option<Timestamp>,
+    /// Since when rings are no longer looked at, where that is so.
+    pub(crate) stopped_looking: Option<Timestamp>,
+}
+
+fn new(reason: Reason, key: &str, since: Timestamp) -> Condition {
+    Condition::new(Source::Content, key, reason, since)
+}
+
+/// What is wrong with the content side.
+pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for ring in &content.stats.rings {
+        let (name, subject) = (ring.ring.as_str(), format!("ring {}", ring.ring));
+        if let Some(why) = &ring.refused {
+            let refused = new(Reason::GenerationRefused, &format!("generation_refused/{name}"), now);
+            conditions.push(refused.on(&subject).because(why).at_level(Level::Fail));
+        }
+        if ring.broken > 0 {
+            let detail = format!("{} of {} paths answer 503", ring.broken, ring.routes);
+            let broken = new(Reason::RoutesBroken, &format!("routes_broken/{name}"), now);
+            conditions.push(broken.on(&subject).because(&detail).at_level(Level::Fail));
+        }
+    }
+    for certificate in &content.watched.certificates {
+        conditions.extend(certificate_of(certificate, now, rules));
+    }
+    if let Some(since) = content.stopped_looking {
+        let stalled = new(Reason::WatcherStalled, "watcher_stalled", since).on("the content side");
+        conditions.push(stalled.because("rings are no longer looked at").at_level(Level::Fail));
+    }
+    conditions.extend(silent(content.asked, now, rules));
+    conditions
+}
+
+fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules) -> Vec<Condition> {
+    let path = certificate.path.display().to_string();
+    let refused = certificate.refused.as_ref().map(|why| {
+        let key = format!("certificate_refused/{path}");
+        new(Reason::CertificateRefused, &key, now).on(&path).because(why).at_level(Level::Warn)
+    });
+    let expiring = certificate.not_after.and_then(|end| {
+        let left = end.since(now);
+        let level = match left {
+            left if left <= rules.certificate.1 => Level::Fail,
+            left if left <= rules.certificate.0 => Level::Warn,
+            _ => return None,
+        };
+        let detail = match left.as_secs() / 86_400 {
+            _ if end <= now => format!("it ended at {end}"),
+            0 => format!("it ends at {end}, within a day"),
+            days => format!("it ends at {end}, in {days} d"),
+        };
+        let key = format!("certificate_expiring/{path}");
+        Some(new(Reason::CertificateExpiring, &key, now).on(&path).because(&detail).at_level(level))
+    });
+    refused.into_iter().chain(expiring).collect()
+}
+
+fn silent(asked: Option<Timestamp>, now: Timestamp, rules: &Rules) -> Option<Condition> {
+    let (asked, limit) = (asked?, rules.endpoints_silent_after?);
+    if now.since(asked) <= limit {
+        return None;
+    }
+    let condition = new(Reason::EndpointsSilent, "endpoints_silent", asked).on("the fleet");
+    Some(condition.because(&format!("an endpoint last asked for content at {asked}")))
+}

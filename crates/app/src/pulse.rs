@@ -1,0 +1,80 @@
+//! Whether what should turn does turn: what each schedule is doing, and since when.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::Vendor;
+
+/// How late a schedule may be.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What a schedule is doing, by a clock that never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It waits until then.
+    Waits(Duration),
+    /// A run goes on since then.
+    Runs(Duration),
+    /// A defect ended it then; it begins anew soon.
+    Ended(Duration),
+}
+
+/// What every schedule is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(Mutex<BTreeMap<Vendor, Turn>>);
+
+impl Pulse {
+    pub(crate) fn note(&self, vendor: Vendor, turn: Turn) {
+        self.turns().insert(vendor, turn);
+    }
+
+    /// A schedule ended as it should.
+    pub(crate) fn forget(&self, vendor: Vendor) {
+        self.turns().remove(&vendor);
+    }
+
+    /// The schedules that do not turn: how long ago they should have, and why. A run may take `longest`.
+    pub(crate) fn stalled(&self, now: Duration, longest: Duration) -> Vec<(Vendor, Duration, &'static str)> {
+        let over = |since: Duration, allowed: Duration| {
+            let over = now.saturating_sub(since.saturating_add(allowed));
+            (!over.is_zero()).then_some(over)
+        };
+        let judge = |turn: &Turn| match turn {
+            Turn::Waits(until) => Some((over(*until, LATE)?, "its time came, and it was not asked")),
+            Turn::Runs(since) => Some((over(*since, longest)?, "a run does not end")),
+            Turn::Ended(at) => Some((over(*at, Duration::ZERO)?, "a defect of this program ended it; it begins anew")),
+        };
+        let turns = self.turns();
+        let stalled = turns.iter().filter_map(|(vendor, turn)| judge(turn).map(|(over, why)| (*vendor, over, why)));
+        stalled.collect()
+    }
+
+    fn turns(&self) -> MutexGuard<'_, BTreeMap<Vendor, Turn>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_too_long_or_runs_too_long_is_stalled_p02() {
+        let seconds = Duration::from_secs;
+        let longest = seconds(3600);
+        for (turn, fine, stalled) in [
+            (Turn::Waits(seconds(100)), 160, 161),
+            (Turn::Runs(seconds(100)), 3700, 3701),
+            (Turn::Ended(seconds(100)), 100, 101),
+        ] {
+            let pulse = Pulse::default();
+            assert!(pulse.stalled(seconds(1 << 30), longest).is_empty());
+            pulse.note(Vendor::Elastic, turn);
+            assert!(pulse.stalled(seconds(fine), longest).is_empty(), "{turn:?}");
+            assert_eq!(pulse.stalled(seconds(stalled), longest)[0].0, Vendor::Elastic, "{turn:?}");
+            pulse.forget(Vendor::Elastic);
+            assert!(pulse.stalled(seconds(stalled), longest).is_empty());
+        }
+    }
+}
