@@ -108,7 +108,7 @@ pub struct ReleaseStatus {
     pub feed: FeedId,
     /// What the vendor calls it.
     pub vendor_version: VendorVersion,
-    /// When the vendor says it was published, where it says so.
+    /// The date that came with it; what it is worth depends on the vendor, see [`FeedStatus::clocks`].
     pub vendor_time: Option<Timestamp>,
     /// Its state.
     pub state: ReleaseState,

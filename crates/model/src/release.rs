@@ -208,7 +208,8 @@ pub struct Release {
     pub feed: FeedId,
     /// What the vendor calls it.
     pub vendor_version: VendorVersion,
-    /// When the vendor says it was published, where the vendor says so.
+    /// The date that came with it. Defender's is the vendor's word on when it was published. Elastic's is that of
+    /// `manifest.json` in its zip, which whatever packed it set: it may mean the same or nothing.
     pub vendor_time: Option<Timestamp>,
     /// Its files, in route order.
     pub items: Vec<ReleaseItem>,

@@ -34,7 +34,7 @@ impl Proposal {
         }
     }
 
-    /// When the vendor says that it published it.
+    /// The date that comes with it.
     #[must_use]
     pub fn vendor_time(mut self, time: Option<Timestamp>) -> Self {
         self.vendor_time = time;

@@ -19,6 +19,8 @@ mod unpack;
 
 pub use error::ZipError;
 
+use model::Timestamp;
+
 use crate::ReadSeek;
 
 /// What an archive may hold.
@@ -62,6 +64,8 @@ pub struct Member {
     pub method: Method,
     /// Whether it is a folder.
     pub is_folder: bool,
+    /// The date that whatever packed it gave it, taken for UTC since it names no zone; none where it is no date.
+    pub modified: Option<Timestamp>,
 }
 
 /// An archive that every reader reads alike.

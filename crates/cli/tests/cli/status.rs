@@ -41,6 +41,7 @@ fn status_tells_trust_in_words() {
         ended.stdout
     );
     assert!(ended.stdout.contains(": the vendor's own date"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("a date inside 2026-10-04T03:12:44Z"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("freshness\n"), "what is fine is not told: {}", ended.stdout);
     let shown = site.run(&["feed", "show", "elastic/9.0.0"]).with(0);
     assert!(shown.stdout.contains("served     1.0.1049, release"), "{}", shown.stdout);

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use model::{Note, Reason};
+use model::{Note, Reason, Timestamp};
 
 use crate::zip::{Archive, Caps};
 
@@ -18,6 +18,8 @@ pub(super) struct Members {
     pub(super) manifest: Vec<u8>,
     /// The bytes of `manifest.sig`, exactly.
     pub(super) signature: Option<Vec<u8>>,
+    /// The date that `manifest.json` has in the zip.
+    pub(super) modified: Option<Timestamp>,
 }
 
 /// Opens the zip, if every reader sees the same in it.
@@ -43,7 +45,8 @@ pub(super) fn open(bytes: &[u8], cap: u64) -> Result<Members, Note> {
         Some(index) => Some(archive.read(index, SIGNATURE_CAP).map_err(refused)?),
         None => None,
     };
-    Ok(Members { manifest: archive.read(index, cap).map_err(refused)?, signature })
+    let modified = archive.members().get(index).and_then(|member| member.modified);
+    Ok(Members { modified, manifest: archive.read(index, cap).map_err(refused)?, signature })
 }
 
 fn not_manifest(detail: &str) -> Note {

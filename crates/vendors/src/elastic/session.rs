@@ -1,7 +1,7 @@
 //! One run of one Elastic feed.
 
 use bytes::Bytes;
-use model::{Checked, Digest, FeedId, Held, ItemKind, Note, Reason, RoutePath};
+use model::{Checked, Digest, FeedId, Held, ItemKind, Note, Reason, RoutePath, Timestamp};
 use std::collections::BTreeMap;
 use trust::{Proposal, SignatureCheck};
 
@@ -44,6 +44,8 @@ struct Plan {
     manifest: Manifest,
     checked: Checked,
     notes: Vec<Note>,
+    /// A date inside, which is not the vendor's word on when it published this.
+    inside: Option<Timestamp>,
 }
 
 impl ElasticSession {
@@ -88,10 +90,8 @@ impl ElasticSession {
     }
 
     fn unchanged(&mut self) -> Step {
-        let offered = |release: &model::Release| Offered {
-            vendor_version: release.vendor_version.clone(),
-            vendor_time: release.vendor_time,
-        };
+        let offered =
+            |release: &model::Release| Offered { vendor_version: release.vendor_version.clone(), vendor_time: None };
         self.offered = self.memory.release.as_ref().map(offered);
         Step::Unchanged
     }
@@ -108,7 +108,8 @@ impl ElasticSession {
         self.offered = Some(Offered { vendor_version: manifest.version.clone(), vendor_time: None });
         let (checked, note) = check_signature(&members, &self.settings)?;
         let notes = note.into_iter().chain(manifest.notes.iter().cloned()).collect();
-        let plan = Plan { route, zip, zip_digest, manifest, checked, notes };
+        let inside = members.modified;
+        let plan = Plan { route, zip, zip_digest, manifest, checked, notes, inside };
         let wants = plan.wants();
         self.state = State::Fetching(Box::new(plan));
         Ok(Step::Fetch(wants))
@@ -133,8 +134,9 @@ impl ElasticSession {
     }
 
     fn propose(&mut self, plan: Plan, held: &BTreeMap<Digest, Held>, notes: Vec<Note>) -> Result<Step, Note> {
-        let Plan { route, zip_digest, manifest, checked, notes: known, .. } = plan;
+        let Plan { route, zip_digest, manifest, checked, notes: known, inside, .. } = plan;
         let mut proposal = Proposal::new(self.feed.clone(), manifest.version, checked)
+            .vendor_time(inside)
             .item(route, find(held, &zip_digest)?, ItemKind::Manifest)
             .notes(known)
             .notes(notes);

@@ -1,5 +1,7 @@
 //! The central directory.
 
+use model::Timestamp;
+
 use super::end::{End, read_at};
 use super::fields::{Fields, Narrow, resolve};
 use super::name::{self, Names};
@@ -62,6 +64,7 @@ pub(super) fn read(bytes: &mut dyn ReadSeek, end: &End, caps: &Caps) -> Result<V
 struct Fixed<'a> {
     flags: u16,
     method: u16,
+    modified: u32,
     crc32: u32,
     narrow: Narrow,
     disk: u16,
@@ -76,7 +79,7 @@ fn fixed<'a>(fields: &mut Fields<'a>) -> Option<Fixed<'a>> {
     }
     let _versions = fields.u32()?;
     let (flags, method) = (fields.u16()?, fields.u16()?);
-    let _time = fields.u32()?;
+    let modified = fields.u32()?;
     let crc32 = fields.u32()?;
     let (compressed, size) = (fields.u32()?, fields.u32()?);
     let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
@@ -87,7 +90,7 @@ fn fixed<'a>(fields: &mut Fields<'a>) -> Option<Fixed<'a>> {
     let name = fields.take(name.into())?;
     let extra = fields.take(extra.into())?;
     fields.take(comment.into())?;
-    Some(Fixed { flags, method, crc32, narrow, disk, attributes, name, extra })
+    Some(Fixed { flags, method, modified, crc32, narrow, disk, attributes, name, extra })
 }
 
 fn entry(fields: &mut Fields<'_>, caps: &Caps) -> Result<Entry, ZipError> {
@@ -117,10 +120,19 @@ fn entry(fields: &mut Fields<'_>, caps: &Caps) -> Result<Entry, ZipError> {
         crc32: fixed.crc32,
         method,
         is_folder: name.ends_with('/'),
+        modified: date(fixed.modified),
     };
     kind(fixed.attributes, member.is_folder).and_then(|()| shape(&member, caps)).map_err(refuse)?;
     within(&member, caps)?;
     Ok(Entry { member, flags: fixed.flags, offset: wide.offset })
+}
+
+/// MS-DOS time in the lower half, date in the upper.
+fn date(packed: u32) -> Option<Timestamp> {
+    let part = |shift: u32, bits: u32| (packed >> shift) & ((1 << bits) - 1);
+    let (year, month, day) = (1980 + part(25, 7), part(21, 4), part(16, 5));
+    let (hour, minute, second) = (part(11, 5), part(5, 6), 2 * part(0, 5));
+    Timestamp::parse(&format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }
 
 /// Readers learn a member's kind from its name, from DOS attributes or from a Unix mode, whoever made it.
@@ -160,4 +172,23 @@ fn within(member: &Member, caps: &Caps) -> Result<(), ZipError> {
         return Err(ZipError::damaged(&member.name, "unpacks to too many times its packed size"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_members() {
+        for (packed, expected) in [
+            (0x5d44_1996, Some("2026-10-04T03:12:44Z")),
+            (0x0021_0000, Some("1980-01-01T00:00:00Z")),
+            (0, None),
+            (u32::MAX, None),
+            // The thirtieth of February.
+            (0x5c5e_0000, None),
+        ] {
+            assert_eq!(date(packed).map(|time| time.to_string()).as_deref(), expected, "{packed:x}");
+        }
+    }
 }

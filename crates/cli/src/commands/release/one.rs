@@ -3,7 +3,7 @@
 use catalog::ReleaseRecord;
 use clap::Args;
 use mirror::ReleaseStatus;
-use model::{Exchange, Provenance, ReleaseItem, TlsAnchor};
+use model::{Exchange, Provenance, ReleaseItem, TlsAnchor, Vendor};
 use serde::Serialize;
 
 use super::find;
@@ -57,7 +57,11 @@ fn facts(found: &ReleaseRecord, out: &mut Out) -> Result<(), Failure> {
     out.line(format!("feed            {}", release.feed))?;
     out.line(format!("vendor version  {}", release.vendor_version))?;
     if let Some(time) = release.vendor_time {
-        out.line(format!("vendor time     {time}"))?;
+        let whose = match release.feed.vendor() {
+            Vendor::Elastic => " (inside its zip)",
+            Vendor::Defender => "",
+        };
+        out.line(format!("vendor time     {time}{whose}"))?;
     }
     out.line(format!("state           {}, since {}", found.state, found.state_since))?;
     out.line(format!("held since      {}", release.held_since))?;
