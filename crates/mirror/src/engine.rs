@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use blob_store::{BlobStore, RingStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, EntryKind, NewEntry, ReleaseRecord};
-use model::{Clock, FeedId, Generation, Note, Reason, Timestamp, Vendor};
+use model::{Clock, FeedId, Generation, Note, Reason, ReleaseState, Timestamp, Vendor};
 use origin::{HostGate, Origin};
 use trust::Admitted;
 
@@ -194,7 +194,10 @@ impl Engine {
         let mut found = BTreeMap::new();
         for (feed, served) in &present.feeds {
             let record = self.ports.catalog.release(&served.release).await?;
-            if let Some(admitted) = record.and_then(restore) {
+            // The ring serves it, so it was admitted then. One that was rolled back from, while a crash kept the other from
+            // being published, is served on whole until another is.
+            let admitted = record.and_then(|found| Admitted::restore(found.release, ReleaseState::Admitted));
+            if let Some(admitted) = admitted {
                 found.insert(feed.clone(), admitted);
             }
         }

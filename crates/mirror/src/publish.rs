@@ -57,7 +57,7 @@ impl Engine {
     /// Publishes; the caller holds the publication lock.
     pub(crate) async fn publish_locked(&self, mut what: Publishing) -> Result<Done, EngineError> {
         let mut failed = self.drop_incomplete(&mut what.pending).await;
-        let waiting = self.waiting(&what.pending).await?;
+        let waiting = self.waiting(&what).await?;
         let mut taken = 0;
         for _ in 0..ROUNDS {
             let present = self.present().await?;
@@ -187,10 +187,13 @@ impl Engine {
 
     /// Releases that an earlier publication had to hold back because of another feed's paths: what is published now
     /// may make room for them, as when feeds that share a path change its bytes together.
-    async fn waiting(&self, pending: &[Pending]) -> Result<Vec<Pending>, EngineError> {
+    async fn waiting(&self, what: &Publishing) -> Result<Vec<Pending>, EngineError> {
         let mut found = Vec::new();
-        for record in self.ports.catalog.feeds().await? {
-            let comes = pending.iter().any(|pending| pending.record.feed == record.feed);
+        for known in self.ports.catalog.feeds().await? {
+            // What this very publication records of the feed is newer than what the catalog still has.
+            let news = what.batch.feeds.iter().rfind(|record| record.feed == known.feed);
+            let record = news.cloned().unwrap_or(known);
+            let comes = what.pending.iter().any(|pending| pending.record.feed == record.feed);
             if record.outcome != Outcome::Held || comes || !self.settings.feeds.contains(&record.feed) {
                 continue;
             }

@@ -56,7 +56,8 @@ impl Engine {
         } else {
             self.publish_locked(Publishing { calm, ..Publishing::new(pending, batch) }).await?
         };
-        done.records.extend(records);
+        // A feed that needed no publication may have been seated by this one: what was published is said last.
+        done.records.splice(..0, records);
         Ok(done)
     }
 

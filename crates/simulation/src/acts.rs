@@ -1,0 +1,202 @@
+//! What is done to an engine, and whether what it said afterwards is true (I9).
+
+use std::sync::Arc;
+
+use mirror::{
+    ActReport, Depth, Engine, EngineError, FeedReport, GcReport, Silent, StoreReport, SyncReport, SyncRequest,
+};
+use model::{Digest, FeedId, Outcome, Reason};
+
+use crate::upstream::Trick;
+use crate::violation::{Holds, Violation};
+use crate::world::World;
+
+/// Something that an operator or a schedule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Fetch these feeds; all where none is named.
+    Sync(Vec<FeedId>),
+    /// Let a release in, forwards or backwards.
+    Admit(String),
+    /// Turn a release down.
+    Reject(String),
+    /// Retention and gc.
+    Collect,
+    /// Re-hash everything that is held.
+    Verify,
+    /// Re-hash what could not be served.
+    Recheck(Vec<Digest>),
+    /// Say what a run would do.
+    Plan,
+    /// Say how everything stands.
+    Status,
+    /// Check the whole store.
+    Check,
+}
+
+/// What an act gave.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Synced(SyncReport),
+    Acted(ActReport),
+    Collected(GcReport),
+    Checked(Box<StoreReport>),
+    /// What needs no judging.
+    Other,
+}
+
+impl Act {
+    /// Does it.
+    pub(crate) async fn perform(self, engine: Engine) -> Result<Done, EngineError> {
+        Ok(match self {
+            Self::Sync(feeds) => {
+                let request = SyncRequest { feeds, from: None, wait: true };
+                Done::Synced(engine.sync(&request, Arc::new(Silent)).await?)
+            }
+            Self::Admit(release) => Done::Acted(engine.admit(&release, "simulated").await?),
+            Self::Reject(release) => Done::Acted(engine.reject(&release, "simulated").await?),
+            Self::Collect => Done::Collected(engine.collect().await?),
+            Self::Verify => {
+                let held = engine.held().await?;
+                engine.verify(&held, &|_| ()).await?;
+                Done::Other
+            }
+            Self::Recheck(digests) => {
+                engine.recheck(&digests).await?;
+                Done::Other
+            }
+            Self::Plan => {
+                engine.plan_sync(&SyncRequest::default()).await?;
+                Done::Other
+            }
+            Self::Status => {
+                engine.status().await?;
+                Done::Other
+            }
+            Self::Check => Done::Checked(Box::new(engine.check_store(Depth::Rehash, &|_| ()).await)),
+        })
+    }
+}
+
+/// What was so while an act ran.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Circumstances {
+    /// How many answers were spoiled.
+    pub(crate) tricks: u64,
+    /// How often the vendors published.
+    pub(crate) publications: u64,
+    /// How many operations were struck.
+    pub(crate) struck: u64,
+    /// What every answer was spoiled with.
+    pub(crate) always: Option<Trick>,
+    /// Whether another act ran at the same time.
+    pub(crate) shared: bool,
+}
+
+impl World {
+    /// Whether what an act said is true.
+    pub(crate) async fn judge(&self, done: &Done, how: &Circumstances) -> Holds {
+        match done {
+            Done::Synced(report) => self.judge_sync(report, how).await,
+            Done::Acted(report) => self.judge_act(report, how),
+            Done::Collected(_) | Done::Checked(_) | Done::Other => Ok(()),
+        }
+    }
+
+    async fn judge_sync(&self, report: &SyncReport, how: &Circumstances) -> Holds {
+        if let Some(number) = report.generation {
+            self.oracle.acknowledged(number);
+        }
+        for line in &report.feeds {
+            if line.outcome == Outcome::Failed && line.reason.is_none() {
+                return Err(Violation::new("I9", format!("{} failed without a reason", line.feed)));
+            }
+            if is_useless(how.always.as_ref()) && how.publications == 0 && line.outcome != Outcome::Failed {
+                return Err(Violation::new(
+                    "I9",
+                    format!("{} is {} though no vendor answered with anything", line.feed, line.outcome),
+                ));
+            }
+            if how.shared {
+                continue;
+            }
+            self.is_served(line)?;
+            if how.tricks == 0 && how.publications == 0 {
+                self.is_offered(line)?;
+            }
+            let record = self.stores.catalog.feed(&line.feed).await;
+            let recorded = record.ok().flatten().map(|record| record.outcome);
+            if recorded != Some(line.outcome) {
+                let what = format!("{} is reported as {} and recorded as {recorded:?}", line.feed, line.outcome);
+                return Err(Violation::new("I9", what));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said to be published or current is what the ring serves.
+    fn is_served(&self, line: &FeedReport) -> Holds {
+        let good = matches!(line.outcome, Outcome::Published | Outcome::Current);
+        if !good || line.reason == Some(Reason::RejectedBefore) {
+            return Ok(());
+        }
+        let current = self.oracle.current()?;
+        let served = current.and_then(|current| Some(current.generation.feeds.get(&line.feed)?.release));
+        if served == line.release {
+            return Ok(());
+        }
+        let what =
+            format!("{} is said to be {} with {:?}, served is {served:?}", line.feed, line.outcome, line.release);
+        Err(Violation::new("I9", what))
+    }
+
+    /// What is said to be in order is what the vendor offers.
+    fn is_offered(&self, line: &FeedReport) -> Holds {
+        let good = matches!(line.outcome, Outcome::Published | Outcome::Current) && line.reason.is_none();
+        if !good || self.serves_offer(&line.feed)? {
+            return Ok(());
+        }
+        Err(Violation::new(
+            "I9",
+            format!("{} is said to be {}, and the vendor offers another", line.feed, line.outcome),
+        ))
+    }
+
+    /// Whether the ring serves what the vendor offers now, path for path.
+    pub(crate) fn serves_offer(&self, feed: &FeedId) -> Result<bool, Violation> {
+        let (Some(offer), Some(current)) = (self.upstream.offer(feed), self.oracle.current()?) else {
+            return Ok(false);
+        };
+        let Some(served) = current.generation.feeds.get(feed) else { return Ok(false) };
+        let stands = |path: &str, digest: &Digest| {
+            let route = path.parse().ok().and_then(|path: model::RoutePath| current.generation.routes.get(&path));
+            route.is_some_and(|route| route.until.is_none() && (route.digest == *digest || route.feed != *feed))
+        };
+        // Nothing but its version and date tells one Defender archive from another without fetching it.
+        let told = feed.vendor() == model::Vendor::Elastic;
+        let files = !told || offer.files.iter().all(|(path, digest)| stands(path, digest));
+        Ok(files && served.vendor_version.version.to_string() == offer.version)
+    }
+
+    fn judge_act(&self, report: &ActReport, how: &Circumstances) -> Holds {
+        if let Some(number) = report.generation {
+            self.oracle.acknowledged(number);
+        }
+        let published = matches!(report.outcome, Outcome::Published) && report.generation.is_some();
+        if how.shared || !published {
+            return Ok(());
+        }
+        let current = self.oracle.current()?;
+        let served = current.and_then(|current| Some(current.generation.feeds.get(&report.feed)?.release));
+        if served == Some(report.release) {
+            return Ok(());
+        }
+        let what = format!("release {} is said to be published, served is {served:?}", report.release.short());
+        Err(Violation::new("I9", what))
+    }
+}
+
+/// Whether answers like these leave a run nothing to go by.
+fn is_useless(always: Option<&Trick>) -> bool {
+    matches!(always, Some(Trick::Refused | Trick::Html | Trick::Empty(_) | Trick::Status(_)))
+}

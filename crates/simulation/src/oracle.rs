@@ -1,0 +1,206 @@
+//! The oracle: a client that walks everything served after every operation that can change it, and knows nothing of
+//! the engine but what the ports were told.
+
+mod bytes;
+mod grace;
+mod recorded;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use blob_store::Current;
+use model::{Digest, FeedId, ReleaseId, RingName, RoutePath, Timestamp, Version};
+
+use crate::clock::SimClock;
+use crate::fate::Fate;
+use crate::process::Process;
+use crate::stores::View;
+use crate::upstream::Upstream;
+use crate::violation::{Holds, Violation};
+
+use grace::Left;
+pub(crate) use recorded::Recorded;
+
+/// A longer silence of the history than this may be a clock that jumped.
+const SILENCE: Duration = Duration::from_secs(7 * 86_400);
+
+/// What an operation can change of what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touch {
+    /// Nothing.
+    Nothing,
+    /// Which blobs there are.
+    Blobs,
+    /// What the ring serves.
+    Pointer,
+}
+
+/// What holds just now for what is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The feeds that some engine follows.
+    pub(crate) followed: BTreeSet<FeedId>,
+    /// How long superseded routes stay.
+    pub(crate) grace: Duration,
+    /// How long releases are kept; none where bytes decide, too.
+    pub(crate) age: Option<Duration>,
+    /// Whether paths change their bytes by the vendor's choice.
+    pub(crate) fixed: bool,
+}
+
+/// What was seen so far.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    current: Option<Current>,
+    /// Blobs whose bytes were hashed.
+    proven: HashSet<Digest>,
+    manifests: HashMap<Digest, Arc<Vec<(RoutePath, Digest, u64)>>>,
+    /// Blobs that the disk damaged.
+    rotten: BTreeSet<Digest>,
+    /// The newest version that each feed served.
+    newest: BTreeMap<FeedId, Version>,
+    /// Releases that the operator let in.
+    words: BTreeSet<String>,
+    /// Superseded artifacts that a client may still ask for.
+    left: BTreeMap<RoutePath, Left>,
+    /// Since when each release is held.
+    held: BTreeMap<ReleaseId, Timestamp>,
+    /// The newest generation that was acknowledged.
+    acknowledged: u64,
+    /// When the last entry of the history happened.
+    last_entry: Option<Timestamp>,
+    /// Whether the operator let one feed take another's path.
+    taken: bool,
+    terms: Terms,
+}
+
+impl Seen {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            current: None,
+            proven: HashSet::new(),
+            manifests: HashMap::new(),
+            rotten: BTreeSet::new(),
+            newest: BTreeMap::new(),
+            words: BTreeSet::new(),
+            left: BTreeMap::new(),
+            held: BTreeMap::new(),
+            acknowledged: 0,
+            last_entry: None,
+            taken: false,
+            terms,
+        }
+    }
+}
+
+/// Looks at what is served.
+pub(crate) struct Oracle {
+    ring: RingName,
+    view: Mutex<Arc<dyn View>>,
+    upstream: Arc<Upstream>,
+    clock: Arc<SimClock>,
+    fate: Arc<Fate>,
+    seen: Mutex<Seen>,
+}
+
+impl Oracle {
+    pub(crate) fn new(
+        view: Arc<dyn View>,
+        upstream: Arc<Upstream>,
+        clock: Arc<SimClock>,
+        fate: Arc<Fate>,
+        seen: Seen,
+    ) -> Arc<Self> {
+        let (view, seen) = (Mutex::new(view), Mutex::new(seen));
+        Arc::new(Self { ring: RingName::broad(), view, upstream, clock, fate, seen })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> Arc<dyn View> {
+        Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What was seen, for another oracle that goes on from here.
+    pub(crate) fn memory(&self) -> Seen {
+        self.seen().clone()
+    }
+
+    /// The store was opened anew.
+    pub(crate) fn reopened(&self, view: Arc<dyn View>) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// Other terms hold from now on.
+    pub(crate) fn agree(&self, terms: Terms) {
+        let mut seen = self.seen();
+        for left in seen.left.values_mut() {
+            left.grace = left.grace.min(terms.grace);
+        }
+        seen.terms = terms;
+    }
+
+    /// The disk changed or lost these bytes.
+    pub(crate) fn rotted(&self, digest: Digest) {
+        let mut seen = self.seen();
+        seen.rotten.insert(digest);
+        seen.proven.remove(&digest);
+    }
+
+    /// Whether the disk damaged these bytes and nobody has mended them.
+    pub(crate) fn is_rotten(&self, digest: &Digest) -> bool {
+        self.seen().rotten.contains(digest)
+    }
+
+    /// Somebody was told that this generation is published (I8).
+    pub(crate) fn acknowledged(&self, number: u64) {
+        let mut seen = self.seen();
+        seen.acknowledged = seen.acknowledged.max(number);
+    }
+
+    /// A process looked at the end of the history.
+    pub(crate) fn looked_at(&self, process: &Process, last: Option<Timestamp>) {
+        let now = self.clock.wall();
+        let calm = last.filter(|last| now.since(*last) > SILENCE).unwrap_or(now);
+        process.looked(calm);
+    }
+
+    /// A batch was recorded.
+    pub(crate) fn recorded(&self, process: &Process, recorded: Recorded) {
+        let held = self.note(process, recorded);
+        self.judge(held);
+    }
+
+    /// Looks at what an operation may have changed.
+    pub(crate) fn look(&self, process: &Process, touch: Touch) {
+        let held = match touch {
+            Touch::Nothing => Ok(()),
+            Touch::Blobs => self.presence(),
+            Touch::Pointer => self.walk(process.calm()),
+        };
+        self.judge(held);
+    }
+
+    /// Looks at everything, whatever changed.
+    pub(crate) fn look_at_all(&self) -> Holds {
+        self.walk(None)?;
+        self.presence()
+    }
+
+    fn judge(&self, held: Holds) {
+        if let Err(violation) = held {
+            self.fate.violated(violation);
+        }
+    }
+
+    /// What the ring serves, read as the content side reads it.
+    pub(crate) fn current(&self) -> Result<Option<Current>, Violation> {
+        self.view()
+            .current(&self.ring)
+            .map_err(|error| Violation::new("I1", format!("the ring cannot be read: {error}")))
+    }
+}

@@ -1,0 +1,79 @@
+//! What the catalog was told: the operator's words, releases and their ends.
+
+use std::fmt;
+
+use catalog::{Batch, EntryKind};
+use model::{ReleaseId, ReleaseState, Timestamp};
+
+use super::Oracle;
+use crate::process::Process;
+use crate::violation::{Holds, Violation};
+
+/// What of a batch the oracle remembers.
+pub(crate) struct Recorded {
+    parts: [usize; 6],
+    words: Vec<String>,
+    held: Vec<(ReleaseId, Timestamp)>,
+    expired: Vec<ReleaseId>,
+    last: Option<Timestamp>,
+}
+
+impl Recorded {
+    pub(crate) fn of(batch: &Batch) -> Self {
+        let admits = |entry: &&catalog::NewEntry| {
+            entry.kind == EntryKind::Act && entry.data.get("act").and_then(|act| act.as_str()) == Some("admit")
+        };
+        Self {
+            parts: [
+                batch.feeds.len(),
+                batch.releases.len(),
+                batch.states.len(),
+                batch.publications.len(),
+                batch.host_waits.len(),
+                batch.history.len(),
+            ],
+            words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
+            held: batch.releases.iter().map(|new| (new.release.id, new.release.held_since)).collect(),
+            expired: batch
+                .states
+                .iter()
+                .filter(|(_, state, _)| *state == ReleaseState::Expired)
+                .map(|(id, ..)| *id)
+                .collect(),
+            last: batch.history.last().map(|entry| entry.at),
+        }
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [feeds, releases, states, publications, waits, history] = self.parts;
+        write!(
+            f,
+            "feeds {feeds} releases {releases} states {states} publications {publications} waits {waits} history {history}"
+        )
+    }
+}
+
+impl Oracle {
+    /// Remembers a batch; a release that a clock's jump let go is a violation (I14).
+    pub(super) fn note(&self, process: &Process, recorded: Recorded) -> Holds {
+        let mut seen = self.seen();
+        for (id, since) in recorded.held {
+            seen.held.entry(id).or_insert(since);
+        }
+        // With fixed addresses the operator's word lets one feed take another's path.
+        seen.taken |= seen.terms.fixed && !recorded.words.is_empty();
+        seen.words.extend(recorded.words);
+        seen.last_entry = recorded.last.or(seen.last_entry);
+        let Some(age) = seen.terms.age else { return Ok(()) };
+        for id in recorded.expired {
+            let Some(since) = seen.held.get(&id) else { continue };
+            if process.calm().is_none_or(|calm| since.after(age) > calm) {
+                let what = format!("release {} of {since} is let go, and that long did not surely pass", id.short());
+                return Err(Violation::new("I14", what));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The catalog, one operation after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use catalog::{
+    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Publication,
+    ReleaseFilter, ReleaseRecord, Remover, Sweep,
+};
+use model::{Digest, FeedId, ReleaseId, Timestamp};
+
+use crate::oracle::Recorded;
+use crate::process::{Operation, Process};
+
+/// A catalog whose operations the plan can strike.
+pub(crate) struct Records {
+    pub(crate) inner: Arc<dyn Catalog>,
+    pub(crate) process: Arc<Process>,
+}
+
+fn broken(act: &'static str) -> impl Fn() -> CatalogError + Send {
+    move || CatalogError::Database { act, source: "struck by the simulation".into() }
+}
+
+#[async_trait]
+impl Catalog for Records {
+    async fn apply(&self, batch: Batch) -> Result<(), CatalogError> {
+        let recorded = Recorded::of(&batch);
+        let operation = Operation::reads("catalog.apply", &recorded);
+        let work = async {
+            self.inner.apply(batch).await?;
+            self.process.oracle.recorded(&self.process, recorded);
+            Ok(())
+        };
+        self.process.run(operation, work, broken("record")).await
+    }
+
+    async fn feeds(&self) -> Result<Vec<FeedRecord>, CatalogError> {
+        self.process.run(Operation::reads("catalog.feeds", ""), self.inner.feeds(), broken("read feeds")).await
+    }
+
+    async fn feed(&self, feed: &FeedId) -> Result<Option<FeedRecord>, CatalogError> {
+        self.process.run(Operation::reads("catalog.feed", feed), self.inner.feed(feed), broken("read a feed")).await
+    }
+
+    async fn releases(&self, filter: &ReleaseFilter) -> Result<Vec<ReleaseRecord>, CatalogError> {
+        let operation = Operation::reads("catalog.releases", "");
+        self.process.run(operation, self.inner.releases(filter), broken("read releases")).await
+    }
+
+    async fn visit_releases(
+        &self,
+        filter: &ReleaseFilter,
+        each: &mut (dyn FnMut(ReleaseRecord) + Send),
+    ) -> Result<(), CatalogError> {
+        let operation = Operation::reads("catalog.visit_releases", "");
+        self.process.run(operation, self.inner.visit_releases(filter, each), broken("read releases")).await
+    }
+
+    async fn release(&self, id: &ReleaseId) -> Result<Option<ReleaseRecord>, CatalogError> {
+        let operation = Operation::reads("catalog.release", id.short());
+        self.process.run(operation, self.inner.release(id), broken("read a release")).await
+    }
+
+    async fn find_releases(&self, text: &str) -> Result<Vec<ReleaseRecord>, CatalogError> {
+        let operation = Operation::reads("catalog.find_releases", "");
+        self.process.run(operation, self.inner.find_releases(text), broken("find releases")).await
+    }
+
+    async fn open_publications(&self) -> Result<Vec<Publication>, CatalogError> {
+        let operation = Operation::reads("catalog.open_publications", "");
+        self.process.run(operation, self.inner.open_publications(), broken("read publications")).await
+    }
+
+    async fn host_waits(&self) -> Result<Vec<(String, Timestamp)>, CatalogError> {
+        let operation = Operation::reads("catalog.host_waits", "");
+        self.process.run(operation, self.inner.host_waits(), broken("read waits")).await
+    }
+
+    async fn history(&self, from: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
+        let operation = Operation::reads("catalog.history", from);
+        self.process.run(operation, self.inner.history(from, limit), broken("read the history")).await
+    }
+
+    async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError> {
+        let work = self.inner.entries(filter, order, limit);
+        self.process.run(Operation::reads("catalog.entries", limit), work, broken("read the history")).await
+    }
+
+    async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError> {
+        let work = self.inner.latest(kind, until);
+        self.process.run(Operation::reads("catalog.latest", until), work, broken("read the history")).await
+    }
+
+    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
+        let work = self.inner.older_than(age, silence);
+        self.process.run(Operation::reads("catalog.older_than", ""), work, broken("read the history")).await
+    }
+
+    async fn examine(&self, each: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
+        self.process.run(Operation::reads("catalog.examine", ""), self.inner.examine(each), broken("read rows")).await
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, CatalogError> {
+        let work = async {
+            let head = self.inner.chain_head().await?;
+            self.process.oracle.looked_at(&self.process, head.at);
+            Ok(head)
+        };
+        self.process.run(Operation::reads("catalog.chain_head", ""), work, broken("read the history")).await
+    }
+
+    async fn reserve(&self, holder: &str, digests: &[Digest]) -> Result<(), CatalogError> {
+        // A holder is named after more than the seed, so it is not told.
+        let operation = Operation::reads("catalog.reserve", digests.len());
+        self.process.run(operation, self.inner.reserve(holder, digests), broken("reserve blobs")).await
+    }
+
+    async fn unreserve(&self, holder: Option<&str>) -> Result<(), CatalogError> {
+        let what = if holder.is_some() { "own" } else { "all" };
+        let operation = Operation::reads("catalog.unreserve", what);
+        self.process.run(operation, self.inner.unreserve(holder), broken("drop reservations")).await
+    }
+
+    async fn sweep(
+        &self,
+        candidates: &[Digest],
+        keep: &(dyn for<'d> Fn(&'d Digest) -> bool + Send + Sync),
+        remover: &dyn Remover,
+    ) -> Result<Sweep, CatalogError> {
+        let operation = Operation::takes("catalog.sweep", candidates.len());
+        self.process.run(operation, self.inner.sweep(candidates, keep, remover), broken("sweep")).await
+    }
+}

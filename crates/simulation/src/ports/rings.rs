@@ -1,0 +1,73 @@
+//! Rings, one operation after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use blob_store::{Current, Published, RingState, RingStore, StoreError};
+use model::{Digest, Generation, RingName};
+
+use super::blobs::broken;
+use crate::Violation;
+use crate::process::{Operation, Process};
+
+/// Rings whose operations the plan can strike.
+pub(crate) struct Rings {
+    pub(crate) inner: Arc<dyn RingStore>,
+    pub(crate) process: Arc<Process>,
+}
+
+impl Rings {
+    /// Only whoever holds the publication lock may touch what is served (I16).
+    fn alone(&self, name: &str) {
+        if self.process.publishing.load(Ordering::SeqCst) == 0 {
+            let what = format!("process {} does {name} without the publication lock", self.process.number);
+            self.process.fate.violated(Violation::new("I16", what));
+        }
+    }
+}
+
+#[async_trait]
+impl RingStore for Rings {
+    async fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError> {
+        self.process.run(Operation::reads("rings.current", ring), self.inner.current(ring), broken("read")).await
+    }
+
+    async fn prepare(&self, generation: &Generation) -> Result<Digest, StoreError> {
+        self.alone("rings.prepare");
+        let operation = Operation::moves("rings.prepare", generation.number);
+        self.process.run(operation, self.inner.prepare(generation), broken("write")).await
+    }
+
+    async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError> {
+        self.alone("rings.publish");
+        let operation = Operation::moves("rings.publish", generation.number);
+        self.process.run(operation, self.inner.publish(generation, expected), broken("replace")).await
+    }
+
+    async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
+        let operation = Operation::reads("rings.generation", number);
+        self.process.run(operation, self.inner.generation(ring, number), broken("read")).await
+    }
+
+    async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
+        self.process.run(Operation::reads("rings.numbers", ring), self.inner.numbers(ring), broken("list")).await
+    }
+
+    async fn rings(&self) -> Result<Vec<RingName>, StoreError> {
+        self.process.run(Operation::reads("rings.rings", ""), self.inner.rings(), broken("list")).await
+    }
+
+    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
+        self.process.run(Operation::reads("rings.inspect", ring), self.inner.inspect(ring), broken("look at")).await
+    }
+
+    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
+        self.process.run(Operation::moves("rings.mend", ring), self.inner.mend(ring), broken("mend")).await
+    }
+
+    async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
+        let operation = Operation::moves("rings.remove", number);
+        self.process.run(operation, self.inner.remove(ring, number), broken("remove")).await
+    }
+}

@@ -1,0 +1,182 @@
+//! A process: what an engine's ports belong to, and what dies in a crash.
+
+use std::fmt::Display;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use model::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::fate::{Blow, Fate};
+use crate::oracle::{Oracle, Touch};
+
+/// What every port of one engine shares: once dead, none of its operations ever ends, and whoever drives the engine
+/// drops it.
+pub(crate) struct Process {
+    pub(crate) number: u64,
+    pub(crate) fate: Arc<Fate>,
+    pub(crate) oracle: Arc<Oracle>,
+    /// Where operations on files run, and their threads.
+    disk: Option<Handle>,
+    dead: AtomicBool,
+    died: Notify,
+    /// How many publication locks it holds.
+    pub(crate) publishing: AtomicU64,
+    /// Until when time had surely passed when it last looked.
+    calm: Mutex<Option<Timestamp>>,
+}
+
+/// One operation: its name, what it is on, and what it can change of what is served.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) on: String,
+    pub(crate) touch: Touch,
+    /// Whether it may wait for another process of this simulation.
+    waits: bool,
+}
+
+impl Operation {
+    /// An operation that changes nothing that is served.
+    pub(crate) fn reads(name: &'static str, on: impl Display) -> Self {
+        Self { name, on: on.to_string(), touch: Touch::Nothing, waits: false }
+    }
+
+    /// One that waits until another process is done.
+    pub(crate) fn waits(name: &'static str) -> Self {
+        Self { waits: true, ..Self::reads(name, "") }
+    }
+
+    /// One that may take blobs away.
+    pub(crate) fn takes(name: &'static str, on: impl Display) -> Self {
+        Self { touch: Touch::Blobs, ..Self::reads(name, on) }
+    }
+
+    /// One that may move the pointer.
+    pub(crate) fn moves(name: &'static str, on: impl Display) -> Self {
+        Self { touch: Touch::Pointer, ..Self::reads(name, on) }
+    }
+}
+
+impl Process {
+    pub(crate) fn new(number: u64, fate: Arc<Fate>, oracle: Arc<Oracle>, disk: Option<Handle>) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            fate,
+            oracle,
+            disk,
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+            publishing: AtomicU64::new(0),
+            calm: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn kill(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+        self.died.notify_one();
+    }
+
+    /// Returns when the process has died.
+    pub(crate) async fn death(&self) {
+        while !self.is_dead() {
+            self.died.notified().await;
+        }
+    }
+
+    pub(crate) fn calm(&self) -> Option<Timestamp> {
+        *self.calm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It looked at the end of the history: from here on it may know that time has passed until then.
+    pub(crate) fn looked(&self, calm: Timestamp) {
+        let mut known = self.calm.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(known.map_or(calm, |before| before.max(calm)));
+    }
+
+    /// Carries out one operation, or what the plan makes of it, and lets the oracle look.
+    pub(crate) async fn run<T, E: Display>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<T, E>> + Send,
+        fail: impl Fn() -> E + Send,
+    ) -> Result<T, E> {
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        if self.disk.is_none() {
+            for _ in 0..self.fate.waits() {
+                tokio::task::yield_now().await;
+            }
+        }
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        let blow = self.fate.next(self.number, operation.name, &operation.on);
+        match blow {
+            Some(Blow::FailBefore) => return Err(fail()),
+            Some(Blow::CrashBefore) => return self.die().await,
+            _ => {}
+        }
+        let done = match &self.disk {
+            Some(disk) if !operation.waits => Still { work: pin!(work), disk, process: self }.await,
+            _ => work.await,
+        };
+        if let Err(error) = &done {
+            self.fate.tell(format!("       {error}"));
+        }
+        self.oracle.look(self, operation.touch);
+        match blow {
+            Some(Blow::FailAfter) => Err(fail()),
+            Some(Blow::CrashAfter) => self.die().await,
+            _ => done,
+        }
+    }
+
+    async fn die<T>(&self) -> T {
+        self.kill();
+        std::future::pending().await
+    }
+}
+
+/// Work on files, whose threads would leave the order of things to chance: this thread waits until it is done.
+struct Still<'a, F> {
+    work: Pin<&'a mut F>,
+    disk: &'a Handle,
+    process: &'a Process,
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl<F: Future> Future for Still<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<F::Output> {
+        let _entered = self.disk.enter();
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        loop {
+            if let Poll::Ready(done) = self.work.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return Poll::Ready(done);
+            }
+            if self.process.is_dead() {
+                return Poll::Pending;
+            }
+            // A wake-up may have been meant for work that this work waits for, so none is relied upon.
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+}

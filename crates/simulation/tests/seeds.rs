@@ -1,0 +1,56 @@
+//! Seeds of the ordinary run. `cargo xtask simulate` runs as many as one likes.
+
+use simulation::{On, Outcome, Request, simulate};
+
+#[track_caller]
+fn holds(request: Request) -> Outcome {
+    let outcome = simulate(request).unwrap();
+    if let Some(account) = outcome.account() {
+        panic!("{account}");
+    }
+    outcome
+}
+
+fn many(seeds: std::ops::Range<u64>) -> (u64, u64, u64) {
+    seeds
+        .map(|seed| holds(Request::of(seed)))
+        .fold((0, 0, 0), |sum, outcome| (sum.0 + outcome.struck, sum.1 + outcome.crashes, sum.2 + outcome.tricks))
+}
+
+#[test]
+fn what_is_served_is_whole_whatever_happens_u60_s23_s26_s28() {
+    let (struck, crashes, tricks) = many(0..60);
+    assert!(
+        struck > 100 && crashes > 20 && tricks > 100,
+        "{struck} operations struck, {crashes} crashes, {tricks} tricks"
+    );
+}
+
+#[test]
+fn what_is_served_is_whole_on_other_seeds_too_u60_s23_s26_s28() {
+    many(1_000..1_060);
+}
+
+#[test]
+fn what_is_served_is_whole_on_files_u60_s28() {
+    for seed in 0..6 {
+        holds(Request { on: On::Files, ..Request::of(seed) });
+    }
+}
+
+#[test]
+fn a_seed_means_the_same_each_time() {
+    for request in [Request::of(5), Request::of(0x16), Request { on: On::Files, steps: 12, seed: 9 }] {
+        let (once, again) = (holds(request), holds(request));
+        assert_eq!((once.digest, once.operations), (again.digest, again.operations), "{}", request.command());
+    }
+}
+
+/// A feed that waited for another's path is seated by the run that makes room for it: the report and the record said
+/// two things then.
+#[test]
+fn seeds_that_once_found_something() {
+    for seed in [0x16, 0x50, 0x51, 0x9a] {
+        holds(Request::of(seed));
+    }
+}
