@@ -18,6 +18,8 @@ pub enum Act {
     Drip(Cow<'static, [u8]>, Duration),
     /// Writes them again and again for as long as the client takes them.
     Repeat(Cow<'static, [u8]>),
+    /// Writes them so many times.
+    Times(Cow<'static, [u8]>, usize),
     /// Does nothing for this long.
     Wait(Duration),
     /// Does nothing until the client leaves.
@@ -96,6 +98,7 @@ impl Script {
                         write(stream, &many).await?;
                     }
                 }
+                Act::Times(bytes, times) => write(stream, &bytes.repeat(*times)).await?,
                 Act::Wait(time) => sleep(*time).await,
                 Act::Hold => until_gone(stream).await,
                 Act::HalfClose => {

@@ -22,4 +22,5 @@ mod runs;
 mod store;
 mod upstream;
 mod walk;
+mod wire;
 mod world;

@@ -1,6 +1,7 @@
 //! A world: simulated vendors, an engine on ports that outlive it, and a clock that the test owns.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -133,6 +134,7 @@ impl Build {
             retry: RetryPolicy { attempts: 3, base: Duration::from_millis(1), longest: Duration::from_millis(4) },
             redirect_hosts: Vec::new(),
             named_hosts: vec!["127.0.0.1".to_owned()],
+            front: None,
             connections: 8,
             reserve: 0,
             seen: Mutex::new(Seen::default()),
@@ -208,6 +210,21 @@ async fn open(path: &Path, clock: Arc<FakeClock>) -> Held {
     }
 }
 
+/// Something between the engine and the vendors.
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
+    /// What is trusted there, if it speaks TLS.
+    pub(crate) ca_pem: Option<String>,
+}
+
+impl Front {
+    fn reaches(&self, url: &str) -> String {
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+        format!("{scheme}://{}/{path}", self.address)
+    }
+}
+
 pub(crate) struct World {
     pub(crate) sim: Simulator,
     pub(crate) clock: Arc<FakeClock>,
@@ -217,6 +234,8 @@ pub(crate) struct World {
     pub(crate) retry: RetryPolicy,
     pub(crate) redirect_hosts: Vec<String>,
     pub(crate) named_hosts: Vec<String>,
+    /// Where the vendors are reached instead of at their own address.
+    pub(crate) front: Option<Front>,
     pub(crate) connections: usize,
     pub(crate) reserve: u64,
     pub(crate) seen: Mutex<Seen>,
@@ -250,11 +269,13 @@ impl World {
         let outbound = HttpClient::new(ClientSettings {
             allow_plain_http: true,
             named_hosts: self.named_hosts.clone(),
+            ca_pem: self.front.as_ref().and_then(|front| front.ca_pem.clone()).map(String::into_bytes),
             limits: self.limits,
             ..ClientSettings::new(Arc::clone(&clock))
         });
+        let reached = |url: String| self.front.as_ref().map_or(url.clone(), |front| front.reaches(&url));
         let base = |url: String| VendorSettings {
-            base: url.parse().unwrap(),
+            base: reached(url).parse().unwrap(),
             redirect_hosts: self.redirect_hosts.clone(),
             retry: self.retry,
             reserve: self.reserve,

@@ -44,7 +44,6 @@ impl Row {
     }
 
     /// Tests hold it, but for this part, for this reason.
-    #[allow(dead_code, reason = "every part may be held for a while")]
     const fn but(self, what: &'static str) -> Self {
         Self { claim: Claim::But(what), ..self }
     }

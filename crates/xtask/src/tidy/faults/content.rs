@@ -73,13 +73,15 @@ pub(super) const ROWS: &[Row] = &[
         "C36",
         "versions and names for shells, pages, templates and terminals",
         "nothing but text wherever they go",
-    ),
+    )
+    .but("there are no gates, no console and no CSV yet to be inert in"),
     Row::new("C38", "an artifact of no bytes", "taken only with the digest of none"),
     Row::new(
         "C39",
         "one track's or system's content under another",
         "the track is part of the identity; refused or told",
     ),
-    Row::new("C41", "a manifest that names itself, or goes in circles", "refused"),
+    Row::new("C41", "a manifest that names itself, or goes in circles", "refused")
+        .but("no manifest of either vendor names another, so there is no cycle to make"),
     Row::new("C42", "weaker digests that match where SHA-256 does not", "SHA-256 alone counts"),
 ];

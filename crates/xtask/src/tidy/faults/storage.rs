@@ -3,10 +3,9 @@
 use super::Row;
 
 pub(super) const ROWS: &[Row] = &[
-    Row::new("S01", "no space at the Nth write, once or for ever", "last good stays served; the next run converges")
-        .without("no test stops it there yet"),
+    Row::new("S01", "no space at the Nth write, once or for ever", "last good stays served; the next run converges"),
     Row::new("S02", "no space or quota when folders, names and flushes are made", "as S01"),
-    Row::new("S03", "no inodes", "as S01").without("no test stops it there yet"),
+    Row::new("S03", "no inodes", "as S01"),
     Row::new(
         "S04",
         "a read error while a blob is served",
@@ -17,17 +16,14 @@ pub(super) const ROWS: &[Row] = &[
         "an error on write or flush",
         "the file is given up; a descriptor is never flushed again after an error",
     ),
-    Row::new("S06", "a flush that fails once", "the data are written again, not thought durable")
-        .without("no test stops it there yet"),
-    Row::new("S07", "short writes, interruptions, EAGAIN", "the same as without them")
-        .without("no test stops it there yet"),
+    Row::new("S06", "a flush that fails once", "the data are written again, not thought durable"),
+    Row::new("S07", "short writes, interruptions, EAGAIN", "the same as without them"),
     Row::new("S09", "no descriptors left", "waits, serves again; no end, no spin"),
     Row::new(
         "S10",
         "no permission on the root, one folder, one blob; immutable files",
         "a reason, and the others are served",
-    )
-    .without("no test stops it there yet"),
+    ),
     Row::new("S11", "killed before each operation", "recovered, and the store is sound"),
     Row::new(
         "S12",
@@ -35,8 +31,8 @@ pub(super) const ROWS: &[Row] = &[
         "whole, and durable once acknowledged",
     ),
     Row::new("S13", "the file system shut down at each step", "as S12").without("no test stops it there yet"),
-    Row::new("S14", "a second cut while the first is recovered from", "as S12").without("no test stops it there yet"),
-    Row::new("S15", "S12 on other file systems and modes", "as S12").without("no test stops it there yet"),
+    Row::new("S14", "a second cut while the first is recovered from", "as S12"),
+    Row::new("S15", "S12 on other file systems and modes", "as S12"),
     Row::new("S16", "bits that rot in a stored blob", "found by `release verify`, not served, healed"),
     Row::new("S17", "a blob of another length, or of zeros", "as S16"),
     Row::new("S18", "deleted: a blob, all, pointers, generations, catalog, locks, everything", "told, and made again"),
@@ -55,8 +51,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("S31", "a disk that fills while serving", "serving goes on; lost log lines are counted")
         .without("no test stops it there yet"),
     Row::new("S32", "nobody reads the log", "serving goes on"),
-    Row::new("S33", "the temporary folder on another device", "cannot be: what is temporary lies in the data folder")
-        .without("no test stops it there yet"),
+    Row::new("S33", "the temporary folder on another device", "cannot be: what is temporary lies in the data folder"),
     Row::new("S34", "a new program on an old layout, and the other way round", "moved on, or refused in exact words"),
     Row::new("S35", "killed at each step of that", "old or new"),
     Row::new(
@@ -64,10 +59,8 @@ pub(super) const ROWS: &[Row] = &[
         "a configuration cut, empty, with keys twice or unknown, wrong units",
         "refused with its line; a reload keeps the old one",
     ),
-    Row::new("S37", "a million blobs, ten thousand releases", "starts soon, in bounded memory")
-        .without("no test stops it there yet"),
-    Row::new("S38", "64 MiB of memory and an artifact of 2 GiB", "streams; a server beside it lives")
-        .without("no test stops it there yet"),
+    Row::new("S37", "a million blobs, ten thousand releases", "starts soon, in bounded memory"),
+    Row::new("S38", "64 MiB of memory and an artifact of 2 GiB", "streams; a server beside it lives"),
     Row::new("S39", "signals in each phase, stopped for a minute", "a clean and bounded end"),
     Row::new("S40", "a data folder from last week's backup", "noticed; the next run converges"),
     Row::new("S41", "each byte of our own files flipped or cut", "closed or rebuilt, never a wrong pointer"),

@@ -99,9 +99,7 @@ pub(super) const ROWS: &[Row] = &[
         "the reason names the proxy",
     ),
     Row::new("U50", "HTTP/2: GOAWAY, RST_STREAM, zero window, CONTINUATION without end", "a timeout and another try")
-        .without(
-            "the client speaks HTTP/1.1 alone: it offers nothing else in ALPN and refuses an answer in another version",
-        ),
+        .but("a client that speaks HTTP/1.1 alone has no streams, windows or CONTINUATION to break"),
     Row::new("U52", "a manifest with no artifacts, or with a tenth of them", "quarantine"),
     Row::new("U54", "a Date that is off by a year", "recorded, not used"),
     Row::new(
