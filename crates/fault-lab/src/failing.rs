@@ -36,7 +36,7 @@ impl FailingFolder {
         // Whoever is let in by owner and mode, as with any other file system.
         config.acl = SessionACL::All;
         // A slow operation must not hold the others up.
-        config.n_threads = Some(4);
+        config.n_threads = Some(16);
         let session = fuser::spawn_mount(passing, at, &config)?;
         Ok(Self { session: Some(session), control, at: at.to_owned() })
     }

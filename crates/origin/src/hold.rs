@@ -47,6 +47,10 @@ impl Attempt<'_> {
         let store = |error| OriginError::store(&error, &what);
         let mut writer = self.blobs.begin(self.resume_key()).await.map_err(store)?;
         let part = self.part(writer.written(), writer.tag());
+        if self.want.size.is_some() {
+            // Nobody is asked for what has no room.
+            self.make_room(None, writer.written(), &what).await?;
+        }
         self.meter.request();
         let response = match self.outbound.get(Request { range: part, ..self.request.clone() }).await {
             Ok(response) => {

@@ -120,11 +120,58 @@ const PROOFS: &[Proof] = &[
         by: User::Root,
         run: |stage| tests::end_to_end(stage, "group::"),
     },
+    Proof {
+        name: "every operation of a run fails, or the run is killed at it: old or new is served, and it is told",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, COPY],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "sweep::"),
+    },
+    Proof {
+        name: "runs killed at random, again and again on one data folder, converge",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, COPY],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "kills::"),
+    },
+    Proof {
+        name: "disks without room, before, while and after: what is served stays whole, and it is told",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, COPY, MKFS_EXT4, ("fallocate", "util-linux"), ("du", "coreutils")],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "filling::"),
+    },
+    Proof {
+        name: "few descriptors, slow disks, parts of the data folder that cannot be used",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, COPY, ("prlimit", "util-linux")],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "lean::"),
+    },
+    Proof {
+        name: "power cuts at any moment leave one whole release and all that was acknowledged",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, MKFS_EXT4, MKFS_XFS, ("mkfs.btrfs", "btrfs-progs"), ("strace", "strace")],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "power::"),
+    },
+    Proof {
+        name: "file systems shut down under a run come back with one whole release",
+        from: Size::Ci,
+        needs: &[UNSHARE, MOUNT, MKFS_EXT4, MKFS_XFS, ("python3", "python3-minimal")],
+        by: User::Root,
+        run: |stage| tests::lab(stage, "shutdown::"),
+    },
 ];
 
 const BASH: (&str, &str) = ("bash", "bash");
 const CURL: (&str, &str) = ("curl", "curl");
 const JQ: (&str, &str) = ("jq", "jq");
+const UNSHARE: (&str, &str) = ("unshare", "util-linux");
+const MOUNT: (&str, &str) = ("mount", "mount");
+const COPY: (&str, &str) = ("cp", "coreutils");
+const MKFS_EXT4: (&str, &str) = ("mkfs.ext4", "e2fsprogs");
+const MKFS_XFS: (&str, &str) = ("mkfs.xfs", "xfsprogs");
 
 fn chosen(size: Size) -> impl Iterator<Item = &'static Proof> {
     PROOFS.iter().filter(move |proof| size == Size::Full || proof.from == Size::Ci)

@@ -11,7 +11,11 @@
 )]
 
 mod bench;
+mod filling;
+mod kills;
+mod lean;
 mod power;
 mod scenario;
+mod shutdown;
 mod sweep;
 mod tree;

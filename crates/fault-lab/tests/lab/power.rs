@@ -160,27 +160,38 @@ impl Recorded {
     }
 
     /// Moments in order: every flush and mark, and as many between them as make `wanted` disks; at each all that was
-    /// written, and two parts of it.
+    /// written, and at least two parts of it.
     fn cuts(&self, wanted: usize) -> Vec<Cut> {
         let begin = self.begin();
-        let step = (3 * (self.log.len() - begin)).div_ceil(wanted).max(1);
+        let moments = self.log.len() - begin;
+        let step = (3 * moments).div_ceil(wanted).max(1);
+        let parts = u64::try_from(wanted.div_ceil(moments).clamp(3, 9) - 1).unwrap();
         let mut cuts = Vec::new();
         for at in begin..=self.log.len() {
             let pending = self.log[..at].iter().rev().take_while(|event| !matches!(event, Event::Flush));
             let writes = pending.filter(|event| matches!(event, Event::Write(..))).count();
             let is_chosen = (at - begin).is_multiple_of(step);
             let is_border = matches!(self.log.get(at - 1), Some(Event::Flush | Event::Mark(_)));
-            if !is_chosen && !(is_border && is_full()) {
+            if !(is_chosen || is_border && is_full()) {
                 continue;
             }
             cuts.push(Cut { at, kept: Kept::All });
             if writes > 0 {
-                let seed = at as u64;
-                let torn = if at.is_multiple_of(2) { Kept::Blocks(seed) } else { Kept::Sectors(seed) };
-                cuts.extend([Cut { at, kept: Kept::Some(seed) }, Cut { at, kept: torn }]);
+                cuts.extend((0..parts).map(|part| Cut { at, kept: some(part, at as u64 * parts + part) }));
             }
         }
         cuts
+    }
+}
+
+/// A part of what was not flushed: by writes, by blocks, by sectors.
+fn some(part: u64, seed: u64) -> Kept {
+    match part % 4 {
+        0 => Kept::Some(seed),
+        1 if seed.is_multiple_of(2) => Kept::Blocks(seed),
+        1 => Kept::Sectors(seed),
+        2 => Kept::None,
+        _ => Kept::Blocks(seed),
     }
 }
 
@@ -201,6 +212,8 @@ fn made(bench: &Bench, kind: Kind) -> Arc<Disk> {
 #[derive(Default)]
 struct Seen {
     disks: usize,
+    /// Of them, those after the first cut that were not as promised.
+    bad: usize,
     again: usize,
     synced: usize,
     breaches: Vec<String>,
@@ -301,8 +314,10 @@ fn examine(recorded: &Recorded, cuts: &[Cut]) -> Seen {
                     let Some(cut) = cuts.get(index) else { return };
                     let disk = player.cut(*cut);
                     let before = disk.copied();
-                    let thorough = index % THOROUGH == 0;
-                    let mut judged = vec![(*cut, workshop.judge(recorded, &disk, *cut, thorough))];
+                    let thorough = index.is_multiple_of(THOROUGH);
+                    let first = workshop.judge(recorded, &disk, *cut, thorough);
+                    let bad = usize::from(first.is_err());
+                    let mut judged = vec![(*cut, first)];
                     let mut again = 0;
                     if index % THOROUGH == 1 {
                         let second = cut_again(&workshop, recorded, &before, *cut);
@@ -311,6 +326,7 @@ fn examine(recorded: &Recorded, cuts: &[Cut]) -> Seen {
                     }
                     let mut seen = seen.lock().unwrap();
                     seen.disks += 1;
+                    seen.bad += bad;
                     seen.again += again;
                     seen.synced += usize::from(thorough);
                     seen.breaches.extend(judged.into_iter().filter_map(|(cut, outcome)| {
@@ -365,12 +381,12 @@ fn size(full: usize, continuous: usize) -> usize {
 
 #[test]
 fn s12_s14_power_cuts_on_ext4() {
-    power_goes(EXT4, size(2_400, 150));
+    power_goes(EXT4, size(2_600, 200));
 }
 
 #[test]
 fn s12_s14_power_cuts_on_xfs() {
-    power_goes(XFS, size(2_400, 150));
+    power_goes(XFS, size(2_600, 200));
 }
 
 #[test]
@@ -391,9 +407,7 @@ fn s15_power_cuts_on_ext4_without_a_journal() {
     let seen = examine(&recorded, &cuts);
     saw(&format!(
         "{}, checked before it is mounted: {} disks after a cut, {} of them not whole",
-        recorded.kind.name,
-        seen.disks,
-        seen.breaches.len()
+        recorded.kind.name, seen.disks, seen.bad
     ));
     println!("{}", seen.breaches.first().map(String::as_str).unwrap_or_default());
 }
@@ -408,10 +422,8 @@ fn s12_power_cuts_find_what_was_never_flushed() {
         let seen = examine(&recorded, &cuts);
         saw(&format!(
             "{}, flushes switched off: {} of {} cuts right after success was told find it gone",
-            kind.name,
-            seen.breaches.len(),
-            seen.disks
+            kind.name, seen.bad, seen.disks
         ));
-        assert!(!seen.breaches.is_empty(), "{}: a run that flushes nothing was found durable", kind.name);
+        assert!(seen.bad > 0, "{}: a run that flushes nothing was found durable", kind.name);
     }
 }

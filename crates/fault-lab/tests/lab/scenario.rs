@@ -34,6 +34,11 @@ pub(crate) fn sections(vendor: &Simulator, retention: &str) -> String {
     )
 }
 
+/// The same where the program may fill the disk to its last byte.
+pub(crate) fn without_reserve(vendor: &Simulator) -> String {
+    sections(vendor, "").replace("disk_reserve = \"1MiB\"", "disk_reserve = \"0B\"")
+}
+
 /// Publishes an ordinary release of everything.
 pub(crate) fn publish(vendor: &Simulator) {
     vendor.publish_elastic("all", Change::of(2)).unwrap();

@@ -63,6 +63,11 @@ impl Tree {
         Ok(())
     }
 
+    /// Each feed's paths, what is superseded aside.
+    pub(crate) fn feeds(&self) -> &BTreeMap<String, BTreeMap<String, Digest>> {
+        &self.feeds
+    }
+
     /// The same without the releases before: which those are depends on what was published meanwhile.
     pub(crate) fn without_back(&self) -> BTreeMap<String, BTreeMap<String, Digest>> {
         let mut feeds = self.feeds.clone();
