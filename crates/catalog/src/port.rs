@@ -55,6 +55,10 @@ pub struct FeedRecord {
     pub changed_at: Option<Timestamp>,
     /// How many runs in a row have failed.
     pub failures: u32,
+    /// The time that the clock had reached when it was set back, while what the vendor offers is from before that:
+    /// until the clock gets there again, no age of the offer can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_back_from: Option<Timestamp>,
 }
 
 impl FeedRecord {
@@ -74,6 +78,7 @@ impl FeedRecord {
             succeeded_at: None,
             changed_at: None,
             failures: 0,
+            set_back_from: None,
         }
     }
 }

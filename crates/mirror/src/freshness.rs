@@ -8,7 +8,9 @@
 //! - A dated feed never changes, so its content has no age. It is checked like any other: a vendor that no longer
 //!   offers it is worth knowing.
 //! - A time ahead of `now` is no age of zero: the clock was ahead then or is behind now. That is a warning of its own
-//!   (`clock_jumped`), and a failure once what is surely known is older than the limit for it.
+//!   (`clock_jumped`), and a failure once what is surely known is older than the limit for it. The next check in order
+//!   ends it for the check; what the vendor offers stays doubtful until it offers something else, or the clock is where
+//!   it was.
 
 use std::time::Duration;
 
@@ -110,6 +112,18 @@ pub fn clocks(facts: &FeedFacts, now: Timestamp) -> (Clocks, Vec<Note>) {
     (clocks, notes)
 }
 
+/// Where the clock was set back since the last check, moves the last success back with it: what was stale stays as
+/// stale, until a check in order tells anew. What the vendor offers cannot be told anew, so the step is kept.
+pub(crate) fn keep_ages(record: &mut FeedRecord, now: Timestamp) {
+    if record.checked_at > now.after(TOLERANCE) {
+        let step = record.checked_at.since(now);
+        record.set_back_from = record.set_back_from.max(Some(record.checked_at));
+        record.succeeded_at = record.succeeded_at.map(|at| at.before(step));
+        record.first_checked_at = record.first_checked_at.before(step);
+    }
+    record.set_back_from = record.set_back_from.filter(|from| *from > now);
+}
+
 const fn sourced(at: Timestamp, source: TimeSource) -> SourcedTime {
     SourcedTime { at, source }
 }
@@ -125,6 +139,13 @@ impl FeedFacts {
             Some(date) if self.is_believed(content, date, now) => sourced(date, TimeSource::VendorDate),
             _ => sourced(self.first_offered(content), TimeSource::FirstOffered),
         }
+    }
+
+    /// What the age of this counts from: nothing was published after it was offered here, whatever its date says.
+    fn age_from(&self, content: &Content, now: Timestamp) -> SourcedTime {
+        let published = self.published(content, now);
+        let offered = self.first_offered(content);
+        if offered < published.at { sourced(offered, TimeSource::FirstOffered) } else { published }
     }
 
     /// The vendor's own word on when it published this. Elastic gives none.
@@ -211,9 +232,8 @@ impl Look<'_> {
         let bound = self.limits(Measure::Age);
         let record = &self.facts.record;
         let first = sourced(record.first_checked_at, TimeSource::FirstCheck);
-        let since = self.facts.newest.as_ref().map_or(first, |content| self.facts.published(content, self.now));
-        // Two days ahead is what a vendor's date may be.
-        if since.source != TimeSource::VendorDate && self.is_ahead(since.at) {
+        let since = self.facts.newest.as_ref().map_or(first, |content| self.facts.age_from(content, self.now));
+        if self.is_ahead(since.at) || record.set_back_from.is_some_and(|from| self.is_ahead(from)) {
             return Some(self.jumped(Measure::Age, bound, since));
         }
         let mut finding = self.finding(Measure::Age, bound, since);

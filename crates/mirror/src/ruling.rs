@@ -7,6 +7,7 @@ use model::{FeedId, Note, Outcome, Reason, Release, ReleaseState, Timestamp, Ven
 use trust::{Context, Decision, Proposal, decide};
 
 use crate::feed_run::{Found, Proposed, Settled};
+use crate::freshness::keep_ages;
 use crate::plan::Newcomer;
 use crate::publish::{Done, Pending, Publishing};
 use crate::{Engine, EngineError};
@@ -70,6 +71,7 @@ impl Engine {
         let now = self.ports.clock.now();
         let known = self.ports.catalog.feed(&settled.feed).await?;
         let mut record = known.unwrap_or_else(|| FeedRecord::new(settled.feed.clone(), now));
+        keep_ages(&mut record, now);
         record.checked_at = now;
         let offered = settled.offered.map(|offered| offered.vendor_version);
         let costs = Costs { bytes: settled.bytes, requests: settled.requests };
@@ -228,6 +230,7 @@ fn see(record: &mut FeedRecord, offered: Option<VendorVersion>) {
     if offered.is_some() && offered != record.offered {
         record.offered = offered;
         record.changed_at = Some(record.checked_at);
+        record.set_back_from = None;
     }
 }
 

@@ -24,6 +24,7 @@ pub async fn a_feed_is_as_last_recorded(catalog: &dyn Catalog) {
         release: Some(release("elastic/9.0.0", &["a"]).id),
         succeeded_at: Some(at(2)),
         failures: 7,
+        set_back_from: Some(at(3)),
         ..first.clone()
     };
     for record in [first, second] {

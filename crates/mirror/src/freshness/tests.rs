@@ -218,14 +218,12 @@ fn a_vendors_date_is_believed_within_reason() {
         let found = of(&facts, Measure::Age);
         let (clocks, notes) = clocks(&facts, now());
         let source = if believed { TimeSource::VendorDate } else { TimeSource::FirstOffered };
-        assert_eq!((found.since.source, clocks.vendor.unwrap().source), (source, source), "{date}");
+        assert_eq!(clocks.vendor.unwrap().source, source, "{date}");
         assert_eq!(
             notes.iter().map(|note| note.reason).collect::<Vec<_>>(),
             vec![Reason::DateNotBelieved; usize::from(!believed)]
         );
-        if !believed {
-            assert_eq!(found.since.at, ago(DAY), "counted from the first offer");
-        }
+        assert!(found.since.at <= ago(DAY), "nothing counts as younger than its first offer: {date}");
     }
 }
 

@@ -156,6 +156,45 @@ async fn a_ring_that_was_rolled_back_is_not_behind() {
     );
 }
 
+/// I14: what was old before the clock was set back does not get fresh by it, also when checks go on under the new time.
+#[tokio::test]
+async fn s28_a_clock_set_back_makes_nothing_fresh() {
+    let failing = synced().await;
+    failing.inject(FaultRule::always(Pattern::Any, fault("status-503")));
+    failing.clock.advance(DAY * 6);
+    failing.sync().await;
+    for jump in [DAY * 3, DAY * 365] {
+        failing.clock.set_back(jump);
+        failing.sync().await;
+        let finding = found(&failing, ELASTIC, Measure::Check).await;
+        assert_eq!((finding.age_seconds / 86_400, finding.reason), (6, Some(Reason::NotChecked)), "{jump:?}");
+    }
+    let silent = synced().await;
+    for _ in 0..6 {
+        silent.clock.advance(DAY);
+        silent.sync().await;
+    }
+    silent.clock.set_back(DAY * 5);
+    let doubted = of_all(Measure::Age, Level::Warn, Reason::ClockJumped);
+    for _ in 0..4 {
+        silent.sync().await;
+        assert_eq!(late(&silent).await, doubted, "it was asked in order; how old the offer is cannot be told");
+        silent.clock.advance(DAY);
+    }
+    silent.clock.advance(DAY);
+    silent.sync().await;
+    assert_eq!(
+        late(&silent).await,
+        of_all(Measure::Age, Level::Warn, Reason::VendorSilent),
+        "the clock is there again"
+    );
+    silent.clock.set_back(DAY * 5);
+    silent.sync().await;
+    silent.publish();
+    silent.sync().await;
+    assert_eq!(status(&silent).await.level(), Level::Fine, "a new offer is as old as its first check");
+}
+
 /// I14: whichever way the clock jumps, nothing stale looks fresh, and a check in order ends the doubt.
 #[tokio::test]
 async fn s28_jumps_of_the_clock_are_told_and_heal() {
@@ -176,6 +215,9 @@ async fn s28_jumps_of_the_clock_are_told_and_heal() {
     world.sync().await;
     world.clock.set_back(DAY * 365);
     assert_eq!(found(&world, ELASTIC, Measure::Check).await.reason, Some(Reason::ClockJumped));
+    world.sync().await;
+    assert_eq!(late(&world).await, of_all(Measure::Age, Level::Warn, Reason::ClockJumped));
+    world.publish();
     world.sync().await;
     assert_eq!(status(&world).await.level(), Level::Fine);
 }
