@@ -93,6 +93,11 @@ impl Finding {
         }
     }
 
+    /// With a remedy of its own.
+    pub(crate) fn with_remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+
     /// Whether it says the same of another place.
     fn says_the_same(&self, other: &Self) -> bool {
         (self.level, self.check) == (other.level, other.check)
@@ -113,8 +118,8 @@ pub struct HostRow {
     pub purpose: &'static str,
     /// By whom: the vendor's content, or this site's own proxy.
     pub needed_by: String,
-    /// Whether it could be reached.
-    pub level: Level,
+    /// Whether it could be reached; none where it was not asked.
+    pub level: Option<Level>,
     /// What came of it.
     pub result: String,
     /// The way: `direct`, or the proxy without credentials.

@@ -78,7 +78,9 @@ fn probes(site: &Surroundings) -> Vec<Probe> {
     let config = &site.config;
     let mut probes = Vec::new();
     if let Some(elastic) = &config.elastic {
-        probes.push(first(site, &elastic.origin, elastic.feeds.first(), ELASTIC));
+        // Before set-up nobody has named a version, and a guess that the vendor has retired would look like a fault.
+        let feed = elastic.feeds.first().filter(|_| site.is_set_up);
+        probes.push(first(site, &elastic.origin, feed, ELASTIC));
     }
     if let Some(defender) = &config.defender {
         // One link for each platform: a firewall may let one through and not the other.
@@ -118,7 +120,7 @@ fn first(site: &Surroundings, origin: &Url, feed: Option<&FeedId>, purpose: &'st
 /// Hosts that the vendor may redirect to, and that nobody led to.
 fn others(config: &Config, rows: &[HostRow]) -> Vec<Probe> {
     let Some(defender) = &config.defender else { return Vec::new() };
-    let known = |host: &str| rows.iter().any(|row| row.host == host && row.level == Level::Ok);
+    let known = |host: &str| rows.iter().any(|row| row.host == host && row.level == Some(Level::Ok));
     let named = defender.redirect_hosts.iter().filter(|host| !host.starts_with("*.") && !known(host));
     let probe = |host: &String| {
         let url = Url::parse(&format!("{}://{host}/", defender.origin.scheme())).ok()?;
@@ -137,7 +139,7 @@ fn patterns(config: &Config, rows: &[HostRow]) -> Vec<HostRow> {
         let used = rows.iter().find(|row| row.host.ends_with(suffix));
         let result = match used {
             Some(row) => format!("the vendor redirects to {}", row.host),
-            None => "not asked: the vendor redirects there in some regions".to_owned(),
+            None => "the vendor redirects there in some regions".to_owned(),
         };
         HostRow {
             host: pattern.clone(),
@@ -145,7 +147,7 @@ fn patterns(config: &Config, rows: &[HostRow]) -> Vec<HostRow> {
             protocol: HTTPS,
             purpose: CONTENT,
             needed_by: Vendor::Defender.to_string(),
-            level: Level::Ok,
+            level: None,
             result,
             via: via(config),
         }
@@ -162,7 +164,7 @@ fn proxy(config: &Config, findings: &[Finding]) -> Option<HostRow> {
         protocol: "HTTP CONNECT",
         purpose: "the way out",
         needed_by: "origin.proxy".to_owned(),
-        level: bad.map_or(Level::Ok, |finding| finding.level),
+        level: Some(bad.map_or(Level::Ok, |finding| finding.level)),
         result: bad.map_or_else(|| "lets requests through".to_owned(), |finding| finding.came.clone()),
         via: "direct".to_owned(),
     })
@@ -204,6 +206,9 @@ async fn ask(site: &Surroundings, probe: Probe, waits: Waits) -> Asked {
                 _ => None,
             };
             asked.join(failed(via(&site.config), &probe, &url, (&error, looked.as_ref())));
+            if let Some(exchange) = &error.exchange {
+                asked.findings.extend(intercepted(site, exchange, waits).await);
+            }
         }
     }
     asked
@@ -273,7 +278,7 @@ fn failed(via: String, probe: &Probe, url: &Url, (error, looked): (&OutboundErro
         (Reason::TlsFailed, Some(looked)) if !looked.public && is_public(url) => {
             Finding::fail(Check::Intercepted, &host_of(url), question, came)
         }
-        _ => Finding::fail(Check::Host, &host_of(url), question, came),
+        _ => Finding::fail(Check::Host, &host_of(url), question, came).with_remedy(error.reason.remedy()),
     };
     asked.findings.push(finding);
     asked
@@ -286,7 +291,7 @@ fn row(probe: &Probe, url: &Url, purpose: &'static str, (level, result, via): (L
         protocol: if url.scheme() == "https" { HTTPS } else { HTTP },
         purpose,
         needed_by: probe.vendor.to_string(),
-        level,
+        level: Some(level),
         result: clean(&result),
         via,
     }

@@ -8,6 +8,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod around;
 mod content;
 mod files;
 mod manners;

@@ -16,14 +16,14 @@ use crate::content::{ELASTIC, examination, expect, files, run};
 use crate::mirror::Mirror;
 
 /// A root, an intermediate below it, and a server's certificate below that.
-struct Chain {
-    root_pem: String,
+pub(crate) struct Chain {
+    pub(crate) root_pem: String,
     intermediate: CertificateDer<'static>,
     leaf: CertificateDer<'static>,
     key: Vec<u8>,
 }
 
-fn named(name: &str, hosts: &[&str]) -> CertificateParams {
+pub(crate) fn named(name: &str, hosts: &[&str]) -> CertificateParams {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let mut parameters = CertificateParams::new(hosts).unwrap();
     parameters.distinguished_name.push(DnType::CommonName, name);
@@ -32,7 +32,7 @@ fn named(name: &str, hosts: &[&str]) -> CertificateParams {
     parameters
 }
 
-fn chain(leaf: CertificateParams) -> Chain {
+pub(crate) fn chain(leaf: CertificateParams) -> Chain {
     let authority = |name| {
         let mut parameters = named(name, &[]);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -54,7 +54,7 @@ fn chain(leaf: CertificateParams) -> Chain {
     }
 }
 
-fn acceptor(chain: &Chain, presented: Vec<CertificateDer<'static>>, old: bool) -> TlsAcceptor {
+pub(crate) fn acceptor(chain: &Chain, presented: Vec<CertificateDer<'static>>, old: bool) -> TlsAcceptor {
     let versions: &[_] = if old { &[&TLS12, &TLS13] } else { &[&TLS13] };
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
@@ -72,7 +72,7 @@ async fn check(chain: &Chain, tls: TlsAcceptor, ca: bool, expected: &[(Check, Le
     expect(&run(&examination).await, expected);
 }
 
-fn whole(chain: &Chain) -> Vec<CertificateDer<'static>> {
+pub(crate) fn whole(chain: &Chain) -> Vec<CertificateDer<'static>> {
     vec![chain.leaf.clone(), chain.intermediate.clone()]
 }
 
