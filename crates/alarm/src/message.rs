@@ -189,10 +189,12 @@ fn digest_head(items: &[Item]) -> String {
     let over = items.iter().filter(|item| item.kind.is_over()).count();
     let standing = items.len() - over;
     let failing = items.iter().filter(|item| !item.kind.is_over() && item.alarm.level == Level::Fail).count();
+    let alarms = |count: usize| if count == 1 { "1 alarm".to_owned() } else { format!("{count} alarms") };
+    let stand = || format!("{} standing, failures among them: {failing}", alarms(standing));
     match (standing, over) {
-        (0, over) => format!("{over} alarms are over"),
-        (standing, 0) => format!("{standing} alarms stand, {failing} of them failures"),
-        (standing, over) => format!("{standing} alarms stand, {failing} of them failures; {over} are over"),
+        (0, over) => format!("{} over", alarms(over)),
+        (_, 0) => stand(),
+        (_, over) => format!("{}; {over} over", stand()),
     }
 }
 
@@ -230,6 +232,9 @@ impl Item {
             Some(over) => {
                 let _ = writeln!(text, "From:       {}", alarm.since);
                 let _ = writeln!(text, "Until:      {over} ({lasted})");
+                if self.kind == ItemKind::Passed {
+                    let _ = writeln!(text, "What to do: {}", alarm.reason.remedy());
+                }
             }
         }
         let _ = writeln!(text, "Alarm:      {} ({})", alarm.number, alarm.key);

@@ -115,6 +115,7 @@ impl Shelf {
     pub async fn follow(self, book: Arc<Book>, told: impl Fn(Option<String>) + Send, end: CancellationToken) {
         let mut turns = book.turns();
         let mut kept: Option<Ledger> = None;
+        turns.mark_changed();
         loop {
             let ending = tokio::select! {
                 () = end.cancelled() => true,
