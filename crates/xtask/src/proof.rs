@@ -1,5 +1,6 @@
 //! Checks that need installed programs, root or minutes. `cargo test --workspace` needs none of them.
 
+mod rounds;
 mod rules;
 mod schema;
 mod tests;
@@ -72,6 +73,13 @@ const PROOFS: &[Proof] = &[
         run: tests::properties,
     },
     Proof {
+        name: "random single faults of network and vendors, one after the other, never break what is served",
+        from: Size::Ci,
+        needs: &[],
+        by: User::Any,
+        run: rounds::of_random_faults,
+    },
+    Proof {
         name: "the vendor page's own commands fetch everything from the mirror and tell its version",
         from: Size::Ci,
         needs: &[BASH, CURL, JQ, ("wget", "wget"), ("zcat", "gzip"), ("xargs", "findutils")],
@@ -105,6 +113,13 @@ const PROOFS: &[Proof] = &[
         needs: &[BASH, CURL, ("sed", "sed"), ("nginx", "nginx-light")],
         by: User::Any,
         run: |stage| tests::end_to_end(stage, "proxy::"),
+    },
+    Proof {
+        name: "the doctor finds what is wrong with the vendor page's nginx and Apache, and nothing with our mirror",
+        from: Size::Ci,
+        needs: &[("nginx", "nginx-light"), ("apache2", "apache2")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "doctor::"),
     },
     Proof {
         name: "serve runs as nobody on a mount that cannot be written",
