@@ -17,9 +17,9 @@ use vendors::elastic::{ElasticSettings, SignatureMode};
 use crate::origins::VendorOrigins;
 
 /// The catalog's folder below the data folder.
-const CATALOG_FOLDER: &str = "catalog";
+pub(crate) const CATALOG_FOLDER: &str = "catalog";
 /// The catalog's file in its folder.
-const CATALOG_FILE: &str = "catalog.sqlite3";
+pub(crate) const CATALOG_FILE: &str = "catalog.sqlite3";
 /// Behind a proxy the guard sees names only.
 const BEHIND_PROXY: &str = "origin.proxy resolves names: behind it hosts are checked by name and by literal address, \
                             but not by the addresses that names lead to";

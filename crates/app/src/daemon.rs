@@ -21,6 +21,7 @@ use crate::notify::{News, tell};
 use crate::pulse::Pulse;
 use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
+use crate::tender::{Charge, Tender};
 use crate::upkeep::Upkeep;
 
 /// What a process is there for.
@@ -75,7 +76,7 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`] when it cannot start.
     pub async fn run(self) -> Result<(), DaemonError> {
-        let mut asks = signals::listen().map_err(DaemonError::Signals)?;
+        let (asking, mut asks) = signals::listen().map_err(DaemonError::Signals)?;
         let files = platform::raise_nofile();
         tracing::info!(files, data_dir = %self.config.data_dir.display(), "starting");
         crate::share_with_group(&self.config)?;
@@ -116,13 +117,26 @@ impl Daemon {
             for vendor in Vendor::ALL {
                 tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
             }
+            let charge = Charge {
+                engine: current.clone(),
+                timetable: changes.subscribe(),
+                data_dir: self.config.data_dir.clone(),
+                clock: Arc::clone(&clock),
+                asks: asking,
+                hurry: hurry.clone(),
+            };
+            tasks.spawn(Tender::new(charge).run(end.clone()));
             let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry);
             tasks.spawn(upkeep.run(end.clone()));
         }
         tell(News::Ready);
         let mut live = Live { daemon: self, content, engines, changes, alarms };
-        while let Some(Ask::Reload) = asks.recv().await {
-            live.reload().await;
+        while let Some(ask) = asks.recv().await {
+            match ask {
+                Ask::Reload => live.reload().await,
+                Ask::Reopen => live.reopen().await,
+                Ask::End => break,
+            }
         }
         live.finish(asks, &end, tasks).await;
         Ok(())
@@ -170,6 +184,24 @@ impl Live {
             Err(error) => tracing::error!(%error, "the configuration was not taken over; the one before stands"),
         }
         tell(News::Ready);
+    }
+
+    /// Works on the data folder that stands now where the one before stood.
+    async fn reopen(&mut self) {
+        let held = self.engines.borrow().clone();
+        if held.is_none_or(|engine| engine.in_place().is_ok()) {
+            return;
+        }
+        let config = &self.daemon.config;
+        match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
+            Ok(built) => {
+                self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
+                tracing::warn!(data_dir = %config.data_dir.display(), "another data folder stands here now, and was opened");
+            }
+            Err(error) => {
+                tracing::error!(error = %error_chain(&error), "the data folder that stands here now cannot be opened")
+            }
+        }
     }
 
     async fn try_reload(&mut self) -> Result<Vec<String>, String> {

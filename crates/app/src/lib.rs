@@ -8,6 +8,7 @@
 //! - The end of a sync, of the admin listener or of the scheduler does not end the content side.
 //! - A configuration that cannot be read on reload changes nothing.
 
+mod actor;
 mod alarms;
 mod build;
 mod content;
@@ -19,6 +20,7 @@ mod pulse;
 mod schedule;
 mod scheduler;
 mod signals;
+mod tender;
 mod upkeep;
 
 pub use alarms::Ways;
@@ -26,3 +28,4 @@ pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_gro
 pub use daemon::{Daemon, DaemonError, Role};
 pub use origins::client;
 pub use schedule::{Due, Schedule};
+pub use signals::Stops;

@@ -25,13 +25,15 @@ pub(crate) struct Timetable {
     intervals: Vec<(Vendor, Duration)>,
     /// What is followed.
     feeds: Vec<FeedId>,
+    /// Within how long every blob is read again, and how fast at the most.
+    pub(crate) scrub: (Duration, u64),
 }
 
 impl Timetable {
     pub(crate) fn of(config: &Config) -> Self {
         let vendors = Vendor::ALL.into_iter();
         let intervals = vendors.filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect();
-        Self { intervals, feeds: config.feeds() }
+        Self { intervals, feeds: config.feeds(), scrub: (config.limits.scrub, config.limits.scrub_rate) }
     }
 
     fn of_vendor(&self, vendor: Vendor) -> (Vec<(Vendor, Duration)>, Vec<FeedId>) {

@@ -117,6 +117,10 @@ impl BlobStore for FsStore {
         .await
     }
 
+    async fn shard(&self, first: u8) -> Result<Vec<Digest>, StoreError> {
+        self.run(move |blobs| blobs.in_shard(first)).await
+    }
+
     async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
         self.stream(
             |blobs, send| {

@@ -151,6 +151,17 @@ pub trait BlobStore: Send + Sync {
     async fn remove(&self, digest: Digest) -> Result<(), StoreError>;
     /// Visits every blob with its size, in no order, without holding the list in memory.
     async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError>;
+    /// The blobs whose digest begins with this byte, in no order, by name alone.
+    async fn shard(&self, first: u8) -> Result<Vec<Digest>, StoreError> {
+        let mut found = Vec::new();
+        let mut each = |digest: Digest, _| {
+            if digest.as_bytes().first() == Some(&first) {
+                found.push(digest);
+            }
+        };
+        self.visit(&mut each).await?;
+        Ok(found)
+    }
     /// Shows everything that lies in the store, blobs and all else, in no order and without holding the list in
     /// memory. What cannot be looked at is shown as [`Found::Unsafe`]. Changes nothing.
     async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError>;

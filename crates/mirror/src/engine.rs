@@ -101,6 +101,12 @@ pub enum EngineError {
     /// The history does not reach to the moment that was asked for.
     #[error("{0}")]
     NoPast(String),
+    /// It was asked to stop before anything was begun.
+    #[error("stopped before anything was begun")]
+    Stopped,
+    /// It was stopped at once: the next run settles what it leaves.
+    #[error("stopped at once, twice asked; what is served stays whole, and the next run goes on from here")]
+    Interrupted,
     /// A task died.
     #[error("a task of this program failed: {0}")]
     Task(String),
@@ -119,6 +125,7 @@ impl EngineError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Locked(_) => Reason::Locked,
+            Self::Stopped | Self::Interrupted => Reason::Interrupted,
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),

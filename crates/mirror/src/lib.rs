@@ -28,6 +28,7 @@ mod reconcile;
 mod report;
 pub mod retention;
 mod ruling;
+pub mod scrub;
 mod settings;
 mod status;
 mod sync;

@@ -239,7 +239,10 @@ pub(crate) fn fail(record: &mut FeedRecord, failure: &Note) {
     record.reason = Some(failure.reason);
     record.detail = Some(failure.detail.clone());
     record.validator = None;
-    record.failures = record.failures.saturating_add(1);
+    // To be stopped says nothing about the vendor.
+    if failure.reason != Reason::Interrupted {
+        record.failures = record.failures.saturating_add(1);
+    }
     tracing::warn!(feed = %record.feed, reason = failure.reason.code(), detail = %failure.detail, "feed failed");
 }
 
@@ -261,6 +264,12 @@ fn turn_down(record: &mut FeedRecord, release: &Release) {
 }
 
 /// The feed that a finished run belongs to, for a run that died.
+/// A feed whose run was stopped before it came to its end.
+pub(crate) fn interrupted(feed: FeedId) -> Settled {
+    let failure = crate::feed_run::note(Reason::Interrupted, "the run was asked to stop before this feed was done");
+    Settled { feed, offered: None, bytes: 0, requests: 0, result: Err(failure) }
+}
+
 pub(crate) fn died(feed: FeedId, error: &str) -> Settled {
     let failure = crate::feed_run::note(Reason::Internal, error);
     Settled { feed, offered: None, bytes: 0, requests: 0, result: Err(failure) }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use vendors::Inspection;
 
 use crate::feed_run::{FeedRun, Settled, note};
-use crate::ruling::{Costs, died};
+use crate::ruling::{Costs, died, interrupted};
 use crate::{Engine, EngineError, FeedReport, FetchGuard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
@@ -88,14 +89,32 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when the run could not take place at all; what fails for one feed is in the report.
     pub async fn sync(&self, request: &SyncRequest, observer: Arc<dyn Observer>) -> Result<SyncReport, EngineError> {
+        self.sync_until(request, observer, std::future::pending()).await
+    }
+
+    /// As [`Engine::sync`], until `stop` ends: feeds that are not done then fail as interrupted, those that are done are
+    /// published, and the report tells both. What was fetched of the others is resumed by the next run.
+    ///
+    /// # Errors
+    /// As [`Engine::sync`]; [`EngineError::Stopped`] when it was to stop before it began.
+    pub async fn sync_until(
+        &self,
+        request: &SyncRequest,
+        observer: Arc<dyn Observer>,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<SyncReport, EngineError> {
+        let mut stop = std::pin::pin!(stop);
         self.known(&request.feeds)?;
-        let lock = self.fetch_lock(request.wait, observer.as_ref()).await?;
+        let lock = tokio::select! {
+            lock = self.fetch_lock(request.wait, observer.as_ref()) => lock?,
+            () = &mut stop => return Err(EngineError::Stopped),
+        };
         let calm = self.calm().await?;
         if lock.first {
             self.ports.catalog.unreserve(None).await?;
         }
         let run = self.open_run(request, observer, calm).await?;
-        let report = run.go().await;
+        let report = run.go(stop).await;
         if let Err(error) = self.ports.catalog.unreserve(Some(&run.shared.holder)).await {
             // What is left behind keeps blobs from gc until the next run, and is no reason to hide how this one ended.
             tracing::warn!(error = %model::error_chain(&error), "the run's reservations stay for now");
@@ -234,7 +253,7 @@ impl Run {
         }
     }
 
-    async fn go(&self) -> Result<SyncReport, EngineError> {
+    async fn go(&self, mut stop: Pin<&mut (impl Future<Output = ()> + Send)>) -> Result<SyncReport, EngineError> {
         let mut tasks = JoinSet::new();
         let mut owners = HashMap::new();
         // One after the other before the first request: the catalog answers one at a time anyhow, and so all feeds
@@ -253,8 +272,19 @@ impl Run {
         }
         let mut report = SyncReport::default();
         let mut ended = Vec::new();
-        while let Some(next) = next(&mut tasks, !ended.is_empty()).await {
+        let mut stopped = false;
+        loop {
+            let next = tokio::select! {
+                next = next(&mut tasks, !ended.is_empty()) => next,
+                () = &mut stop, if !stopped => {
+                    stopped = true;
+                    tasks.abort_all();
+                    continue;
+                }
+            };
+            let Some(next) = next else { break };
             match next {
+                Ended::Died(id, _) if stopped => ended.extend(owners.get(&id).cloned().map(interrupted)),
                 Ended::Settled(settled) => ended.push(*settled),
                 Ended::Died(id, error) => ended.extend(owners.get(&id).map(|feed| died(feed.clone(), &error))),
                 Ended::Pause => self.conclude(std::mem::take(&mut ended), &mut report).await?,

@@ -169,6 +169,15 @@ impl Blobs {
         Ok(())
     }
 
+    /// The names in one shard that are digests.
+    pub(super) fn in_shard(&self, first: u8) -> Result<Vec<Digest>, StoreError> {
+        let name = format!("{first:02x}");
+        let Some(shard) = self.data.folder_if_there(&format!("{BLOBS}/{name}"))? else { return Ok(Vec::new()) };
+        let names = shard.names()?.collect::<Result<Vec<_>, _>>()?;
+        let digests = names.iter().filter_map(|file| file.parse::<Digest>().ok());
+        Ok(digests.filter(|digest| shard_of(*digest) == name).collect())
+    }
+
     pub(super) fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.partials("tidy")?.tidy(before)
     }

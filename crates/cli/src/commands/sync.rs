@@ -5,7 +5,7 @@ mod report;
 
 use std::path::PathBuf;
 
-use app::Purpose;
+use app::{Purpose, Stops};
 use clap::Args;
 use config::Config;
 use mirror::{EngineError, SyncRequest};
@@ -29,8 +29,9 @@ Exit codes:
   2  wrong usage or configuration
   3  done in part: some feeds failed or are quarantined; the report names them
 
-SIGINT (Ctrl-C) and SIGTERM end it at once; a shell shows that as 130 and 143. Nothing is lost:
-what is served stays whole, and the next run goes on with what was fetched.")]
+SIGINT (Ctrl-C) and SIGTERM stop it: feeds that are done are published, the others fail with
+reason interrupted, and the exit code is 1 or 3 as above. A second signal ends it at once, with 1.
+Nothing is lost: what is served stays whole, and the next run goes on with what was fetched.")]
 pub(crate) struct Sync {
     /// Only these feeds; all that are followed when none is named
     #[arg(value_name = "FEED")]
@@ -88,7 +89,12 @@ async fn fetch(
     let engine = context.engine(config, "sync", Purpose::Act).await?;
     let watching =
         progress::observer(context, if request.feeds.is_empty() { &engine.settings().feeds } else { &request.feeds });
-    let report = match engine.sync(request, watching).await {
+    let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
+    let ended = tokio::select! {
+        ended = engine.sync_until(request, watching, stops.asked(1)) => ended,
+        () = stops.asked(2) => Err(EngineError::Interrupted),
+    };
+    let report = match ended {
         Ok(report) => report,
         Err(error) => return Ok(Err(error)),
     };

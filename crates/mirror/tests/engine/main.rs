@@ -20,6 +20,7 @@ mod keeping;
 mod random;
 mod runs;
 mod store;
+mod tending;
 mod upstream;
 mod walk;
 mod wire;

@@ -1,0 +1,171 @@
+//! Looks after the data folder while `run` lives: whether it is still there, whether the ring's pointer is whole, and
+//! whether the bytes held are what they were.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mirror::Engine;
+use mirror::scrub::{Place, place_at};
+use model::{Clock, error_chain};
+use platform::fs::{EntryKind, Folder, Owners};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{CATALOG_FILE, CATALOG_FOLDER};
+use crate::scheduler::{Timetable, apart};
+use crate::signals::Ask;
+
+/// How often it looks whether the data folder is in place, and reads blobs again.
+const LOOK: Duration = Duration::from_secs(5);
+/// How many looks pass between two at the ring's pointer.
+const POINTER_LOOKS: u32 = 6;
+
+/// What the tender works with.
+pub(crate) struct Charge {
+    pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
+    pub(crate) timetable: watch::Receiver<Timetable>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where it asks for a new engine.
+    pub(crate) asks: mpsc::Sender<Ask>,
+    /// Changes when everything is to be fetched at once.
+    pub(crate) hurry: watch::Sender<u64>,
+}
+
+/// Looks after the data folder.
+pub(crate) struct Tender {
+    charge: Charge,
+    looks: u32,
+    /// The data folder was not in place at the last look.
+    gone: bool,
+    /// Up to where blobs were read again; none before the first time.
+    scrubbed: Option<Place>,
+    /// Bytes that were read ahead of their time.
+    ahead: u64,
+    /// It was told that reading falls behind.
+    told_behind: bool,
+}
+
+impl Tender {
+    pub(crate) fn new(charge: Charge) -> Self {
+        Self { charge, looks: 0, gone: false, scrubbed: None, ahead: 0, told_behind: false }
+    }
+
+    pub(crate) async fn run(mut self, end: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = self.turn() => {}
+            }
+        }
+    }
+
+    async fn turn(&mut self) {
+        tokio::time::sleep(LOOK).await;
+        self.looks = self.looks.wrapping_add(1);
+        let Some(engine) = self.charge.engine.borrow().clone() else { return };
+        if !self.in_place(&engine).await {
+            return;
+        }
+        if self.looks.is_multiple_of(POINTER_LOOKS) {
+            mend(Arc::clone(&engine)).await;
+        }
+        self.scrub(engine).await;
+    }
+
+    /// Whether the data folder is where it was; where another stands there that was ours, asks for a new engine.
+    async fn in_place(&mut self, engine: &Engine) -> bool {
+        match engine.in_place() {
+            Ok(()) => {
+                if std::mem::take(&mut self.gone) {
+                    tracing::info!("the data folder is back");
+                    self.charge.hurry.send_modify(|count| *count += 1);
+                }
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.gone, true) {
+                    let reason = error.reason();
+                    tracing::error!(reason = reason.code(), error = %error_chain(&error), remedy = reason.remedy(), "nothing is written");
+                }
+                if is_used(&self.charge.data_dir) {
+                    // When nobody takes it the process ends.
+                    let _ = self.charge.asks.send(Ask::Reopen).await;
+                }
+                false
+            }
+        }
+    }
+
+    /// Reads what is due by now, no faster than is allowed.
+    async fn scrub(&mut self, engine: Arc<Engine>) {
+        let (period, rate) = self.charge.timetable.borrow().scrub;
+        let Some(due) = place_at(self.charge.clock.now(), period) else {
+            self.scrubbed = None;
+            return;
+        };
+        let from = *self.scrubbed.get_or_insert(due);
+        let allowed = rate.saturating_mul(LOOK.as_secs());
+        let Some(budget) = allowed.checked_sub(self.ahead).filter(|budget| *budget > 0) else {
+            self.ahead = self.ahead.saturating_sub(allowed);
+            return;
+        };
+        let done = match apart(async move { engine.scrub(from, due, budget).await }).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => return tracing::error!(error = %error_chain(&error), "blobs could not be read again"),
+            Err(error) => return tracing::error!(error, "blobs could not be read again"),
+        };
+        self.ahead = done.report.bytes.saturating_sub(budget);
+        self.scrubbed = Some(done.reached);
+        if !done.report.faults.is_empty() {
+            for fault in &done.report.faults {
+                let reason = model::Reason::BlobDamaged.code();
+                tracing::error!(digest = %fault.digest, reason, "changed on the disk; set aside, fetching it again");
+            }
+            self.charge.hurry.send_modify(|count| *count += 1);
+        }
+        // A quarter of the way around behind: the next time around would come before this one is done.
+        let behind = due.wrapping_sub(done.reached) > Place::MAX / 4;
+        if behind && !std::mem::replace(&mut self.told_behind, true) {
+            tracing::warn!("reading blobs again falls behind: raise limits.scrub_rate or limits.scrub");
+        }
+        self.told_behind &= behind;
+    }
+}
+
+async fn mend(engine: Arc<Engine>) {
+    match apart(async move { engine.mend_ring().await }).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "the ring's pointer could not be looked after"),
+        Err(error) => tracing::error!(error, "the ring's pointer could not be looked after"),
+    }
+}
+
+/// Whether a folder was a data folder before. A bare mount point is none, and is left alone.
+fn is_used(path: &Path) -> bool {
+    let look = || -> Result<bool, platform::fs::FsError> {
+        let root = Folder::open(path)?;
+        let catalog = root.folder(CATALOG_FOLDER)?.look(CATALOG_FILE, Owners::us())?;
+        let rings = root.look("rings", Owners::us())?;
+        Ok(catalog.is_some_and(|file| file.kind == EntryKind::File && file.size > 0)
+            && rings.is_some_and(|rings| rings.kind == EntryKind::Folder))
+    };
+    look().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_mount_point_is_no_data_folder_s42() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_used(dir.path()) && !is_used(&dir.path().join("absent")));
+        crate::prepare_data_folder(dir.path()).unwrap();
+        assert!(!is_used(dir.path()), "a folder that was only begun holds nothing");
+        std::fs::write(dir.path().join(CATALOG_FOLDER).join(CATALOG_FILE), "rows").unwrap();
+        std::fs::create_dir(dir.path().join("rings")).unwrap();
+        assert!(is_used(dir.path()));
+    }
+}

@@ -1,0 +1,124 @@
+//! What looks after a data folder between runs: reading again, being stopped, a folder that went away.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::EntryKind;
+use mirror::scrub::place_at;
+use mirror::{EngineError, Silent, SyncRequest};
+use model::Outcome::{Current, Failed};
+use model::{Clock as _, Reason};
+use vendor_sim::Network;
+
+use crate::world::{DAY, ELASTIC, OTHER, World, ended};
+
+#[tokio::test]
+async fn reading_again_finds_what_rotted_within_its_period_and_no_faster_than_allowed_s16() {
+    let world = World::on_files().await;
+    world.sync().await;
+    let engine = world.engine();
+    let blobs = engine.check_store(mirror::Depth::Look, &|_| ()).await.blobs;
+    let first = world.generation().await.unwrap().routes.values().next().unwrap().digest.to_string();
+    let file = world.ports.path().join("blobs").join(&first[..2]).join(&first);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&file, bytes).unwrap();
+
+    let period = DAY * 30;
+    let mut from = place_at(world.clock.now(), period).unwrap();
+    let (mut read, mut faults) = (0, Vec::new());
+    for _ in 0..40 {
+        world.clock.advance(DAY * 3 / 4);
+        let to = place_at(world.clock.now(), period).unwrap();
+        let done = engine.scrub(from, to, u64::MAX).await.unwrap();
+        assert_eq!(done.reached, to);
+        read += done.report.blobs as u64;
+        faults.extend(done.report.faults);
+        from = to;
+    }
+    assert!(read >= blobs, "{read} of {blobs}");
+    assert_eq!(faults.iter().map(|fault| fault.digest.to_string()).collect::<Vec<_>>(), [first]);
+    assert!(!file.exists(), "set aside");
+    assert!(world.history().await.iter().any(|entry| entry.kind == EntryKind::Upkeep));
+    world.sync().await;
+    assert!(engine.check_store(mirror::Depth::Rehash, &|_| ()).await.is_good());
+
+    // Bounded: a step ends soon after the bytes it may read, and the next goes on from there.
+    let (mut from, mut steps, mut read) = (1, 0, 0);
+    while from != 0 {
+        let done = engine.scrub(from, 0, 4096).await.unwrap();
+        assert!(done.report.bytes < 4096 + 64 * 1024, "{done:?}");
+        (from, steps, read) = (done.reached, steps + 1, read + done.report.blobs as u64);
+    }
+    assert!(steps > 5 && read == blobs, "{steps} steps, {read} of {blobs}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_says_so_and_the_next_goes_on_s39() {
+    let world = World::on_files().await;
+    world.sync().await;
+    let whole = world.tree().await;
+    world.publish();
+    world.sim.set_network(Network::with_latency(Duration::from_secs(30)));
+    let engine = world.engine();
+    let stop = async {
+        while world.sim.requests().connections == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let report = engine.sync_until(&SyncRequest::default(), Arc::new(Silent), stop).await.unwrap();
+    for feed in [ELASTIC, OTHER] {
+        ended(&report, feed, Failed, Some(Reason::Interrupted));
+    }
+    assert_eq!(report.exit_code(), 1);
+    assert_eq!(world.tree().await, whole, "what was served is served");
+    let status = engine.status().await.unwrap();
+    assert!(status.feeds.iter().all(|feed| feed.failures == 0), "to be stopped says nothing about the vendor");
+    let told = world.history().await;
+    let last = told.last().unwrap();
+    assert!(last.kind == EntryKind::Check && last.data.contains("interrupted"), "{last:?}");
+    world.sim.set_network(Network::default());
+    world.converges().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_the_lock_is_stopped_before_it_begins_s39() {
+    let world = World::on_files().await;
+    let _held = world.ports.locks.fetch().await.unwrap();
+    let request = SyncRequest { wait: true, ..SyncRequest::default() };
+    let stopped = world.engine().sync_until(&request, Arc::new(Silent), std::future::ready(())).await;
+    assert!(matches!(stopped, Err(EngineError::Stopped)), "{stopped:?}");
+    assert!(world.history().await.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_begun_in_what_stands_where_the_data_folder_was_s42() {
+    let world = World::on_files().await;
+    world.sync().await;
+    world.publish();
+    let (data, away) = (world.ports.path().to_owned(), world.ports.path().with_extension("away"));
+    let engine = world.engine();
+    fs::rename(&data, &away).unwrap();
+    for bare in [false, true] {
+        if bare {
+            fs::create_dir(&data).unwrap();
+        }
+        let refused = engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::FolderGone, "{refused}");
+        for refused in [
+            engine.admit("1", "x").await.unwrap_err(),
+            engine.collect().await.map(|_| ()).unwrap_err(),
+            engine.status().await.map(|_| ()).unwrap_err(),
+        ] {
+            assert_eq!(refused.reason(), Reason::FolderGone, "{refused}");
+        }
+    }
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "nothing was written into a bare mount point");
+    fs::remove_dir(&data).unwrap();
+    fs::rename(&away, &data).unwrap();
+    let report = world.sync().await;
+    assert_eq!(report.exit_code(), 0);
+    assert_eq!(world.tree().await, world.unfaulted().await);
+    ended(&world.sync().await, ELASTIC, Current, None);
+}
