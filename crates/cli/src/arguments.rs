@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{demo, feed, gc, history, init, release, run, serve, status, sync};
+use crate::commands::{demo, doctor, feed, gc, history, init, release, run, serve, status, sync};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -47,9 +47,8 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How log lines on stderr look: text, or json (one object a line)
-    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
-    #[arg(hide_default_value = true, hide_possible_values = true)]
-    pub(crate) log: LogForm,
+    #[arg(long, global = true, value_name = "FORM", hide_possible_values = true)]
+    pub(crate) log: Option<LogForm>,
     /// What is logged: off, error, warn, info, debug, trace, or such as warn,mirror=debug; else WAYSTATION_LOG
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
@@ -78,6 +77,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Sync(sync::Sync),
     Status(status::Status),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Feed(feed::Feed),
     #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod feed;
 pub(crate) mod gc;
 pub(crate) mod history;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Serve(_) => serve::run(context).await,
             Command::Sync(args) => sync::run(args, context).await,
             Command::Status(args) => status::run(args, context).await,
+            Command::Doctor(args) => doctor::run(args, context).await,
             Command::Feed(verb) => feed::run(verb, context).await,
             Command::Release(verb) => release::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,

@@ -1,25 +1,46 @@
-//! Logs on stderr: one event a line, whatever stands in its fields.
+//! Logs on stderr: one event a line, whatever stands in its fields; bounded in length, rate and memory; and never in
+//! the way of whoever logs.
+//!
+//! ```text
+//! event → rate cap → formatter → one line → queue → thread → stderr
+//! ```
+//!
+//! # Invariants
+//! - An event is one line, and no value in it passes for another field.
+//! - Whoever logs never waits for whoever reads: lines that find no room are dropped and counted.
+//! - A kind of event that repeats without end costs a bounded number of lines, and what was held back is told.
+
+mod fields;
+mod line;
+mod rate;
+mod sink;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 
-use model::Clock as _;
-use platform::SystemClock;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::arguments::{Command, Globals, LogForm};
 use crate::failure::Failure;
-use crate::show;
+use fields::Fields;
+use rate::{Capped, Rates};
+use sink::Sink;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// What writes; there is one, since there is one stderr.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
 /// Starts logging. What stays logs from `info` on; a single act only errors, because its report says all else.
 pub(crate) fn start(globals: &Globals, command: &Command, environment: &[(String, String)]) -> Result<(), Failure> {
-    let named = environment.iter().find(|(name, value)| name == "WAYSTATION_LOG" && !value.is_empty());
-    let filter = match (&globals.log_level, named) {
+    let named = |wanted: &str| environment.iter().find(|(name, value)| name == wanted && !value.is_empty());
+    let filter = match (&globals.log_level, named("WAYSTATION_LOG")) {
         (Some(level), _) => filter(level, "--log-level")?,
         (None, _) if globals.verbose > 0 => EnvFilter::new(match globals.verbose {
             1 => "info",
@@ -30,17 +51,43 @@ pub(crate) fn start(globals: &Globals, command: &Command, environment: &[(String
         (None, Some((_, level))) => filter(level, "WAYSTATION_LOG")?,
         (None, None) => EnvFilter::new(if command.stays() { "info" } else { "error" }),
     };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_timer(Utc)
-        .log_internal_errors(false)
-        .with_writer(Lines(globals.log));
-    let started = match globals.log {
-        LogForm::Text => lines.try_init(),
-        LogForm::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
-    };
-    started.map_err(|error| Failure::new("cannot start logging", error.as_ref()))
+    let form = form(globals.log, named("WAYSTATION_LOG_FORM").map(|(_, form)| form.as_str()))?;
+    let rates = Arc::new(Rates::default());
+    let sink = Sink::start(io::stderr(), form, Arc::clone(&rates));
+    let sink = sink.map_err(|error| Failure::new("cannot start logging", &error))?;
+    let lines = Lines { form, sink: sink.clone() };
+    // A second start keeps the first one's; tests of this process are the only ones that start twice.
+    let _ = SINK.set(sink);
+    let subscriber = Registry::default().with(filter).with(Capped(rates)).with(layer(form, lines));
+    subscriber.try_init().map_err(|error| Failure::new("cannot start logging", &error))
+}
+
+/// Lets the lines written so far come out, for a moment: what is told next is to stand behind them.
+pub(crate) fn settle() {
+    if let Some(sink) = SINK.get() {
+        sink.settle();
+    }
+}
+
+fn layer<S>(form: LogForm, lines: Lines) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let plain = tracing_subscriber::fmt::layer().with_ansi(false).with_timer(Utc).log_internal_errors(false);
+    match form {
+        LogForm::Text => plain.fmt_fields(Fields).with_writer(lines).boxed(),
+        LogForm::Json => plain.json().flatten_event(true).with_current_span(false).with_writer(lines).boxed(),
+    }
+}
+
+/// What the command line says, else the environment, else text.
+fn form(given: Option<LogForm>, named: Option<&str>) -> Result<LogForm, Failure> {
+    match (given, named) {
+        (Some(form), _) => Ok(form),
+        (None, None | Some("text")) => Ok(LogForm::Text),
+        (None, Some("json")) => Ok(LogForm::Json),
+        (None, Some(other)) => Err(Failure::usage(format!("WAYSTATION_LOG_FORM: '{other}' is neither text nor json"))),
+    }
 }
 
 fn filter(text: &str, source: &str) -> Result<EnvFilter, Failure> {
@@ -59,73 +106,40 @@ struct Utc;
 
 impl FormatTime for Utc {
     fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
-        let now = SystemClock::new().now();
-        let seconds = now.to_string();
-        write!(w, "{}.{:03}Z", seconds.trim_end_matches('Z'), now.as_micros().rem_euclid(1_000_000) / 1000)
+        w.write_str(&line::now())
     }
 }
 
 /// Makes a writer per event.
-struct Lines(LogForm);
+struct Lines {
+    form: LogForm,
+    sink: Sink,
+}
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+    type Writer = Event;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self.0)
+    fn make_writer(&'a self) -> Event {
+        Event { form: self.form, sink: self.sink.clone() }
     }
 }
 
-/// Takes one event whole and writes it as one line.
-struct Line(LogForm);
+/// Takes one event whole and hands it on as one line.
+struct Event {
+    form: LogForm,
+    sink: Sink,
+}
 
-impl Write for Line {
+impl Write for Event {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        io::stderr().lock().write_all(one_line(event, self.0).as_bytes())?;
+        self.sink.put(line::one(event, self.form));
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
-}
-
-/// An event as one line: nothing in it starts another, and nothing in it moves a terminal.
-fn one_line(event: &[u8], form: LogForm) -> String {
-    let text = String::from_utf8_lossy(event);
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let mut line = match form {
-        LogForm::Text => show::clean(text),
-        // JSON escapes controls itself; what is left hides or reorders text.
-        LogForm::Json => text
-            .chars()
-            .map(|c| if show::is_hidden(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() })
-            .collect(),
-    };
-    line.push('\n');
-    line
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_is_one_line_c36() {
-        let hostile = "WARN feed=a\n2026-01-01 ERROR forged\u{1b}[2J\u{202e}\n";
-        let text = one_line(hostile.as_bytes(), LogForm::Text);
-        assert_eq!(text, "WARN feed=a\\n2026-01-01 ERROR forged\\u{1b}[2J\\u{202e}\n");
-        let json = one_line("{\"a\":\"x\u{202e}\u{9b}y\"}\n".as_bytes(), LogForm::Json);
-        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(value["a"], "x\u{202e}\u{9b}y");
-        assert!(json.is_ascii());
-    }
-
-    #[test]
-    fn a_typo_in_a_level_is_told() {
-        assert!(filter("info", "x").is_ok() && filter("warn,mirror=debug", "x").is_ok());
-        for bad in ["inof", "warn,mirror", "mirror=loud", ""] {
-            assert!(filter(bad, "--log-level").is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

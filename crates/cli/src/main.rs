@@ -51,7 +51,8 @@ fn act(arguments: Arguments) -> Exit {
     };
     let done = logs::start(&context.globals, &arguments.command, &context.environment)
         .and_then(|()| commands::run(&arguments.command, &mut context));
-    // What was written before a failure is told before the failure.
+    // What was written and logged before a failure is told before the failure.
+    logs::settle();
     let flushed = context.out.flush();
     match done.and_then(|exit| flushed.map(|()| exit)) {
         Ok(exit) => exit,

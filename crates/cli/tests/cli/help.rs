@@ -2,13 +2,14 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 21] = [
+const VERBS: [&[&str]; 22] = [
     &[],
     &["init"],
     &["run"],
     &["serve"],
     &["sync"],
     &["status"],
+    &["doctor"],
     &["feed"],
     &["feed", "list"],
     &["feed", "show"],

@@ -8,6 +8,7 @@
 )]
 
 mod beside;
+mod doctor;
 mod folder;
 mod killed;
 mod lifecycle;

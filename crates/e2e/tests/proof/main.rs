@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod doctor;
 mod group;
 mod layout;
 mod pipeline;
