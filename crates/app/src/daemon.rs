@@ -7,7 +7,7 @@ use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
-use mirror::{Engine, KeptConfig};
+use mirror::{Engine, EngineError, KeptConfig, ProcessEvent};
 use model::{Clock, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +16,11 @@ use tokio_util::task::TaskTracker;
 use crate::alarms::{AlarmView, Alarms, Sights, Ways};
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
+use crate::heads;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
 use crate::pulse::Pulse;
+use crate::record::note_configuration;
 use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
 use crate::tender::{Charge, Tender};
@@ -45,6 +47,9 @@ pub enum DaemonError {
     /// The admin listener cannot start.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// That the process begins could not be recorded.
+    #[error("the start cannot be recorded in the history")]
+    Record(#[source] EngineError),
     /// The system does not let us hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -89,6 +94,9 @@ impl Daemon {
             Role::Serve => None,
         };
         let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
+        if let Some(engine) = &built {
+            self.record_start(engine).await.map_err(DaemonError::Record)?;
+        }
         let mut inherited = Inherited::take();
         let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock))?);
         for address in content.local_addresses() {
@@ -110,6 +118,7 @@ impl Daemon {
         }
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
         let (changes, timetable) = watch::channel(Timetable::of(&self.config));
+        let configs = watch::Sender::new(self.config.clone());
         if self.role == Role::Run {
             let (hurry, hurried) = watch::channel(0);
             let clock = Arc::clone(&self.clock);
@@ -126,11 +135,12 @@ impl Daemon {
                 hurry: hurry.clone(),
             };
             tasks.spawn(Tender::new(charge).run(end.clone()));
-            let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry);
+            tasks.spawn(heads::keep_telling(current.clone(), configs.subscribe(), Arc::clone(&clock), end.clone()));
+            let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry, configs.subscribe());
             tasks.spawn(upkeep.run(end.clone()));
         }
         tell(News::Ready);
-        let mut live = Live { daemon: self, content, engines, changes, alarms };
+        let mut live = Live { daemon: self, content, engines, changes, configs, alarms };
         while let Some(ask) = asks.recv().await {
             match ask {
                 Ask::Reload => live.reload().await,
@@ -140,6 +150,12 @@ impl Daemon {
         }
         live.finish(asks, &end, tasks).await;
         Ok(())
+    }
+
+    /// Before anything takes effect: which configuration stands, and that the process begins.
+    async fn record_start(&self, engine: &Engine) -> Result<(), EngineError> {
+        note_configuration(engine, &self.config, "start of run").await?;
+        engine.record_process(ProcessEvent::Start, env!("CARGO_PKG_VERSION")).await
     }
 
     async fn admin(
@@ -167,6 +183,7 @@ struct Live {
     content: Arc<ContentServer>,
     engines: watch::Sender<Option<Arc<Engine>>>,
     changes: watch::Sender<Timetable>,
+    configs: watch::Sender<Config>,
     alarms: Option<Alarms>,
 }
 
@@ -216,27 +233,40 @@ impl Live {
             let clock = Arc::clone(&self.daemon.clock);
             let built = engine(&newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
             let ways = Ways::new(&newer, &self.daemon.clock).map_err(|error| error_chain(&error))?;
-            content::reload(&self.content, &newer)?;
+            // Recorded first; what could not be taken over after all is recorded as well.
+            record_change(&built, &newer, (&lines, "reload")).await?;
+            if let Err(error) = content::reload(&self.content, &newer) {
+                let back = vec![format!("not taken over: {error}")];
+                record_change(&built, &self.daemon.config, (&back, "reload refused")).await?;
+                return Err(error);
+            }
             if let Some(alarms) = &mut self.alarms {
                 alarms.set(ways, &newer);
-            }
-            if !lines.is_empty() {
-                let kept = KeptConfig { digest: newer.digest(), settings: Some(newer.canonical()) };
-                built.record_config(&kept, &lines, "reload").await.map_err(|error| error_chain(&error))?;
             }
             self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
             self.changes.send_replace(Timetable::of(&newer));
         } else {
             content::reload(&self.content, &newer)?;
         }
+        self.configs.send_replace(newer.clone());
         self.daemon.config = newer;
         Ok(lines)
+    }
+
+    /// A history that cannot be written must not keep the process from ending.
+    async fn record_stop(&self) {
+        let engine = self.engines.borrow().clone();
+        let Some(engine) = engine else { return };
+        if let Err(error) = engine.record_process(ProcessEvent::Stop, env!("CARGO_PKG_VERSION")).await {
+            tracing::error!(error = %error_chain(&error), "the end of the process could not be recorded");
+        }
     }
 
     /// Lets downloads in progress end, within the time configured; a second signal ends at once.
     async fn finish(self, mut asks: mpsc::Receiver<Ask>, end: &CancellationToken, tasks: TaskTracker) {
         tell(News::Stopping);
         tracing::info!("ending: downloads in progress may finish first");
+        self.record_stop().await;
         end.cancel();
         tasks.close();
         let limit = self.daemon.config.limits.drain_timeout;
@@ -252,6 +282,15 @@ impl Live {
             () = ended(&mut asks) => tracing::warn!("asked again to end: not waiting any longer"),
         }
     }
+}
+
+/// Records a configuration and what it changes; nothing where nothing changes.
+async fn record_change(engine: &Engine, config: &Config, told: (&[String], &str)) -> Result<(), String> {
+    if told.0.is_empty() {
+        return Ok(());
+    }
+    let kept = KeptConfig { digest: config.digest(), settings: Some(config.canonical()) };
+    engine.record_config(&kept, told.0, told.1).await.map_err(|error| error_chain(&error))
 }
 
 /// What a running process cannot take over.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Config;
 use content_http::ContentServer;
 use mirror::Engine;
 use model::{Clock, error_chain};
@@ -25,6 +26,7 @@ pub(crate) struct Upkeep {
     clock: Arc<dyn Clock>,
     hurry: watch::Sender<u64>,
     collect_at: Duration,
+    settings: watch::Receiver<Config>,
 }
 
 impl Upkeep {
@@ -33,9 +35,10 @@ impl Upkeep {
         content: Arc<ContentServer>,
         clock: Arc<dyn Clock>,
         hurry: watch::Sender<u64>,
+        settings: watch::Receiver<Config>,
     ) -> Self {
         let collect_at = clock.monotonic().saturating_add(FIRST_COLLECT);
-        Self { engine, content, clock, hurry, collect_at }
+        Self { engine, content, clock, hurry, collect_at, settings }
     }
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
@@ -99,6 +102,20 @@ impl Upkeep {
             ),
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "upkeep failed"),
             Err(error) => tracing::error!(error, "upkeep failed"),
+        }
+        self.prune().await;
+    }
+
+    async fn prune(&self) {
+        let Some(engine) = self.engine() else { return };
+        let keep = self.settings.borrow().history.keep;
+        match apart(async move { engine.prune_history(keep).await }).await {
+            Ok(Ok(Some(report))) => {
+                tracing::info!(entries = report.entries, through = report.through.seq, "old history was let go");
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "old history could not be let go"),
+            Err(error) => tracing::error!(error, "old history could not be let go"),
         }
     }
 }

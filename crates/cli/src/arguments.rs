@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{demo, doctor, feed, gc, history, init, release, run, serve, status, sync};
+use crate::commands::{demo, doctor, feed, gc, history, init, release, ring, run, serve, status, sync};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Feed(feed::Feed),
     #[command(subcommand)]
     Release(release::Release),
+    #[command(subcommand)]
+    Ring(ring::Ring),
     Gc(gc::Gc),
     #[command(subcommand)]
     History(history::History),

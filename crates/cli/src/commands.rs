@@ -7,6 +7,7 @@ pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod release;
+pub(crate) mod ring;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod status;
@@ -21,7 +22,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("cannot start", &error))?;
     let ended = runtime.block_on(async {
-        match command {
+        let ended = match command {
             Command::Init(args) => init::run(args, context),
             Command::Run(_) => run::run(context).await,
             Command::Serve(_) => serve::run(context).await,
@@ -30,10 +31,13 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Doctor(args) => doctor::run(args, context).await,
             Command::Feed(verb) => feed::run(verb, context).await,
             Command::Release(verb) => release::run(verb, context).await,
+            Command::Ring(verb) => ring::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,
             Command::History(verb) => history::run(verb, context).await,
             Command::Demo(args) => demo::run(args, context).await,
-        }
+        };
+        context.tell_head().await;
+        ended
     });
     // Nothing that matters is left to be waited for, and a thread that hangs must not keep us.
     runtime.shutdown_background();

@@ -1,9 +1,9 @@
 //! What every command works with.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use app::Purpose;
+use app::{Heads, Purpose};
 use config::Config;
 use mirror::Engine;
 use model::{Clock, FeedId};
@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) environment: Vec<(String, String)>,
     /// Whether stderr is a terminal.
     pub(crate) terminal: bool,
+    /// The engine that acts, and where the heads of its history go.
+    pub(crate) acted: OnceLock<(Engine, Heads)>,
 }
 
 impl Context {
@@ -40,10 +42,21 @@ impl Context {
     pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
         let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
         let engine = built.map_err(|error| Failure::build(verb, &error))?;
+        if purpose == Purpose::Act {
+            let noted = app::note_configuration(&engine, config, &format!("start of {verb}")).await;
+            noted.map_err(|error| Failure::engine(verb, &error))?;
+            let _ = self.acted.set((engine.clone(), Heads::of(config)));
+        }
         // Never dropped: the catalog is durable as it stands, and closing it at the end of a process would fold its
         // log for the price of several flushes.
         std::mem::forget(engine.clone());
         Ok(engine)
+    }
+
+    /// Tells the head of the history, where one is due. That it could not be told is in the log, and fails nothing.
+    pub(crate) async fn tell_head(&mut self) {
+        let Some((engine, mut heads)) = self.acted.take() else { return };
+        heads.tell_after_act(engine.ports().catalog.as_ref(), self.clock.now()).await;
     }
 
     /// Refuses to prove anything about a data folder that is not there: nothing is no proof.

@@ -14,6 +14,7 @@ mod context;
 mod demo;
 mod failure;
 mod logs;
+mod moment;
 mod out;
 mod progress;
 mod show;
@@ -48,6 +49,7 @@ fn act(arguments: Arguments) -> Exit {
         out: Out::stdout(),
         environment,
         terminal: io::stderr().is_terminal(),
+        acted: std::sync::OnceLock::new(),
     };
     let done = logs::start(&context.globals, &arguments.command, &context.environment)
         .and_then(|()| commands::run(&arguments.command, &mut context));

@@ -3,6 +3,7 @@
 mod alarm;
 mod follow;
 mod freshness;
+mod history;
 mod serving;
 
 use std::path::Path;
@@ -73,6 +74,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     });
     let freshness = freshness::freshness(reader, feeds.as_deref(), rings.as_deref());
     let alarm = alarm::alarm(reader);
+    let history = history::history(reader);
     let limits = limits(reader);
     Some(Config {
         file: file.to_path_buf(),
@@ -88,6 +90,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         freshness: freshness?,
         retention: retention?,
         alarm: alarm?,
+        history: history?,
         limits: limits?,
         settings: Default::default(),
     })

@@ -3,6 +3,7 @@
 mod alarm;
 mod follow;
 mod freshness;
+mod history;
 mod limits;
 mod serving;
 
@@ -119,11 +120,12 @@ pub(crate) const SECTIONS: &[Section] = &[
     alarm::SYSLOG,
     alarm::EMAIL,
     alarm::HEARTBEAT,
+    history::HISTORY,
     limits::LIMITS,
 ];
 
 /// Sections whose names are kept for what follows.
-pub(crate) const RESERVED: [&str; 6] = ["approval", "blobs", "bundle", "catalog", "history", "tree"];
+pub(crate) const RESERVED: [&str; 5] = ["approval", "blobs", "bundle", "catalog", "tree"];
 
 /// The section of that name.
 pub(crate) fn section(name: &str) -> Option<&'static Section> {

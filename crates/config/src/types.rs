@@ -1,6 +1,7 @@
 //! The configuration as the rest of the program takes it.
 
 mod alarm;
+mod history;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::Secret;
 use model::Cidr;
 
 pub use alarm::{Alarm, AlarmBy, AlarmWay, Email, Heartbeat, HostPort, MailTls, SyslogAddress};
+pub use history::History;
 
 /// Everything that is configured, validated as a whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who is told what is wrong, and how.
     pub alarm: Alarm,
+    /// What is recorded, and for how long.
+    pub history: History,
     /// Caps and deadlines.
     pub limits: Limits,
     /// Every effective setting in one spelling, without secrets.
@@ -98,19 +102,7 @@ impl Config {
 
     /// What `newer` changes, one setting each, without secrets; empty when nothing.
     pub fn diff(&self, newer: &Self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (key, old) in &self.settings {
-            match newer.settings.get(key) {
-                None => lines.push(format!("{key}: {old} → (unset)")),
-                Some(new) if new != old => lines.push(format!("{key}: {old} → {new}")),
-                Some(_) => {}
-            }
-        }
-        for (key, new) in &newer.settings {
-            if !self.settings.contains_key(key) {
-                lines.push(format!("{key}: (unset) → {new}"));
-            }
-        }
+        let mut lines = history::changes(&self.settings, &newer.settings);
         let (old, new) = (self.secrets(), newer.secrets());
         for (key, secret) in &old {
             if new.iter().any(|(same, other)| same == key && other != secret) {

@@ -268,7 +268,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("key of the top in a section", "[site]\ndata_dir = \"/data\"\n"),
     ("unknown key in an inline table", "[[serve]]\ntls = { cert = \"a\", key = \"b\" }\n"),
     ("key with hostile characters", "\"a\\u001b[31m\\u202e\" = 1\n"),
-    ("reserved sections", "[tree]\n[bundle]\n[approval]\n[history]\n[catalog]\n[blobs]\n"),
+    ("reserved sections", "[tree]\n[bundle]\n[approval]\n[catalog]\n[blobs]\n"),
     ("section written as a key", "elastic = \"9.0.0\"\n"),
     ("list section written once", "[serve]\naddress = \"0.0.0.0:80\"\n"),
     ("list section of numbers", "serve = [1]\n"),

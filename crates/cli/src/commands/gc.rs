@@ -2,7 +2,8 @@
 
 use app::Purpose;
 use clap::Args;
-use mirror::{GcPlan, GcReport};
+use mirror::{GcPlan, GcReport, PruneReport};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -31,6 +32,15 @@ pub(crate) struct Gc {
     json: bool,
 }
 
+/// What was let go.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a GcReport,
+    /// What went of the history, if anything did.
+    history: Option<PruneReport>,
+}
+
 pub(crate) async fn run(args: &Gc, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let purpose = if args.plan { Purpose::Look } else { Purpose::Act };
@@ -42,7 +52,15 @@ pub(crate) async fn run(args: &Gc, context: &mut Context) -> Result<Exit, Failur
         if args.json { out.json(&plan)? } else { planned(&plan, out)? }
     } else {
         let report = engine.collect().await.map_err(failed)?;
-        if args.json { out.json(&report)? } else { done(&report, out)? }
+        let pruned = engine.prune_history(config.history.keep).await.map_err(failed)?;
+        if args.json {
+            out.json(&Document { report: &report, history: pruned })?;
+        } else {
+            done(&report, out)?;
+            if let Some(pruned) = pruned {
+                out.line(format!("history: entries up to {} were let go", pruned.through.seq))?;
+            }
+        }
     }
     Ok(Exit::DONE)
 }

@@ -1,137 +1,86 @@
-//! `waystation history list|verify`.
+//! `waystation history list|verify|export`.
 
-use catalog::{Entry, verify_chain};
+mod cef;
+mod export;
+mod heads;
+mod list;
+mod verify;
+mod what;
+
+use catalog::{Catalog, Entry, EntryFilter, EntryOrder};
 use clap::{Args, Subcommand};
-use mirror::Engine;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::table::{Align, Table};
+use crate::moment::Moment;
 
-/// Shows and proves the record of what happened
+/// How many entries are read at a time.
+const PAGE: usize = 500;
+
+/// Shows, proves and exports the record of what happened
 #[derive(Debug, Subcommand)]
 #[command(after_help = format!("Example:\n  waystation history verify\n\n{TWO_ENDS}"))]
 pub(crate) enum History {
-    List(List),
-    Verify(Verify),
-}
-
-/// Lists the newest entries, oldest first
-#[derive(Debug, Args)]
-#[command(after_help = format!("Example:\n  waystation history list --limit 100 --json\n\n{TWO_ENDS}"))]
-pub(crate) struct List {
-    /// How many
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    limit: u32,
-    /// One JSON line per entry
-    #[arg(long)]
-    json: bool,
-}
-
-/// Proves that no entry was edited, moved, put in or taken out of the middle
-///
-/// The digest that it prints stands for all entries so far. Keep it elsewhere: entries cut off at the end show
-/// only by comparing with it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  waystation history verify
-
-Exit codes:
-  0  whole
-  1  not whole: the message names the first entry that does not fit
-  2  wrong usage or configuration")]
-pub(crate) struct Verify {
-    /// One JSON object
-    #[arg(long)]
-    json: bool,
+    List(list::List),
+    Verify(verify::Verify),
+    Export(export::Export),
 }
 
 pub(crate) async fn run(verb: &History, context: &mut Context) -> Result<Exit, Failure> {
-    if let History::Verify(_) = verb {
-        context.something_held("history verify")?;
+    if !matches!(verb, History::List(_)) {
+        context.something_held("history")?;
     }
     let engine = context.looking("history").await?;
+    let catalog = engine.ports().catalog.as_ref();
     match verb {
-        History::List(args) => list(args, &engine, context).await,
-        History::Verify(args) => verify(args, &engine, context).await,
+        History::List(args) => list::run(args, catalog, context).await,
+        History::Verify(args) => verify::run(args, catalog, context).await,
+        History::Export(args) => export::run(args, catalog, context).await,
     }
 }
 
-async fn list(args: &List, engine: &Engine, context: &mut Context) -> Result<Exit, Failure> {
-    let failed = |error| Failure::new("history", &error);
-    let catalog = &engine.ports().catalog;
-    let head = catalog.chain_head().await.map_err(failed)?;
-    let from = head.seq.saturating_sub(u64::from(args.limit)).saturating_add(1);
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let entries = catalog.history(from, limit).await.map_err(failed)?;
-    if args.json {
-        entries.iter().try_for_each(|entry| context.out.json(&document(entry)))?;
-        return Ok(Exit::DONE);
-    }
-    let mut table = Table::new([
-        ("ENTRY", Align::Right),
-        ("AT", Align::Left),
-        ("BY", Align::Left),
-        ("KIND", Align::Left),
-        ("SUBJECT", Align::Left),
-        ("WHAT", Align::Left),
-    ]);
-    for entry in &entries {
-        table.push([
-            entry.seq.to_string(),
-            entry.at.to_string(),
-            format!("{} (uid {}, pid {})", entry.actor.verb, entry.actor.uid, entry.actor.pid),
-            entry.kind.as_str().to_owned(),
-            subject(entry),
-            what(entry),
-        ]);
-    }
-    table.write(&mut context.out)?;
-    if entries.is_empty() {
-        context.out.line("nothing happened yet")?;
-    }
-    Ok(Exit::DONE)
+/// From when until when.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Span {
+    /// Only what happened then or later: 2026-08-15, 2026-08-15T12:00:00Z, '30d ago'
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Only what happened then or earlier
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
 }
 
-/// The particulars as JSON; the digest is over their text, which JSON keeps as it is.
-fn document(entry: &Entry) -> Value {
-    let data = serde_json::from_str(&entry.data).unwrap_or_else(|_| Value::from(entry.data.as_str()));
-    json!({
-        "seq": entry.seq, "at": entry.at, "actor": entry.actor, "kind": entry.kind, "subject": entry.subject,
-        "data": data, "previous": entry.previous, "digest": entry.digest,
-    })
-}
-
-/// Release ids are shown as everywhere else: by their first digits.
-fn subject(entry: &Entry) -> String {
-    entry.subject.parse::<model::Digest>().map_or_else(|_| entry.subject.clone(), |digest| digest.short())
-}
-
-fn what(entry: &Entry) -> String {
-    let data: Value = serde_json::from_str(&entry.data).unwrap_or_default();
-    let words = ["act", "outcome", "verdict", "reason", "why"].iter().filter_map(|key| data.get(key)?.as_str());
-    words.collect::<Vec<_>>().join(", ")
-}
-
-async fn verify(args: &Verify, engine: &Engine, context: &mut Context) -> Result<Exit, Failure> {
-    let proven = verify_chain(engine.ports().catalog.as_ref()).await;
-    let head = match proven {
-        Ok(head) => head,
-        Err(fault) => {
-            if args.json {
-                context.out.json(&json!({ "whole": false, "entry": fault.seq, "what": fault.what.to_string() }))?;
-            }
-            let next = "restore the catalog from a backup, and find out who wrote to it";
-            return Err(Failure::new("history verify", &fault).with_next(next));
+impl Span {
+    fn filter(&self, context: &Context) -> EntryFilter {
+        let now = context.clock.now();
+        EntryFilter {
+            since: self.since.map(|since| since.resolve(now)),
+            until: self.until.map(|until| until.resolve(now)),
+            ..EntryFilter::default()
         }
-    };
-    if args.json {
-        context.out.json(&json!({ "whole": true, "entries": head.seq, "digest": head.digest }))?;
-    } else {
-        context.out.line(format!("the history is whole: {} entries, ending in {}", head.seq, head.digest))?;
     }
-    Ok(Exit::DONE)
+}
+
+/// Shows `each` the entries that a filter lets through, oldest first, a page at a time.
+async fn visit(
+    catalog: &dyn Catalog,
+    mut filter: EntryFilter,
+    each: &mut (dyn FnMut(&Entry) -> Result<(), Failure> + Send),
+) -> Result<(), Failure> {
+    loop {
+        let page = catalog.entries(&filter, EntryOrder::OldestFirst, PAGE).await;
+        let page = page.map_err(|error| Failure::new("history", &error))?;
+        page.iter().try_for_each(&mut *each)?;
+        match page.last() {
+            Some(last) if page.len() == PAGE => filter.from = last.seq.saturating_add(1),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The particulars as JSON.
+fn particulars(entry: &Entry) -> Value {
+    serde_json::from_str(&entry.data).unwrap_or_else(|_| Value::from(entry.data.as_str()))
 }

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod page;
+mod past;
 
 pub(crate) use page::{feeds, trouble};
 
@@ -11,6 +12,7 @@ use model::Level;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::moment::Moment;
 
 /// Shows how everything stands: feeds, releases, trust, freshness, what is wrong and what to do
 #[derive(Debug, Args)]
@@ -18,7 +20,7 @@ use crate::failure::{Exit, Failure};
 Example:
   waystation status --json
 
-Times in --json are microseconds since 1970 in UTC.
+Times in --json are microseconds since 1970 in UTC. With --at the exit code is 0: it speaks of now alone.
 
 Exit codes:
   0  told
@@ -27,6 +29,9 @@ Exit codes:
   4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
      behind, for longer than [freshness] lets pass; the page names which, the reason and what to do")]
 pub(crate) struct Status {
+    /// As everything was then, from the history alone: 2026-08-15, 2026-08-15T12:00:00Z, '2h ago'
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -35,6 +40,9 @@ pub(crate) struct Status {
 pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let engine = context.engine(&config, "status", Purpose::Look).await?;
+    if let Some(at) = args.at {
+        return past::run(at.resolve(context.clock.now()), &engine, args.json, context).await;
+    }
     let status = engine.status().await.map_err(|error| Failure::engine("status", &error))?;
     if args.json {
         context.out.json(&status)?;

@@ -240,7 +240,7 @@ fn syslog(scope: &Scope<'_>) -> Option<AlarmBy> {
     Some(AlarmBy::Syslog { address: read, facility })
 }
 
-fn syslog_address(text: &str) -> Option<SyslogAddress> {
+pub(super) fn syslog_address(text: &str) -> Option<SyslogAddress> {
     if let Some(path) = text.strip_prefix("unix:") {
         return (path.starts_with('/') && !path.contains('\0')).then(|| SyslogAddress::Unix(path.into()));
     }

@@ -1,0 +1,85 @@
+//! `waystation history verify`.
+
+use std::path::PathBuf;
+
+use catalog::{Catalog, Proven, prove_chain};
+use clap::Args;
+use serde_json::json;
+
+use super::heads::{Compared, Expected, Heads};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Proves that no entry was edited, moved, put in or taken out of the middle
+///
+/// The digest that it prints stands for all entries so far. Entries cut off at the end, and a history that was written
+/// anew, show only by comparing with digests that were kept elsewhere: see [history] head_file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation history verify --head /mnt/worm/waystation-heads
+
+Exit codes:
+  0  whole
+  1  not whole: the message names the first entry that does not fit
+  2  wrong usage or configuration")]
+pub(crate) struct Verify {
+    /// A file of heads that were kept elsewhere; may be given several times
+    #[arg(long, value_name = "FILE")]
+    head: Vec<PathBuf>,
+    /// An entry and its digest, kept elsewhere; may be given several times
+    #[arg(long, value_name = "SEQ:DIGEST")]
+    expect: Vec<Expected>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Context) -> Result<Exit, Failure> {
+    let site = context.config()?.site.name.unwrap_or_else(|| app::NO_SITE.to_owned());
+    let mut heads = Heads::default();
+    args.expect.iter().try_for_each(|expected| heads.expect(expected))?;
+    args.head.iter().try_for_each(|path| heads.read(path, &site))?;
+    let proven = match prove_chain(catalog, &mut |entry| heads.look(entry)).await {
+        Ok(proven) => proven,
+        Err(fault) => {
+            if args.json {
+                context.out.json(&json!({ "whole": false, "entry": fault.seq, "what": fault.what.to_string() }))?;
+            }
+            let next = "restore the catalog from a backup, and find out who wrote to it";
+            return Err(Failure::new("history verify", &fault).with_next(next));
+        }
+    };
+    let compared = heads.finish(&proven);
+    if let (Err(failure), true) = (&compared, args.json) {
+        context.out.json(&json!({ "whole": false, "what": failure.to_string() }))?;
+    }
+    let compared = (!heads.is_empty()).then_some(compared?);
+    tell(&proven, compared, args.json, context)
+}
+
+fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut Context) -> Result<Exit, Failure> {
+    let head = proven.head;
+    let out = &mut context.out;
+    if json {
+        out.json(&json!({
+            "whole": true, "entries": head.seq, "digest": head.digest, "anchor": proven.anchor, "since": proven.since,
+            "heads": compared,
+        }))?;
+        return Ok(Exit::DONE);
+    }
+    match proven.anchor {
+        None => out.line(format!("the history is whole: {} entries, ending in {}", head.seq, head.digest))?,
+        Some(anchor) => {
+            let first = anchor.seq.saturating_add(1);
+            let since = proven.since.map(|at| format!(", of {at}")).unwrap_or_default();
+            out.line(format!("the history is whole: entries {first} to {}, ending in {}", head.seq, head.digest))?;
+            out.line(format!("  it begins at entry {first}{since}: those before were let go, as it says itself"))?;
+        }
+    }
+    match compared {
+        Some(compared) => out.line(format!("  {compared}"))?,
+        None => out.line("  whether its newest entries were cut off shows only with --head or --expect")?,
+    }
+    Ok(Exit::DONE)
+}
