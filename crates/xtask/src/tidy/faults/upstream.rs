@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("U59", "the process ends after each artifact", "what is proven is not fetched again"),
     Row::new(
         "U60",
-        "random single faults of all the others, one after the other",
+        "random single faults of all the others, one after the other: 150 here, 1,000 in `proof --ci`, 10,000 in `--full`",
         "the invariants after each; at the end what a mirror serves that met none",
     ),
 ];
