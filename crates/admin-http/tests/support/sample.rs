@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin_http::{AdminServer, Serving, StatusSource};
+use admin_http::{AdminServer, AlarmFacts, AlarmSource, Serving, StatusSource, WayFacts};
 use async_trait::async_trait;
 use content_http::{RingStats, Stats, Trouble};
 use mirror::{FeedStatus, RingStatus, Status};
@@ -45,6 +45,20 @@ pub(crate) struct Catalog(pub(crate) Result<Status, String>);
 impl StatusSource for Catalog {
     async fn status(&self) -> Result<Status, String> {
         self.0.clone()
+    }
+}
+
+struct Alarms;
+
+impl AlarmSource for Alarms {
+    fn alarms(&self) -> AlarmFacts {
+        let way = |name: &str, failing| WayFacts { name: name.to_owned(), told: 4, failed: 2, failing };
+        AlarmFacts {
+            standing: vec![(Reason::VendorSilent, Level::Fail, 2), (Reason::NotChecked, Level::Warn, 1)],
+            ways: vec![way("pager", true), way("mail", false)],
+            dropped: 1,
+            heartbeats: vec![("sent", 7)],
+        }
     }
 }
 
@@ -115,6 +129,7 @@ pub(crate) async fn ask(serving: Option<Content>, catalog: Option<Catalog>, requ
     let serving = serving.map(|content| Arc::new(content) as Arc<dyn Serving>);
     let catalog = catalog.map(|catalog| Arc::new(catalog) as Arc<dyn StatusSource>);
     let server = AdminServer::bind("127.0.0.1:0".parse().unwrap(), serving, catalog).await.unwrap();
+    let server = server.with_alarms(Arc::new(Alarms));
     let address = server.address();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(server.run(async {
