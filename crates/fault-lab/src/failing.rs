@@ -1,5 +1,6 @@
 //! A folder that fails as planned.
 
+mod answers;
 mod nodes;
 mod passing;
 mod plan;

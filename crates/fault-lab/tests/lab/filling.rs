@@ -94,7 +94,7 @@ impl Filling {
         if now != self.after {
             return Err("with room again the next sync leads elsewhere".to_owned());
         }
-        let verified = self.bench.act(&["release", "verify", "--all"]);
+        let verified = self.bench.act(&["release", "verify", "--all", "--store"]);
         if verified.code == Some(0) { Ok(went_well) } else { Err(format!("verify: {}", verified.text())) }
     }
 
@@ -233,7 +233,7 @@ fn s03_a_disk_without_room_for_names() {
         sh("mount", &["-o", "remount,nr_inodes=10000", data.to_str().unwrap()]).unwrap();
         bench.act(&["sync"]).expect(0);
         assert!(Tree::walk(&data).unwrap() == after, "{names} names: the next sync leads elsewhere");
-        bench.act(&["release", "verify", "--all"]).expect(0);
+        bench.act(&["release", "verify", "--all", "--store"]).expect(0);
         disk.unmount().unwrap();
         points += 1;
     }

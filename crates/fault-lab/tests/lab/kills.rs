@@ -66,7 +66,7 @@ fn s11_killed_again_and_again_what_is_served_is_whole_and_the_next_sync_converge
             twin.act(&["gc"]).expect(0);
         }
     }
-    bench.act(&["release", "verify", "--all"]).expect(0);
+    bench.act(&["release", "verify", "--all", "--store"]).expect(0);
     bench.act(&["history", "verify"]).expect(0);
     bench.act(&["gc"]).expect(0);
     twin.act(&["gc"]).expect(0);

@@ -67,7 +67,7 @@ fn on(system: &str, megabytes: u64, make: &[&str], rounds: u32) {
             bench.act(&["gc"]).expect(0);
         }
     }
-    bench.act(&["release", "verify", "--all"]).expect(0);
+    bench.act(&["release", "verify", "--all", "--store"]).expect(0);
     saw(&format!(
         "{system} shut down under {rounds} runs (flags 0, 1, 2): {failed} failed and said so, {done} were done, 0 \
          violations; {} s",

@@ -270,7 +270,7 @@ fn recovers(bench: &Bench, scenario: &Scenario, served: &Tree) -> Result<(), Str
     if now != scenario.after {
         return Err(format!("the next sync leads elsewhere: {now:?}\nnot: {:?}", scenario.after));
     }
-    let verified = bench.act(&["release", "verify", "--all"]);
+    let verified = bench.act(&["release", "verify", "--all", "--store"]);
     if verified.code != Some(0) {
         return Err(format!("verify finds something: {}", verified.text()));
     }
