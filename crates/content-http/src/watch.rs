@@ -276,7 +276,8 @@ impl Watcher {
             if old.digest == loaded.digest {
                 return Ok(None);
             }
-            if loaded.generation.number < old.number {
+            // A restored backup goes back, and is waited out; what is published on top of it is newer than what is served.
+            if loaded.generation.number < old.number && loaded.generation.at <= old.at {
                 let (found, served) = (loaded.generation.number, old.number);
                 return Err(format!("the folder went back to generation {found}, {served} is served").into());
             }

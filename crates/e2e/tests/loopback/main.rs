@@ -12,5 +12,7 @@ mod doctor;
 mod folder;
 mod killed;
 mod lifecycle;
+mod moved;
+mod secrets;
 mod shared;
 mod vendor;
