@@ -18,13 +18,15 @@ pub(super) struct Kind {
     megabytes: u64,
     make: &'static [&'static str],
     pub(super) options: &'static str,
+    /// How many copies of one such file system may be mounted side by side.
+    pub(super) copies: usize,
     /// What a machine runs before it mounts it again after a crash.
     pub(super) check: &'static [&'static str],
 }
 
 const EXT4_MAKE: &[&str] = &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"];
 pub(super) const EXT4: Kind =
-    Kind { name: "ext4", system: "ext4", megabytes: 64, make: EXT4_MAKE, options: "loop", check: &[] };
+    Kind { name: "ext4", system: "ext4", megabytes: 64, make: EXT4_MAKE, options: "loop", copies: 3, check: &[] };
 pub(super) const EXT4_WRITEBACK: Kind =
     Kind { name: "ext4 data=writeback,noauto_da_alloc", options: "loop,data=writeback,noauto_da_alloc", ..EXT4 };
 pub(super) const EXT4_BARE: Kind = Kind {
@@ -40,6 +42,7 @@ pub(super) const XFS: Kind = Kind {
     make: &["mkfs.xfs", "-q", "-f", "-K"],
     // Copies of one file system are mounted side by side.
     options: "loop,nouuid",
+    copies: 3,
     check: &[],
 };
 pub(super) const BTRFS: Kind = Kind {
@@ -48,6 +51,8 @@ pub(super) const BTRFS: Kind = Kind {
     megabytes: 128,
     make: &["mkfs.btrfs", "-q", "-f", "-K", "-m", "single"],
     options: "loop",
+    // Old kernels take every copy for a part of one file system.
+    copies: 1,
     check: &[],
 };
 

@@ -98,7 +98,6 @@ fn recovers(bench: &Bench, recorded: &Recorded) -> Result<(), String> {
     if now == last { Ok(()) } else { Err(format!("the next sync leads elsewhere: {now:?}\nnot: {last:?}")) }
 }
 
-const WORKERS: usize = 3;
 /// Every so many disks the program is started on one, and another one loses power again while it recovers.
 const THOROUGH: usize = 20;
 
@@ -107,7 +106,7 @@ pub(super) fn examine(recorded: &Recorded, cuts: &[Cut]) -> Seen {
     let seen = Mutex::new(Seen::default());
     let turn = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..recorded.kind.copies {
             scope.spawn(|| {
                 let workshop = Workshop::new(recorded);
                 let mut player = Player::new(&recorded.base, &recorded.log);
