@@ -160,7 +160,8 @@ impl Engine {
             let mut releases = Vec::new();
             for id in ids {
                 let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
-                if self.missing(admitted.release()).await.is_none() {
+                // A store that cannot answer is no reason to take away what stands in `_back`.
+                if self.is_held(admitted.release()).await? {
                     releases.push(admitted);
                 }
             }
@@ -224,18 +225,26 @@ impl Engine {
 
     /// The first file of a release that is not held as it should be.
     pub(crate) async fn missing(&self, release: &Release) -> Option<Note> {
-        let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
-        let found = match self.ports.blobs.find_all(&digests).await {
-            Ok(found) => found,
-            Err(error) => return Some(note(error.reason(), model::error_chain(&error))),
-        };
-        for (item, held) in release.items.iter().zip(found) {
-            if held.is_none_or(|held| held.size() != item.size) {
-                let detail = format!("{}: blob {} is not held as it should be", item.route, item.digest);
-                return Some(note(Reason::StoreFailed, detail));
-            }
+        match self.first_missing(release).await {
+            Ok(missing) => missing,
+            Err(error) => Some(note(error.reason(), model::error_chain(&error))),
         }
-        None
+    }
+
+    /// Whether every file of a release is held as it should be.
+    async fn is_held(&self, release: &Release) -> Result<bool, StoreError> {
+        Ok(self.first_missing(release).await?.is_none())
+    }
+
+    async fn first_missing(&self, release: &Release) -> Result<Option<Note>, StoreError> {
+        let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
+        let found = self.ports.blobs.find_all(&digests).await?;
+        let gone =
+            release.items.iter().zip(found).find(|(item, held)| held.is_none_or(|held| held.size() != item.size));
+        Ok(gone.map(|(item, _)| {
+            let detail = format!("{}: blob {} is not held as it should be", item.route, item.digest);
+            note(Reason::StoreFailed, detail)
+        }))
     }
 
     /// Intent, generation file, pointer.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use mirror::{
-    ActReport, Depth, Engine, EngineError, FeedReport, GcReport, Silent, StoreReport, SyncReport, SyncRequest,
-};
+use mirror::{ActReport, Depth, Engine, EngineError, FeedReport, Silent, StoreReport, SyncReport, SyncRequest};
 use model::{Digest, FeedId, Outcome, Reason};
 
 use crate::upstream::Trick;
@@ -39,7 +37,6 @@ pub(crate) enum Act {
 pub(crate) enum Done {
     Synced(SyncReport),
     Acted(ActReport),
-    Collected(GcReport),
     Checked(Box<StoreReport>),
     /// What needs no judging.
     Other,
@@ -55,7 +52,10 @@ impl Act {
             }
             Self::Admit(release) => Done::Acted(engine.admit(&release, "simulated").await?),
             Self::Reject(release) => Done::Acted(engine.reject(&release, "simulated").await?),
-            Self::Collect => Done::Collected(engine.collect().await?),
+            Self::Collect => {
+                engine.collect().await?;
+                Done::Other
+            }
             Self::Verify => {
                 let held = engine.held().await?;
                 engine.verify(&held, &|_| ()).await?;
@@ -99,7 +99,7 @@ impl World {
         match done {
             Done::Synced(report) => self.judge_sync(report, how).await,
             Done::Acted(report) => self.judge_act(report, how),
-            Done::Collected(_) | Done::Checked(_) | Done::Other => Ok(()),
+            Done::Checked(_) | Done::Other => Ok(()),
         }
     }
 

@@ -2,6 +2,7 @@
 //! crashes at which.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{Digest, Hasher};
@@ -50,7 +51,11 @@ pub enum Plan {
 }
 
 /// Counts operations, strikes some, and remembers them all.
-pub(crate) struct Fate(Mutex<Ledger>);
+pub(crate) struct Fate {
+    ledger: Mutex<Ledger>,
+    /// How many processes hold the publication lock.
+    publishers: AtomicU64,
+}
 
 struct Ledger {
     operations: u64,
@@ -66,7 +71,7 @@ struct Ledger {
 
 impl Fate {
     pub(crate) fn new(draw: Draw, waits: u64) -> Self {
-        Self(Mutex::new(Ledger {
+        let ledger = Mutex::new(Ledger {
             operations: 0,
             struck: 0,
             plan: Plan::Calm,
@@ -75,11 +80,24 @@ impl Fate {
             tail: VecDeque::new(),
             digest: Hasher::new(),
             violation: None,
-        }))
+        });
+        Self { ledger, publishers: AtomicU64::new(0) }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process took the publication lock: it must be the only one (I16).
+    pub(crate) fn publisher_came(&self) {
+        if self.publishers.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.violated(Violation::new("I16", "two processes hold the publication lock"));
+        }
+    }
+
+    /// It gave it back, or died.
+    pub(crate) fn publisher_went(&self) {
+        self.publishers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Sets the plan, its numbers counted from now on.

@@ -20,6 +20,7 @@ use crate::stores::View;
 use crate::upstream::Upstream;
 use crate::violation::{Holds, Violation};
 
+use bytes::Named;
 use grace::Left;
 pub(crate) use recorded::Recorded;
 
@@ -56,7 +57,7 @@ pub(crate) struct Seen {
     current: Option<Current>,
     /// Blobs whose bytes were hashed.
     proven: HashSet<Digest>,
-    manifests: HashMap<Digest, Arc<Vec<(RoutePath, Digest, u64)>>>,
+    manifests: HashMap<Digest, Arc<Named>>,
     /// Blobs that the disk damaged.
     rotten: BTreeSet<Digest>,
     /// The newest version that each feed served.
@@ -142,6 +143,11 @@ impl Oracle {
             left.grace = left.grace.min(terms.grace);
         }
         seen.terms = terms;
+    }
+
+    /// A store that lies keeps other bytes; nobody is told.
+    pub(crate) fn spoil(&self, digest: Digest) {
+        self.view().spoil(digest);
     }
 
     /// The disk changed or lost these bytes.

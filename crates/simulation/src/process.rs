@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::fate::{Blow, Fate};
+use crate::lie::Lie;
 use crate::oracle::{Oracle, Touch};
 
 /// What every port of one engine shares: once dead, none of its operations ever ends, and whoever drives the engine
@@ -23,6 +24,8 @@ pub(crate) struct Process {
     pub(crate) oracle: Arc<Oracle>,
     /// Where operations on files run, and their threads.
     disk: Option<Handle>,
+    /// What its ports lie about.
+    pub(crate) lie: Option<Lie>,
     dead: AtomicBool,
     died: Notify,
     /// How many publication locks it holds.
@@ -63,12 +66,18 @@ impl Operation {
 }
 
 impl Process {
-    pub(crate) fn new(number: u64, fate: Arc<Fate>, oracle: Arc<Oracle>, disk: Option<Handle>) -> Arc<Self> {
+    pub(crate) fn new(
+        number: u64,
+        (fate, oracle): (Arc<Fate>, Arc<Oracle>),
+        disk: Option<Handle>,
+        lie: Option<Lie>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             number,
             fate,
             oracle,
             disk,
+            lie,
             dead: AtomicBool::new(false),
             died: Notify::new(),
             publishing: AtomicU64::new(0),

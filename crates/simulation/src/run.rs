@@ -8,6 +8,7 @@ use vendor_sim::ArtifactUrls;
 use vendors::elastic::SignatureMode;
 
 use crate::draw::Draw;
+use crate::lie::Lie;
 use crate::stores::{BuildError, On};
 use crate::violation::Violation;
 use crate::world::{Shape, World, runtime};
@@ -82,6 +83,14 @@ impl Outcome {
 /// # Errors
 /// [`BuildError`] when the simulated world cannot be had; what does not hold is in the outcome.
 pub fn simulate(request: Request) -> Result<Outcome, BuildError> {
+    simulate_with(request, None)
+}
+
+/// Simulates on ports that lie, to see that it shows.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_with(request: Request, lie: Option<Lie>) -> Result<Outcome, BuildError> {
     runtime()?.block_on(async {
         let mut draw = Draw::new(request.seed ^ 0x5eed);
         let shape = Shape {
@@ -90,6 +99,7 @@ pub fn simulate(request: Request) -> Result<Outcome, BuildError> {
             // Work on files is done while everybody waits: only memory lets others go first.
             waits: draw.below(3),
             urls: if draw.chance(200) { ArtifactUrls::Fixed } else { ArtifactUrls::PerContent },
+            lie,
             signature: if draw.chance(500) { SignatureMode::Require } else { SignatureMode::Warn },
         };
         let mut world = World::new(shape).await?;

@@ -41,10 +41,12 @@ pub(crate) trait View: Send + Sync {
     fn size(&self, digest: Digest, size: u64) -> Option<u64>;
     /// All bytes of a blob that should have this size.
     fn read(&self, digest: Digest, size: u64) -> Option<Vec<u8>>;
+    /// Changes a blob's bytes, where that can be done here.
+    fn spoil(&self, _: Digest) {}
 }
 
 struct MemoryView {
-    blobs: Arc<dyn BlobStore>,
+    blobs: MemoryStore,
     rings: Arc<dyn RingStore>,
 }
 
@@ -67,6 +69,13 @@ impl View for MemoryView {
         let mut bytes = Vec::new();
         at_once(self.blobs.open(digest)).ok()??.read_to_end(&mut bytes).ok()?;
         Some(bytes)
+    }
+
+    fn spoil(&self, digest: Digest) {
+        if let Some(mut bytes) = self.read(digest, 0) {
+            bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            self.blobs.rot(digest, bytes);
+        }
     }
 }
 
@@ -153,7 +162,7 @@ impl Stores {
 
     fn memory(blobs: MemoryStore, rings: MemoryRings, catalog: MemoryCatalog) -> Self {
         let catalog = Arc::new(catalog);
-        let view = MemoryView { blobs: Arc::new(blobs.clone()), rings: Arc::new(rings.clone()) };
+        let view = MemoryView { blobs: blobs.clone(), rings: Arc::new(rings.clone()) };
         Self {
             blobs: Arc::new(blobs.clone()),
             rings: Arc::new(rings.clone()),

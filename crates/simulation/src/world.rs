@@ -21,6 +21,7 @@ use vendors::elastic::SignatureMode;
 use crate::clock::SimClock;
 use crate::draw::Draw;
 use crate::fate::Fate;
+use crate::lie::Lie;
 use crate::oracle::{Oracle, Seen, Terms};
 use crate::ports::{Blobs, Locks, Records, Rings};
 use crate::process::Process;
@@ -46,6 +47,14 @@ pub(crate) struct Shape {
     pub(crate) waits: u64,
     pub(crate) urls: ArtifactUrls,
     pub(crate) signature: SignatureMode,
+    pub(crate) lie: Option<Lie>,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        let (urls, signature) = (ArtifactUrls::PerContent, SignatureMode::Require);
+        Self { on: On::Memory, seed: 1, waits: 0, urls, signature, lie: None }
+    }
 }
 
 /// How something that lived ended.
@@ -152,8 +161,12 @@ impl World {
     /// Another process with this world's settings.
     pub(crate) fn process(&mut self) -> (Engine, Arc<Process>) {
         self.processes += 1;
-        let process =
-            Process::new(self.processes, Arc::clone(&self.fate), Arc::clone(&self.oracle), self.stores.handle());
+        let process = Process::new(
+            self.processes,
+            (Arc::clone(&self.fate), Arc::clone(&self.oracle)),
+            self.stores.handle(),
+            self.shape.lie,
+        );
         let blobs: Arc<dyn blob_store::BlobStore> =
             Arc::new(Blobs { inner: Arc::clone(&self.stores.blobs), process: Arc::clone(&process) });
         let clock: Arc<dyn model::Clock> = self.clock.clone();

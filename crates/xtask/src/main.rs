@@ -4,6 +4,7 @@
 
 mod bench;
 mod proof;
+mod simulate;
 mod tidy;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Chore {
         #[arg(long)]
         missing: bool,
     },
+    /// Play the whole engine on seeds: faults, crashes, jumping clocks.
+    Simulate(simulate::Simulate),
     /// Measure release builds beside what they replace.
     Bench {
         /// Take the programs as they were built before.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Bench { as_built, what } => {
             bench::run(&what, if as_built { bench::Build::AsItIs } else { bench::Build::Anew })
         }
+        Chore::Simulate(what) => simulate::run(&what),
         Chore::Proof { ci, missing, full: _ } => {
             let size = if ci { proof::Size::Ci } else { proof::Size::Full };
             if missing { proof::list_missing(size) } else { proof::run(size) }

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cargo_metadata::MetadataCommand;
+use simulation::{On, Request};
+
+use crate::simulate;
 
 /// How much is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,13 @@ const PROOFS: &[Proof] = &[
         needs: &[],
         by: User::Any,
         run: rounds::of_random_faults,
+    },
+    Proof {
+        name: "whatever fails or crashes at which operation, the engine serves whole releases and comes together again",
+        from: Size::Ci,
+        needs: &[],
+        by: User::Any,
+        run: simulated,
     },
     Proof {
         name: "the vendor page's own commands fetch everything from the mirror and tell its version",
@@ -187,6 +197,22 @@ const MOUNT: (&str, &str) = ("mount", "mount");
 const COPY: (&str, &str) = ("cp", "coreutils");
 const MKFS_EXT4: (&str, &str) = ("mkfs.ext4", "e2fsprogs");
 const MKFS_XFS: (&str, &str) = ("mkfs.xfs", "xfsprogs");
+
+/// Seeds of the whole engine; at full size, every operation of one life as well.
+fn simulated(stage: &Stage) -> Result<()> {
+    let full = stage.size == Size::Full;
+    let (memory, files) = if full { (20_000, 300) } else { (500, 20) };
+    // Far from the seeds of the ordinary run.
+    let far = 1 << 32;
+    let request = |on| move |seed| Request { on, ..Request::of(seed) };
+    let mut holds = simulate::many(far..far + memory, request(On::Memory))?;
+    holds &= simulate::many(far..far + files, request(On::Files))?;
+    if full {
+        holds &= simulate::sweep(simulate::Strikes::Once)? & simulate::sweep(simulate::Strikes::Twice)?;
+    }
+    anyhow::ensure!(holds, "an invariant did not hold");
+    Ok(())
+}
 
 fn chosen(size: Size) -> impl Iterator<Item = &'static Proof> {
     PROOFS.iter().filter(move |proof| size == Size::Full || proof.from == Size::Ci)

@@ -8,6 +8,7 @@ use blob_store::{BlobReader, BlobStore, BlobWriter, Expected, Found, PartialKey,
 use bytes::Bytes;
 use model::{Digest, Held, Timestamp};
 
+use crate::lie::Lie;
 use crate::process::{Operation, Process};
 
 /// A store whose operations the plan can strike.
@@ -30,7 +31,7 @@ impl BlobStore for Blobs {
     async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError> {
         let what = if resume.is_some() { "resumable" } else { "fresh" };
         let inner = self.process.run(Operation::reads("blobs.begin", what), self.inner.begin(resume), broken("begin"));
-        Ok(Box::new(Writer { inner: inner.await?, process: Arc::clone(&self.process) }))
+        Ok(Box::new(Writer { inner: inner.await?, process: Arc::clone(&self.process), store: Arc::clone(&self.inner) }))
     }
 
     async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
@@ -83,6 +84,7 @@ impl BlobStore for Blobs {
 
 struct Writer {
     inner: Box<dyn BlobWriter>,
+    store: Arc<dyn BlobStore>,
     process: Arc<Process>,
 }
 
@@ -107,9 +109,22 @@ impl BlobWriter for Writer {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<Held, StoreError> {
-        let Self { inner, process } = *self;
+        let Self { inner, process, store } = *self;
         let on = expected.digest.map(|digest| digest.short()).unwrap_or_default();
         let operation = Operation::takes("blob.finish", on);
-        process.run(operation, inner.finish(expected), broken("finish")).await
+        let lie = process.lie;
+        let work = async {
+            let held = inner.finish(expected).await?;
+            // One in eight.
+            if held.digest().as_bytes().first().is_some_and(|byte| byte % 8 == 0) {
+                match lie {
+                    Some(Lie::LosesBlobs) => store.remove(held.digest()).await?,
+                    Some(Lie::TurnsBits) => process.oracle.spoil(held.digest()),
+                    _ => {}
+                }
+            }
+            Ok(held)
+        };
+        process.run(operation, work, broken("finish")).await
     }
 }

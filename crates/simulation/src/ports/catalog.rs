@@ -10,6 +10,7 @@ use catalog::{
 };
 use model::{Digest, FeedId, ReleaseId, Timestamp};
 
+use crate::lie::Lie;
 use crate::oracle::Recorded;
 use crate::process::{Operation, Process};
 
@@ -25,7 +26,10 @@ fn broken(act: &'static str) -> impl Fn() -> CatalogError + Send {
 
 #[async_trait]
 impl Catalog for Records {
-    async fn apply(&self, batch: Batch) -> Result<(), CatalogError> {
+    async fn apply(&self, mut batch: Batch) -> Result<(), CatalogError> {
+        if self.process.lie == Some(Lie::ForgetsReleases) {
+            batch.releases.clear();
+        }
         let recorded = Recorded::of(&batch);
         let operation = Operation::reads("catalog.apply", &recorded);
         let work = async {
@@ -114,6 +118,7 @@ impl Catalog for Records {
     async fn reserve(&self, holder: &str, digests: &[Digest]) -> Result<(), CatalogError> {
         // A holder is named after more than the seed, so it is not told.
         let operation = Operation::reads("catalog.reserve", digests.len());
+        let digests = if self.process.lie == Some(Lie::ReservesNothing) { &[] } else { digests };
         self.process.run(operation, self.inner.reserve(holder, digests), broken("reserve blobs")).await
     }
 
@@ -130,6 +135,14 @@ impl Catalog for Records {
         remover: &dyn Remover,
     ) -> Result<Sweep, CatalogError> {
         let operation = Operation::takes("catalog.sweep", candidates.len());
-        self.process.run(operation, self.inner.sweep(candidates, keep, remover), broken("sweep")).await
+        let work = async {
+            if self.process.lie == Some(Lie::SweepsInUse) {
+                for digest in candidates {
+                    remover.remove(digest).await.map_err(CatalogError::Remove)?;
+                }
+            }
+            self.inner.sweep(candidates, keep, remover).await
+        };
+        self.process.run(operation, work, broken("sweep")).await
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use mirror::{EngineError, FetchGuard, Guard, LockHolder, Locks as Port};
 
+use crate::lie::Lie;
 use crate::process::{Operation, Process};
 
 /// Locks whose operations the plan can strike.
@@ -34,6 +35,7 @@ struct Publishing {
 impl Drop for Publishing {
     fn drop(&mut self) {
         self.process.publishing.fetch_sub(1, Ordering::SeqCst);
+        self.process.fate.publisher_went();
     }
 }
 
@@ -49,8 +51,12 @@ impl Port for Locks {
 
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError> {
         let taken = async {
-            let held = self.inner.publish().await?;
+            let held: Box<dyn Guard> = match self.process.lie {
+                Some(Lie::NoLock) => Box::new(()),
+                _ => self.inner.publish().await?,
+            };
             self.process.publishing.fetch_add(1, Ordering::SeqCst);
+            self.process.fate.publisher_came();
             Ok(Box::new(Publishing { _held: held, process: Arc::clone(&self.process) }) as Box<dyn Guard>)
         };
         self.process.run(Operation::waits("locks.publish"), taken, broken("publish")).await

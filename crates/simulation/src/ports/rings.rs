@@ -9,6 +9,7 @@ use model::{Digest, Generation, RingName};
 
 use super::blobs::broken;
 use crate::Violation;
+use crate::lie::Lie;
 use crate::process::{Operation, Process};
 
 /// Rings whose operations the plan can strike.
@@ -42,7 +43,20 @@ impl RingStore for Rings {
     async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError> {
         self.alone("rings.publish");
         let operation = Operation::moves("rings.publish", generation.number);
-        self.process.run(operation, self.inner.publish(generation, expected), broken("replace")).await
+        let work = async {
+            match self.process.lie {
+                Some(Lie::PointerStays) => {
+                    Ok(Published { number: generation.number, digest: Digest::of(&generation.encode()) })
+                }
+                Some(Lie::PointerToHalf) => {
+                    let mut half = generation.clone();
+                    half.routes.pop_last();
+                    self.inner.publish(&half, expected).await
+                }
+                _ => self.inner.publish(generation, expected).await,
+            }
+        };
+        self.process.run(operation, work, broken("replace")).await
     }
 
     async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {

@@ -49,6 +49,8 @@ async fn one(world: &mut World, act: Act) -> Result<Done, Violation> {
             world.oracle.look_at_all()?;
             Ok(done)
         }
+        // The word for one feed may have made room for another that waited.
+        Ended::Done(Err(EngineError::NotNow(_))) => Ok(Done::Other),
         Ended::Done(Err(error)) => Err(fails(&error)),
         Ended::Crashed => Err(world.fate.violation().unwrap_or(Violation::new("I15", "a crash without any fault"))),
     }

@@ -21,7 +21,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("axum", &["admin-http", "vendor-sim"]),
     ("httparse", &["content-http", "admin-http", "doctor", "vendor-sim"]),
     ("lettre", &["alarm"]),
-    ("vendor-sim", &["cli", "e2e", "xtask"]),
+    ("vendor-sim", &["cli", "e2e", "simulation", "xtask"]),
 ];
 
 /// Crates for tests, which any crate may name among its dev-dependencies.

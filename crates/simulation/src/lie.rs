@@ -1,0 +1,36 @@
+//! Defects on purpose, so that the oracle shows that it finds them.
+
+/// A port that lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// The store says that it keeps a blob, and loses one in so many.
+    LosesBlobs,
+    /// The store keeps other bytes than it was given, one blob in so many.
+    TurnsBits,
+    /// The ring says that its pointer moved, and it did not.
+    PointerStays,
+    /// The ring moves its pointer to a generation that misses a route.
+    PointerToHalf,
+    /// The catalog reserves nothing.
+    ReservesNothing,
+    /// The catalog lets everything be swept that is a candidate.
+    SweepsInUse,
+    /// The catalog forgets the releases of a batch.
+    ForgetsReleases,
+    /// The publication lock is nobody's.
+    NoLock,
+}
+
+impl Lie {
+    /// Every lie.
+    pub const ALL: [Self; 8] = [
+        Self::LosesBlobs,
+        Self::TurnsBits,
+        Self::PointerStays,
+        Self::PointerToHalf,
+        Self::ReservesNothing,
+        Self::SweepsInUse,
+        Self::ForgetsReleases,
+        Self::NoLock,
+    ];
+}
