@@ -6,6 +6,8 @@
 
 mod blobs;
 mod history;
+mod letting_go;
+mod look_back;
 mod publications;
 mod releases;
 pub(crate) mod sample;
@@ -19,6 +21,13 @@ pub use blobs::{
 pub use history::{
     an_empty_history_is_whole, data_is_recorded_as_canonical_text, history_is_numbered_and_chained,
     history_is_read_in_pages, the_writing_of_an_actor_and_a_subject_is_kept,
+};
+pub use letting_go::{
+    old_entries_go_behind_an_anchor, what_is_not_as_meant_is_not_let_go, what_was_let_go_takes_only_what_is_over,
+};
+pub use look_back::{
+    a_sound_catalog_is_found_sound, entries_are_found_by_filter, entries_on_a_release_carry_its_number,
+    the_last_entry_on_each_subject_is_found, time_is_counted_from_entry_to_entry_s28,
 };
 pub use publications::{
     a_batch_is_all_or_nothing, a_feed_is_as_last_recorded, a_host_wait_is_as_last_recorded, feeds_come_in_name_order,
@@ -47,6 +56,14 @@ macro_rules! conformance_suite {
             history_is_numbered_and_chained
             history_is_read_in_pages
             the_writing_of_an_actor_and_a_subject_is_kept
+            entries_are_found_by_filter
+            entries_on_a_release_carry_its_number
+            the_last_entry_on_each_subject_is_found
+            time_is_counted_from_entry_to_entry_s28
+            a_sound_catalog_is_found_sound
+            old_entries_go_behind_an_anchor
+            what_is_not_as_meant_is_not_let_go
+            what_was_let_go_takes_only_what_is_over
             a_batch_is_all_or_nothing
             a_feed_is_as_last_recorded
             feeds_come_in_name_order

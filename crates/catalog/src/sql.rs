@@ -40,7 +40,7 @@ use crate::port::{
 
 pub(crate) use self::error::is_full;
 #[cfg(test)]
-pub(crate) use self::layout::{Migration, Step, migrate};
+pub(crate) use self::layout::{MIGRATIONS, Migration, Step, migrate};
 #[cfg(test)]
 pub(crate) use self::read::releases_query;
 pub(crate) use self::sweep::SWEEP_BATCH;

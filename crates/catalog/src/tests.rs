@@ -3,6 +3,7 @@
 mod chain;
 mod damage;
 mod file;
+mod layout;
 mod plan;
 
 use std::path::PathBuf;

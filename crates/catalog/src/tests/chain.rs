@@ -95,6 +95,42 @@ async fn catalog_entry(catalog: &SqlCatalog, seq: u64) -> Entry {
     crate::Catalog::history(catalog, seq, 1).await.unwrap().remove(0)
 }
 
+async fn begun_late(statements: &[&'static str]) -> Result<u64, crate::ChainFault> {
+    let (folder, catalog) = sql().await;
+    tell(&catalog, &["a", "b", "c", "d", "e"]).await;
+    let through = crate::Anchor { seq: 3, digest: catalog_entry(&catalog, 3).await.digest };
+    let data = serde_json::json!({ "through": through });
+    let told = crate::NewEntry { kind: crate::EntryKind::Pruned, data, ..entry("history") };
+    let publications_until = crate::conformance::sample::at(0);
+    let prune = Some(crate::Prune { through, releases: Vec::new(), publications_until });
+    let batch = crate::Batch { history: vec![told], prune, ..crate::Batch::default() };
+    crate::Catalog::apply(&catalog, batch).await.unwrap();
+    tell(&catalog, &["f"]).await;
+    let mut connection = raw(&file(&folder)).await;
+    for statement in statements {
+        sqlx::raw_sql(*statement).execute(&mut connection).await.unwrap();
+    }
+    verify_chain(&catalog).await.map(|head| head.seq)
+}
+
+/// Where the chain begins behind an anchor, nothing more can be taken from its front, and the anchor cannot go.
+#[tokio::test]
+async fn a_chain_begins_only_where_its_anchor_says_a21() {
+    assert_eq!(begun_late(&[]).await.unwrap(), 7);
+    for (statement, seq) in [
+        ("DELETE FROM history WHERE seq = 4", 4),
+        ("DELETE FROM history WHERE seq <= 5", 4),
+        ("DELETE FROM history WHERE seq <= 6", 1),
+        ("DELETE FROM history WHERE seq >= 6", 1),
+        ("DELETE FROM history WHERE seq = 6", 6),
+        ("UPDATE history SET previous = digest WHERE seq = 4", 4),
+        ("UPDATE history SET data = replace(data, '3', '4') WHERE seq = 6", 6),
+    ] {
+        let fault = begun_late(&[statement]).await.expect_err(statement);
+        assert_eq!(fault.seq, seq, "{statement}: {fault}");
+    }
+}
+
 fn whole(entries: &[Entry]) -> bool {
     entries.iter().try_fold(ChainHead::EMPTY, |head, entry| head.follow(entry)).is_ok()
 }

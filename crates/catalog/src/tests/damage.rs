@@ -147,3 +147,34 @@ async fn flipped_bytes_are_survived_s41() {
     }
     assert!(refused > 0, "no flip was noticed");
 }
+
+/// What no question comes across is found by looking at everything.
+#[tokio::test]
+async fn damage_in_any_table_is_found_by_a_look_at_every_row_s41() {
+    for (statement, table) in [
+        ("UPDATE items SET size = size + 1 WHERE rowid = 3", "items"),
+        ("UPDATE items SET digest = replace(digest, substr(digest, 1, 1), 'f') WHERE rowid = 5", "items"),
+        ("DELETE FROM items WHERE rowid = 7", "items"),
+        ("UPDATE items SET sum = '' WHERE rowid = 7", "items"),
+        ("UPDATE releases SET state = 'expired' WHERE number = 3", "releases"),
+        ("UPDATE releases SET record = replace(record, '\"notes\":[]', '\"notes\": []') WHERE number = 3", "releases"),
+        ("UPDATE releases SET number = 99 WHERE number = 3", "releases"),
+        ("UPDATE feeds SET record = replace(record, '\"failures\":0', '\"failures\":7')", "feeds"),
+        ("UPDATE publications SET opened_at = opened_at + 1", "publications"),
+        ("UPDATE publications SET closed_at = 1", "publications"),
+        ("UPDATE host_waits SET wait_until = wait_until + 1", "host_waits"),
+        ("PRAGMA foreign_keys = OFF; INSERT INTO items VALUES ('nobody', 'x', 1, '')", "items"),
+        (
+            "INSERT INTO history SELECT 0, happened_at, uid, pid, verb, kind, subject, data, previous, digest, NULL, NULL, NULL FROM history WHERE seq = 1",
+            "items",
+        ),
+    ] {
+        let (folder, catalog) = sql().await;
+        fill(&catalog).await;
+        sqlx::raw_sql(statement).execute(&mut raw(&file(&folder)).await).await.unwrap();
+        let mut found = Vec::new();
+        catalog.examine(&mut |fault| found.push(fault)).await.unwrap();
+        let named = |fault: &CatalogError| matches!(fault, CatalogError::Damaged { table: of, .. } if *of == table);
+        assert!(found.len() == 1 && named(&found[0]), "{statement}: {found:?}");
+    }
+}

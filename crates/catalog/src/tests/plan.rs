@@ -35,3 +35,14 @@ async fn releases_are_found_by_index_in_order() {
         assert_eq!(plan, [format!("SEARCH releases USING INDEX {index}")]);
     }
 }
+
+#[tokio::test]
+async fn entries_of_a_kind_are_found_by_index() {
+    let (folder, _catalog) = sql().await;
+    let mut connection = raw(&file(&folder)).await;
+    let query = "SELECT MAX(seq) FROM history WHERE kind = $1 AND seq <= $2 GROUP BY subject";
+    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"))).bind("check").bind(9_i64);
+    let rows = rows.fetch_all(&mut connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    assert_eq!(plan, ["SEARCH history USING COVERING INDEX history_by_kind_and_subject (kind=?)"]);
+}
