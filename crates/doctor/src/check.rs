@@ -190,7 +190,7 @@ checks! {
     IfRange "if_range"
         "A part is given only while the file is still the same (If-Range)."
         "A download resumed after a new release would be spliced from two releases."
-        "Let the web server itself answer If-Range; nginx compares with its own tag, not with the rewritten one.";
+        "Let the web server itself answer If-Range, and take caches and scripts out of the way that answer parts by themselves.";
     Length "length"
         "Every answer says its length exactly."
         "Without a length a cut download looks complete."

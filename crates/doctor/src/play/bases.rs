@@ -43,7 +43,10 @@ async fn knock(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
     }
     let mut came = got.head.status.to_string();
     if got.head.is_redirect() {
-        came.push_str(&format!(" to {}", got.head.field("location").unwrap_or("nowhere")));
+        let location = got.head.field("location").unwrap_or("nowhere");
+        // The same for every folder, and so told once.
+        let itself = location.ends_with(&format!("{}/", scene.client.place.path(base)));
+        came.push_str(&if itself { " to itself with a slash".to_owned() } else { format!(" to {location}") });
     }
     if got.head.status != 200 {
         return vec![Finding::warn(Check::Base, base, asked.shown(), came)];

@@ -1,13 +1,20 @@
 //! The doctor's two examinations, by the binary.
 
-use e2e::{Site, closed_address, defender, elastic};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+
+use e2e::{Site, defender, elastic};
 use vendor_sim::{DefenderChange, DefenderFeed, DefenderTarget, Settings, Simulator};
 
 const VERSION: &str = "9.0.0";
 
 fn following(vendor: &Simulator) -> Vec<String> {
     let keys = "signature = \"require\"\npublic_keys = [\"key.pem\"]\n".to_owned();
-    vec![elastic(&vendor.elastic_url(), &[VERSION]), keys, defender(&vendor.defender_url(), &["linux"], &["production"])]
+    vec![
+        elastic(&vendor.elastic_url(), &[VERSION]),
+        keys,
+        defender(&vendor.defender_url(), &["linux"], &["production"]),
+    ]
 }
 
 #[test]
@@ -31,19 +38,39 @@ fn the_doctor_finds_nothing_wrong_with_our_mirror() {
     assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
 }
 
+/// A proxy that wants other credentials, whatever it is given.
+fn refusing_proxy() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    address
+}
+
 #[test]
-fn the_doctor_tells_before_set_up_what_a_firewall_must_let_through() {
-    let folder = tempfile::tempdir().unwrap();
+fn the_doctor_tells_before_set_up_what_a_firewall_must_let_through_and_no_secret_i13() {
+    let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let password = secrets.path().join("password");
+    std::fs::write(&password, "canary\n").unwrap();
     let mut command = std::process::Command::new(e2e::waystation());
-    // A proxy that is not there: nothing leaves this machine.
-    command.env("WAYSTATION__ORIGIN__PROXY", format!("http://user:canary@{}", closed_address()));
+    // Behind a proxy nothing is resolved here, and this one lets nothing out.
+    command.env("WAYSTATION__ORIGIN__PROXY", format!("http://user@{}", refusing_proxy()));
+    command.env("WAYSTATION__ORIGIN__PROXY_PASSWORD_FILE", &password);
     command.env("WAYSTATION__DATA_DIR", folder.path().join("data"));
-    let ended = command.args(["doctor", "--form", "csv"]).current_dir(folder.path()).output().unwrap();
-    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert_eq!(ended.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&ended.stderr));
+    let ended = command.args(["-vvv", "doctor", "--form", "csv"]).current_dir(folder.path()).output().unwrap();
+    let (told, logged) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(1), "{told}{logged}");
     for host in ["artifacts.security.elastic.co", "go.microsoft.com", "definitionupdates.microsoft.com", "127.0.0.1"] {
-        assert!(text.lines().any(|line| line.starts_with(&format!("\"{host}\","))), "{host}\n{text}");
+        assert!(told.lines().any(|line| line.starts_with(&format!("\"{host}\","))), "{host}\n{told}");
     }
-    assert!(!text.contains("canary"), "{text}");
+    // The password, and what Basic makes of user and password.
+    for secret in ["canary", "dXNlcjpjYW5hcnk"] {
+        assert!(!told.contains(secret) && !logged.contains(secret), "{told}{logged}");
+    }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the doctor wrote something");
 }

@@ -100,8 +100,8 @@ fn the_pages_nginx_cannot_take_its_own_tags_back() {
     nginx.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
     let _nginx = Ends(quiet(&mut nginx).spawn().unwrap());
     until("nginx serves", Duration::from_secs(30), || get(address, "/").ok());
-    let expected: [&str; 0] = [];
-    assert_eq!(examined(&site, "nginx", address), expected);
+    // Folders are 403 or move; the tag that is shown is not the one that is compared.
+    assert_eq!(examined(&site, "nginx", address), ["warn base", "warn round_trip"]);
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn the_pages_apache_lists_its_folders() {
     apache.arg("-f").arg(folder.path().join("httpd.conf")).arg("-DFOREGROUND");
     let _apache = Ends(quiet(&mut apache).spawn().unwrap());
     until("Apache serves", Duration::from_secs(30), || get(address, "/").ok());
-    let expected: [&str; 0] = [];
-    assert_eq!(examined(&site, "apache", address), expected);
+    // The tag comes back as it should, but for a client that drops its quotes.
+    assert_eq!(examined(&site, "apache", address), ["warn base", "warn if_none_match_list", "warn listing"]);
 }
 
 fn quiet(command: &mut Command) -> &mut Command {
