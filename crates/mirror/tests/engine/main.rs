@@ -13,6 +13,7 @@ mod costs;
 mod damage;
 mod decisions;
 mod folder;
+mod history;
 mod freshness;
 mod hosts;
 mod identity;
