@@ -223,6 +223,9 @@ async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>,
         Purpose::Look if is_absent(&path) => return Ok(Arc::new(MemoryCatalog::new())),
         Purpose::Look => SqlCatalog::open_read_only(&path).await,
     };
+    if matches!((purpose, &opened), (Purpose::Look, Err(CatalogError::Unfinished))) {
+        return Ok(Arc::new(MemoryCatalog::new()));
+    }
     let catalog = opened.map_err(|source| BuildError::Catalog { path: data.to_owned(), source })?;
     Ok(Arc::new(catalog))
 }

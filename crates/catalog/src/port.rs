@@ -193,6 +193,10 @@ pub enum CatalogError {
         /// The newest layout known here.
         known: i64,
     },
+    /// The process that made the catalog was stopped before it had laid it out: there is nothing in it yet, and who
+    /// opens it for writing finishes it.
+    #[error("the catalog was never finished being made, and holds nothing: the next sync finishes it")]
+    Unfinished,
     /// Removing a swept blob failed.
     #[error("cannot remove a blob")]
     Remove(#[source] io::Error),
@@ -204,7 +208,7 @@ impl CatalogError {
         let is_full = match self {
             Self::Database { source, .. } => crate::sql::is_full(source.as_ref()),
             Self::Remove(error) => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
-            Self::Damaged { .. } | Self::Newer { .. } => false,
+            Self::Damaged { .. } | Self::Newer { .. } | Self::Unfinished => false,
         };
         if is_full { Reason::DiskFull } else { Reason::CatalogFailed }
     }

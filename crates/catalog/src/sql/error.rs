@@ -43,6 +43,8 @@ pub(crate) fn refusal(act: &'static str, table: &'static str) -> impl FnOnce(sql
         | sqlx::Error::Decode(_)
         | sqlx::Error::ColumnIndexOutOfBounds { .. }
         | sqlx::Error::AnyDriverError(_) => damaged(table, error.to_string()),
+        // Only before the write-ahead log is turned on, the first thing done to a new file, is there anything to undo.
+        error if extended(&error) == Some(TO_BE_UNDONE) => CatalogError::Unfinished,
         error => match advice(&error) {
             Some(advice) => CatalogError::Database { act, source: Box::new(Refusal { advice, source: error }) },
             None => CatalogError::Database { act, source: Box::new(error) },
@@ -59,10 +61,17 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(5 | 6))
 }
 
-/// SQLite's primary result code (sqlite.org/rescode.html).
+/// SQLite's code for a file that a reader finds in the middle of a change that only a writer can undo.
+const TO_BE_UNDONE: u32 = 776;
+
+/// SQLite's extended result code (sqlite.org/rescode.html).
+fn extended(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Its primary one.
 fn code(error: &sqlx::Error) -> Option<u32> {
-    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    Some(extended(error)? & 0xff)
 }
 
 fn advice(error: &sqlx::Error) -> Option<&'static str> {

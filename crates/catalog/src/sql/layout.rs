@@ -78,12 +78,23 @@ pub(crate) async fn bring_up_to_date(connection: &mut AnyConnection) -> Result<(
 
 /// Fails unless the layout is exactly the newest one: for those who may not change it.
 pub(crate) async fn require(connection: &mut AnyConnection) -> Result<(), CatalogError> {
-    let found = number(connection).await?;
+    let found = match number(connection).await {
+        Err(_) if is_none(connection, "SELECT 1 FROM sqlite_master LIMIT 1").await => Err(CatalogError::Unfinished),
+        other => other,
+    }?;
     let known = check(found, MIGRATIONS)?;
     if found == known {
         return Ok(());
     }
+    if is_none(connection, "SELECT 1 FROM history LIMIT 1").await {
+        return Err(CatalogError::Unfinished);
+    }
     Err(damaged("layout", format!("it is at {found} and not yet at {known}: open the catalog for writing once")))
+}
+
+/// Whether there surely is no such row.
+async fn is_none(connection: &mut AnyConnection, query: &'static str) -> bool {
+    matches!(sqlx::query(query).fetch_optional(connection).await, Ok(None))
 }
 
 pub(crate) async fn migrate(connection: &mut AnyConnection, migrations: &[Migration]) -> Result<(), CatalogError> {

@@ -103,6 +103,20 @@ async fn an_older_layout_is_brought_up_to_date_s34() {
     assert_eq!(layout(&path).await, 2);
 }
 
+/// The power went while the very first process made it.
+#[tokio::test]
+async fn what_was_never_laid_out_is_told_from_what_is_damaged_s12_s35() {
+    let folder = TempDir::new().unwrap();
+    for layouts in 0..MIGRATIONS.len() {
+        let path = folder.path().join(format!("{layouts}.sqlite3"));
+        migrate(&mut raw(&path).await, &MIGRATIONS[..layouts]).await.unwrap();
+        let unfinished = SqlCatalog::open_read_only(&path).await.unwrap_err();
+        assert!(matches!(unfinished, CatalogError::Unfinished), "{layouts}: {unfinished}");
+        SqlCatalog::open(&path).await.unwrap();
+        assert!(SqlCatalog::open_read_only(&path).await.is_ok());
+    }
+}
+
 /// Fails, or is killed, before each of its steps and after the last: what is there is the old layout or the new one.
 #[tokio::test]
 async fn a_migration_that_stops_at_any_step_leaves_the_old_layout_s35() {
