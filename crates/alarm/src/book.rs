@@ -109,14 +109,16 @@ impl Book {
         self.turned.subscribe()
     }
 
-    pub(crate) fn next(&self, way: &Way) -> (Vec<Item>, Timestamp) {
+    /// What a way is to be told now, and when that is.
+    pub fn next(&self, way: &Way) -> (Vec<Item>, Timestamp) {
         let now = self.clock.now();
         let mut pages = self.pages();
         let Pages { ledger, quiet, damping, .. } = &mut *pages;
         (ledger.next(way, quiet, damping, now), now)
     }
 
-    pub(crate) fn told(&self, way: &str, items: &[Item]) {
+    /// A way was told these.
+    pub fn told(&self, way: &str, items: &[Item]) {
         let now = self.clock.now();
         let mut pages = self.pages();
         pages.ledger.told(way, items, now);
@@ -125,7 +127,8 @@ impl Book {
         self.turn();
     }
 
-    pub(crate) fn failed(&self, way: &str, why: &str) {
+    /// A way could not be told.
+    pub fn failed(&self, way: &str, why: &str) {
         let now = self.clock.now();
         let mut pages = self.pages();
         pages.ledger.failed(way, why, now);

@@ -28,6 +28,8 @@ use crate::scheduler::apart;
 use conditions::{Content, Rules, of_content, of_status, without_echoes};
 use vitals::Vitals;
 pub use ways::Ways;
+#[cfg(test)]
+use ways::damping;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(15);

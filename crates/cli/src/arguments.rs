@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{demo, doctor, feed, gc, history, init, release, ring, run, serve, status, sync};
+use crate::commands::{alarm, demo, doctor, feed, gc, history, init, release, ring, run, serve, status, sync};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ring(ring::Ring),
     Gc(gc::Gc),
+    #[command(subcommand)]
+    Alarm(alarm::Alarm),
     #[command(subcommand)]
     History(history::History),
     Demo(demo::Demo),

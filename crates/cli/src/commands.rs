@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod alarm;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod feed;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Release(verb) => release::run(verb, context).await,
             Command::Ring(verb) => ring::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,
+            Command::Alarm(verb) => alarm::run(verb, context).await,
             Command::History(verb) => history::run(verb, context).await,
             Command::Demo(args) => demo::run(args, context).await,
         };

@@ -129,6 +129,7 @@ fn mistakes_are_named_s36() {
             "[[alarm.command]]\nargv = [\"/a\"]\nname = \"syslog\"\n[[alarm.syslog]]",
             "'syslog' is the name of another way",
         ),
+        ("[[alarm.syslog]]\nname = \"heartbeat\"", "'heartbeat' is the name of another way"),
         ("[[alarm.webhook]]", "alarm.webhook.url: is missing"),
         ("[[alarm.webhook]]\nurl = \"ftp://a/\"", "is a URL of scheme 'ftp'"),
         ("[[alarm.webhook]]\nurl = \"https://u:hunter2@a/\"", "holds a user or password"),

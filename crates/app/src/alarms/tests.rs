@@ -1,1 +1,252 @@
-//! tests
+//! Vendor, mirror, endpoint and process stopped one after another, on a clock that only the test moves.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use alarm::{Book, Message, Quiet, Way};
+use config::Config;
+use content_http::ContentServer;
+use mirror::{Engine, Silent, SyncRequest};
+use model::{Clock, Timestamp, Vendor};
+use tokio::sync::watch;
+use vendor_sim::{Settings, Simulator};
+
+use super::vitals::Vitals;
+use super::{Lookout, Sights, damping, rules_of};
+use crate::build::{Purpose, engine};
+use crate::listen::Inherited;
+use crate::pulse::{Pulse, Turn};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const QUARTER: Duration = Duration::from_secs(15);
+
+struct Moved(Mutex<(Timestamp, Duration)>);
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().1
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    config: Config,
+    clock: Arc<Moved>,
+    start: Timestamp,
+    content: Arc<ContentServer>,
+    engine: Arc<Engine>,
+    pulse: Arc<Pulse>,
+    book: Arc<Book>,
+    lookout: Option<Lookout>,
+    /// When, and what.
+    told: Vec<String>,
+    bodies: Vec<String>,
+}
+
+impl Bench {
+    async fn new(vendor: &Simulator) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "data_dir = \"data\"\n[site]\nname = \"dmz-1\"\n[[serve]]\naddress = \"127.0.0.1:0\"\n[origin]\nallow_plain_http = true\n\
+             [elastic]\norigin = \"{}\"\nversions = [\"9.0.0\"]\n[limits]\ndisk_reserve = \"1MiB\"\nretries = 0\n",
+            vendor.elastic_url()
+        );
+        let config = Config::parse(&text, &folder.path().join("waystation.toml"), &[]).unwrap();
+        let start = Settings::default().published.after(24 * HOUR);
+        let clock = Arc::new(Moved(Mutex::new((start, Duration::ZERO))));
+        let shared: Arc<dyn Clock> = clock.clone();
+        crate::prepare_data_folder(&config.data_dir).unwrap();
+        let engine = Arc::new(engine(&config, "run", Purpose::Schedule, Arc::clone(&shared)).await.unwrap());
+        let content = Arc::new(crate::content::start(&config, &mut Inherited::take(), Arc::clone(&shared)).unwrap());
+        let pulse = Arc::new(Pulse::default());
+        let book = Arc::new(Book::new(alarm::Ledger::default(), shared));
+        book.set(vec![Way::new("w")], Quiet::never(), damping(&config));
+        let mut bench = Self {
+            folder,
+            config,
+            clock,
+            start,
+            content,
+            engine,
+            pulse,
+            book,
+            lookout: None,
+            told: Vec::new(),
+            bodies: Vec::new(),
+        };
+        bench.begin();
+        bench
+    }
+
+    /// A process begins to look.
+    fn begin(&mut self) {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        self.pulse = Arc::new(Pulse::default());
+        let sights = Sights {
+            engine: watch::channel(Some(Arc::clone(&self.engine))).1,
+            content: Arc::clone(&self.content),
+            clock: Arc::clone(&clock),
+            pulse: Arc::clone(&self.pulse),
+        };
+        let vitals = Arc::new(Vitals::new(clock, Arc::clone(&self.content), Arc::clone(&self.pulse)));
+        vitals.set_longest_run(HOUR);
+        let lookout = Lookout::new(&self.config.data_dir, sights, Arc::clone(&self.book), vitals);
+        *lookout.rules.lock().unwrap() = rules_of(&self.config);
+        self.lookout = Some(lookout);
+    }
+
+    fn step(&self, forward: Duration) {
+        let mut clock = self.clock.0.lock().unwrap();
+        *clock = (clock.0.after(forward), clock.1 + forward);
+    }
+
+    /// Looks and tells.
+    async fn look(&mut self) {
+        // The content side looks by real time: it has always just looked.
+        let looks = self.content.watched().looks;
+        self.content.nudge();
+        while self.content.watched().looks == looks {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.lookout.as_mut().unwrap().turn().await;
+        loop {
+            let (items, at) = self.book.next(&Way::new("w"));
+            if items.is_empty() {
+                return;
+            }
+            let message = Message::new(Some("dmz-1"), at, items);
+            let minutes = at.since(self.start).as_secs() / 60;
+            self.told.push(format!("{:>3} h {:02} min  {}", minutes / 60, minutes % 60, message.subject()));
+            self.bodies.push(message.body());
+            self.book.told("w", message.items());
+        }
+    }
+
+    async fn pass(&mut self, span: Duration, step: Duration) {
+        let until = self.clock.monotonic() + span;
+        while self.clock.monotonic() < until {
+            self.step(step);
+            self.look().await;
+        }
+    }
+
+    /// A run of the schedule, and the next one in an hour.
+    async fn sync(&mut self) {
+        let request = SyncRequest { feeds: self.config.feeds(), from: None, wait: true };
+        self.engine.sync(&request, Arc::new(Silent)).await.unwrap();
+        self.content.nudge();
+        self.pulse.note(Vendor::Elastic, Turn::Waits(self.clock.monotonic() + HOUR));
+    }
+
+    /// An endpoint asks for content.
+    fn ask(&self) {
+        let mut stream = TcpStream::connect(self.content.local_addresses()[0]).unwrap();
+        let path = "/downloads/endpoint/manifest/artifacts-9.0.0.zip";
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_that_stops_is_told_alone_when_it_stops_and_by_its_name_i9() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let address = vendor.address();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    while !bench.content.is_ready() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bench.ask();
+    bench.pass(10 * MINUTE, QUARTER).await;
+    assert!(bench.told.is_empty(), "{:?}", bench.told);
+
+    // The endpoints stop, the mirror goes on.
+    for _ in 0..25 {
+        bench.sync().await;
+        bench.pass(HOUR, 15 * MINUTE).await;
+    }
+    bench.ask();
+    bench.sync().await;
+    bench.pass(10 * MINUTE, QUARTER).await;
+
+    // The mirror stops: its schedule's time comes and goes.
+    bench.pass(2 * HOUR, MINUTE).await;
+    bench.ask();
+    bench.sync().await;
+    bench.pass(10 * MINUTE, QUARTER).await;
+
+    // The process stops without a word, for three hours.
+    bench.lookout.as_mut().unwrap().keep_life().await;
+    bench.step(3 * HOUR);
+    bench.begin();
+    bench.ask();
+    bench.sync().await;
+    bench.pass(10 * MINUTE, QUARTER).await;
+
+    // The vendor stops.
+    vendor.shutdown();
+    for _ in 0..3 {
+        bench.sync().await;
+        bench.pass(15 * MINUTE, QUARTER).await;
+    }
+    let _back = Simulator::start(Settings { address, ..Settings::default() }).unwrap();
+    bench.sync().await;
+    bench.pass(10 * MINUTE, QUARTER).await;
+
+    insta::assert_snapshot!("stopped", bench.told.join("\n"));
+    for (body, part) in bench.bodies.iter().zip([
+        "an endpoint last asked for content at",
+        "",
+        "its time came, and it was not asked",
+        "",
+        "did not end as it should",
+        "What to do: Check firewall and routing",
+    ]) {
+        assert!(body.contains(part), "{body}");
+    }
+    drop(bench.folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_is_told_and_wakes_nobody_else_s28_i14() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    while !bench.content.is_ready() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bench.ask();
+    bench.pass(MINUTE, QUARTER).await;
+    // Two days forward: endpoints are not silent for that.
+    bench.clock.0.lock().unwrap().0 = bench.clock.now().after(24 * HOUR + HOUR);
+    bench.pass(MINUTE, QUARTER).await;
+    let told: Vec<&str> = bench.told.iter().map(|line| &line[14..]).collect();
+    assert_eq!(told, ["[waystation dmz-1] passed clock_stepped: this machine's clock"]);
+    assert!(bench.bodies[0].contains("forward by 90000 s"), "{}", bench.bodies[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_that_cannot_be_read_ends_no_other_alarm_i9() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    vendor.shutdown();
+    for _ in 0..2 {
+        bench.sync().await;
+    }
+    bench.look().await;
+    assert!(bench.told[0].ends_with("connect_failed: elastic/9.0.0"), "{:?}", bench.told);
+    let nothing = watch::channel(None).1;
+    bench.lookout.as_mut().unwrap().sights.engine = nothing;
+    bench.pass(30 * MINUTE, MINUTE).await;
+    assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
+    assert!(bench.told[1].ends_with("FAIL internal: the catalog"), "{:?}", bench.told);
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use alarm::{
-    Command, Damping, Email, EmailSettings, EmailTls, Heart, Outlet, Quiet, Sink, Syslog, SyslogPeer, Way, Webhook,
+    Command, Damping, Email, EmailSettings, EmailTls, Heart, Outlet, Quiet, Sink, SinkError, Syslog, SyslogPeer, Way,
+    Webhook,
 };
 use config::{AlarmBy, AlarmWay, Config, MailTls, SyslogAddress};
 use model::Clock;
@@ -12,10 +13,13 @@ use outbound::{HttpClient, Push, Pusher, stream_tls};
 use crate::build::{BuildError, read};
 use crate::origins::client_settings;
 
+/// What the heartbeat is called among the ways.
+const HEARTBEAT: &str = "heartbeat";
+
 /// Everything that it takes to tell.
 pub struct Ways {
     /// One for each way, in the order of the configuration.
-    pub outlets: Vec<Outlet>,
+    pub(crate) outlets: Vec<Outlet>,
     /// The sign of life, where there is one.
     pub(crate) heart: Option<Arc<Heart>>,
     /// What it is sent with.
@@ -44,6 +48,24 @@ impl Ways {
             Arc::new(Heart::new(push, heartbeat.url.to_string(), heartbeat.every, heartbeat.timeout))
         });
         Ok(Self { outlets, heart, pusher })
+    }
+
+    /// The names of all ways, the heartbeat's last.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let outlets = self.outlets.iter().map(|outlet| outlet.way.name.as_str());
+        outlets.chain(self.heart.iter().map(|_| HEARTBEAT))
+    }
+
+    /// Tries every way at once, or one alone, and says for each what came of it.
+    pub async fn test(&self, only: Option<&str>, clock: &dyn Clock) -> Vec<(String, Result<(), SinkError>)> {
+        let wanted = |name: &str| only.is_none_or(|only| only == name);
+        let outlets = self.outlets.iter().filter(|outlet| wanted(&outlet.way.name));
+        let attempts = outlets.map(async |outlet| (outlet.way.name.clone(), alarm::test(outlet, clock).await));
+        let mut outcomes = futures_util::future::join_all(attempts).await;
+        if let Some(heart) = self.heart.as_ref().filter(|_| wanted(HEARTBEAT)) {
+            outcomes.push((HEARTBEAT.to_owned(), heart.beat(self.pusher.as_ref()).await));
+        }
+        outcomes
     }
 }
 

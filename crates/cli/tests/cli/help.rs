@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 25] = [
     &[],
     &["init"],
     &["run"],
@@ -21,6 +21,9 @@ const VERBS: [&[&str]; 22] = [
     &["release", "admit"],
     &["release", "reject"],
     &["gc"],
+    &["alarm"],
+    &["alarm", "test"],
+    &["alarm", "list"],
     &["demo"],
     &["history"],
     &["history", "list"],

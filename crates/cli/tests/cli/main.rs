@@ -5,6 +5,7 @@
 #[path = "../support/site.rs"]
 mod site;
 
+mod alarm;
 mod daemon;
 mod help;
 mod release;

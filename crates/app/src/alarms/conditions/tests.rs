@@ -1,1 +1,310 @@
-//! tests
+//! From what is seen to what is wrong, by tables.
+
+use std::time::Duration;
+
+use alarm::Condition;
+use content_http::{CertificateFacts, RingStats, Stats, Watched};
+use mirror::{FeedStatus, ReleaseStatus, RingStatus, Status};
+use model::{
+    Attestation, Checked, Clocks, FeedId, Finding, Level, Measure, Note, Outcome, Provenance, Reason, ReleaseState,
+    RingName, SourcedTime, TimeSource, Timestamp, Trust, Vendor,
+};
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const GIB: u64 = 1 << 30;
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-20T12:00:00Z").unwrap()
+}
+
+fn rules() -> Rules {
+    Rules {
+        failures: 2,
+        schedules: vec![(Vendor::Elastic, HOUR), (Vendor::Defender, 4 * HOUR)],
+        reserve: GIB,
+        endpoints_silent_after: Some(24 * HOUR),
+        certificate: (21 * 24 * HOUR, 7 * 24 * HOUR),
+    }
+}
+
+fn feed(name: &str) -> FeedStatus {
+    FeedStatus {
+        feed: name.parse().unwrap(),
+        followed: true,
+        outcome: Some(Outcome::Current),
+        reason: None,
+        detail: None,
+        remedy: None,
+        offered: None,
+        mark: None,
+        served: None,
+        first_checked_at: Some(now().before(48 * HOUR)),
+        checked_at: Some(now()),
+        succeeded_at: Some(now()),
+        changed_at: None,
+        failures: 0,
+        clocks: Clocks::default(),
+        notes: Vec::new(),
+    }
+}
+
+fn failed(name: &str, reason: Reason, failures: u32) -> FeedStatus {
+    let succeeded_at = Some(now().before(HOUR));
+    let detail = Some(format!("{name} went wrong"));
+    FeedStatus { outcome: Some(Outcome::Failed), reason: Some(reason), failures, succeeded_at, detail, ..feed(name) }
+}
+
+fn status(feeds: Vec<FeedStatus>) -> Status {
+    Status {
+        at: now(),
+        ring: RingStatus { ring: RingName::broad(), generation: 1, since: None, routes: 1, in_grace: 0, fault: None },
+        feeds,
+        quarantined: Vec::new(),
+        host_waits: Vec::new(),
+        free_bytes: Some(100 * GIB),
+        reserve_bytes: GIB,
+        freshness: Vec::new(),
+        notices: Vec::new(),
+    }
+}
+
+fn finding(name: &str, measure: Measure, level: Level, reason: Reason) -> Finding {
+    Finding {
+        feed: name.parse().unwrap(),
+        ring: None,
+        measure,
+        level,
+        since: SourcedTime { at: now().before(72 * HOUR), source: TimeSource::LastSuccess },
+        age_seconds: 72 * 3600,
+        warn_seconds: 48 * 3600,
+        fail_seconds: 120 * 3600,
+        reason: Some(reason),
+    }
+}
+
+/// Key and level of each, and nothing else.
+fn seen(conditions: &[Condition]) -> Vec<String> {
+    let mut seen: Vec<String> = conditions
+        .iter()
+        .map(|condition| format!("{} {} {}", condition.level(), condition.reason(), condition.key()))
+        .collect();
+    seen.sort();
+    seen
+}
+
+fn of(status: &Status) -> Vec<String> {
+    seen(&of_status(status, &rules()))
+}
+
+#[test]
+fn all_is_well_and_nothing_is_said() {
+    assert!(of(&status(vec![feed("elastic/9.0.0"), feed("defender/linux/production/x86_64")])).is_empty());
+}
+
+#[test]
+fn a_vendor_that_cannot_be_reached_is_one_condition_for_all_its_feeds_i9() {
+    let one = failed("elastic/9.0.0", Reason::ConnectFailed, 1);
+    assert!(of(&status(vec![one])).is_empty(), "one run may fail");
+    let feeds =
+        ["9.0.0", "9.1.0", "8.18.3"].map(|version| failed(&format!("elastic/{version}"), Reason::ConnectFailed, 2));
+    let mut feeds = feeds.to_vec();
+    feeds[2].reason = Some(Reason::Timeout);
+    let conditions = of_status(&status(feeds), &rules());
+    assert_eq!(seen(&conditions), ["warn connect_failed failing/elastic/network"]);
+    assert_eq!(conditions[0].subject(), "elastic: 3 feeds");
+    assert!(conditions[0].detail().contains("elastic/8.18.3: elastic/8.18.3 went wrong (2 runs in a row)"));
+    assert_eq!(conditions[0].since(), now().before(HOUR));
+}
+
+#[test]
+fn one_run_that_failed_is_told_once_it_lasts() {
+    let mut one = failed("elastic/9.0.0", Reason::ConnectFailed, 1);
+    one.succeeded_at = Some(now().before(3 * HOUR));
+    assert_eq!(of(&status(vec![one])), ["warn connect_failed failing/elastic/network"]);
+}
+
+#[test]
+fn each_feed_has_its_own_failures_u12() {
+    let feeds = vec![failed("elastic/9.0.0", Reason::NotFound, 2), failed("elastic/9.1.0", Reason::BadZip, 5)];
+    assert_eq!(
+        of(&status(feeds)),
+        ["warn bad_zip failing/elastic/9.1.0/bad_zip", "warn not_found failing/elastic/9.0.0/not_found"]
+    );
+    let mut left = failed("elastic/9.0.0", Reason::NotFound, 9);
+    left.followed = false;
+    assert!(of(&status(vec![left])).is_empty(), "what is not followed concerns nobody");
+}
+
+#[test]
+fn what_is_stale_because_it_fails_is_told_once_and_as_bad_as_it_is_u41() {
+    let mut status = status(vec![failed("elastic/9.0.0", Reason::ConnectFailed, 30)]);
+    status.freshness = vec![
+        finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked),
+        finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::ContentOld),
+    ];
+    assert_eq!(of(&status), ["fail connect_failed failing/elastic/network"]);
+}
+
+#[test]
+fn a_vendor_that_is_silent_and_a_mirror_that_does_not_look_are_told_apart_u41() {
+    let names = ["elastic/9.0.0", "elastic/9.1.0"];
+    let mut status = status(names.map(feed).to_vec());
+    status.freshness = names.map(|name| finding(name, Measure::Check, Level::Warn, Reason::NotChecked)).to_vec();
+    let conditions = of_status(&status, &rules());
+    assert_eq!(seen(&conditions), ["warn not_checked not_checked/elastic"]);
+    assert_eq!(conditions[0].subject(), "elastic: 2 feeds");
+    assert!(
+        conditions[0].detail().contains("check is 3 d old, limit 2 d; counted from 2026-11-17T12:00:00Z"),
+        "{conditions:?}"
+    );
+    status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::VendorSilent)];
+    assert_eq!(of(&status), ["warn vendor_silent vendor_silent/elastic/9.0.0"]);
+}
+
+#[test]
+fn what_waits_for_the_operator_u38_u39() {
+    let feed_id: FeedId = "elastic/9.0.0".parse().unwrap();
+    let held = model::Digest::of(b"x");
+    let mut status = status(vec![FeedStatus { outcome: Some(Outcome::Quarantined), ..feed("elastic/9.0.0") }]);
+    status.quarantined = vec![ReleaseStatus {
+        number: 4,
+        id: serde_json::from_value(serde_json::json!(held.to_string())).unwrap(),
+        feed: feed_id,
+        vendor_version: model::VendorVersion::plain("1.0.3".parse().unwrap()),
+        vendor_time: None,
+        state: ReleaseState::Quarantined,
+        state_since: now().before(HOUR),
+        held_since: now().before(HOUR),
+        trust: Trust { checked: Checked::TransportOnly, attested_by: Attestation::Folder },
+        reasons: vec![Note { reason: Reason::VersionRegression, detail: "1.0.3 after 1.0.9".to_owned() }],
+        notes: Vec::new(),
+        files: 1,
+        bytes: 1,
+        provenance: Provenance::default(),
+    }];
+    status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Fail, Reason::ContentOld)];
+    let conditions = of_status(&status, &rules());
+    let key = format!("fail version_regression quarantined/elastic/9.0.0/{}", held.short());
+    assert_eq!(seen(&conditions), [key]);
+    assert!(conditions[0].detail().contains("release 4, version 1.0.3: 1.0.3 after 1.0.9"), "{conditions:?}");
+}
+
+#[test]
+fn disk_ring_hosts_and_damage_s30_s16_u15() {
+    for (free, expected) in
+        [(3 * GIB, None), (2 * GIB - 1, Some("warn disk_low disk")), (GIB - 1, Some("fail disk_full disk"))]
+    {
+        let mut status = status(vec![]);
+        status.free_bytes = Some(free);
+        assert_eq!(of(&status).first().map(String::as_str), expected);
+    }
+    let mut full = status(vec![failed("elastic/9.0.0", Reason::DiskFull, 1)]);
+    full.free_bytes = Some(GIB / 2);
+    assert_eq!(
+        without_echoes(of_status(&full, &rules()))
+            .iter()
+            .map(Condition::key)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        1
+    );
+    let mut ring = status(vec![]);
+    ring.ring.fault = Some(Note { reason: Reason::StoreFailed, detail: "gone".to_owned() });
+    assert_eq!(of(&ring), ["fail store_failed ring/broad"]);
+    let mut waits = status(vec![]);
+    waits.host_waits = vec![("a.test".to_owned(), now().after(HOUR / 2)), ("b.test".to_owned(), now().after(5 * HOUR))];
+    assert_eq!(of(&waits), ["warn rate_limited waits/b.test"]);
+    assert_eq!(
+        of(&status(vec![failed("elastic/9.0.0", Reason::BlobDamaged, 1)])),
+        ["fail blob_damaged failing/elastic/9.0.0/blob_damaged"]
+    );
+}
+
+fn stats(broken: usize, refused: Option<&str>) -> Stats {
+    Stats {
+        requests: Vec::new(),
+        troubles: Vec::new(),
+        bytes_sent: 0,
+        connections_open: 0,
+        connections_total: 0,
+        rings: vec![RingStats {
+            ring: RingName::broad(),
+            generation: Some(1),
+            published: None,
+            routes: 9,
+            broken,
+            refused: refused.map(str::to_owned),
+        }],
+        since: now(),
+    }
+}
+
+fn watched(end: Option<Timestamp>, refused: Option<&str>) -> Watched {
+    let refused = refused.map(str::to_owned);
+    Watched {
+        asked: 0,
+        looks: 0,
+        certificates: vec![CertificateFacts { path: "/c.pem".into(), not_after: end, refused }],
+    }
+}
+
+fn content(stats: &Stats, watched: &Watched, asked: Option<Timestamp>) -> Vec<String> {
+    seen(&of_content(&Content { stats, watched, asked, stopped_looking: None }, now(), &rules()))
+}
+
+#[test]
+fn the_content_side_v23() {
+    let fine = watched(None, None);
+    assert!(content(&stats(0, None), &fine, None).is_empty());
+    assert_eq!(
+        content(&stats(2, Some("gone")), &fine, None),
+        ["fail generation_refused generation_refused/broad", "fail routes_broken routes_broken/broad"]
+    );
+    for (days, expected) in [(30, None), (20, Some("warn")), (6, Some("fail")), (-1, Some("fail"))] {
+        let span = Duration::from_secs(86_400 * u64::try_from(i64::abs(days)).unwrap());
+        let end = if days < 0 { now().before(span) } else { now().after(span) };
+        let expected: Vec<String> =
+            expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
+        assert_eq!(content(&stats(0, None), &watched(Some(end), None), None), expected, "{days}");
+    }
+    assert_eq!(
+        content(&stats(0, None), &watched(None, Some("no key")), None),
+        ["warn certificate_refused certificate_refused//c.pem"]
+    );
+}
+
+#[test]
+fn endpoints_are_silent_only_after_one_has_asked() {
+    let (stats, fine) = (stats(0, None), watched(None, None));
+    assert!(content(&stats, &fine, None).is_empty());
+    assert!(content(&stats, &fine, Some(now().before(24 * HOUR))).is_empty());
+    assert_eq!(content(&stats, &fine, Some(now().before(25 * HOUR))), ["warn endpoints_silent endpoints_silent"]);
+}
+
+#[test]
+fn what_only_follows_is_not_told() {
+    let mut status = status(vec![failed("elastic/9.0.0", Reason::BlobDamaged, 1)]);
+    status.ring.fault = Some(Note { reason: Reason::StoreFailed, detail: "gone".to_owned() });
+    status.freshness =
+        vec![finding("defender/linux/production/x86_64", Measure::Check, Level::Fail, Reason::NotChecked)];
+    let mut conditions = of_status(&status, &rules());
+    let (stats, fine) = (stats(1, Some("gone")), watched(None, None));
+    conditions.extend(of_content(
+        &Content { stats: &stats, watched: &fine, asked: None, stopped_looking: None },
+        now(),
+        &rules(),
+    ));
+    let stalled =
+        Condition::new(Source::Process, "schedule_stalled/defender", Reason::ScheduleStalled, now()).on("defender");
+    conditions.push(stalled);
+    assert_eq!(
+        seen(&without_echoes(conditions)),
+        [
+            "fail blob_damaged failing/elastic/9.0.0/blob_damaged",
+            "fail generation_refused generation_refused/broad",
+            "fail schedule_stalled schedule_stalled/defender",
+        ]
+    );
+}

@@ -1,0 +1,195 @@
+//! `waystation alarm test|list`.
+
+use alarm::{Alarm as Raised, Ledger, Life, Shelf, ShelfError};
+use app::Ways;
+use clap::{Args, Subcommand};
+use model::Timestamp;
+use serde_json::{Value, json};
+
+use crate::arguments::TWO_ENDS;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::table::{Align, Table};
+
+/// A running `waystation run` renews its sign of life more often than this.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Shows what is wrong and who was told, and tries every way to tell
+#[derive(Debug, Subcommand)]
+#[command(after_help = format!("Example:\n  waystation alarm test\n\n{TWO_ENDS}"))]
+pub(crate) enum Alarm {
+    Test(Test),
+    List(List),
+}
+
+/// Sends a test message in every way that the configuration names
+///
+/// It goes out from this very process, whether `waystation run` is running or not, and whatever the hour.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation alarm test --to pager
+
+Exit codes:
+  0  every way took it
+  1  one did not: the lines say which and why
+  2  wrong usage or configuration")]
+pub(crate) struct Test {
+    /// In this way alone
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+    /// One JSON line per way
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists what stands now, since when, and who was told
+///
+/// As `waystation run` left it in the data folder: within seconds of what it sees.
+#[derive(Debug, Args)]
+#[command(after_help = format!("Example:\n  waystation alarm list --json\n\n{TWO_ENDS}"))]
+pub(crate) struct List {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(verb: &Alarm, context: &mut Context) -> Result<Exit, Failure> {
+    match verb {
+        Alarm::Test(args) => test(args, context).await,
+        Alarm::List(args) => list(args, context),
+    }
+}
+
+async fn test(args: &Test, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let ways = Ways::new(&config, &context.clock).map_err(|error| Failure::build("alarm test", &error))?;
+    let names: Vec<String> = ways.names().map(str::to_owned).collect();
+    if let Some(to) = args.to.as_ref().filter(|to| !names.contains(to)) {
+        let next =
+            if names.is_empty() { "none is configured".to_owned() } else { format!("known: {}", names.join(", ")) };
+        return Err(Failure::usage(format!("alarm test: no way to tell is called {to}")).with_next(next));
+    }
+    if names.is_empty() {
+        let failure = Failure::usage("alarm test: the configuration names no way to tell");
+        return Err(failure.with_next("add [[alarm.email]], [[alarm.webhook]], [[alarm.syslog]] or [[alarm.command]]"));
+    }
+    let outcomes = ways.test(args.to.as_deref(), context.clock.as_ref()).await;
+    let mut failed = false;
+    for (name, outcome) in outcomes {
+        let why = outcome.err().map(|error| error.to_string());
+        failed |= why.is_some();
+        if args.json {
+            context.out.json(&json!({ "to": name, "told": why.is_none(), "why": why }))?;
+        } else {
+            let said = why.map_or_else(|| "took it".to_owned(), |why| format!("FAILED: {why}"));
+            context.out.line(format!("{name}: {said}"))?;
+        }
+    }
+    Ok(if failed { Exit::FAILED } else { Exit::DONE })
+}
+
+fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let shelf = Shelf::new(&config.data_dir);
+    let ledger = shelf.read().map_err(|error| unreadable(&error))?;
+    let (now, life) = (context.clock.now(), Life::read(&config.data_dir));
+    let running = life.is_some_and(|life| !life.ended && now.since(life.at) <= FRESH);
+    let ledger = ledger.unwrap_or_default();
+    if args.json {
+        context.out.json(&document(&ledger, running, life))?;
+        return Ok(Exit::DONE);
+    }
+    table(&ledger, now, context)?;
+    for (name, memory) in ledger.ways() {
+        if let (Some(since), Some(why)) = (memory.failing, &memory.why) {
+            context.out.line(format!("{name} cannot be told since {since}: {why}"))?;
+        }
+    }
+    if !running {
+        let seen =
+            life.map_or_else(|| "it never ran here".to_owned(), |life| format!("it was last seen at {}", life.at));
+        context.out.line(format!("`waystation run` is not running ({seen}): nobody looks, and nobody is told"))?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn unreadable(error: &ShelfError) -> Failure {
+    let next =
+        "run it as the user that `waystation run` has; a file that is damaged is written anew by `waystation run`";
+    Failure::new("alarm list", error).with_next(next)
+}
+
+fn table(ledger: &Ledger, now: Timestamp, context: &mut Context) -> Result<(), Failure> {
+    let standing = ledger.standing();
+    if standing.is_empty() {
+        return context.out.line("nothing is wrong");
+    }
+    let mut table = Table::new([
+        ("ALARM", Align::Right),
+        ("LEVEL", Align::Left),
+        ("REASON", Align::Left),
+        ("ON", Align::Left),
+        ("SINCE", Align::Left),
+        ("TOLD", Align::Left),
+    ]);
+    for alarm in &standing {
+        table.push([
+            alarm.number.to_string(),
+            alarm.level.to_string(),
+            alarm.reason.code().to_owned(),
+            alarm.subject.clone(),
+            alarm.since.min(now).to_string(),
+            told(ledger, alarm),
+        ]);
+    }
+    table.write(&mut context.out)?;
+    for alarm in &standing {
+        context.out.line(format!("{}: {}", alarm.number, alarm.detail))?;
+        context.out.line(format!("   {}", alarm.reason.remedy()))?;
+    }
+    Ok(())
+}
+
+fn told(ledger: &Ledger, alarm: &Raised) -> String {
+    let told: Vec<String> = ledger
+        .ways()
+        .iter()
+        .filter_map(|(name, memory)| {
+            let told = memory.told.get(&alarm.key).filter(|told| !told.over)?;
+            Some(format!("{name} {}", told.at))
+        })
+        .collect();
+    if told.is_empty() { "nobody".to_owned() } else { told.join(", ") }
+}
+
+fn document(ledger: &Ledger, running: bool, life: Option<Life>) -> Value {
+    let alarm = |alarm: &&Raised| {
+        let told: serde_json::Map<String, Value> = ledger
+            .ways()
+            .iter()
+            .filter_map(|(name, memory)| {
+                let told = memory.told.get(&alarm.key).filter(|told| !told.over)?;
+                Some((name.clone(), json!(told.at.to_string())))
+            })
+            .collect();
+        json!({
+            "number": alarm.number, "key": alarm.key, "reason": alarm.reason, "level": alarm.level,
+            "worst": alarm.peak, "subject": alarm.subject, "detail": alarm.detail,
+            "remedy": alarm.reason.remedy(), "since": alarm.since.to_string(), "told": told,
+        })
+    };
+    let way = |(name, memory): (&String, &alarm::WayMemory)| {
+        json!({
+            "name": name, "failing_since": memory.failing.map(|at| at.to_string()), "why": memory.why,
+            "last_told": memory.last_told.map(|at| at.to_string()),
+        })
+    };
+    json!({
+        "running": running,
+        "seen": life.map(|life| life.at.to_string()),
+        "alarms": ledger.standing().iter().map(alarm).collect::<Vec<_>>(),
+        "ways": ledger.ways().iter().map(way).collect::<Vec<_>>(),
+        "dropped": ledger.dropped(),
+    })
+}
