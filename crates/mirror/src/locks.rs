@@ -89,14 +89,19 @@ impl FileLocks {
         FetchGuard { _held: held, first: true }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.data_dir.join("locks").join(name)
+    /// The folder of the locks, reached through the data folder that was opened: no link leads it elsewhere.
+    fn locks(&self, name: &'static str) -> Result<Folder, EngineError> {
+        self.in_place()?;
+        let locks = match &self.opened {
+            Some(opened) => opened.folder("locks"),
+            None => Folder::open(&self.data_dir).and_then(|opened| opened.folder("locks")),
+        };
+        locks.map_err(|source| EngineError::Lock { name, source })
     }
 
     async fn blocking(&self, name: &'static str) -> Result<FileLock, EngineError> {
-        self.in_place()?;
-        let path = self.path(name);
-        let lock = tokio::task::spawn_blocking(move || FileLock::acquire_blocking(&path)).await;
+        let locks = self.locks(name)?;
+        let lock = tokio::task::spawn_blocking(move || FileLock::acquire_blocking_in(&locks, name)).await;
         let lock = lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })?;
         // While we waited, or in the moment between, it may have been taken away.
         self.in_place()?;
@@ -110,12 +115,12 @@ impl Locks for FileLocks {
         if let Some(joined) = self.joined() {
             return Ok(Ok(joined));
         }
-        self.in_place()?;
-        let path = self.path("fetch");
-        let taken = FileLock::try_acquire(&path).map_err(|source| EngineError::Lock { name: "fetch", source })?;
+        let locks = self.locks("fetch")?;
+        let taken =
+            FileLock::try_acquire_in(&locks, "fetch").map_err(|source| EngineError::Lock { name: "fetch", source })?;
         Ok(match taken {
             Some(lock) => Ok(self.taken(lock)),
-            None => Err(LockHolder(match FileLock::holder(&path) {
+            None => Err(LockHolder(match FileLock::holder_in(&locks, "fetch") {
                 Some(holder) => format!("pid {} ({}), since {}", holder.pid, holder.verb, holder.since),
                 None => "another process".to_owned(),
             })),

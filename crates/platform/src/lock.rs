@@ -89,6 +89,11 @@ impl FileLock {
     /// was killed leaves its note behind.
     pub fn holder(path: &Path) -> Option<Holder> {
         let (folder, name) = parts(path).ok()?;
+        Self::holder_in(&folder, name)
+    }
+
+    /// As [`FileLock::holder`], for a file of an open folder.
+    pub fn holder_in(folder: &Folder, name: &str) -> Option<Holder> {
         let (file, _) = folder.open_plain(name, Owners::us()).ok()?;
         let mut note = String::new();
         file.take(NOTE_CAP).read_to_string(&mut note).ok()?;

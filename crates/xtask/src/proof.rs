@@ -146,6 +146,13 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "group::"),
     },
     Proof {
+        name: "an archive of 2 GB streams through 64 MiB of memory, and serving outlives a killed fetch",
+        from: Size::Full,
+        needs: &[("sh", "dash")],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "memory::"),
+    },
+    Proof {
         name: "every operation of a run fails, or the run is killed at it: old or new is served, and it is told",
         from: Size::Ci,
         needs: &[UNSHARE, MOUNT, COPY],

@@ -12,6 +12,7 @@ mod clients;
 mod doctor;
 mod group;
 mod layout;
+mod memory;
 mod pipeline;
 mod proxy;
 mod readonly;
