@@ -177,7 +177,7 @@ impl Filesystem for Passing {
         let written = match verdict {
             Verdict::Refuse(errno) => return reply.error(refusal(errno)),
             Verdict::Short => bytes.len().div_ceil(2),
-            Verdict::Pass | Verdict::LoseFlush | Verdict::KillAfter => bytes.len(),
+            Verdict::Pass | Verdict::LoseFlush | Verdict::Pretend | Verdict::KillAfter => bytes.len(),
         };
         or_refuse!(reply, self.write_bytes(number, &file, offset, &bytes[..written]));
         if verdict == Verdict::KillAfter {
@@ -227,11 +227,7 @@ impl Filesystem for Passing {
     }
 
     fn fsyncdir(&self, request: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        let node = or_refuse!(reply, self.nodes.get(number));
-        let leave = or_refuse!(reply, self.gate(Op::FlushFolder, &node.path(), request));
-        let folder = or_refuse!(reply, node.open(OFlags::RDONLY | OFlags::DIRECTORY));
-        or_refuse!(reply, folder.sync_all().map_err(|error| of(&error)));
-        drop(leave);
+        or_refuse!(reply, self.flush_folder(request, number));
         reply.ok();
     }
 

@@ -63,7 +63,7 @@ impl Passing {
     pub(super) fn gate(&self, op: Op, path: &str, request: &Request) -> Result<Leave<'_>> {
         let leave = |dies| Leave { control: &self.control, dies };
         match self.control.decide(op, path, request.pid()) {
-            Verdict::Pass | Verdict::Short | Verdict::LoseFlush => Ok(leave(None)),
+            Verdict::Pass | Verdict::Short | Verdict::LoseFlush | Verdict::Pretend => Ok(leave(None)),
             Verdict::Refuse(errno) => Err(errno),
             Verdict::KillAfter => Ok(leave(Some(request.pid()))),
         }
@@ -114,10 +114,26 @@ impl Passing {
                 self.lose(number)?;
                 return Err(Errno::IO);
             }
+            Verdict::Pretend => return Ok(()),
             Verdict::Pass | Verdict::Short | Verdict::KillAfter => {}
         }
         file.sync_all().map_err(|error| of(&error))?;
         self.unflushed.lock().unwrap().remove(&number.0);
+        if verdict == Verdict::KillAfter {
+            self.control.kill(request.pid());
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush_folder(&self, request: &Request, number: INodeNo) -> Result<()> {
+        let node = self.nodes.get(number)?;
+        let verdict = self.control.decide(Op::FlushFolder, &node.path(), request.pid());
+        match verdict {
+            Verdict::Refuse(errno) => return Err(errno),
+            Verdict::Pretend => return Ok(()),
+            Verdict::Pass | Verdict::Short | Verdict::LoseFlush | Verdict::KillAfter => {}
+        }
+        node.open(OFlags::RDONLY | OFlags::DIRECTORY)?.sync_all().map_err(|error| of(&error))?;
         if verdict == Verdict::KillAfter {
             self.control.kill(request.pid());
         }

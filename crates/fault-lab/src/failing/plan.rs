@@ -85,6 +85,8 @@ pub enum Fault {
     /// A flush fails, and what was written since the last one is gone: the system has dropped it, and says yes to the
     /// next flush.
     LostFlush,
+    /// A flush says yes and does nothing.
+    Pretend,
     /// The operation takes this long.
     Slow(Duration),
     /// The process is killed; the operation has no effect.
@@ -163,6 +165,7 @@ pub(super) enum Verdict {
     Refuse(Errno),
     Short,
     LoseFlush,
+    Pretend,
     KillAfter,
 }
 
@@ -210,6 +213,7 @@ impl Control {
             Fault::Short => Verdict::Pass,
             Fault::LostFlush if op == Op::Flush => Verdict::LoseFlush,
             Fault::LostFlush => Verdict::Refuse(Errno::IO),
+            Fault::Pretend => Verdict::Pretend,
             Fault::Slow(time) => {
                 std::thread::sleep(time);
                 Verdict::Pass

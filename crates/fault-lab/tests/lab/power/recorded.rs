@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fault_lab::{Cut, Disk, DiskFolder, Event, Kept, Mounted, sh};
+use fault_lab::{Cut, Disk, DiskFolder, Event, FailingFolder, Fault, Kept, Mounted, Op, Plan, sh};
 use vendor_sim::{Change, DefenderChange, DefenderTarget, Simulator, Step};
 
 use crate::bench::{Bench, ended, is_full};
@@ -20,13 +20,23 @@ pub(super) struct Kind {
     pub(super) options: &'static str,
     /// How many copies of one such file system may be mounted side by side.
     pub(super) copies: usize,
+    /// Whether it needs a disk that writes 4 KiB whole or not at all, and not 512 bytes.
+    pub(super) is_sector_a_block: bool,
     /// What a machine runs before it mounts it again after a crash.
     pub(super) check: &'static [&'static str],
 }
 
 const EXT4_MAKE: &[&str] = &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"];
-pub(super) const EXT4: Kind =
-    Kind { name: "ext4", system: "ext4", megabytes: 64, make: EXT4_MAKE, options: "loop", copies: 3, check: &[] };
+pub(super) const EXT4: Kind = Kind {
+    name: "ext4",
+    system: "ext4",
+    megabytes: 64,
+    make: EXT4_MAKE,
+    options: "loop",
+    copies: 3,
+    is_sector_a_block: false,
+    check: &[],
+};
 pub(super) const EXT4_WRITEBACK: Kind =
     Kind { name: "ext4 data=writeback,noauto_da_alloc", options: "loop,data=writeback,noauto_da_alloc", ..EXT4 };
 pub(super) const EXT4_BARE: Kind = Kind {
@@ -43,6 +53,7 @@ pub(super) const XFS: Kind = Kind {
     // Copies of one file system are mounted side by side.
     options: "loop,nouuid",
     copies: 3,
+    is_sector_a_block: false,
     check: &[],
 };
 pub(super) const BTRFS: Kind = Kind {
@@ -53,6 +64,8 @@ pub(super) const BTRFS: Kind = Kind {
     options: "loop",
     // Old kernels take every copy for a part of one file system.
     copies: 1,
+    // Its superblock has one checksum over 4 KiB.
+    is_sector_a_block: true,
     check: &[],
 };
 
@@ -62,6 +75,19 @@ pub(super) enum Flushes {
     Real,
     /// They say yes and do nothing.
     Pretended,
+    /// Those of files with this in their path say yes and do nothing.
+    PretendedOn(&'static str),
+}
+
+impl Flushes {
+    /// What does nothing, in a few words.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Real => "nothing".to_owned(),
+            Self::Pretended => "flushes".to_owned(),
+            Self::PretendedOn(path) => format!("flushes of {path}"),
+        }
+    }
 }
 
 /// What stands in front of a command whose flushes do nothing.
@@ -83,8 +109,15 @@ pub(super) struct Recorded {
     pub(super) vendor: Simulator,
     pub(super) base: Arc<Disk>,
     pub(super) log: Vec<Event>,
-    /// What was served when each mark was made.
-    pub(super) trees: Vec<Tree>,
+    /// What was promised when each mark was made.
+    pub(super) told: Vec<Told>,
+}
+
+/// What a cut may not take away once it was told.
+pub(super) struct Told {
+    pub(super) tree: Tree,
+    /// The last entry of the history and its digest, as `history verify --expect` takes them; none before the first.
+    pub(super) entry: Option<String>,
 }
 
 pub(super) const RETENTION: &str = "[retention]\ndays = 1\nbytes = \"1MB\"\ngrace = \"0s\"\n";
@@ -100,14 +133,27 @@ impl Recorded {
         let disks = DiskFolder::mount(&shown).unwrap();
         let file = disks.show("disk.img", &disk);
         let data = bench.put("data", None);
-        let mounted = Mounted::new(kind.system, file.to_str().unwrap(), &data, kind.options).unwrap();
-        let mut recorded = Self { kind, vendor, base, log: Vec::new(), trees: Vec::new() };
-        recorded.note(&disk, &data);
+        let (mounted, failing) = match flushes {
+            Flushes::Real | Flushes::Pretended => (mount(kind, &file, &data), None),
+            Flushes::PretendedOn(path) => {
+                let below = bench.put("below", None);
+                let mounted = mount(kind, &file, &below);
+                let failing = FailingFolder::mount(&below, &data).unwrap();
+                failing.plan(Plan::from(&[Op::Flush], 1, Fault::Pretend).on(path));
+                (mounted, Some(failing))
+            }
+        };
+        let mut recorded = Self { kind, vendor, base, log: Vec::new(), told: Vec::new() };
+        recorded.note(&disk, &bench);
         recorded.work(&bench, flushes, &disk);
         // Only until the last word: taking it down writes what was never flushed.
         recorded.log = disk.log();
         let last = recorded.log.iter().rposition(|event| matches!(event, Event::Mark(_))).unwrap();
         recorded.log.truncate(last + 1);
+        if let Some(failing) = failing {
+            assert!(!failing.hits().is_empty(), "no flush was left out");
+            failing.unmount().unwrap();
+        }
         mounted.unmount().unwrap();
         drop(disks);
         recorded
@@ -115,47 +161,55 @@ impl Recorded {
 
     /// Everything that writes: a first fetch, updates, a quarantine, the operator's word, a collection.
     fn work(&mut self, bench: &Bench, flushes: Flushes, disk: &Disk) {
-        let before = if flushes == Flushes::Real { &[][..] } else { PRETEND };
+        let before = if flushes == Flushes::Pretended { PRETEND } else { &[][..] };
         let act = |words: &[&str], code| ended(bench.command(before, words)).expect(code);
         let update = |vendor: &Simulator, step: Step| {
             vendor.publish_elastic("all", Change { step, ..Change::of(3) }).unwrap();
             vendor.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
         };
         act(&["sync"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         update(&self.vendor, Step::Next);
         act(&["sync"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         self.vendor.publish_elastic("all", Change::regress()).unwrap();
         act(&["sync"], 3);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         act(&["release", "admit", "5", "--reason", "they meant it"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         update(&self.vendor, Step::To(1_100));
         act(&["sync"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         act(&["gc"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
         update(&self.vendor, Step::Next);
         act(&["sync"], 0);
-        self.note(disk, &bench.data());
+        self.note(disk, bench);
     }
 
     /// The program has said that it is done.
-    fn note(&mut self, disk: &Disk, data: &Path) {
-        let number = u32::try_from(self.trees.len()).unwrap();
-        disk.mark(number);
-        self.trees.push(Tree::walk(data).unwrap());
+    fn note(&mut self, disk: &Disk, bench: &Bench) {
+        disk.mark(u32::try_from(self.told.len()).unwrap());
+        let tree = Tree::walk(&bench.data()).unwrap();
+        let entry = (!self.told.is_empty()).then(|| {
+            let head = bench.act(&["history", "verify", "--json"]).expect(0).lines().remove(0);
+            format!("{}:{}", head["entries"], head["digest"].as_str().unwrap())
+        });
+        self.told.push(Told { tree, entry });
+    }
+
+    /// What was told last before a cut.
+    pub(super) fn told(&self, at: usize) -> usize {
+        let last = self.log[..at].iter().rev().find_map(|event| match event {
+            Event::Mark(number) => usize::try_from(*number).ok(),
+            _ => None,
+        });
+        last.unwrap_or(0)
     }
 
     /// What may be served after a cut: what was told last, or what was under way.
     pub(super) fn allowed(&self, at: usize) -> Vec<&Tree> {
-        let told = self.log[..at].iter().rev().find_map(|event| match event {
-            Event::Mark(number) => Some(*number as usize),
-            _ => None,
-        });
-        let told = told.unwrap_or(0);
-        self.trees[told..].iter().take(2).collect()
+        self.told[self.told(at)..].iter().take(2).map(|told| &told.tree).collect()
     }
 
     /// The first event after the disk was mounted for the first time.
@@ -181,7 +235,7 @@ impl Recorded {
             }
             cuts.push(Cut { at, kept: Kept::All });
             if writes > 0 {
-                cuts.extend((0..parts).map(|part| Cut { at, kept: some(part, at as u64 * parts + part) }));
+                cuts.extend((0..parts).map(|part| Cut { at, kept: some(self.kind, part, at as u64 * parts + part) }));
             }
         }
         cuts
@@ -189,14 +243,18 @@ impl Recorded {
 }
 
 /// A part of what was not flushed: by writes, by blocks, by sectors.
-fn some(part: u64, seed: u64) -> Kept {
+fn some(kind: Kind, part: u64, seed: u64) -> Kept {
     match part % 4 {
         0 => Kept::Some(seed),
-        1 if seed.is_multiple_of(2) => Kept::Blocks(seed),
+        1 if kind.is_sector_a_block || seed.is_multiple_of(2) => Kept::Blocks(seed),
         1 => Kept::Sectors(seed),
         2 => Kept::None,
         _ => Kept::Blocks(seed),
     }
+}
+
+fn mount(kind: Kind, file: &Path, at: &Path) -> Mounted {
+    Mounted::new(kind.system, file.to_str().unwrap(), at, kind.options).unwrap()
 }
 
 fn made(bench: &Bench, kind: Kind) -> Arc<Disk> {

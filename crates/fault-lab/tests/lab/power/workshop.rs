@@ -74,16 +74,22 @@ impl Workshop {
         self.with(recorded.kind, disk, |bench| {
             let served = Tree::walk(&bench.data())?;
             served.is_among(&allowed)?;
-            if thorough { recovers(bench, recorded) } else { Ok(()) }
+            if thorough { recovers(bench, recorded, cut) } else { Ok(()) }
         })
     }
 }
 
 /// After the cut, everything is found in order, and the next run leads where the vendor is.
-fn recovers(bench: &Bench, recorded: &Recorded) -> Result<(), String> {
+fn recovers(bench: &Bench, recorded: &Recorded, cut: Cut) -> Result<(), String> {
     let status = bench.act(&["status", "--json"]);
     if !matches!(status.code, Some(0 | 3 | 4)) {
         return Err(format!("status: {}", status.text()));
+    }
+    if let Some(entry) = &recorded.told[recorded.told(cut.at)].entry {
+        let history = bench.act(&["history", "verify", "--expect", entry]);
+        if history.code != Some(0) {
+            return Err(format!("the history forgot what was told: {}", history.text()));
+        }
     }
     let synced = bench.act(&["sync", "--json"]);
     if synced.code != Some(0) {
@@ -93,16 +99,14 @@ fn recovers(bench: &Bench, recorded: &Recorded) -> Result<(), String> {
     if verified.code != Some(0) {
         return Err(format!("verify: {}", verified.text()));
     }
-    let last = recorded.trees.last().unwrap().without_back();
+    let last = recorded.told.last().unwrap().tree.without_back();
     let now = Tree::walk(&bench.data())?.without_back();
     if now == last { Ok(()) } else { Err(format!("the next sync leads elsewhere: {now:?}\nnot: {last:?}")) }
 }
 
-/// Every so many disks the program is started on one, and another one loses power again while it recovers.
-const THOROUGH: usize = 20;
-
-/// Cuts the power of a recorded run, and looks at every disk that is left.
-pub(super) fn examine(recorded: &Recorded, cuts: &[Cut]) -> Seen {
+/// Cuts the power of a recorded run, and looks at every disk that is left. On each of so many the program is started,
+/// and another one loses power again while it recovers.
+pub(super) fn examine(recorded: &Recorded, cuts: &[Cut], every: usize) -> Seen {
     let seen = Mutex::new(Seen::default());
     let turn = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -115,12 +119,12 @@ pub(super) fn examine(recorded: &Recorded, cuts: &[Cut]) -> Seen {
                     let Some(cut) = cuts.get(index) else { return };
                     let disk = player.cut(*cut);
                     let before = disk.copied();
-                    let thorough = index.is_multiple_of(THOROUGH);
+                    let thorough = index.is_multiple_of(every);
                     let first = workshop.judge(recorded, &disk, *cut, thorough);
                     let bad = usize::from(first.is_err());
                     let mut judged = vec![(*cut, first)];
                     let mut again = 0;
-                    if index % THOROUGH == 1 {
+                    if index % every == 1 {
                         let second = cut_again(&workshop, recorded, &before, *cut);
                         again = second.len();
                         judged.extend(second.into_iter().map(|outcome| (*cut, outcome)));
