@@ -295,6 +295,7 @@ impl Engine {
 
     async fn abandon(&self, generation: &Generation, why: &str) -> Result<(), EngineError> {
         let mut publication = self.publication(generation);
+        self.drop_prepared(&publication).await;
         publication.closed_at = Some(self.ports.clock.now());
         let data = json!({ "number": generation.number, "digest": publication.digest, "why": why });
         let entry = self.entry(EntryKind::PublicationAbandoned, generation.ring.as_str(), data);

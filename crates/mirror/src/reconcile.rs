@@ -62,6 +62,9 @@ impl Engine {
                     batch.feeds.push(record);
                 }
             }
+            if !done {
+                self.drop_prepared(&open).await;
+            }
             let kind = if done { EntryKind::PublicationDone } else { EntryKind::PublicationAbandoned };
             let data =
                 json!({ "number": open.number, "digest": open.digest, "why": "found open after an interruption" });
@@ -73,6 +76,27 @@ impl Engine {
             return Ok(());
         }
         Ok(self.ports.catalog.apply(batch).await?)
+    }
+
+    /// Removes the generation file of a publication that did not take place: should the pointer be lost one day, readers
+    /// fall back to the newest file, and that must be one that was served.
+    pub(crate) async fn drop_prepared(&self, open: &Publication) {
+        let rings = &self.ports.rings;
+        let removed = match rings.generation(&open.ring, open.number).await {
+            // Another publication may have taken the number since.
+            Ok(Some(found)) if model::Digest::of(&found.encode()) == open.digest => {
+                rings.remove(&open.ring, open.number).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            // The next publication takes the number over, and gc removes what is left.
+            tracing::warn!(
+                ring = %open.ring, generation = open.number, error = %error_chain(&error),
+                "the file of a publication that did not take place could not be removed"
+            );
+        }
     }
 
     /// The records of feeds that the publication took back to an older release by the operator's word, and that the

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::EntryKind;
+use catalog::{Batch, EntryKind, Publication};
 use mirror::scrub::place_at;
 use mirror::{EngineError, Silent, SyncRequest};
 use model::Outcome::{Current, Failed};
@@ -61,6 +61,8 @@ async fn a_run_that_is_stopped_says_so_and_the_next_goes_on_s39() {
     let whole = world.tree().await;
     world.publish();
     world.sim.set_network(Network::with_latency(Duration::from_secs(30)));
+    // It is stopped once it is on its way, not before.
+    world.sim.reset_counters();
     let engine = world.engine();
     let stop = async {
         while world.sim.requests().connections == 0 {
@@ -121,4 +123,30 @@ async fn nothing_is_begun_in_what_stands_where_the_data_folder_was_s42() {
     assert_eq!(report.exit_code(), 0);
     assert_eq!(world.tree().await, world.unfaulted().await);
     ended(&world.sync().await, ELASTIC, Current, None);
+}
+
+#[tokio::test]
+async fn a_lost_pointer_never_falls_back_to_what_was_not_published_s18_r23() {
+    let world = World::on_files().await;
+    world.sync().await;
+    let served = world.generation().await.unwrap();
+    // As a crash between the file and the pointer leaves it.
+    let mut prepared = served.clone();
+    prepared.number += 1;
+    prepared.feeds.clear();
+    let ports = world.engine().ports().clone();
+    let open = Publication {
+        ring: prepared.ring.clone(),
+        number: prepared.number,
+        digest: ports.rings.prepare(&prepared).await.unwrap(),
+        opened_at: world.clock.now(),
+        closed_at: None,
+    };
+    ports.catalog.apply(Batch { publications: vec![open], ..Batch::default() }).await.unwrap();
+    world.sync().await;
+    assert_eq!(ports.rings.numbers(&served.ring).await.unwrap(), [served.number]);
+    fs::remove_file(world.ports.path().join("rings").join(served.ring.as_str()).join("current")).unwrap();
+    assert_eq!(world.generation().await.unwrap(), served);
+    world.sync().await;
+    assert!(world.engine().check_store(mirror::Depth::Rehash, &|_| ()).await.is_good());
 }
