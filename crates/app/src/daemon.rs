@@ -7,7 +7,7 @@ use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
-use mirror::{Engine, EngineError, KeptConfig, ProcessEvent};
+use mirror::{Engine, KeptConfig, ProcessEvent};
 use model::{Clock, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::heads;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
 use crate::pulse::Pulse;
-use crate::record::note_configuration;
+use crate::record::{record_start, record_start_later};
 use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
 use crate::tender::{Charge, Tender};
@@ -47,9 +47,6 @@ pub enum DaemonError {
     /// The admin listener cannot start.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// That the process begins could not be recorded.
-    #[error("the start cannot be recorded in the history")]
-    Record(#[source] EngineError),
     /// The system does not let us hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -94,9 +91,10 @@ impl Daemon {
             Role::Serve => None,
         };
         let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
-        if let Some(engine) = &built {
-            self.record_start(engine).await.map_err(DaemonError::Record)?;
-        }
+        let is_recorded = match &built {
+            Some(engine) => record_start(engine, &self.config).await,
+            None => true,
+        };
         let mut inherited = Inherited::take();
         let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock))?);
         for address in content.local_addresses() {
@@ -126,6 +124,9 @@ impl Daemon {
             for vendor in Vendor::ALL {
                 tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
             }
+            if !is_recorded {
+                tasks.spawn(record_start_later(current.clone(), configs.subscribe(), end.clone()));
+            }
             let charge = Charge {
                 engine: current.clone(),
                 timetable: changes.subscribe(),
@@ -150,12 +151,6 @@ impl Daemon {
         }
         live.finish(asks, &end, tasks).await;
         Ok(())
-    }
-
-    /// Before anything takes effect: which configuration stands, and that the process begins.
-    async fn record_start(&self, engine: &Engine) -> Result<(), EngineError> {
-        note_configuration(engine, &self.config, "start of run").await?;
-        engine.record_process(ProcessEvent::Start, env!("CARGO_PKG_VERSION")).await
     }
 
     async fn admin(
