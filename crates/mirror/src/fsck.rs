@@ -29,6 +29,7 @@ impl Engine {
     pub async fn check_store(&self, depth: Depth, each: &(dyn Fn(CheckProgress) + Send + Sync)) -> StoreReport {
         let mut findings = Findings::new(depth);
         self.check_history(&mut findings).await;
+        self.check_rows(&mut findings).await;
         self.check_agreement(&mut findings).await;
         self.check_blobs(&mut findings, each).await;
         findings.finish()
@@ -38,6 +39,15 @@ impl Engine {
         match verify_chain(self.ports.catalog.as_ref()).await {
             Ok(head) => findings.report.entries = head.seq,
             Err(fault) => findings.fault(Reason::HistoryBroken, "history", error_chain(&fault)),
+        }
+    }
+
+    /// Every row of the catalog, also those that no question comes across.
+    async fn check_rows(&self, findings: &mut Findings) {
+        let mut each = |fault: CatalogError| findings.fault(Reason::CatalogFailed, "catalog", error_chain(&fault));
+        let looked = self.ports.catalog.examine(&mut each).await;
+        if let Err(error) = looked {
+            findings.catalog_failed(&error);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 25] = [
+const VERBS: [&[&str]; 29] = [
     &[],
     &["init"],
     &["run"],
@@ -28,6 +28,10 @@ const VERBS: [&[&str]; 25] = [
     &["history"],
     &["history", "list"],
     &["history", "verify"],
+    &["history", "export"],
+    &["ring"],
+    &["ring", "list"],
+    &["ring", "show"],
 ];
 
 #[test]

@@ -8,6 +8,7 @@ mod site;
 mod alarm;
 mod daemon;
 mod help;
+mod history;
 mod release;
 mod status;
 mod sync;

@@ -71,7 +71,7 @@ fn the_operator_ends_a_quarantine_either_way() {
     site.run(&["release", "reject", "2", "--reason", "too late"]).with(1);
     site.run(&["release", "admit", "2", "--reason", " "]).with(2);
     let history = site.run(&["history", "list"]).with(0);
-    assert!(history.stdout.contains("admit, they meant it"), "{}", history.stdout);
+    assert!(history.stdout.contains("admit, release 2, because: they meant it"), "{}", history.stdout);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) fn what(entry: &Entry) -> String {
         EntryKind::Act => data.act(),
         EntryKind::Upkeep => data.upkeep(),
         EntryKind::ConfigChange => data.config(),
-        EntryKind::Alarm => ["change", "level", "reason", "detail"].map(|name| data.text(name)).to_vec(),
+        EntryKind::Alarm => ["event", "level", "reason", "subject", "detail"].map(|name| data.text(name)).to_vec(),
         EntryKind::Process => {
             vec![data.word("", "event"), data.word("version ", "version"), data.word("before: ", "before")]
         }
