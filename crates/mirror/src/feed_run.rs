@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use catalog::{FeedRecord, ReleaseRecord, StoredValidator};
 use futures_util::future::try_join_all;
 use model::{
-    Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseState,
-    TlsAnchor,
+    Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseId,
+    ReleaseState, TlsAnchor,
 };
 use origin::{Meter, Origin, OriginError, Reading};
 use trust::Proposal;
@@ -34,8 +34,13 @@ pub(crate) struct Settled {
 
 /// What a feed's run found.
 pub(crate) enum Found {
-    /// What the vendor offers is what the record speaks of; with a new validator for it, if there is one.
-    Unchanged(Option<StoredValidator>),
+    /// What the vendor offers is what the run remembered.
+    Unchanged {
+        /// The release that it remembered; the record may speak of another by now.
+        of: Option<ReleaseId>,
+        /// A new validator for it, if there is one.
+        validator: Option<StoredValidator>,
+    },
     /// A set that is proven in itself.
     Proposed(Box<Proposed>),
 }
@@ -111,7 +116,7 @@ impl FeedRun {
         let whole = self.is_whole(recalled.to_be_whole.as_ref());
         let (whole, found) = tokio::join!(whole, self.converse(recalled.memory.clone(), meter, offered));
         match found {
-            Ok(Found::Unchanged(_)) if !whole => self.converse(Memory::default(), meter, offered).await,
+            Ok(Found::Unchanged { .. }) if !whole => self.converse(Memory::default(), meter, offered).await,
             found => found,
         }
     }
@@ -245,7 +250,10 @@ impl FeedRun {
             let mut talk = Talk::new(self, meter, self.session(memory.clone()));
             let step = talk.run(offered).await?;
             match step {
-                Step::Unchanged => return Ok(Found::Unchanged(talk.validator())),
+                Step::Unchanged => {
+                    let of = memory.release.map(|release| release.id);
+                    return Ok(Found::Unchanged { of, validator: talk.validator() });
+                }
                 Step::Propose(proposal) => return Ok(Found::Proposed(Box::new(talk.proposed(*proposal)))),
                 Step::Refuse(refusal) if refusal.again && round < CONVERSATIONS => {
                     tracing::info!(feed = %self.feed, detail = %refusal.note.detail, "beginning anew");

@@ -2,8 +2,8 @@
 //! the ring say then, so that the operator's acts in between are neither missed nor overwritten.
 
 use blob_store::Current;
-use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord};
-use model::{FeedId, Note, Outcome, Reason, Release, ReleaseState, Timestamp, VendorVersion};
+use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord, StoredValidator};
+use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, Timestamp, VendorVersion};
 use trust::{Context, Decision, Proposal, decide};
 
 use crate::feed_run::{Found, Proposed, Settled};
@@ -80,10 +80,9 @@ impl Engine {
                 see(&mut record, offered);
                 fail(&mut record, &failure);
             }
-            Ok(Found::Unchanged(validator)) => {
+            Ok(Found::Unchanged { of, validator }) => {
                 see(&mut record, offered);
-                unchanged(&mut record);
-                record.validator = validator.or(record.validator);
+                self.still(&mut record, of, validator).await?;
             }
             Ok(Found::Proposed(proposed)) => {
                 see(&mut record, offered.or_else(|| Some(proposed.proposal.vendor_version().clone())));
@@ -95,6 +94,37 @@ impl Engine {
             }
         }
         ruling.records.push((record, costs));
+        Ok(())
+    }
+
+    /// What the vendor offers is what the run remembered. The record may have moved on since: by the operator's act
+    /// while the run asked, or because what a crash had left behind was brought in line.
+    async fn still(
+        &self,
+        record: &mut FeedRecord,
+        of: Option<ReleaseId>,
+        validator: Option<StoredValidator>,
+    ) -> Result<(), EngineError> {
+        let spoken_of = match &of {
+            Some(id) => self.ports.catalog.release(id).await?,
+            None => None,
+        };
+        let rejected = spoken_of.filter(|found| found.state == ReleaseState::Rejected);
+        let moved = of.is_some() && record.release != of;
+        match rejected {
+            Some(found) if moved || record.reason != Some(Reason::RejectedBefore) => {
+                unchanged(record);
+                turn_down(record, &found.release);
+                record.release = of;
+                record.validator = validator;
+            }
+            // The answer says nothing about what the record speaks of: the next run asks without a condition.
+            _ if moved => record.validator = None,
+            _ => {
+                unchanged(record);
+                record.validator = validator.or(record.validator.take());
+            }
+        }
         Ok(())
     }
 

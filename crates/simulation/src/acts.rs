@@ -121,7 +121,8 @@ impl World {
                 continue;
             }
             self.is_served(line)?;
-            if how.tricks == 0 && how.publications == 0 {
+            // One that was only seated by this run was not asked for.
+            if line.requests > 0 && how.tricks == 0 && how.publications == 0 {
                 self.is_offered(line)?;
             }
             let record = self.stores.catalog.feed(&line.feed).await;

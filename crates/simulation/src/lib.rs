@@ -35,6 +35,9 @@
 //! | I15 converge | yes | after the faults every feed serves what its vendor offers, a second run and a plan find nothing to do, gc leaves what is named, the store checks sound; a swept life comes to the same lines |
 //! | I16 alone | yes | one publication lock at a time, and pointers move under it alone; fetch runs: a catalog that reserves nothing is found |
 //!
+//! Not told apart here, because the product cannot: a Defender host whose info lies the same way before and after the
+//! archive, and one that publishes other bytes under the version that is held.
+//!
 //! A violation is told with its seed, the last operations and the command that plays it again:
 //! `cargo xtask simulate --seed 0x… --steps N`.
 

@@ -1,5 +1,6 @@
 //! A process: what an engine's ports belong to, and what dies in a crash.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{Digest, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -30,6 +31,8 @@ pub(crate) struct Process {
     died: Notify,
     /// How many publication locks it holds.
     pub(crate) publishing: AtomicU64,
+    /// Blobs that it could not read.
+    doubted: Mutex<BTreeSet<Digest>>,
     /// Until when time had surely passed when it last looked.
     calm: Mutex<Option<Timestamp>>,
 }
@@ -81,6 +84,7 @@ impl Process {
             dead: AtomicBool::new(false),
             died: Notify::new(),
             publishing: AtomicU64::new(0),
+            doubted: Mutex::default(),
             calm: Mutex::new(None),
         })
     }
@@ -103,6 +107,16 @@ impl Process {
 
     pub(crate) fn calm(&self) -> Option<Timestamp> {
         *self.calm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It could not read a blob.
+    pub(crate) fn doubt(&self, digest: Digest) {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+    }
+
+    /// Whether it could not read a blob.
+    pub(crate) fn doubts(&self, digest: &Digest) -> bool {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
     /// It looked at the end of the history: from here on it may know that time has passed until then.

@@ -1,4 +1,5 @@
 //! The stores against a model of themselves: what was kept is there after every crash, and nothing else (S44, S25).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // tests
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -1,4 +1,5 @@
 //! One life, stopped at its operations in every way; `cargo xtask simulate --sweep` stops it at each.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // tests
 
 use simulation::{Sweep, Swept};
 

@@ -51,11 +51,19 @@ impl BlobStore for Blobs {
 
     async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
         let operation = Operation::reads("blobs.verify", digest.short());
-        self.process.run(operation, self.inner.verify(digest), broken("read")).await
+        let verified = self.process.run(operation, self.inner.verify(digest), broken("read")).await;
+        if verified.is_err() {
+            self.process.doubt(digest);
+        }
+        verified
     }
 
     async fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
         let operation = Operation::takes("blobs.set_aside", digest.short());
+        if self.process.doubts(&digest) {
+            // What cannot be read is not served either, whatever its bytes are.
+            self.process.oracle.rotted(digest);
+        }
         self.process.run(operation, self.inner.set_aside(digest), broken("set aside")).await
     }
 

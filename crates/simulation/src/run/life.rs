@@ -179,7 +179,6 @@ impl Life {
             Trick::Status(500),
             Trick::Html,
             Trick::Short,
-            Trick::Frozen,
             Trick::NotModified,
             Trick::Wait(7200),
         ];

@@ -92,8 +92,8 @@ const MANIFESTS: [ManifestFault; 17] = [
     ManifestFault::SignatureUnknownKey,
 ];
 
-const INFOS: [InfoFault; 5] =
-    [InfoFault::OtherVersion, InfoFault::NoVersions, InfoFault::NotXml, InfoFault::WrongRoot, InfoFault::Twice];
+/// Nothing binds an info to its archive but the moment: one that lies before and after would be believed.
+const INFOS: [InfoFault; 4] = [InfoFault::NoVersions, InfoFault::NotXml, InfoFault::WrongRoot, InfoFault::Twice];
 
 const ARCHIVES: [ArchiveFault; 6] = [
     ArchiveFault::Crc,
@@ -152,7 +152,13 @@ impl Mischief {
         let trick = draw.pick(&TRICKS).cloned()?;
         // A turned bit in what nothing else vouches for is another release, not a broken one.
         let unproven = matches!(kind, Some(Kind::Manifest)) && self.unsigned_is_fine;
-        Some(if trick == Trick::OtherBytes && unproven { Trick::Reset } else { trick })
+        // For the same reason neither may stand still while the other moves.
+        let unbound = matches!(kind, Some(Kind::Info | Kind::Archive));
+        Some(match trick {
+            Trick::OtherBytes if unproven => Trick::Reset,
+            Trick::Frozen if unbound => Trick::Short,
+            trick => trick,
+        })
     }
 
     fn spoil(&self, draw: &mut Draw, kind: Kind) -> Option<Fault> {
