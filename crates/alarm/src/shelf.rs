@@ -18,7 +18,7 @@ const MOST: u64 = 16 * 1024 * 1024;
 /// The version of the file's form.
 const FORM: u32 = 1;
 /// How long changes are gathered before they are written.
-const GATHER: Duration = Duration::from_secs(1);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Where the ledger is kept: `alarms/state.json` below the data folder.
 #[derive(Clone, Debug)]

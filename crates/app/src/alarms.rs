@@ -185,7 +185,9 @@ impl Lookout {
     fn new(data: &Path, sights: Sights, book: Arc<Book>, vitals: Arc<Vitals>) -> Self {
         let now = sights.clock.now();
         let before = Life::read(data);
-        let asked = before.and_then(|before| before.asked);
+        // Only the time in which endpoints could ask counts as their silence.
+        let silent = |before: Life| before.asked.map(|asked| now.before(before.at.since(asked)));
+        let asked = before.and_then(silent);
         let life = Life { pid: platform::pid(), since: now, at: now, ended: false, asked };
         Self {
             data: data.to_owned(),

@@ -118,6 +118,13 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "clients::"),
     },
     Proof {
+        name: "vendor, mirror, endpoint and process stop one after another, and each is told alone within a minute",
+        from: Size::Ci,
+        needs: &[("sh", "dash"), ("cat", "coreutils")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "alarms::"),
+    },
+    Proof {
         name: "nginx in front, as the vendor page has it, keeps tags, conditions and ranges",
         from: Size::Ci,
         needs: &[BASH, CURL, ("sed", "sed"), ("nginx", "nginx-light")],

@@ -8,6 +8,7 @@
     reason = "what fails here is a failed test; tests look at real clocks and tell what they saw"
 )]
 
+mod alarms;
 mod clients;
 mod doctor;
 mod group;
