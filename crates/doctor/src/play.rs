@@ -88,7 +88,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`ExamineError`] when there is nothing that could be examined; what is wrong with a mirror is a finding.
 pub async fn examine(examination: &Examination, watch: &dyn Watch) -> Result<Report, ExamineError> {
-    let bad = || ExamineError::Url(examination.url.to_string());
+    let bad = || ExamineError::Url(shown(&examination.url));
     let place = Place::of(&examination.url).ok_or_else(bad)?;
     // The system's roots are many: they are read only where they decide something.
     let needed = place.tls || examination.ca_pem.is_some();
@@ -96,11 +96,7 @@ pub async fn examine(examination: &Examination, watch: &dyn Watch) -> Result<Rep
     let began = Instant::now();
     let end = began.checked_add(examination.deadline).unwrap_or(began);
     let waits = Waits { connect: CONNECT, head: HEAD, pause: PAUSE, end };
-    let mut shown = examination.url.clone();
-    // Both fail only on URLs that cannot have credentials.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    let mut report = Report::new(shown.as_str(), examination.clock.now());
+    let mut report = Report::new(shown(&examination.url), examination.clock.now());
     let scene = Scene { client: Client::new(place, Way::Direct, waits), roots, examination, watch };
     if scene.reach(&mut report).await {
         scene.look(&mut report).await;
@@ -110,6 +106,21 @@ pub async fn examine(examination: &Examination, watch: &dyn Watch) -> Result<Rep
         report.add(Finding::fail(Check::Deadline, report.subject.clone().as_str(), given, "the time was over"));
     }
     Ok(report.sorted())
+}
+
+/// A URL without user, password, query and fragment, any of which may be a secret; of one without a host the scheme
+/// alone.
+fn shown(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return format!("{}:…", url.scheme());
+    }
+    let mut shown = url.clone();
+    // Both fail only on URLs that cannot have credentials.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
 }
 
 impl Scene<'_> {
@@ -169,6 +180,26 @@ impl Scene<'_> {
         if let Some(facts) = sample {
             self.watch.on("trying what connections can do");
             report.add_all(once::look(self, &facts).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_url_is_shown_with_its_secrets_i13() {
+        for (url, expected) in [
+            ("ftp://eve:hunter2@mirror.internal/a", "ftp://mirror.internal/a"),
+            ("https://eve:hunter2@mirror.internal:8443/?token=hunter2#hunter2", "https://mirror.internal:8443/"),
+            ("foo://eve:hunter2@mirror/", "foo://mirror/"),
+            ("mailto:eve:hunter2@mirror", "mailto:…"),
+            ("localhost:hunter2", "localhost:…"),
+        ] {
+            let error = ExamineError::Url(shown(&Url::parse(url).unwrap())).to_string();
+            assert!(error.starts_with(&format!("{expected} is no mirror's URL")), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 }

@@ -54,7 +54,7 @@ Exit codes:
   2  wrong usage or configuration")]
 pub(crate) struct Doctor {
     /// The base URL that endpoints are given
-    url: Option<Url>,
+    url: Option<String>,
     /// A version of Elastic Endpoint whose manifest the mirror should hold; may be repeated
     #[arg(long, value_name = "VERSION", requires = "url")]
     elastic: Vec<String>,
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &Doctor, context: &mut Context) -> Result<Exit, Fa
     let telling: Box<dyn Watch> = if context.globals.quiet { Box::new(doctor::Quietly) } else { Box::new(Telling) };
     let report = match &args.url {
         Some(url) => {
-            let examination = examination(args, url, (&config, is_set_up), context)?;
+            let examination = examination(args, &parsed(url)?, (&config, is_set_up), context)?;
             let examined = doctor::examine(&examination, telling.as_ref()).await;
             examined.map_err(|error| Failure::usage(model::error_chain(&error)))?
         }
@@ -161,6 +161,12 @@ fn examination(
         deadline: Duration::from_secs(args.deadline.unwrap_or(MIRROR)),
         clock: Arc::clone(&context.clock),
     })
+}
+
+/// What cannot be read is not repeated: it may hold a password.
+fn parsed(url: &str) -> Result<Url, Failure> {
+    let explain = |error| Failure::usage(format!("what was given is no URL: {error}; it must be as http://host:port/"));
+    Url::parse(url).map_err(explain)
 }
 
 /// A feed by name, if its vendor has such.
