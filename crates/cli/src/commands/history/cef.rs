@@ -26,6 +26,10 @@ pub(super) fn line(entry: &Entry, site: &str) -> String {
     for (name, member) in [("outcome", "outcome"), ("reason", "reason"), ("act", "act")] {
         members.extend(data.get(member).and_then(Value::as_str).map(|text| (name, text.to_owned())));
     }
+    // What happened to an alarm, or to the process: the same data hold no act.
+    if data.get("act").is_none() {
+        members.extend(data.get("event").and_then(Value::as_str).map(|event| ("act", event.to_owned())));
+    }
     members.extend([
         ("cs1Label", "subject".to_owned()),
         ("cs1", entry.subject.clone()),
@@ -66,6 +70,8 @@ fn severity(entry: &Entry, data: &Value) -> u8 {
         EntryKind::Check if text("outcome") == "failed" => 6,
         EntryKind::Verdict if text("verdict") == "quarantined" => 7,
         EntryKind::Act if data.get("refused").is_some() => 6,
+        // What is over is news, and no trouble any more.
+        EntryKind::Alarm if text("event") == "recovered" => 3,
         EntryKind::Alarm if text("level") == "fail" => 8,
         EntryKind::Alarm | EntryKind::Act | EntryKind::ConfigChange => 5,
         EntryKind::PublicationAbandoned => 5,
@@ -182,6 +188,25 @@ mod tests {
             let value = |name: &str| members.iter().find(|(key, _)| key == name).unwrap().1.clone();
             assert_eq!(value("cs1"), show::clean(hostile), "{line}");
             assert_eq!(value("externalId"), "7");
+        }
+    }
+
+    #[test]
+    fn an_alarm_weighs_by_what_happened_to_it() {
+        for (event, level, severity) in [
+            ("raised", "warn", "5"),
+            ("raised", "fail", "8"),
+            ("worse", "fail", "8"),
+            ("better", "warn", "5"),
+            ("recovered", "fail", "3"),
+            ("recovered", "warn", "3"),
+            ("passed", "fail", "8"),
+        ] {
+            let data = serde_json::json!({ "event": event, "level": level, "reason": "was_down" }).to_string();
+            let entry = Entry { kind: EntryKind::Alarm, ..entry("x", "run", &data) };
+            let (parts, members) = read(&line(&entry, "dmz-1"));
+            assert_eq!(parts[6], severity, "{event} {level}");
+            assert!(members.contains(&("act".to_owned(), event.to_owned())), "{event} {level}");
         }
     }
 
