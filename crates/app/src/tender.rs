@@ -118,6 +118,11 @@ impl Tender {
         };
         self.ahead = done.report.bytes.saturating_sub(budget);
         self.scrubbed = Some(done.reached);
+        if let Some(first) = done.report.unread.first() {
+            let (blobs, reason) = (done.report.unread.len(), model::Reason::StoreFailed.code());
+            let error = first.error.as_deref().unwrap_or_default();
+            tracing::error!(blobs, digest = %first.digest, reason, error, "cannot be read now; left where they are");
+        }
         if !done.report.faults.is_empty() {
             for fault in &done.report.faults {
                 let reason = model::Reason::BlobDamaged.code();

@@ -1,12 +1,13 @@
 //! What needs doing beside fetching: damage that the content side meets, and what retention no longer keeps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
 use content_http::ContentServer;
-use mirror::Engine;
-use model::{Clock, error_chain};
+use mirror::{Engine, VerifyReport};
+use model::{Clock, Digest, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub(crate) struct Upkeep {
     hurry: watch::Sender<u64>,
     collect_at: Duration,
     settings: watch::Receiver<Config>,
+    /// What could not be read and was told.
+    unread: BTreeSet<Digest>,
 }
 
 impl Upkeep {
@@ -38,7 +41,7 @@ impl Upkeep {
         settings: watch::Receiver<Config>,
     ) -> Self {
         let collect_at = clock.monotonic().saturating_add(FIRST_COLLECT);
-        Self { engine, content, clock, hurry, collect_at, settings }
+        Self { engine, content, clock, hurry, collect_at, settings, unread: BTreeSet::new() }
     }
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
@@ -65,7 +68,7 @@ impl Upkeep {
     }
 
     /// Sets aside what could not be served whole, and has it fetched again now.
-    async fn look_after_damage(&self) {
+    async fn look_after_damage(&mut self) {
         let Some(engine) = self.engine() else { return };
         let damaged = self.content.take_damaged();
         if damaged.is_empty() {
@@ -78,8 +81,11 @@ impl Upkeep {
             self.content.put_back_damaged(&damaged);
         }
         match outcome {
-            Ok(Ok(report)) if report.faults.is_empty() => {}
             Ok(Ok(report)) => {
+                self.tell_unread(&report);
+                if report.faults.is_empty() {
+                    return;
+                }
                 for fault in &report.faults {
                     let reason = model::Reason::BlobDamaged.code();
                     tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
@@ -89,6 +95,21 @@ impl Upkeep {
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
         }
+    }
+
+    /// Tells once of each blob that cannot be read although nothing says that it is damaged; it is looked at again.
+    fn tell_unread(&mut self, report: &VerifyReport) {
+        let mut unread = BTreeSet::new();
+        for one in &report.unread {
+            unread.insert(one.digest);
+            if !self.unread.contains(&one.digest) {
+                let (reason, error) = (model::Reason::StoreFailed.code(), one.error.as_deref().unwrap_or_default());
+                tracing::error!(digest = %one.digest, reason, error, "cannot be read now; left where it is");
+            }
+        }
+        let again: Vec<Digest> = unread.iter().copied().collect();
+        self.content.put_back_damaged(&again);
+        self.unread = unread;
     }
 
     async fn collect(&self) {

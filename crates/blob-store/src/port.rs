@@ -94,6 +94,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a blob that could not be read for this is damaged: it is not what it should be, or its disk cannot give
+    /// it back. Otherwise the error says nothing about the bytes, which may be good.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => platform::fs::says_bad_medium(source),
+            Self::Mismatch { .. } | Self::Unsafe { .. } | Self::Damaged { .. } => true,
+            Self::Conflict { .. } => false,
+        }
+    }
+
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {

@@ -51,6 +51,21 @@ pub enum EngineError {
     /// Another run fetches.
     #[error("another fetch run holds the lock: {0}; wait for it with --wait")]
     Locked(String),
+    /// A lock that is never held for long was not free in time.
+    #[error("the {name} lock was not free within {} s; it is held by {holder}", waited.as_secs())]
+    Busy {
+        /// Which.
+        name: &'static str,
+        /// Who holds it, in words.
+        holder: String,
+        /// How long was waited.
+        waited: std::time::Duration,
+    },
+    /// It was asked to stop while it waited for the publication lock.
+    #[error(
+        "stopped while another process held the publication lock; what was fetched is kept, and the next run goes on"
+    )]
+    StoppedWaiting,
     /// A lock file cannot be used.
     #[error("cannot take the {name} lock")]
     Lock {
@@ -124,15 +139,19 @@ impl EngineError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Locked(_) => Reason::Locked,
-            Self::Stopped | Self::Interrupted => Reason::Interrupted,
+            Self::Locked(_) | Self::Busy { .. } => Reason::Locked,
+            Self::NotNow(_) => Reason::NotNow,
+            Self::NoSuchRelease(_) => Reason::NoSuchRelease,
+            Self::UnknownFeed { .. } | Self::NoFeeds => Reason::NotFollowed,
+            Self::NoPast(_) => Reason::NoPast,
+            Self::Stopped | Self::Interrupted | Self::StoppedWaiting => Reason::Interrupted,
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),
             Self::FolderGone { .. } => Reason::FolderGone,
             Self::Folder(_) => Reason::NotInFolder,
             Self::NotPublished(cause) => cause.reason,
-            _ => Reason::Internal,
+            Self::Task(_) => Reason::Internal,
         }
     }
 }

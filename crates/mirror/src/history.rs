@@ -72,12 +72,7 @@ impl Engine {
     /// what the operator is told.
     pub(crate) async fn record_refusal(&self, act: &str, on: &str, why: &str, error: &EngineError) {
         let on: String = on.chars().take(TYPED).collect();
-        let refused = match error {
-            EngineError::NotNow(_) => "not_now",
-            EngineError::NoSuchRelease(_) => "no_such_release",
-            other => other.reason().code(),
-        };
-        let data = json!({ "act": act, "why": why, "refused": refused, "detail": model::error_chain(error) });
+        let data = json!({ "act": act, "why": why, "refused": error.reason(), "detail": model::error_chain(error) });
         let history = vec![self.entry(EntryKind::Act, on, data)];
         if let Err(error) = self.ports.catalog.apply(Batch { history, ..Batch::default() }).await {
             tracing::error!(act, error = %model::error_chain(&error), "that the act was refused could not be recorded");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::Clock;
@@ -10,6 +11,16 @@ use platform::lock::FileLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::EngineError;
+
+/// After so long, who waits for a lock tells who holds it.
+const TELL: Duration = Duration::from_secs(2);
+
+/// The longest that anybody waits for the publication lock. A publication takes a moment; the longest that the lock is
+/// held for is the second reading of one damaged blob of some gigabytes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The pauses between looks at a lock that is held: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 /// Held while it lives.
 pub trait Guard: Send + Sync {}
@@ -39,7 +50,10 @@ pub trait Locks: Send + Sync {
     async fn try_fetch(&self) -> Result<Result<FetchGuard, LockHolder>, EngineError>;
     /// Waits for the fetch lock.
     async fn fetch(&self) -> Result<FetchGuard, EngineError>;
-    /// Waits for the publication lock; never held for longer than a publication takes.
+    /// Waits for the publication lock, which is never held for longer than a publication takes.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`] when it is held for much longer than that.
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError>;
     /// Fails when the data folder is no longer where it was when this process opened it: it was renamed, replaced or
     /// unmounted, and whatever is there now is not what catalog and store work on. No lock is given then.
@@ -58,13 +72,15 @@ pub struct FileLocks {
     clock: Arc<dyn Clock>,
     /// The fetch lock that this process holds, where its runs may share it.
     shared: Option<Arc<StdMutex<Weak<FileLock>>>>,
+    /// The longest that the publication lock is waited for.
+    patience: Duration,
 }
 
 impl FileLocks {
     /// Locks in `<data_dir>/locks`, which is there; `verb` tells others what the holder does.
     pub fn new(data_dir: &std::path::Path, verb: &str, clock: Arc<dyn Clock>) -> Self {
         let opened = Folder::open(data_dir).ok().map(Arc::new);
-        Self { data_dir: data_dir.to_owned(), opened, verb: verb.to_owned(), clock, shared: None }
+        Self { data_dir: data_dir.to_owned(), opened, verb: verb.to_owned(), clock, shared: None, patience: PATIENCE }
     }
 
     /// Lets the runs of this process hold the fetch lock together, so that one vendor's slow run does not keep
@@ -99,13 +115,32 @@ impl FileLocks {
         locks.map_err(|source| EngineError::Lock { name, source })
     }
 
-    async fn blocking(&self, name: &'static str) -> Result<FileLock, EngineError> {
-        let locks = self.locks(name)?;
-        let lock = tokio::task::spawn_blocking(move || FileLock::acquire_blocking_in(&locks, name)).await;
-        let lock = lock.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })?;
-        // While we waited, or in the moment between, it may have been taken away.
-        self.in_place()?;
-        Ok(lock)
+    /// Waits for a lock, as long as `patience` lasts where there is an end to it. Whoever drops this waits no longer:
+    /// nothing is left behind that would take the lock later.
+    async fn wait(&self, name: &'static str, patience: Option<Duration>) -> Result<FileLock, EngineError> {
+        let locks = Arc::new(self.locks(name)?);
+        let (mut pause, longest) = PAUSES;
+        let mut waited = Duration::ZERO;
+        let mut told = false;
+        loop {
+            let folder = Arc::clone(&locks);
+            let taken = tokio::task::spawn_blocking(move || FileLock::try_acquire_in(&folder, name)).await;
+            let taken = taken.map_err(EngineError::task)?.map_err(|source| EngineError::Lock { name, source })?;
+            if let Some(lock) = taken {
+                // While we waited, or in the moment between, it may have been taken away.
+                self.in_place()?;
+                return Ok(lock);
+            }
+            if patience.is_some_and(|patience| waited >= patience) {
+                return Err(EngineError::Busy { name, holder: who(&locks, name), waited });
+            }
+            if waited >= TELL && !std::mem::replace(&mut told, true) {
+                tracing::warn!(lock = name, holder = %who(&locks, name), "waiting for a lock that another holds");
+            }
+            tokio::time::sleep(pause).await;
+            waited = waited.saturating_add(pause);
+            pause = pause.saturating_mul(2).min(longest);
+        }
     }
 }
 
@@ -120,22 +155,19 @@ impl Locks for FileLocks {
             FileLock::try_acquire_in(&locks, "fetch").map_err(|source| EngineError::Lock { name: "fetch", source })?;
         Ok(match taken {
             Some(lock) => Ok(self.taken(lock)),
-            None => Err(LockHolder(match FileLock::holder_in(&locks, "fetch") {
-                Some(holder) => format!("pid {} ({}), since {}", holder.pid, holder.verb, holder.since),
-                None => "another process".to_owned(),
-            })),
+            None => Err(LockHolder(who(&locks, "fetch"))),
         })
     }
 
     async fn fetch(&self) -> Result<FetchGuard, EngineError> {
         match self.joined() {
             Some(joined) => Ok(joined),
-            None => Ok(self.taken(self.blocking("fetch").await?)),
+            None => Ok(self.taken(self.wait("fetch", None).await?)),
         }
     }
 
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError> {
-        let mut lock = self.blocking("publish").await?;
+        let mut lock = self.wait("publish", Some(self.patience)).await?;
         lock.describe(&self.verb, self.clock.now());
         Ok(Box::new(lock))
     }
@@ -147,6 +179,14 @@ impl Locks for FileLocks {
             Ok(false) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: None }),
             Err(error) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: Some(error) }),
         }
+    }
+}
+
+/// Who holds a lock, in words.
+fn who(locks: &Folder, name: &str) -> String {
+    match FileLock::holder_in(locks, name) {
+        Some(holder) => format!("pid {} ({}), since {}", holder.pid, holder.verb, holder.since),
+        None => "another process".to_owned(),
     }
 }
 
@@ -196,5 +236,37 @@ mod tests {
         drop(second);
         let alone = other.try_fetch().await.unwrap().ok().unwrap();
         assert!(alone.first && other.try_fetch().await.unwrap().is_err(), "not shared: not even with itself");
+    }
+
+    fn two(dir: &tempfile::TempDir) -> (FileLocks, FileLocks) {
+        std::fs::create_dir(dir.path().join("locks")).unwrap();
+        let clock = Arc::new(platform::SystemClock::new());
+        (FileLocks::new(dir.path(), "gc", clock.clone()), FileLocks::new(dir.path(), "sync", clock))
+    }
+
+    #[tokio::test]
+    async fn a_publication_that_does_not_end_is_waited_for_no_longer_than_patience_lasts_s23() {
+        let dir = tempfile::tempdir().unwrap();
+        let (holder, mut other) = two(&dir);
+        let held = holder.publish().await.unwrap();
+        other.patience = Duration::from_millis(10);
+        let Err(busy) = other.publish().await else { panic!("two hold it") };
+        assert_eq!(busy.reason(), model::Reason::Locked);
+        assert!(busy.to_string().contains(&format!("pid {} (gc), since ", std::process::id())), "{busy}");
+        drop(held);
+        assert!(other.publish().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_stops_to_wait_leaves_nobody_behind_who_takes_the_lock_s23_s39() {
+        let dir = tempfile::tempdir().unwrap();
+        let (holder, other) = two(&dir);
+        let fetching = holder.fetch().await.unwrap();
+        let publishing = holder.publish().await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(10), other.fetch()).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(10), other.publish()).await.is_err());
+        drop((fetching, publishing));
+        assert!(holder.try_fetch().await.unwrap().is_ok());
+        assert!(holder.publish().await.is_ok());
     }
 }

@@ -36,10 +36,9 @@ struct Weighed {
 }
 
 impl Engine {
-    /// Decides about feeds whose runs have ended, records it, and publishes what is admitted. `calm` is until when
-    /// time has surely passed.
-    pub(crate) async fn rule(&self, ended: Vec<Settled>, calm: Timestamp) -> Result<Done, EngineError> {
-        let _lock = self.ports.locks.publish().await?;
+    /// Decides about feeds whose runs have ended, records it, and publishes what is admitted, under the publication lock
+    /// that the caller holds. `calm` is until when time has surely passed.
+    pub(crate) async fn rule_locked(&self, ended: Vec<Settled>, calm: Timestamp) -> Result<Done, EngineError> {
         self.reconcile_locked().await?;
         let present = self.present().await?;
         let mut ruling = Ruling::default();

@@ -62,7 +62,11 @@ impl Engine {
             // Gone since it was listed: gc let it go.
             Ok(Verification::Absent) => return Ok(()),
             Ok(Verification::Good(held)) => report.bytes = report.bytes.saturating_add(held.size()),
-            Ok(Verification::Damaged { .. }) | Err(_) => report.faults.extend(self.recheck(&[digest]).await?.faults),
+            Ok(Verification::Damaged { .. }) | Err(_) => {
+                let looked = self.recheck(&[digest]).await?;
+                report.faults.extend(looked.faults);
+                report.unread.extend(looked.unread);
+            }
         }
         report.blobs += 1;
         Ok(())

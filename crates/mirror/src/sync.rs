@@ -16,10 +16,13 @@ use vendors::Inspection;
 
 use crate::feed_run::{FeedRun, Settled, note};
 use crate::ruling::{Costs, died, interrupted};
-use crate::{Engine, EngineError, FeedReport, FetchGuard, Observer, Progress, SyncReport};
+use crate::{Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
 const TOGETHER: Duration = Duration::from_millis(200);
+
+/// How long a run that is to stop waits for the publication lock, to publish what is done.
+const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// What to fetch.
 #[derive(Clone, Debug, Default)]
@@ -287,22 +290,51 @@ impl Run {
                 Ended::Died(id, _) if stopped => ended.extend(owners.get(&id).cloned().map(interrupted)),
                 Ended::Settled(settled) => ended.push(*settled),
                 Ended::Died(id, error) => ended.extend(owners.get(&id).map(|feed| died(feed.clone(), &error))),
-                Ended::Pause => self.conclude(std::mem::take(&mut ended), &mut report).await?,
+                Ended::Pause => {
+                    let lock = self.turn(stop.as_mut(), &mut stopped).await?;
+                    if stopped {
+                        tasks.abort_all();
+                    }
+                    self.conclude(lock, std::mem::take(&mut ended), &mut report).await?;
+                }
             }
         }
-        self.conclude(ended, &mut report).await?;
+        if !ended.is_empty() {
+            let lock = self.turn(stop, &mut stopped).await?;
+            self.conclude(lock, ended, &mut report).await?;
+        }
         let current = self.engine.present().await?;
         report.generation = current.map(|current| current.generation.number);
         report.feeds.sort_by(|a, b| a.feed.cmp(&b.feed));
         Ok(report)
     }
 
-    /// Decides about feeds as they end, so that none waits for a slow one.
-    async fn conclude(&self, ended: Vec<Settled>, report: &mut SyncReport) -> Result<(), EngineError> {
-        if ended.is_empty() {
-            return Ok(());
+    /// Waits for the publication lock; once it is to stop, for a moment only, so that what is done is still published
+    /// and nobody who holds the lock keeps this run from its end.
+    async fn turn(
+        &self,
+        stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+        stopped: &mut bool,
+    ) -> Result<Box<dyn Guard>, EngineError> {
+        let mut taking = std::pin::pin!(self.engine.ports.locks.publish());
+        if !*stopped {
+            tokio::select! {
+                lock = &mut taking => return lock,
+                () = stop => *stopped = true,
+            }
         }
-        let done = self.engine.rule(ended, self.shared.calm).await?;
+        tokio::time::timeout(LAST_WAIT, taking).await.unwrap_or(Err(EngineError::StoppedWaiting))
+    }
+
+    /// Decides about feeds as they end, so that none waits for a slow one.
+    async fn conclude(
+        &self,
+        lock: Box<dyn Guard>,
+        ended: Vec<Settled>,
+        report: &mut SyncReport,
+    ) -> Result<(), EngineError> {
+        let done = self.engine.rule_locked(ended, self.shared.calm).await?;
+        drop(lock);
         report.lost_grace.extend(done.lost_grace.iter().map(ToString::to_string));
         for (record, costs) in done.records {
             self.report(&record, costs, report);

@@ -35,6 +35,9 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong. Damaged blobs were set aside; the next sync fetches them again.
     pub faults: Vec<BlobFault>,
+    /// What could not be read for a reason that says nothing about its bytes, such as a lack of memory, descriptors or
+    /// permission. These were left where they are.
+    pub unread: Vec<BlobFault>,
 }
 
 /// How one release differs from another.
@@ -67,6 +70,15 @@ impl ReleaseDiff {
             before.keys().filter(|route| !after.contains_key(*route)).map(|route| (*route).clone()).collect();
         diff
     }
+}
+
+/// What a second look at a blob came to.
+enum Seen {
+    Good,
+    /// Set aside, or gone.
+    Damaged(BlobFault),
+    /// Left where it is, for this error.
+    Unread(String),
 }
 
 impl Engine {
@@ -126,8 +138,13 @@ impl Engine {
                 }
                 Ok(Verification::Absent) => BlobFault { digest, routes: Vec::new(), actual: None, error: None },
                 Ok(Verification::Damaged { .. }) | Err(_) => match self.put_out_of_reach(digest).await? {
-                    Some(fault) => fault,
-                    None => continue,
+                    Seen::Damaged(fault) => fault,
+                    Seen::Good => continue,
+                    Seen::Unread(error) => {
+                        let routes = routes.into_iter().collect();
+                        report.unread.push(BlobFault { digest, routes, actual: None, error: Some(error) });
+                        continue;
+                    }
                 },
             };
             report.faults.push(BlobFault { routes: routes.into_iter().collect(), ..fault });
@@ -162,17 +179,18 @@ impl Engine {
         Ok(self.ports.catalog.apply(Batch { feeds, history, ..Batch::default() }).await?)
     }
 
-    /// Sets a blob aside if it is still damaged, or cannot be read, when nobody else does the same: a run may have
-    /// fetched it again in the meantime.
-    async fn put_out_of_reach(&self, digest: Digest) -> Result<Option<BlobFault>, EngineError> {
+    /// Sets a blob aside if it is still damaged, when nobody else does the same: a run may have fetched it again in the
+    /// meantime. One that cannot be read for want of something else is left: its bytes may be good.
+    async fn put_out_of_reach(&self, digest: Digest) -> Result<Seen, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         let (actual, error) = match self.ports.blobs.verify(digest).await {
-            Ok(Verification::Good(_)) => return Ok(None),
+            Ok(Verification::Good(_)) => return Ok(Seen::Good),
             Ok(Verification::Absent) => {
-                return Ok(Some(BlobFault { digest, routes: Vec::new(), actual: None, error: None }));
+                return Ok(Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual: None, error: None }));
             }
             Ok(Verification::Damaged { actual, .. }) => (Some(actual), None),
-            Err(error) => (None, Some(error_chain(&error))),
+            Err(error) if error.is_damage() => (None, Some(error_chain(&error))),
+            Err(error) => return Ok(Seen::Unread(error_chain(&error))),
         };
         let aside = self.ports.blobs.set_aside(digest).await;
         let error = match (aside, error) {
@@ -181,6 +199,6 @@ impl Engine {
                 Some(format!("{}; not set aside: {}", error.unwrap_or_default(), error_chain(&aside)))
             }
         };
-        Ok(Some(BlobFault { digest, routes: Vec::new(), actual, error }))
+        Ok(Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual, error }))
     }
 }

@@ -221,8 +221,8 @@ reasons! {
         "A file is a link, a device, or owned or writable by somebody who should not."
         "Replace it by a plain file of the right owner and mode.";
     Locked "locked" Operator Later
-        "Another fetch run holds the lock."
-        "Wait for it, or give --wait.";
+        "Another process holds the lock that this needs: another fetch run, or a publication that does not end."
+        "Wait for it, or give --wait; the message names who holds it. See why that process does not end.";
     DiskFull "disk_full" Operator Later
         "The disk has not the room that the download and the reserve need."
         "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
@@ -250,6 +250,9 @@ reasons! {
     CatalogDisagrees "catalog_disagrees" Operator Later
         "The catalog does not say of a release what its ring serves."
         "Run `waystation sync`: it records what is served. If a backup of one part only was restored, restore the other part, too.";
+    RingLost "ring_lost" Operator Now
+        "A ring's generations are gone, or older than the one that was published last: files were lost, or an older copy was put in their place."
+        "Restore the folder rings from the newest backup, or run `waystation sync`: it publishes what is admitted anew. Find out who removed it.";
     HistoryBroken "history_broken" Operator Never
         "The history's chain of digests is broken: entries were edited, removed or moved."
         "Keep a copy of the catalog and compare it with a backup: this is how tampering looks, and how a failing disk does.";
@@ -304,9 +307,24 @@ reasons! {
     AlarmFailed "alarm_failed" Operator Later
         "Alarms cannot be told in one of the ways configured; what it missed is told once it works again."
         "See the detail; try it with `alarm test --to NAME`.";
+    HeadFailed "head_failed" Operator Later
+        "A head of the history cannot be told to the file or the syslog of [history], so that entries cut off would not show."
+        "See the detail for where and why; the newest head is told once it works again.";
     AlarmStateFailed "alarm_state_failed" Operator Later
         "What was told to whom cannot be read or kept, so that a restart may tell it again."
         "See the error for path and cause; check disk, mount and permissions of the folder alarms in the data folder.";
+    NotNow "not_now" Operator Never
+        "An act does not fit how the release stands: its bytes were let go, it is served already, or it waits for nothing."
+        "See `release show`: the message says what to do instead.";
+    NoSuchRelease "no_such_release" Operator Never
+        "No release, or more than one, goes by the number or the digits that were given."
+        "See `release list` for numbers and ids.";
+    NotFollowed "not_followed" Operator Never
+        "A feed that was named is not followed, or none is."
+        "Correct the name, or add the feed to the configuration.";
+    NoPast "no_past" Operator Never
+        "The history does not reach to the moment that was asked for."
+        "Ask for a moment between the first entry that is kept and now; [history] keep says how long entries are kept.";
     Interrupted "interrupted" Operator Later
         "The run was stopped before this was done."
         "Run it again: what was already fetched is not fetched twice.";

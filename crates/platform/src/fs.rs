@@ -47,6 +47,11 @@ impl FsError {
         Self::Io { act, path: path.into(), source: source.into() }
     }
 
+    /// Whether the disk could not give the bytes back.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_unreadable(source))
+    }
+
     /// Whether there is simply no such file or folder.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -72,6 +77,16 @@ pub fn reason_of(error: &io::Error) -> Reason {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::StoreFailed,
     }
+}
+
+/// Whether the system's answer to reading a file says that what lies on the disk is bad: what holds it failed to give it
+/// back, or gave back what its own checksums refuse. Any other error says nothing about the bytes: a lack of memory,
+/// descriptors or permission passes, and they are as good as before.
+pub fn says_bad_medium(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    // An I/O error, a checksum that does not fit, structures that do not, and what block devices say of a bad sector.
+    let bad = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
+    error.raw_os_error().is_some_and(|code| bad.map(Errno::raw_os_error).contains(&code))
 }
 
 /// The mode of something new, whatever the umask says. Where a group was declared ([`crate::share_with`]), its members
@@ -159,6 +174,11 @@ pub fn create_folder(path: &Path, mode: Mode) -> Result<Folder, FsError> {
         _ => Path::new("."),
     };
     Folder::open_following(parent)?.ensure_folder(name, mode)
+}
+
+/// Whether an error says that the disk could not give the bytes back: a bad sector, or a checksum of the file system.
+pub fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Bytes free for us on the file system that holds `path`.

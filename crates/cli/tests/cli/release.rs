@@ -34,7 +34,7 @@ fn releases_are_listed_shown_and_compared() {
 }
 
 #[test]
-fn a_damaged_blob_is_told_set_aside_and_fetched_again_s35() {
+fn a_damaged_blob_is_told_set_aside_and_fetched_again_s16() {
     let site = Site::builder().build();
     site.run(&["sync"]).with(0);
     assert!(site.run(&["release", "verify", "--all"]).with(0).stdout.contains("all good"));

@@ -134,7 +134,10 @@ impl Engine {
             Ok(Verification::Damaged { actual, .. }) => {
                 Some((Reason::BlobDamaged, format!("its bytes hash to {actual}")))
             }
-            Err(error) => Some((Reason::BlobDamaged, format!("it cannot be read: {}", error_chain(&error)))),
+            Err(error) if error.is_damage() => {
+                Some((Reason::BlobDamaged, format!("it cannot be read: {}", error_chain(&error))))
+            }
+            Err(error) => Some((error.reason(), format!("it cannot be read now: {}", error_chain(&error)))),
         }
     }
 
@@ -186,6 +189,6 @@ async fn still_wrong(blobs: &dyn BlobStore, digest: Digest, suspect: &Suspect) -
     if !cheap {
         return true;
     }
-    suspect.reason == Reason::BlobDamaged
+    matches!(suspect.reason, Reason::BlobDamaged | Reason::StoreFailed)
         && !matches!(blobs.verify(digest).await, Ok(Verification::Good(held)) if held.size() == suspect.size)
 }

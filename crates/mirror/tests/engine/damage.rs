@@ -5,9 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use blob_store::{BlobReader, BlobStore, BlobWriter, Found, PartialKey, StoreError, Verification};
 use catalog::{Batch, Entry, EntryKind, Publication, verify_chain};
+use mirror::{Engine, Ports};
 use model::Outcome::{Current, Failed, Published, Quarantined};
-use model::{Clock as _, Digest, Reason};
+use model::{Clock as _, Digest, Held, Reason, Timestamp};
 use vendor_sim::{Change, Step};
 
 use crate::keeping::{held, synced};
@@ -55,6 +58,93 @@ async fn verify_finds_what_rots_and_the_next_run_heals_it_s16_s17_s18() {
     assert_eq!(world.tree().await, whole);
     let report = engine.verify(&engine.held().await.unwrap(), &|_| ()).await.unwrap();
     assert!(report.faults.is_empty() && report.blobs == blobs.len(), "{report:#?}");
+}
+
+/// A store that answers each reading of a blob with this error of the system, and does all else.
+struct Unreadable {
+    inner: Arc<dyn BlobStore>,
+    errno: i32,
+}
+
+#[async_trait]
+impl BlobStore for Unreadable {
+    async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.inner.begin(resume).await
+    }
+
+    async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
+        self.inner.find(digest).await
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
+        self.inner.open(digest).await
+    }
+
+    async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
+        let source = std::io::Error::from_raw_os_error(self.errno);
+        Err(StoreError::Io { act: "read", path: digest.to_string(), source })
+    }
+
+    async fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
+        self.inner.set_aside(digest).await
+    }
+
+    async fn remove(&self, digest: Digest) -> Result<(), StoreError> {
+        self.inner.remove(digest).await
+    }
+
+    async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
+        self.inner.visit(each).await
+    }
+
+    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
+        self.inner.survey(each).await
+    }
+
+    async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.inner.tidy_partials(before).await
+    }
+
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.free_bytes().await
+    }
+}
+
+#[tokio::test]
+async fn only_a_bad_disk_is_damage_any_other_error_leaves_the_blob_s04_s09_s10() {
+    let world = World::on_files().await;
+    world.sync().await;
+    let blobs = some_blobs(&world).await;
+    let engine = world.engine();
+    let under = |errno| {
+        let inner = Arc::clone(&engine.ports().blobs);
+        let ports = Ports { blobs: Arc::new(Unreadable { inner, errno }), ..engine.ports().clone() };
+        Engine::new(ports, engine.settings().clone())
+    };
+    const INTR: i32 = 4;
+    const NOMEM: i32 = 12;
+    const ACCES: i32 = 13;
+    const NFILE: i32 = 23;
+    const MFILE: i32 = 24;
+    for errno in [INTR, NOMEM, ACCES, NFILE, MFILE] {
+        let report = under(errno).verify(&engine.held().await.unwrap(), &|_| ()).await.unwrap();
+        assert!(report.faults.is_empty() && report.unread.len() == blobs.len(), "{errno}: {report:#?}");
+        assert!(report.unread.iter().all(|one| one.error.is_some() && !one.routes.is_empty()), "{report:#?}");
+        let report = under(errno).recheck(&blobs).await.unwrap();
+        assert!(report.faults.is_empty() && report.unread.len() == blobs.len(), "{errno}: {report:#?}");
+        let done = under(errno).scrub(1, 0, u64::MAX).await.unwrap();
+        assert!(done.report.faults.is_empty() && done.report.unread.len() == blobs.len(), "{errno}: {done:#?}");
+        let whole = under(errno).check_store(mirror::Depth::Rehash, &|_| ()).await;
+        assert!(whole.damaged.is_empty() && whole.faults.len() >= blobs.len(), "{errno}: {whole:#?}");
+        assert!(whole.faults.iter().all(|fault| fault.reason == Reason::StoreFailed), "{errno}: {whole:#?}");
+    }
+    assert!(blobs.iter().all(|blob| file(&world, *blob).exists()));
+    assert!(engine.ports().catalog.feeds().await.unwrap().iter().all(|feed| feed.outcome != Failed));
+
+    const IO: i32 = 5;
+    let report = under(IO).recheck(&blobs[..1]).await.unwrap();
+    assert!(report.unread.is_empty() && report.faults.len() == 1, "{report:#?}");
+    assert!(!file(&world, blobs[0]).exists(), "set aside");
 }
 
 #[tokio::test]

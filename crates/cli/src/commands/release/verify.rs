@@ -73,16 +73,29 @@ pub(super) async fn run(args: &Verify, context: &mut Context) -> Result<Exit, Fa
     } else {
         write(&report, &mut context.out)?;
     }
-    Ok(if report.faults.is_empty() { Exit::DONE } else { Exit::FAILED })
+    Ok(if report.faults.is_empty() && report.unread.is_empty() { Exit::DONE } else { Exit::FAILED })
 }
 
 fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     for fault in &report.faults {
         told(fault, out)?;
     }
+    for unread in &report.unread {
+        let why = unread.error.as_deref().unwrap_or_default();
+        out.line(format!("cannot be read now: blob {}, left where it is: {why}", unread.digest))?;
+    }
     let looked = format!("{}, {}", show::count(report.releases, "release"), show::count(report.blobs, "blob"));
-    if report.faults.is_empty() {
+    if report.faults.is_empty() && report.unread.is_empty() {
         return out.line(format!("{looked}, {}: all good", show::bytes(report.bytes)));
+    }
+    if !report.unread.is_empty() {
+        let unread = report.unread.len();
+        out.line(format!(
+            "{unread} cannot be read now: mend permissions or free descriptors and memory, then try again"
+        ))?;
+    }
+    if report.faults.is_empty() {
+        return Ok(());
     }
     let wrong = report.faults.len();
     out.line(format!(
