@@ -120,7 +120,13 @@ impl Daemon {
         if self.role == Role::Run {
             let (hurry, hurried) = watch::channel(0);
             let clock = Arc::clone(&self.clock);
-            let parts = Parts { engine: current.clone(), clock: Arc::clone(&clock), timetable, hurried, pulse };
+            let parts = Parts {
+                engine: current.clone(),
+                clock: Arc::clone(&clock),
+                timetable,
+                hurried,
+                pulse: Arc::clone(&pulse),
+            };
             for vendor in Vendor::ALL {
                 tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
             }
@@ -136,7 +142,8 @@ impl Daemon {
                 hurry: hurry.clone(),
             };
             tasks.spawn(Tender::new(charge).run(end.clone()));
-            tasks.spawn(heads::keep_telling(current.clone(), configs.subscribe(), Arc::clone(&clock), end.clone()));
+            let sights = (Arc::clone(&clock), pulse);
+            tasks.spawn(heads::keep_telling(current.clone(), configs.subscribe(), sights, end.clone()));
             let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry, configs.subscribe());
             tasks.spawn(upkeep.run(end.clone()));
         }

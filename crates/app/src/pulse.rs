@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::Vendor;
 
+use crate::heads::HeadState;
+
 /// How late a schedule may be.
 const LATE: Duration = Duration::from_secs(60);
 
@@ -20,11 +22,19 @@ pub(crate) enum Turn {
     Ended(Duration),
 }
 
-/// What every schedule is doing.
+/// What every schedule is doing, and what stands in the way of the history's heads.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<BTreeMap<Vendor, Turn>>);
+pub(crate) struct Pulse {
+    turns: Mutex<BTreeMap<Vendor, Turn>>,
+    heads: HeadState,
+}
 
 impl Pulse {
+    /// What stands in the way of the history's heads.
+    pub(crate) fn heads(&self) -> &HeadState {
+        &self.heads
+    }
+
     pub(crate) fn note(&self, vendor: Vendor, turn: Turn) {
         self.turns().insert(vendor, turn);
     }
@@ -51,7 +61,7 @@ impl Pulse {
     }
 
     fn turns(&self) -> MutexGuard<'_, BTreeMap<Vendor, Turn>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

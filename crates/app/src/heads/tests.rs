@@ -1,0 +1,168 @@
+//! What is told where, when, and when not.
+
+use catalog::{Actor, Batch, EntryKind, MemoryCatalog, NewEntry};
+use serde_json::json;
+
+use std::path::Path;
+
+use super::*;
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000).after(Duration::from_secs(seconds))
+}
+
+fn heads(folder: &Path, more: &str) -> Heads {
+    let text = format!("data_dir = \"d\"\n[site]\nname = \"dmz-1\"\n[history]\nhead_entries = 3\n{more}");
+    Heads::of(&Config::parse(&text, &folder.join("waystation.toml"), &[]).unwrap())
+}
+
+async fn happen(catalog: &MemoryCatalog, count: usize) {
+    let entry = NewEntry {
+        at: at(0),
+        actor: Actor::new(0, 1, "test"),
+        kind: EntryKind::Check,
+        subject: "x".to_owned(),
+        data: json!({}),
+    };
+    catalog.apply(Batch { history: vec![entry; count], ..Batch::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_is_told_after_so_many_entries_or_so_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = MemoryCatalog::new();
+    let mut heads = heads(folder.path(), "head_file = \"heads\"");
+    assert_eq!(heads.tell_if_due(&catalog, at(0)).await.unwrap(), None, "there is none");
+    for (happened, second, told) in [
+        (1, 0, Some(1)),
+        (0, 9999, None),
+        (2, 10, None),
+        (1, 20, Some(4)),
+        (1, 30, None),
+        (0, 3620, Some(5)),
+        // A clock that was set back keeps nothing from being told.
+        (1, 5, Some(6)),
+    ] {
+        happen(&catalog, happened).await;
+        assert_eq!(heads.tell_if_due(&catalog, at(second)).await.unwrap(), told, "at {second}");
+    }
+    // Another process goes by the file.
+    let mut other = self::heads(folder.path(), "head_file = \"heads\"");
+    happen(&catalog, 1).await;
+    assert_eq!(other.tell_if_due(&catalog, at(15)).await.unwrap(), None);
+    let text = std::fs::read_to_string(folder.path().join("heads")).unwrap();
+    let head = catalog.history(6, 1).await.unwrap().remove(0);
+    assert_eq!(text.lines().last().unwrap(), format!("{} 6 {} dmz-1", at(5), head.digest));
+    assert_eq!(text.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn a_line_that_a_crash_cut_is_ended_and_a_file_that_cannot_be_written_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub/heads");
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 1).await;
+    let mut heads = heads(folder.path(), "head_file = \"sub/heads\"");
+    for _ in 0..2 {
+        let errors = heads.tell_if_due(&catalog, at(0)).await.unwrap_err();
+        assert!(matches!(&errors[..], [HeadError::File { path: named, .. }] if *named == path), "{errors:?}");
+        assert_eq!(errors[0].reason(), Reason::HeadFailed);
+    }
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::write(&path, "2026-01-01T00:00:00Z 3 abc").unwrap();
+    assert_eq!(heads.tell_if_due(&catalog, at(0)).await.unwrap(), Some(1));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("2026-01-01T00:00:00Z 3 abc\n2027-") && text.ends_with(" dmz-1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_history_that_does_not_fit_what_was_told_is_said_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = heads(folder.path(), "head_file = \"heads\"");
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 9).await;
+    first.tell_if_due(&catalog, at(0)).await.unwrap();
+    let shorter = MemoryCatalog::new();
+    happen(&shorter, 5).await;
+    let mut second = heads(folder.path(), "head_file = \"heads\"");
+    let state = HeadState::default();
+    for second_later in [9, 99_999] {
+        // As long as it stands, however often and late is looked.
+        let errors = second.tell_if_due(&shorter, at(second_later)).await.unwrap_err();
+        assert!(
+            matches!(errors[..], [HeadError::Differs { seq: 9, .. }]) && errors[0].reason() == Reason::HistoryBroken
+        );
+        state.set(&errors, at(second_later));
+    }
+    let conditions = state.conditions();
+    assert_eq!((conditions[0].reason(), conditions[0].level()), (Reason::HistoryBroken, model::Level::Fail));
+    assert_eq!((conditions.len(), conditions[0].since()), (1, at(9)));
+    let path = folder.path().join("heads");
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1, "it goes on naming what is missing");
+    // The operator has seen it.
+    std::fs::rename(&path, folder.path().join("heads.broken")).unwrap();
+    assert_eq!(second.tell_if_due(&shorter, at(100_000)).await.unwrap(), Some(5));
+    state.set(&[], at(100_000));
+    assert!(state.conditions().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_file_got_is_still_owed_to_a_syslog_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 2).await;
+    // A folder that is not there holds no socket.
+    let socket = folder.path().join("sub/log");
+    let more = format!("head_file = \"heads\"\nhead_syslog = \"unix:{}\"", socket.display());
+    let mut heads = heads(folder.path(), &more);
+    for _ in 0..2 {
+        let errors = heads.tell_if_due(&catalog, at(0)).await.unwrap_err();
+        assert!(matches!(errors[..], [HeadError::Syslog(_)]), "{errors:?}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.path().join("heads")).unwrap().lines().count(), 1);
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    let log = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    assert_eq!(heads.tell_if_due(&catalog, at(0)).await.unwrap(), Some(2));
+    let mut record = [0; 2048];
+    let length = log.recv(&mut record).unwrap();
+    assert!(String::from_utf8_lossy(&record[..length]).ends_with(" dmz-1"));
+    assert_eq!(heads.tell_if_due(&catalog, at(1)).await.unwrap(), None);
+    // A mismatch is told as such, whatever the syslog does.
+    drop(log);
+    std::fs::remove_file(&socket).unwrap();
+    let errors = heads.tell_if_due(&MemoryCatalog::new(), at(2)).await.unwrap_err();
+    assert!(matches!(errors[..], [HeadError::Differs { seq: 2, .. }]), "{errors:?}");
+}
+
+#[test]
+fn a_head_is_found_behind_what_others_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heads");
+    let digest = model::Digest::of(b"x");
+    let line = |seq: u64, site: &str| format!("{} {seq} {digest} {site}\n", at(seq));
+    let others: String = (0..3000).map(|seq| line(seq, "dmz-2")).collect();
+    let long = "x".repeat(200_000);
+    for behind in [String::new(), others.clone(), format!("{long}\n"), format!("{others}{long}")] {
+        std::fs::write(&path, format!("{others}{}{}{behind}", line(1, "dmz-1"), line(7, "dmz-1"))).unwrap();
+        assert_eq!(file::last_of(&path, "dmz-1").unwrap().map(|told| told.seq), Some(7), "{} bytes", behind.len());
+        assert_eq!(file::last_of(&path, "dmz-3").unwrap(), None);
+    }
+    std::fs::write(&path, line(1, "dmz-1") + &others).unwrap();
+    assert_eq!(file::last_of(&path, "dmz-1").unwrap().map(|told| told.seq), Some(1), "the first line of all");
+}
+
+#[tokio::test]
+async fn a_head_goes_to_a_syslog() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 2).await;
+    let mut heads = heads(folder.path(), &format!("head_syslog = \"udp://127.0.0.1:{port}\""));
+    assert_eq!(heads.tell_if_due(&catalog, at(0)).await.unwrap(), Some(2));
+    let mut record = [0; 2048];
+    let length = socket.recv(&mut record).await.unwrap();
+    let record = String::from_utf8_lossy(&record[..length]).into_owned();
+    let digest = catalog.chain_head().await.unwrap().digest;
+    assert!(record.starts_with("<85>1 ") && record.ends_with(&format!(" 2 {digest} dmz-1")), "{record}");
+}
