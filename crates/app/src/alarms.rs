@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admin_http::{AlarmFacts, AlarmSource, WayFacts};
-use alarm::{Book, Change, Condition, Event, Life, Sight, Source};
+use alarm::{Book, Change, ChangeKind, Condition, Event, Life, Sight, Source};
 use config::Config;
 use content_http::ContentServer;
 use mirror::Engine;
@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::pulse::Pulse;
 use crate::scheduler::apart;
-use conditions::{Content, Rules, of_content, of_status, without_echoes};
+use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
 use vitals::Vitals;
 pub use ways::Ways;
 #[cfg(test)]
@@ -175,6 +175,8 @@ struct Lookout {
     /// What happened before this process began.
     before: Vec<Event>,
     life: Life,
+    /// When this process began, by a clock that nobody sets.
+    began: Duration,
     kept: Duration,
     /// How often content was asked for, when it was last looked at.
     asked: u64,
@@ -192,6 +194,7 @@ impl Lookout {
         Self {
             data: data.to_owned(),
             before: before.and_then(|before| was_down(&before, now)).into_iter().collect(),
+            began: sights.clock.monotonic(),
             kept: sights.clock.monotonic(),
             sights,
             book,
@@ -231,7 +234,7 @@ impl Lookout {
         }
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match self.status().await {
-            Ok(status) => sight.conditions.extend(of_status(&status, &rules)),
+            Ok(status) => sight.conditions.extend(of_status(&status, &rules, &self.past())),
             Err(condition) => {
                 sight.blind.push(Source::Status);
                 sight.conditions.push(*condition);
@@ -248,6 +251,12 @@ impl Lookout {
             }
         }
         self.live(now);
+    }
+
+    fn past(&self) -> Past {
+        let standing = self.book.ledger().standing().iter().map(|alarm| alarm.key.clone()).collect();
+        let runs = self.sights.clock.monotonic().saturating_sub(self.began);
+        Past { standing, began: Some((self.life.since, runs)) }
     }
 
     /// How everything stands, as the engine sees it; or that it cannot be told.
@@ -344,7 +353,13 @@ fn tell(change: &Change) {
     let alarm = &change.alarm;
     let (kind, reason, level) = (change.kind.as_str(), alarm.reason.code(), alarm.level.as_str());
     let (subject, detail) = (&alarm.subject, &alarm.detail);
-    tracing::warn!(kind, reason, level, subject, detail, number = alarm.number, "alarm");
+    let number = alarm.number;
+    // By what happened: an end is no trouble, and what passed unseen is as bad as it was.
+    match (change.kind, alarm.level) {
+        (ChangeKind::Recovered, _) => tracing::info!(kind, reason, level, subject, detail, number, "alarm"),
+        (_, Level::Fail) => tracing::error!(kind, reason, level, subject, detail, number, "alarm"),
+        _ => tracing::warn!(kind, reason, level, subject, detail, number, "alarm"),
+    }
 }
 
 /// Puts what changed into the history.

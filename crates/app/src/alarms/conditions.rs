@@ -8,6 +8,7 @@ mod feeds;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alarm::{Condition, Source};
@@ -37,14 +38,23 @@ impl Rules {
     }
 }
 
+/// What was before this look.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    /// The keys of the alarms that stand.
+    pub(super) standing: BTreeSet<String>,
+    /// When this process began, and for how long it runs by a clock that nobody sets.
+    pub(super) began: Option<(Timestamp, Duration)>,
+}
+
 /// A host that asked to be left alone for longer than this is told.
 const LONG_WAIT: Duration = Duration::from_secs(3600);
 
 /// What the engine's status shows.
-pub(super) fn of_status(status: &Status, rules: &Rules) -> Vec<Condition> {
+pub(super) fn of_status(status: &Status, rules: &Rules, past: &Past) -> Vec<Condition> {
     let mut conditions = feeds::failing(status, rules);
     conditions.extend(feeds::waiting(status));
-    feeds::findings(status, &mut conditions);
+    feeds::findings(status, (rules, past), &mut conditions);
     conditions.extend(disk(status, rules));
     conditions.extend(ring(status));
     if !conditions.iter().any(|condition| condition.reason() == Reason::RateLimited) {
@@ -107,7 +117,7 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
         .filter_map(|condition| condition.key().strip_prefix("schedule_stalled/").map(str::to_owned))
         .collect();
     let is_echo = |condition: &Condition| {
-        let vendor = condition.key().strip_prefix("not_checked/");
+        let vendor = condition.key().strip_prefix("check/");
         vendor.is_some_and(|vendor| stalled.iter().any(|stalled| stalled == vendor))
     };
     let worst = conditions.iter().filter(|condition| is_echo(condition)).map(Condition::level).max();

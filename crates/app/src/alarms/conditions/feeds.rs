@@ -1,16 +1,19 @@
 //! What is wrong with feeds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use alarm::Condition;
 use mirror::{FeedStatus, Status};
-use model::{Finding, Level, Outcome, Reason, Timestamp};
+use model::{FeedId, Finding, Level, Measure, Outcome, Reason, Timestamp};
 
-use super::{Rules, new};
+use super::{Past, Rules, new};
 
 /// How many feeds a condition names, and how many particulars of one.
 const NAMED: usize = 6;
 const PARTICULARS: usize = 3;
+/// The first run after a start may take this long before it is told that a vendor was not asked.
+const FIRST_RUN: Duration = Duration::from_secs(600);
 
 /// Runs that fail, for longer than may pass unheard.
 pub(super) fn failing(status: &Status, rules: &Rules) -> Vec<Condition> {
@@ -31,13 +34,14 @@ fn is_due(feed: &FeedStatus, now: Timestamp, rules: &Rules) -> bool {
     at_once || feed.failures >= rules.failures || lasts.is_some_and(|lasts| lasts > twice)
 }
 
-/// What keeps a vendor from being reached is one cause for all its feeds; everything else is the feed's own.
+/// What keeps a vendor from being reached is one cause for all its feeds; everything else is the feed's own. A feed
+/// that fails for another reason than before has not recovered in between: the reason is no part of the key.
 fn key_of(feed: &FeedStatus) -> String {
     let reason = feed.reason.unwrap_or(Reason::Internal);
     match reason {
         Reason::DiskFull => "disk".to_owned(),
         reason if is_network(reason) => format!("failing/{}/network", feed.feed.vendor()),
-        reason => format!("failing/{}/{}", feed.feed, reason.code()),
+        _ => format!("failing/{}", feed.feed),
     }
 }
 
@@ -90,7 +94,8 @@ fn detail(feed: &FeedStatus, named: bool) -> String {
     let reason = feed.reason.map_or("", Reason::code);
     let words = feed.detail.as_deref().unwrap_or(reason);
     let words: String = words.chars().take(300).collect();
-    format!("{name}{words} ({} runs in a row)", feed.failures)
+    let good = feed.succeeded_at.map_or_else(|| "never in order yet".to_owned(), |at| format!("last in order at {at}"));
+    format!("{name}{words} ({} runs in a row; {good})", feed.failures)
 }
 
 /// What waits for the operator.
@@ -111,33 +116,42 @@ pub(super) fn waiting(status: &Status) -> Vec<Condition> {
     quarantined.chain(held).collect()
 }
 
-/// What is stale. A feed that fails or waits is stale because of that: it makes that worse and is not told again.
-pub(super) fn findings(status: &Status, conditions: &mut Vec<Condition>) {
+/// What is stale. A feed that fails or waits is stale because of that: it makes that worse and is not told again,
+/// unless it was told before that cause was known, for then it has not recovered.
+pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditions: &mut Vec<Condition>) {
     let mut silent: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
     for finding in status.freshness.iter().filter(|finding| finding.level > Level::Fine) {
-        let causes: Vec<usize> = conditions
-            .iter()
-            .enumerate()
-            .filter(|(_, condition)| is_about(condition, finding, status))
-            .map(|(at, _)| at)
-            .collect();
-        for at in &causes {
-            if let Some(condition) = conditions.get_mut(*at) {
-                *condition = condition.clone().at_level(condition.level().max(finding.level));
-            }
+        let key = finding_key(finding, past);
+        let stands = past.standing.contains(&key);
+        let causes = conditions.iter_mut().filter(|condition| is_about(condition, finding, status));
+        let mut caused = false;
+        for cause in causes {
+            *cause = cause.clone().at_level(cause.level().max(finding.level));
+            caused = true;
         }
-        if causes.is_empty() {
-            silent.entry(finding_key(finding)).or_default().push(finding);
+        if stands || !(caused || awaits(finding, status, (rules, past))) {
+            silent.entry(key).or_default().push(finding);
         }
     }
     conditions.extend(silent.into_iter().filter_map(|(key, findings)| stale(&key, &findings)));
 }
 
+/// Whether a feed was not asked because this process has only begun and is about to ask.
+fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) -> bool {
+    let not_asked = finding.measure == Measure::Check || finding.reason == Some(Reason::NotChecked);
+    let Some((began, runs)) = past.began.filter(|_| not_asked) else { return false };
+    let known = status.feeds.iter().find(|known| known.feed == finding.feed);
+    let asked = known.and_then(|known| known.checked_at).is_some_and(|asked| asked >= began);
+    !asked && runs <= rules.schedule_of(finding.feed.vendor()).min(FIRST_RUN)
+}
+
 /// Whether a condition is about the feed of a finding, by itself or as one of its vendor's.
 fn is_about(condition: &Condition, finding: &Finding, status: &Status) -> bool {
     let (feed, key) = (&finding.feed, condition.key());
-    let own = [format!("failing/{feed}/"), format!("quarantined/{feed}/")];
-    if own.iter().any(|own| key.starts_with(own.as_str())) || key == format!("held/{feed}") {
+    if key.starts_with(&format!("quarantined/{feed}/")) {
+        return true;
+    }
+    if [format!("failing/{feed}"), format!("held/{feed}")].iter().any(|own| key == own) {
         return true;
     }
     let failed = |reason: Option<Reason>| match reason {
@@ -149,22 +163,31 @@ fn is_about(condition: &Condition, finding: &Finding, status: &Status) -> bool {
     known.any(|known| failed(known.reason))
 }
 
-/// That a vendor was not asked has one cause for all its feeds.
-fn finding_key(finding: &Finding) -> String {
-    let reason = finding.reason.unwrap_or(Reason::Internal);
-    match (&finding.ring, reason) {
-        (_, Reason::NotChecked) => format!("not_checked/{}", finding.feed.vendor()),
-        (Some(ring), reason) => format!("{}/{}/{ring}", reason.code(), finding.feed),
-        (None, reason) => format!("{}/{}", reason.code(), finding.feed),
+/// By feed and measure; the reason is no part of it, for what is stale for another reason now has not recovered.
+/// That a vendor was not asked has one cause for all its feeds, and makes what is held old as well: that is told
+/// apart only where it was told before.
+fn finding_key(finding: &Finding, past: &Past) -> String {
+    let feed = &finding.feed;
+    let own = match &finding.ring {
+        Some(ring) => format!("{}/{feed}/{ring}", finding.measure),
+        None => format!("{}/{feed}", finding.measure),
+    };
+    match finding.reason {
+        Some(Reason::NotChecked) if !past.standing.contains(&own) => format!("check/{}", feed.vendor()),
+        _ => own,
     }
 }
 
 fn stale(key: &str, findings: &[&Finding]) -> Option<Condition> {
-    let worst = findings.iter().max_by_key(|finding| (finding.level, finding.age_seconds))?;
+    let level = findings.iter().map(|finding| finding.level).max()?;
+    // What is held is old because nobody asked: when that was is what counts, and not the age of the content.
+    let worst = |finding: &&&Finding| (finding.measure == Measure::Check, finding.level, finding.age_seconds);
+    let worst = findings.iter().max_by_key(worst)?;
+    let feeds: BTreeSet<&FeedId> = findings.iter().map(|finding| &finding.feed).collect();
     let ring = worst.ring.as_ref().map_or_else(String::new, |ring| format!(" in ring {ring}"));
-    let subject = match findings {
-        [one] => format!("{}{ring}", one.feed),
-        several => format!("{}: {} feeds", worst.feed.vendor(), several.len()),
+    let subject = match feeds.len() {
+        1 => format!("{}{ring}", worst.feed),
+        several => format!("{}: {several} feeds", worst.feed.vendor()),
     };
     let limit = if worst.level == Level::Fail { worst.fail_seconds } else { worst.warn_seconds };
     let detail = format!(
@@ -177,7 +200,7 @@ fn stale(key: &str, findings: &[&Finding]) -> Option<Condition> {
         worst.since.source.in_words()
     );
     let condition = new(worst.reason.unwrap_or(Reason::Internal), key, worst.since.at);
-    Some(condition.on(&subject).because(&detail).at_level(worst.level))
+    Some(condition.on(&subject).because(&detail).at_level(level))
 }
 
 fn hours(seconds: u64) -> String {

@@ -95,7 +95,7 @@ fn seen(conditions: &[Condition]) -> Vec<String> {
 }
 
 fn of(status: &Status) -> Vec<String> {
-    seen(&of_status(status, &rules()))
+    seen(&of_status(status, &rules(), &Past::default()))
 }
 
 #[test]
@@ -111,10 +111,12 @@ fn a_vendor_that_cannot_be_reached_is_one_condition_for_all_its_feeds_i9() {
         ["9.0.0", "9.1.0", "8.18.3"].map(|version| failed(&format!("elastic/{version}"), Reason::ConnectFailed, 2));
     let mut feeds = feeds.to_vec();
     feeds[2].reason = Some(Reason::Timeout);
-    let conditions = of_status(&status(feeds), &rules());
+    let conditions = of_status(&status(feeds), &rules(), &Past::default());
     assert_eq!(seen(&conditions), ["warn connect_failed failing/elastic/network"]);
     assert_eq!(conditions[0].subject(), "elastic: 3 feeds");
-    assert!(conditions[0].detail().contains("elastic/8.18.3: elastic/8.18.3 went wrong (2 runs in a row)"));
+    assert!(conditions[0].detail().contains(
+        "elastic/8.18.3: elastic/8.18.3 went wrong (2 runs in a row; last in order at 2026-11-20T11:00:00Z)"
+    ));
     assert_eq!(conditions[0].since(), now().before(HOUR));
 }
 
@@ -128,10 +130,7 @@ fn one_run_that_failed_is_told_once_it_lasts() {
 #[test]
 fn each_feed_has_its_own_failures_u12() {
     let feeds = vec![failed("elastic/9.0.0", Reason::NotFound, 2), failed("elastic/9.1.0", Reason::BadZip, 5)];
-    assert_eq!(
-        of(&status(feeds)),
-        ["warn bad_zip failing/elastic/9.1.0/bad_zip", "warn not_found failing/elastic/9.0.0/not_found"]
-    );
+    assert_eq!(of(&status(feeds)), ["warn bad_zip failing/elastic/9.1.0", "warn not_found failing/elastic/9.0.0"]);
     let mut left = failed("elastic/9.0.0", Reason::NotFound, 9);
     left.followed = false;
     assert!(of(&status(vec![left])).is_empty(), "what is not followed concerns nobody");
@@ -152,15 +151,79 @@ fn a_vendor_that_is_silent_and_a_mirror_that_does_not_look_are_told_apart_u41() 
     let names = ["elastic/9.0.0", "elastic/9.1.0"];
     let mut status = status(names.map(feed).to_vec());
     status.freshness = names.map(|name| finding(name, Measure::Check, Level::Warn, Reason::NotChecked)).to_vec();
-    let conditions = of_status(&status, &rules());
-    assert_eq!(seen(&conditions), ["warn not_checked not_checked/elastic"]);
+    let conditions = of_status(&status, &rules(), &Past::default());
+    assert_eq!(seen(&conditions), ["warn not_checked check/elastic"]);
     assert_eq!(conditions[0].subject(), "elastic: 2 feeds");
     assert!(
         conditions[0].detail().contains("check is 3 d old, limit 2 d; counted from 2026-11-17T12:00:00Z"),
         "{conditions:?}"
     );
     status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::VendorSilent)];
-    assert_eq!(of(&status), ["warn vendor_silent vendor_silent/elastic/9.0.0"]);
+    assert_eq!(of(&status), ["warn vendor_silent age/elastic/9.0.0"]);
+}
+
+#[test]
+fn a_vendor_that_was_not_asked_counts_feeds_and_tells_when_it_was_asked_u41() {
+    let names = ["elastic/9.0.0", "elastic/9.1.0"];
+    let mut status = status(names.map(feed).to_vec());
+    for name in names {
+        let check = finding(name, Measure::Check, Level::Warn, Reason::NotChecked);
+        let mut age = finding(name, Measure::Age, Level::Fail, Reason::NotChecked);
+        age.since = SourcedTime { at: now().before(500 * HOUR), source: TimeSource::Held };
+        age.age_seconds = 500 * 3600;
+        status.freshness.extend([age, check]);
+    }
+    let conditions = of_status(&status, &rules(), &Past::default());
+    assert_eq!(seen(&conditions), ["fail not_checked check/elastic"]);
+    assert_eq!(conditions[0].subject(), "elastic: 2 feeds");
+    assert_eq!(conditions[0].since(), now().before(72 * HOUR));
+    assert!(conditions[0].detail().contains("check is 3 d old, limit 2 d"), "{conditions:?}");
+}
+
+#[test]
+fn another_reason_is_no_recovery_i9() {
+    let keys = |status: &Status, past: &Past| -> Vec<String> {
+        of_status(status, &rules(), past).iter().map(|condition| condition.key().to_owned()).collect()
+    };
+    let first = status(vec![failed("elastic/9.0.0", Reason::NotFound, 2)]);
+    let then = status(vec![failed("elastic/9.0.0", Reason::BadZip, 3)]);
+    assert_eq!(keys(&first, &Past::default()), keys(&then, &Past::default()));
+
+    let mut stale = status(vec![feed("elastic/9.0.0")]);
+    stale.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::ContentOld)];
+    let told = keys(&stale, &Past::default());
+    assert_eq!(told, ["age/elastic/9.0.0"]);
+    let past = Past { standing: told.iter().cloned().collect(), began: None };
+    for reason in [Reason::VendorSilent, Reason::NotChecked, Reason::ClockJumped] {
+        stale.freshness[0].reason = Some(reason);
+        assert_eq!(keys(&stale, &past), told, "{reason}");
+    }
+    // Nor when the feed fails by now.
+    stale.feeds = vec![failed("elastic/9.0.0", Reason::ConnectFailed, 2)];
+    assert_eq!(keys(&stale, &past), ["failing/elastic/network", "age/elastic/9.0.0"]);
+}
+
+#[test]
+fn who_has_only_begun_is_about_to_ask() {
+    let began = now().before(HOUR / 60);
+    let mut known = feed("elastic/9.0.0");
+    known.checked_at = Some(now().before(72 * HOUR));
+    let mut status = status(vec![known]);
+    status.freshness = vec![finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked)];
+    let of = |status: &Status, runs, standing: &[&str]| {
+        let standing = standing.iter().map(|key| (*key).to_owned()).collect();
+        seen(&of_status(status, &rules(), &Past { standing, began: Some((began, runs)) }))
+    };
+    let told = ["fail not_checked check/elastic"];
+    assert!(of(&status, Duration::ZERO, &[]).is_empty());
+    assert!(of(&status, HOUR / 6, &[]).is_empty());
+    assert_eq!(of(&status, HOUR / 6 + Duration::from_secs(1), &[]), told, "a first run that hangs is told");
+    assert_eq!(of(&status, Duration::ZERO, &["check/elastic"]), told, "what was told before has not recovered");
+    status.feeds[0].checked_at = Some(now());
+    assert_eq!(of(&status, Duration::ZERO, &[]), told, "it was asked, in vain");
+    status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Fail, Reason::ContentOld)];
+    status.feeds[0].checked_at = Some(now().before(72 * HOUR));
+    assert_eq!(of(&status, Duration::ZERO, &[]), ["fail content_old age/elastic/9.0.0"]);
 }
 
 #[test]
@@ -185,7 +248,7 @@ fn what_waits_for_the_operator_u38_u39() {
         provenance: Provenance::default(),
     }];
     status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Fail, Reason::ContentOld)];
-    let conditions = of_status(&status, &rules());
+    let conditions = of_status(&status, &rules(), &Past::default());
     let key = format!("fail version_regression quarantined/elastic/9.0.0/{}", held.short());
     assert_eq!(seen(&conditions), [key]);
     assert!(conditions[0].detail().contains("release 4, version 1.0.3: 1.0.3 after 1.0.9"), "{conditions:?}");
@@ -203,7 +266,7 @@ fn disk_ring_hosts_and_damage_s30_s16_u15() {
     let mut full = status(vec![failed("elastic/9.0.0", Reason::DiskFull, 1)]);
     full.free_bytes = Some(GIB / 2);
     assert_eq!(
-        without_echoes(of_status(&full, &rules()))
+        without_echoes(of_status(&full, &rules(), &Past::default()))
             .iter()
             .map(Condition::key)
             .collect::<std::collections::BTreeSet<_>>()
@@ -218,7 +281,7 @@ fn disk_ring_hosts_and_damage_s30_s16_u15() {
     assert_eq!(of(&waits), ["warn rate_limited waits/b.test"]);
     assert_eq!(
         of(&status(vec![failed("elastic/9.0.0", Reason::BlobDamaged, 1)])),
-        ["fail blob_damaged failing/elastic/9.0.0/blob_damaged"]
+        ["fail blob_damaged failing/elastic/9.0.0"]
     );
 }
 
@@ -289,7 +352,7 @@ fn what_only_follows_is_not_told() {
     status.ring.fault = Some(Note { reason: Reason::StoreFailed, detail: "gone".to_owned() });
     status.freshness =
         vec![finding("defender/linux/production/x86_64", Measure::Check, Level::Fail, Reason::NotChecked)];
-    let mut conditions = of_status(&status, &rules());
+    let mut conditions = of_status(&status, &rules(), &Past::default());
     let (stats, fine) = (stats(1, Some("gone")), watched(None, None));
     conditions.extend(of_content(
         &Content { stats: &stats, watched: &fine, asked: None, stopped_looking: None },
@@ -302,7 +365,7 @@ fn what_only_follows_is_not_told() {
     assert_eq!(
         seen(&without_echoes(conditions)),
         [
-            "fail blob_damaged failing/elastic/9.0.0/blob_damaged",
+            "fail blob_damaged failing/elastic/9.0.0",
             "fail generation_refused generation_refused/broad",
             "fail schedule_stalled schedule_stalled/defender",
         ]
