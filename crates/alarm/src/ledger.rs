@@ -1,11 +1,11 @@
 //! What stands, what each way was told of it, and what it is to be told next. Pure, and plain data.
 
 mod next;
+mod past;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use model::{Level, Reason, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,6 @@ use crate::{Condition, Damping, Sight, Source, Way};
 
 /// The most alarms that stand at once; further conditions are counted, not told.
 const MOST_STANDING: usize = 500;
-/// The most alarms that are over and that somebody has yet to be told of, or that may come back.
-const MOST_OVER: usize = 256;
-/// How long an alarm that is over is kept for a way that cannot be told.
-const KEPT: Duration = Duration::from_secs(7 * 86_400);
-
 /// One alarm: a condition over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -50,6 +45,12 @@ pub struct Alarm {
     milder: Option<Timestamp>,
     /// How often it came back soon after it was over.
     flaps: u32,
+    /// How often it happened, where it is something that happens and passes.
+    #[serde(default)]
+    times: u32,
+    /// How long it has been over while somebody looked, in seconds: a clock that jumps adds nothing.
+    #[serde(default)]
+    waited: u64,
 }
 
 impl Alarm {
@@ -70,6 +71,9 @@ pub struct Told {
     pub at: Timestamp,
     /// Whether that it is over was told.
     pub over: bool,
+    /// How often it had happened then.
+    #[serde(default)]
+    pub times: u32,
 }
 
 /// What is remembered of one way to tell.
@@ -139,6 +143,11 @@ pub struct Ledger {
     /// Who wants to be told what: from the configuration, so not kept.
     #[serde(skip)]
     wanted: Vec<Way>,
+    #[serde(skip)]
+    pace: past::Pace,
+    /// What each way was told of these is not known, so it counts as told.
+    #[serde(skip)]
+    salvaged: bool,
 }
 
 impl Ledger {
@@ -163,9 +172,10 @@ impl Ledger {
     pub fn meet(&mut self, ways: Vec<Way>, now: Timestamp) {
         self.ways.retain(|name, _| ways.iter().any(|way| way.name == *name));
         for way in &ways {
+            let told = if self.salvaged { self.assumed_told(way, now) } else { BTreeMap::new() };
             self.ways.entry(way.name.clone()).or_insert_with(|| WayMemory {
                 known: now,
-                told: BTreeMap::new(),
+                told,
                 failing: None,
                 attempts: 0,
                 why: None,
@@ -174,6 +184,7 @@ impl Ledger {
             });
         }
         self.wanted = ways;
+        self.salvaged = false;
     }
 
     /// Takes in what is seen now, and says what changed.
@@ -186,7 +197,7 @@ impl Ledger {
             self.see(condition, now, damping, &mut changes);
         }
         for event in sight.events {
-            self.pass(&event, &mut changes);
+            self.pass(&event, (now, damping), &mut changes);
         }
         let unseen = self
             .alarms
@@ -199,6 +210,7 @@ impl Ledger {
                 changes.push(Change { kind: ChangeKind::Recovered, alarm: alarm.clone() });
             }
         }
+        self.age(now);
         self.forget(now, damping);
         changes
     }
@@ -241,16 +253,9 @@ impl Ledger {
             gone: None,
             milder: None,
             flaps: 0,
+            times: 0,
+            waited: 0,
         }
-    }
-
-    /// Something that has passed is an alarm that is over from its beginning on; its key is made its own.
-    fn pass(&mut self, event: &crate::Event, changes: &mut Vec<Change>) {
-        let mut alarm = self.begin(&event.condition, event.until);
-        alarm.key = format!("{}#{}", alarm.key, alarm.number);
-        alarm.over = Some(event.until.max(alarm.since));
-        changes.push(Change { kind: ChangeKind::Passed, alarm: alarm.clone() });
-        self.alarms.insert(alarm.key.clone(), alarm);
     }
 
     /// A clock that was set back leaves times ahead of now, which would never come to pass.
@@ -265,34 +270,6 @@ impl Ledger {
             hold(&mut way.known);
             way.failing.iter_mut().for_each(hold);
             way.told.values_mut().for_each(|told| hold(&mut told.at));
-        }
-    }
-
-    /// Lets go of what is over: what everybody was told of, once it cannot come back soon; the rest when it is too
-    /// old or too much.
-    fn forget(&mut self, now: Timestamp, damping: &Damping) {
-        let waits = |alarm: &Alarm| {
-            self.wanted.iter().any(|way| {
-                let memory = self.ways.get(&way.name);
-                memory.is_some_and(|memory| next::pending(alarm, memory, way, (damping, now)).is_some())
-            })
-        };
-        let mut over: Vec<(Timestamp, String, bool)> = self
-            .alarms
-            .values()
-            .filter_map(|alarm| Some((alarm.over?, alarm.key.clone(), waits(alarm))))
-            .filter(|(over, _, waits)| *waits || now.since(*over) <= Damping::SOON)
-            .collect();
-        over.sort();
-        let too_many = over.len().saturating_sub(MOST_OVER);
-        let (old, kept): (Vec<_>, Vec<_>) =
-            over.into_iter().enumerate().partition(|(at, (over, ..))| *at < too_many || now.since(*over) > KEPT);
-        let lost = old.iter().filter(|(_, (.., waits))| *waits).count();
-        self.dropped = self.dropped.saturating_add(u64::try_from(lost).unwrap_or(u64::MAX));
-        let kept: std::collections::BTreeSet<String> = kept.into_iter().map(|(_, (_, key, _))| key).collect();
-        self.alarms.retain(|key, alarm| alarm.stands() || kept.contains(key));
-        for way in self.ways.values_mut() {
-            way.told.retain(|key, _| self.alarms.contains_key(key));
         }
     }
 }

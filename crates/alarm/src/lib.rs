@@ -42,7 +42,7 @@ pub use life::Life;
 pub use message::{Item, ItemKind, Message, MessageKind};
 pub use outlet::{Outlet, outlet, test};
 pub use policy::{Damping, Quiet, Way};
-pub use shelf::{Shelf, ShelfError};
+pub use shelf::{Salvage, Shelf, ShelfError};
 pub use sink::{Sink, SinkError};
 pub use sinks::command::Command;
 pub use sinks::email::{Email, EmailSettings, EmailTls};

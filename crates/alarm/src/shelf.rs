@@ -15,6 +15,10 @@ use crate::{Book, Ledger};
 const FOLDER: &str = "alarms";
 const FILE: &str = "state.json";
 const MOST: u64 = 16 * 1024 * 1024;
+/// What a file that cannot be used is renamed to, with a number.
+const ASIDE: &str = "state.set-aside";
+/// The most that are kept; a further one takes the place of the last.
+const MOST_ASIDE: u32 = 9;
 /// The version of the file's form.
 const FORM: u32 = 1;
 /// How long changes are gathered before they are written.
@@ -58,6 +62,15 @@ pub enum ShelfError {
     },
 }
 
+/// What could be made of a state that cannot be read.
+#[derive(Debug)]
+pub struct Salvage {
+    /// What to go on from.
+    pub ledger: Ledger,
+    /// What was wrong and what became of it, for the operator.
+    pub told: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept<L> {
     form: u32,
@@ -97,6 +110,42 @@ impl Shelf {
             return Err(ShelfError::Newer { path });
         }
         serde_json::from_value(kept.ledger).map(Some).map_err(|source| ShelfError::Form { path, source })
+    }
+
+    /// Sets aside a state that cannot be used, so that nothing is written over it, and makes out of it what can be made:
+    /// numbers go on, and alarms that were told and can still be read are told to be over once they are.
+    pub fn salvage(&self, error: &ShelfError) -> Salvage {
+        let why = model::error_chain(error);
+        let ledger = self.bytes().map(|bytes| Ledger::salvage(&bytes)).unwrap_or_default();
+        let aside = self.set_aside().map_or_else(
+            |error| format!("it could not be set aside ({})", model::error_chain(&error)),
+            |name| format!("it was set aside as {}", self.path().with_file_name(name).display()),
+        );
+        let (number, known) = (ledger.last_number(), ledger.standing().len());
+        let told = format!(
+            "{why}; {aside}; alarms up to number {number} may be over without a message, but for {known} that could be read"
+        );
+        Salvage { ledger, told }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, FsError> {
+        let folder = Folder::open(&self.data)?.folder(FOLDER)?;
+        let (file, _) = folder.open_plain(FILE, Owners::us_or_owner_of(&folder)?)?;
+        let mut bytes = Vec::new();
+        // What can be read of it is worth something.
+        let _ = file.take(MOST).read_to_end(&mut bytes);
+        Ok(bytes)
+    }
+
+    fn set_aside(&self) -> Result<String, FsError> {
+        let folder = Folder::open(&self.data)?.folder(FOLDER)?;
+        let taken: Vec<String> = folder.names()?.filter_map(Result::ok).collect();
+        let name = |number: u32| format!("{ASIDE}.{number}");
+        let free = (1..MOST_ASIDE).map(name).find(|name| !taken.contains(name));
+        let name = free.unwrap_or_else(|| name(MOST_ASIDE));
+        folder.rename(FILE, &folder, &name)?;
+        folder.sync()?;
+        Ok(name)
     }
 
     /// Keeps a ledger, durably and whole.

@@ -44,9 +44,9 @@ impl Ledger {
     pub fn told(&mut self, way: &str, items: &[Item], now: Timestamp) {
         let Some(memory) = self.ways.get_mut(way) else { return };
         for item in items {
-            let Alarm { number, level, .. } = item.alarm;
+            let Alarm { number, level, times, .. } = item.alarm;
             let over = item.alarm.over.is_some();
-            memory.told.insert(item.alarm.key.clone(), Told { number, level, at: now, over });
+            memory.told.insert(item.alarm.key.clone(), Told { number, level, at: now, over, times });
         }
         memory.failing = None;
         memory.attempts = 0;
@@ -91,9 +91,14 @@ pub(super) fn pending(
         (None, Some(told)) => (now.since(told.at) >= damping.remind).then_some(ItemKind::Reminder),
         (Some(_), Some(_)) => Some(ItemKind::Recovered),
         (Some(over), None) => {
-            let told = memory.told.get(&alarm.key).is_some_and(|told| told.number == alarm.number);
+            let told = memory.told.get(&alarm.key).filter(|told| told.number == alarm.number);
             let concerns = over >= memory.known && way.wants(alarm.reason, alarm.peak);
-            (!told && concerns).then_some(ItemKind::Passed)
+            let is_due = match told {
+                // It happened again since: the count is told, and not each time.
+                Some(told) => alarm.times > told.times && now.since(told.at) >= Damping::SOON,
+                None => concerns,
+            };
+            is_due.then_some(ItemKind::Passed)
         }
     }
 }

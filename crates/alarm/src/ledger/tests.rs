@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::{Level, Reason, Timestamp};
 use proptest::prelude::*;
 
+use super::past::MOST_OVER;
 use super::*;
 use crate::message::{Item, ItemKind};
 use crate::{Event, Quiet};
@@ -268,9 +269,77 @@ fn what_has_passed_is_told_once() {
     let events = vec![Event { condition, until: start() }];
     let changes = bench.ledger.observe(Sight { events, ..Sight::clear(bench.now) }, &DAMPING);
     assert_eq!(changes[0].kind, ChangeKind::Passed);
-    assert_eq!(bench.tell(), ["passed was_down#1"]);
+    assert_eq!(bench.tell(), ["passed was_down"]);
     bench.look_for(2 * HOUR, &[]);
     assert!(bench.tell().is_empty() && bench.ledger.alarms.is_empty());
+}
+
+#[test]
+fn what_happens_again_and_again_is_counted_and_told_each_hour() {
+    let mut bench = bench();
+    let happen = |bench: &mut Bench| {
+        let condition = Condition::new(Source::Process, "was_down", Reason::WasDown, bench.now).because("it died");
+        let events = vec![Event { condition, until: bench.now }];
+        bench.ledger.observe(Sight { events, ..Sight::clear(bench.now) }, &DAMPING);
+    };
+    // A process that dies every ten seconds, for three hours; each begins with what the one before kept.
+    let mut told = Vec::new();
+    for _ in 0..3 * 360 {
+        happen(&mut bench);
+        bench.ledger = serde_json::from_str(&serde_json::to_string(&bench.ledger).unwrap()).unwrap();
+        bench.ledger.meet(vec![bench.way.clone()], bench.now);
+        if let Some(item) = bench.next().first() {
+            told.push(item.alarm.detail.clone());
+        }
+        bench.tell();
+        bench.now = bench.now.after(Duration::from_secs(10));
+    }
+    assert_eq!(told[..2], ["it died", "361 times since 2026-11-20T12:00:00Z, at last: it died"]);
+    assert_eq!((told.len(), bench.ledger.alarms.len()), (3, 1), "{told:?}");
+    // What was not told yet is, though nothing more happens; then it is forgotten, and the next one is news.
+    bench.look_for(HOUR, &[]);
+    assert_eq!(bench.tell(), ["passed was_down"]);
+    bench.look_for(3 * HOUR, &[]);
+    assert!(bench.tell().is_empty() && bench.ledger.alarms.is_empty());
+    happen(&mut bench);
+    assert_eq!(bench.next()[0].alarm.detail, "it died");
+    assert_eq!(bench.tell(), ["passed was_down"]);
+}
+
+#[test]
+fn a_clock_that_jumps_a_month_forgets_nothing_that_was_not_told_s28_i14() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn)]);
+    bench.tell();
+    bench.look_for(5 * MINUTE, &[]);
+    bench.now = bench.now.after(30 * 24 * HOUR);
+    bench.look(&[]);
+    assert_eq!((bench.ledger.dropped(), bench.tell()), (0, vec!["recovered a".to_owned()]));
+    // A way that cannot be told for a week of looking is told no more.
+    bench.look(&[is("b", Level::Warn)]);
+    bench.tell();
+    bench.look_for(7 * 24 * HOUR, &[]);
+    assert_eq!(bench.ledger.dropped(), 0);
+    bench.look_for(HOUR, &[]);
+    assert_eq!((bench.ledger.dropped(), bench.tell().len()), (1, 0));
+}
+
+#[test]
+fn what_is_left_of_a_damaged_ledger_ends_what_was_told_s41() {
+    let mut bench = bench();
+    bench.look(&[is("a", Level::Warn), is("b", Level::Fail)]);
+    bench.tell();
+    let whole = serde_json::to_vec(&bench.ledger).unwrap();
+    for end in 0..=whole.len() {
+        bench.ledger = Ledger::salvage(&whole[..end]);
+        bench.ledger.meet(vec![bench.way.clone()], bench.now);
+        assert!(bench.tell().is_empty(), "nothing is told twice: {end}");
+    }
+    assert_eq!(bench.ledger.last_number(), 2);
+    bench.look_for(3 * MINUTE, &[is("b", Level::Fail)]);
+    assert_eq!(bench.tell(), ["recovered a"]);
+    bench.look(&[is("b", Level::Fail), is("c", Level::Warn)]);
+    assert_eq!(bench.ledger.alarms["c"].number, 3);
 }
 
 #[test]

@@ -17,6 +17,11 @@ use crate::{Message, MessageKind, Sink, SinkError, text};
 
 /// The longest message: what every receiver of UDP should take (RFC 5426, 3.2).
 const LONGEST: usize = 2048;
+/// The longest head of a record: the site's name takes most of it.
+const HEAD: usize = 400;
+/// The longest subject and remedy, in bytes as they are sent.
+const SUBJECT: usize = 300;
+const REMEDY: usize = 600;
 /// How long a receiver that closes the line at once is given to do so.
 const CLOSES: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -73,17 +78,19 @@ impl Syslog {
             let alarm = &item.alarm;
             let over = alarm.over.map_or_else(String::new, |over| format!(" until={over}"));
             let level = if alarm.over.is_some() { Level::Fine } else { alarm.level };
-            let words = format!(
-                "kind={} level={} reason={} subject=\"{}\" since={}{over} number={} detail=\"{}\" remedy=\"{}\"",
+            let before = format!(
+                "kind={} level={} reason={} subject=\"{}\" since={}{over} number={} detail=\"",
                 item.kind.as_str(),
                 alarm.level,
                 alarm.reason.code(),
-                quoted(&alarm.subject),
+                quoted(&alarm.subject, SUBJECT),
                 alarm.since,
                 alarm.number,
-                quoted(&alarm.detail),
-                quoted(alarm.reason.remedy()),
             );
+            let after = format!("\" remedy=\"{}\"", quoted(alarm.reason.remedy(), REMEDY));
+            // What is too long loses particulars, never what to do nor a closing quote.
+            let room = LONGEST.saturating_sub(HEAD.saturating_add(before.len()).saturating_add(after.len()));
+            let words = format!("{before}{}{after}", quoted(&alarm.detail, room));
             record(level, item.kind.as_str(), alarm.reason.code(), &words)
         };
         message.items().iter().map(of).collect()
@@ -99,8 +106,27 @@ impl Syslog {
     }
 }
 
-fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+/// Fit to stand between quotes, as printable ASCII of at most `most` bytes; what is cut ends in three dots.
+fn quoted(text: &str, most: usize) -> String {
+    const CUT: &str = "...";
+    let (mut out, mut whole) = (String::new(), 0);
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            c => out.extend(c.escape_default()),
+        }
+        if out.len() > most {
+            out.truncate(whole);
+            out.push_str(CUT);
+            return out;
+        }
+        // No escape is cut in two.
+        if out.len().saturating_add(CUT.len()) <= most {
+            whole = out.len();
+        }
+    }
+    out
 }
 
 #[async_trait]

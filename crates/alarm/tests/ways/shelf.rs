@@ -51,6 +51,41 @@ fn what_is_damaged_newer_or_not_ours_is_told_and_not_believed_s41_s20() {
     assert!(matches!(shelf.read(), Err(ShelfError::Fs(_))));
 }
 
+#[test]
+fn what_cannot_be_used_is_set_aside_and_numbers_go_on_s41_s20() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(folder.path());
+    shelf.keep(&ledger()).unwrap();
+    let whole = std::fs::read(shelf.path()).unwrap();
+    let newer = String::from_utf8(whole.clone()).unwrap().replace("\"form\":1", "\"form\":2").into_bytes();
+    let cut = whole[..whole.len() - 3].to_vec();
+    for (number, bytes) in [newer, cut, b"none of ours".to_vec()].into_iter().enumerate() {
+        std::fs::write(shelf.path(), &bytes).unwrap();
+        let salvage = shelf.salvage(&shelf.read().unwrap_err());
+        let aside = folder.path().join(format!("alarms/state.set-aside.{}", number + 1));
+        assert_eq!(std::fs::read(&aside).unwrap(), bytes, "it is there, whole");
+        assert!(!shelf.path().exists() && salvage.told.contains(aside.to_str().unwrap()), "{}", salvage.told);
+        let stands = usize::from(number < 2);
+        assert_eq!(salvage.ledger.standing().len(), stands, "{}", salvage.told);
+        // What was told is not told again, and its end is.
+        let (mut ledger, way) = (salvage.ledger, Way::new("w"));
+        ledger.meet(vec![way.clone()], start());
+        let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(86_400) };
+        assert!(ledger.next(&way, &Quiet::never(), &damping, start()).is_empty());
+        ledger.observe(Sight::clear(start()), &damping);
+        assert_eq!(ledger.next(&way, &Quiet::never(), &damping, start()).len(), stands);
+        ledger.observe(Sight { conditions: vec![condition("l", "s", "d")], ..Sight::clear(start()) }, &damping);
+        assert_eq!(ledger.standing()[0].number, 1 + u64::try_from(stands).unwrap());
+    }
+    // A link in its place is moved, not followed; and there is an end to what is kept.
+    for _ in 0..20 {
+        std::os::unix::fs::symlink("/etc/passwd", shelf.path()).unwrap();
+        let salvage = shelf.salvage(&shelf.read().unwrap_err());
+        assert!(salvage.ledger.standing().is_empty(), "{}", salvage.told);
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("alarms")).unwrap().count(), 9);
+}
+
 #[tokio::test]
 async fn each_change_is_kept_and_what_cannot_be_is_told_s10() {
     let folder = tempfile::tempdir().unwrap();

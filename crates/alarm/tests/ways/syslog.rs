@@ -49,6 +49,28 @@ async fn nothing_hostile_makes_another_record_c36() {
     assert!(bytes.starts_with(b"<188>1 "), "a facility is at most 23");
 }
 
+#[tokio::test]
+async fn what_is_too_long_loses_particulars_and_not_what_to_do() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let sink = Syslog::new(SyslogPeer::Udp("127.0.0.1".to_owned(), socket.local_addr().unwrap().port()), DAEMON);
+    for filling in ["x", "\"", "\\", "é", "\u{1f4a5}", "ab\"\\é\u{1f4a5}"] {
+        for length in [1, 100, 333, 5000] {
+            let text = filling.repeat(length);
+            sink.tell(&message(Some(&text), vec![condition("k", &text, &text)], vec![])).await.unwrap();
+            let mut bytes = vec![0; 4096];
+            let count = socket.recv(&mut bytes).await.unwrap();
+            let record = String::from_utf8(bytes[..count].to_vec()).unwrap();
+            assert!(record.len() <= 2048 && record.ends_with('"'), "{length} {record}");
+            let remedy = format!(" remedy=\"{}\"", model::Reason::ConnectFailed.remedy());
+            assert!(record.ends_with(&remedy), "{record}");
+            // Quotes that are not escaped: one before and one behind each of subject, detail and remedy.
+            let plain = record.split_once(" - kind=").unwrap().1.replace("\\\\", "").replace("\\\"", "");
+            assert_eq!(plain.matches('"').count(), 6, "{record}");
+            assert!(record.contains("number=1 detail=\""), "{record}");
+        }
+    }
+}
+
 async fn read_all(mut stream: impl tokio::io::AsyncRead + Unpin) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
