@@ -82,6 +82,8 @@ impl Failure {
     pub(crate) fn engine(what: &str, error: &EngineError) -> Self {
         let failure = Self::new(what, error);
         match error {
+            // Nothing is wrong with the site: another moment has to be named.
+            EngineError::NoPast(_) => failure.with_exit(Exit::USAGE),
             // Both say what to do themselves.
             EngineError::NoFeeds | EngineError::UnknownFeed { .. } => failure.with_exit(Exit::USAGE),
             EngineError::NoSuchRelease(_) | EngineError::NotNow(_) => failure,

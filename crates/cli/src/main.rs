@@ -16,6 +16,7 @@ mod failure;
 mod logs;
 mod moment;
 mod out;
+mod past;
 mod progress;
 mod show;
 mod table;

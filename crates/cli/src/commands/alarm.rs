@@ -3,7 +3,7 @@
 use alarm::{Alarm as Raised, Ledger, Life, Shelf, ShelfError};
 use app::Ways;
 use clap::{Args, Subcommand};
-use model::Timestamp;
+use model::{Level, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::TWO_ENDS;
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::table::{Align, Table};
 
-/// A running `waystation run` renews its sign of life more often than this.
+/// A `waystation run` that looks renews its sign of life more often than this.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Shows what is wrong and who was told, and tries every way to tell
@@ -24,7 +24,8 @@ pub(crate) enum Alarm {
 
 /// Sends a test message in every way that the configuration names
 ///
-/// It goes out from this very process, whether `waystation run` is running or not, and whatever the hour.
+/// It goes out from this very process, whether `waystation run` is running or not, and whatever the hour. The heartbeat
+/// is left alone unless it is named: who waits for it would take the test for the life of `waystation run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -47,7 +48,14 @@ pub(crate) struct Test {
 ///
 /// As `waystation run` left it in the data folder: within seconds of what it sees.
 #[derive(Debug, Args)]
-#[command(after_help = format!("Example:\n  waystation alarm list --json\n\n{TWO_ENDS}"))]
+#[command(after_help = "\
+Example:
+  waystation alarm list --json
+
+Exit codes:
+  0  told; alarms may stand
+  1  unknown: nobody looks, for `waystation run` does not run or hangs; what stood last is listed
+  2  wrong usage or configuration")]
 pub(crate) struct List {
     /// One JSON object
     #[arg(long)]
@@ -93,25 +101,75 @@ fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let shelf = Shelf::new(&config.data_dir);
     let ledger = shelf.read().map_err(|error| unreadable(&error))?;
-    let (now, life) = (context.clock.now(), Life::read(&config.data_dir));
-    let running = life.is_some_and(|life| !life.ended && now.since(life.at) <= FRESH);
+    let now = context.clock.now();
+    let watch = Watch::of(&config.data_dir, now);
     let ledger = ledger.unwrap_or_default();
+    let exit = if watch.is_kept { Exit::DONE } else { Exit::FAILED };
     if args.json {
-        context.out.json(&document(&ledger, running, life))?;
-        return Ok(Exit::DONE);
+        context.out.json(&document(&ledger, &watch))?;
+        return Ok(exit);
     }
-    table(&ledger, now, context)?;
+    table(&ledger, &watch, now, context)?;
     for (name, memory) in ledger.ways() {
         if let (Some(since), Some(why)) = (memory.failing, &memory.why) {
             context.out.line(format!("{name} cannot be told since {since}: {why}"))?;
         }
     }
-    if !running {
-        let seen =
-            life.map_or_else(|| "it never ran here".to_owned(), |life| format!("it was last seen at {}", life.at));
-        context.out.line(format!("`waystation run` is not running ({seen}): nobody looks, and nobody is told"))?;
+    if !watch.is_kept {
+        context.out.line(format!("{}: nobody looks, and nobody is told", watch.in_words()))?;
     }
-    Ok(Exit::DONE)
+    Ok(exit)
+}
+
+/// Whether somebody looks.
+struct Watch {
+    life: Option<Life>,
+    /// A process is there.
+    is_there: bool,
+    /// It looks.
+    is_kept: bool,
+}
+
+impl Watch {
+    fn of(data: &std::path::Path, now: Timestamp) -> Self {
+        let life = Life::read(data);
+        let fresh = life.is_some_and(|life| !life.ended && now.since(life.at) <= FRESH);
+        // Where no lock can be asked, its last sign of life has to do.
+        let is_there = Life::is_held(data).unwrap_or(fresh);
+        Self { life, is_there, is_kept: is_there && fresh }
+    }
+
+    fn in_words(&self) -> String {
+        match (self.life, self.is_there) {
+            (_, true) if self.is_kept => "`waystation run` looks".to_owned(),
+            (Some(life), true) => format!("`waystation run` hangs (process {}, last sign of life {})", life.pid, life.at),
+            (Some(life), false) => format!("`waystation run` is not running (it was last seen at {})", life.at),
+            (None, _) => "`waystation run` is not running (it never ran here)".to_owned(),
+        }
+    }
+}
+
+/// One line on alarms: how many stand, and whether somebody looks.
+pub(crate) fn in_short(data: &std::path::Path, now: Timestamp) -> String {
+    let watch = Watch::of(data, now);
+    let stand = match Shelf::new(data).read() {
+        Err(error) => format!("cannot be read: {}", model::error_chain(&error)),
+        Ok(ledger) => {
+            let ledger = ledger.unwrap_or_default();
+            let standing = ledger.standing();
+            let failing = standing.iter().filter(|alarm| alarm.level == Level::Fail).count();
+            match standing.len() {
+                0 if watch.is_kept => "none stands".to_owned(),
+                0 => "unknown".to_owned(),
+                count => format!("{} ({failing} at fail); see `waystation alarm list`", stand(count)),
+            }
+        }
+    };
+    format!("alarms: {stand}; {}", watch.in_words())
+}
+
+fn stand(count: usize) -> String {
+    if count == 1 { "1 stands".to_owned() } else { format!("{count} stand") }
 }
 
 fn unreadable(error: &ShelfError) -> Failure {
@@ -120,10 +178,10 @@ fn unreadable(error: &ShelfError) -> Failure {
     Failure::new("alarm list", error).with_next(next)
 }
 
-fn table(ledger: &Ledger, now: Timestamp, context: &mut Context) -> Result<(), Failure> {
+fn table(ledger: &Ledger, watch: &Watch, now: Timestamp, context: &mut Context) -> Result<(), Failure> {
     let standing = ledger.standing();
     if standing.is_empty() {
-        return context.out.line("nothing is wrong");
+        return context.out.line(if watch.is_kept { "nothing is wrong" } else { "unknown: nobody looks" });
     }
     let mut table = Table::new([
         ("ALARM", Align::Right),
@@ -163,7 +221,7 @@ fn told(ledger: &Ledger, alarm: &Raised) -> String {
     if told.is_empty() { "nobody".to_owned() } else { told.join(", ") }
 }
 
-fn document(ledger: &Ledger, running: bool, life: Option<Life>) -> Value {
+fn document(ledger: &Ledger, watch: &Watch) -> Value {
     let alarm = |alarm: &&Raised| {
         let told: serde_json::Map<String, Value> = ledger
             .ways()
@@ -186,8 +244,9 @@ fn document(ledger: &Ledger, running: bool, life: Option<Life>) -> Value {
         })
     };
     json!({
-        "running": running,
-        "seen": life.map(|life| life.at.to_string()),
+        "running": watch.is_there,
+        "looking": watch.is_kept,
+        "seen": watch.life.map(|life| life.at.to_string()),
         "alarms": ledger.standing().iter().map(alarm).collect::<Vec<_>>(),
         "ways": ledger.ways().iter().map(way).collect::<Vec<_>>(),
         "dropped": ledger.dropped(),

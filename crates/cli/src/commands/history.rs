@@ -53,12 +53,19 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    fn filter(&self, context: &Context) -> EntryFilter {
+    /// What lies between the two; nothing can where they are the wrong way round, or ahead.
+    fn filter(&self, context: &Context) -> Result<EntryFilter, Failure> {
         let now = context.clock.now();
-        EntryFilter {
-            since: self.since.map(|since| since.resolve(now)),
-            until: self.until.map(|until| until.resolve(now)),
-            ..EntryFilter::default()
+        let since = self.since.map(|since| since.resolve(now));
+        let until = self.until.map(|until| until.resolve(now));
+        match (since, until) {
+            (Some(since), Some(until)) if since > until => Err(Failure::usage(format!(
+                "--since {since} is later than --until {until}, so that nothing lies between: exchange them"
+            ))),
+            (Some(since), _) if since > now => Err(Failure::usage(format!(
+                "--since {since} lies ahead of this machine's clock, which says {now}: name an earlier time"
+            ))),
+            _ => Ok(EntryFilter { since, until, ..EntryFilter::default() }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use platform::fs::{Mode, create_folder, write_atomic};
@@ -37,6 +37,8 @@ pub(crate) fn run(args: &Init, context: &mut Context) -> Result<Exit, Failure> {
     // What --config names is a file for every other verb, whatever it ends in.
     if path.is_dir() || args.path.as_deref().is_some_and(|path| !names_file(path)) {
         make_folder(&path)?;
+        // As a person would write it: without `./` and doubled slashes.
+        path = path.components().filter(|part| *part != Component::CurDir).collect();
         path.push(NAME);
     }
     let shown = path.display().to_string();
@@ -56,11 +58,22 @@ fn names_file(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b".toml")
 }
 
+/// Whether a path says by its last character that it is a folder.
+fn is_spelled_as_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
 /// Makes a folder and those above it, where they are missing.
 fn make_folder(path: &Path) -> Result<(), Failure> {
     if path.exists() && !path.is_dir() {
         let message = format!("{} is a file; name a folder, or a file that ends in .toml", path.display());
         return Err(Failure::usage(message));
+    }
+    if let Some(ending) = path.extension().filter(|_| !path.exists() && !is_spelled_as_folder(path)) {
+        let (shown, ending) = (path.display(), ending.to_string_lossy());
+        return Err(Failure::usage(format!(
+            "{shown} ends in .{ending} as a file does: name a file that ends in .toml, or write {shown}/ to have that folder made"
+        )));
     }
     let mut missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
     // A relative path's last ancestor is nothing, which is where we stand.

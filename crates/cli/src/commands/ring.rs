@@ -108,7 +108,7 @@ async fn told(at: Option<Moment>, engine: &Engine, context: &Context) -> Result<
     match at {
         Some(at) => {
             let at = at.resolve(now);
-            let past = engine.past(at).await.map_err(|error| Failure::engine("ring", &error))?;
+            let past = crate::past::past("ring", at, engine).await?;
             Ok(past.rings.values().map(|ring| then(at, ring, &past)).collect())
         }
         None => present(now, engine).await.map(|told| vec![told]),

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     if args.json {
         context.out.json(&status)?;
     } else {
-        page::write(&status, &mut context.out)?;
+        page::write(&status, &engine.settings().freshness, &mut context.out)?;
     }
     Ok(if status.level() == Level::Fail { Exit::STALE } else { Exit::DONE })
 }

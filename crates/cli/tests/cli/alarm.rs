@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use alarm::{Condition, Damping, Ledger, Quiet, Shelf, Sight, Source, Way};
+use alarm::{Condition, Damping, Ledger, Life, Quiet, Shelf, Sight, Source, Way};
 use model::{Level, Reason, Timestamp};
 
 use crate::site::Site;
@@ -44,9 +44,9 @@ fn a_test_without_any_way_is_no_success() {
 #[test]
 fn what_stands_and_who_was_told() {
     let site = site(TWO);
-    let ended = site.run(&["alarm", "list"]).with(0);
+    let ended = site.run(&["alarm", "list"]).with(1);
     assert!(
-        ended.stdout.starts_with("nothing is wrong\n`waystation run` is not running (it never ran here)"),
+        ended.stdout.starts_with("unknown: nobody looks\n`waystation run` is not running (it never ran here)"),
         "{}",
         ended.stdout
     );
@@ -62,8 +62,32 @@ fn what_stands_and_who_was_told() {
     ledger.failed("bad", "exit status: 3", at);
     std::fs::create_dir(site.data()).unwrap();
     Shelf::new(&site.data()).keep(&ledger).unwrap();
-    let ended = site.run(&["alarm", "list"]).with(0);
+    let ended = site.run(&["alarm", "list"]).with(1);
     insta::assert_snapshot!("alarm-list", ended.stdout);
-    let lines = site.run(&["alarm", "list", "--json"]).with(0).lines();
+    let lines = site.run(&["alarm", "list", "--json"]).with(1).lines();
     insta::assert_snapshot!("alarm-list-json", serde_json::to_string_pretty(&lines[0]).unwrap());
+}
+
+#[test]
+fn nothing_is_wrong_only_where_somebody_looks_p01() {
+    let site = site("");
+    std::fs::create_dir(site.data()).unwrap();
+    let now = Timestamp::from_micros(
+        i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap(),
+    );
+    let life = Life { pid: 1, since: now, at: now, ended: false, asked: None };
+    life.keep(&site.data()).unwrap();
+    let held = Life::hold(&site.data()).unwrap().unwrap();
+    assert_eq!(site.run(&["alarm", "list"]).with(0).stdout, "nothing is wrong\n");
+    assert!(site.run(&["status"]).with(0).stdout.contains("alarms: none stands; `waystation run` looks\n"));
+    // It was killed a moment ago.
+    drop(held);
+    let ended = site.run(&["alarm", "list"]).with(1).stdout;
+    assert!(ended.starts_with("unknown: nobody looks\n`waystation run` is not running (it was last seen at"), "{ended}");
+    assert!(site.run(&["status"]).stdout.contains("alarms: unknown; `waystation run` is not running"));
+    // It lives, and has not looked for an hour.
+    let _held = Life::hold(&site.data()).unwrap().unwrap();
+    Life { at: now.before(Duration::from_secs(3600)), ..life }.keep(&site.data()).unwrap();
+    let ended = site.run(&["alarm", "list"]).with(1).stdout;
+    assert!(ended.contains("`waystation run` hangs (process 1, last sign of life"), "{ended}");
 }

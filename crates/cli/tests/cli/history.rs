@@ -232,7 +232,7 @@ fn rings_and_status_are_told_as_they_were() {
         (&["ring", "show", "broad", "--at", "2020-01-01"], "before the first entry"),
         (&["status", "--at", "9999-01-01"], "ahead"),
     ] {
-        let ended = site.run(verb).with(1);
+        let ended = site.run(verb).with(2);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
     site.run(&["ring", "show", "canary"]).with(2);

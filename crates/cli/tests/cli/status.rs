@@ -137,6 +137,57 @@ fn the_history_is_listed_and_proven() {
 }
 
 #[test]
+fn what_is_wrong_for_one_reason_is_explained_once() {
+    let site = Site::builder().versions(&["9.0.0", "8.18.3"]).build();
+    site.run(&["sync"]).with(0);
+    let fine = site.run(&["status"]).with(0);
+    assert!(fine.stdout.contains("freshness: all is within the limits of preset stig-7d"), "{}", fine.stdout);
+    site.vendors.retire_elastic("9.0.0");
+    site.vendors.retire_elastic("8.18.3");
+    site.run(&["sync"]).with(1);
+    let ended = site.run(&["status"]).with(0);
+    let json = site.run(&["status", "--json"]).with(0).lines();
+    let code = json[0]["feeds"][0]["reason"].as_str().unwrap();
+    let reason = model::Reason::from_code(code).unwrap();
+    assert_eq!(ended.stdout.matches(reason.remedy()).count(), 1, "{}", ended.stdout);
+    assert_eq!(ended.stdout.matches(", 1 run in a row").count(), 2, "{}", ended.stdout);
+}
+
+#[test]
+fn a_moment_that_the_history_does_not_reach_is_wrong_usage() {
+    let site = Site::builder().build();
+    let empty = site.run(&["status", "--at", "1h ago"]).with(2);
+    assert!(empty.stderr.contains("the history is empty"), "{}", empty.stderr);
+    site.run(&["sync"]).with(0);
+    for at in ["2001-01-01", "2200-01-01"] {
+        for verb in [&["status", "--at", at][..], &["ring", "list", "--at", at], &["ring", "show", "broad", "--at", at]]
+        {
+            let ended = site.run(verb).with(2);
+            assert!(ended.stderr.contains("ask for a moment from 2"), "{}", ended.stderr);
+            assert!(!ended.stderr.contains("report it"), "{}", ended.stderr);
+        }
+    }
+    let slip = site.run(&["status", "--at", "99999999d ago"]).with(2);
+    assert!(slip.stderr.contains("more than 200 years ago"), "{}", slip.stderr);
+}
+
+#[test]
+fn a_span_of_the_history_that_holds_nothing_is_wrong_usage() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    for verb in ["list", "export"] {
+        let turned = site.run(&["history", verb, "--since", "2026-01-02", "--until", "2026-01-01"]).with(2);
+        assert!(turned.stderr.contains("is later than --until"), "{}", turned.stderr);
+        let ahead = site.run(&["history", verb, "--since", "2200-01-01"]).with(2);
+        assert!(ahead.stderr.contains("lies ahead of this machine's clock"), "{}", ahead.stderr);
+    }
+    let listed = site.run(&["history", "list", "--json", "--until", "2200-01-01"]).with(0).lines();
+    let exported = site.run(&["history", "export"]).with(0).lines();
+    assert!(listed[0]["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{}", listed[0]);
+    assert_eq!(listed, exported);
+}
+
+#[test]
 fn gc_lets_nothing_go_that_is_served() {
     let site = Site::builder().build();
     site.run(&["sync"]).with(0);

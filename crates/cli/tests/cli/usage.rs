@@ -91,6 +91,16 @@ fn init_makes_the_folder_it_is_given() {
 }
 
 #[test]
+fn init_makes_no_folder_that_looks_like_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = waystation(folder.path(), &["init", "site/foo.txt"]).with(2);
+    assert!(refused.stderr.contains("ends in .txt as a file does"), "{}", refused.stderr);
+    assert!(!folder.path().join("site").exists(), "nothing is made");
+    let told = waystation(folder.path(), &["init", "./site//conf.d/"]).with(0);
+    assert!(told.stdout.contains("wrote site/conf.d/waystation.toml"), "{}", told.stdout);
+}
+
+#[test]
 fn a_feed_that_is_not_followed_is_answered_with_the_nearest() {
     let site = Site::builder().versions(&["9.0.0", "8.18.3"]).build();
     for verb in [&["sync", "elastic/9.0.1"][..], &["feed", "show", "elastic/9.0.1"], &["sync", "elastc/9.0.0"]] {

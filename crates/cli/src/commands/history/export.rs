@@ -79,7 +79,7 @@ impl Format {
 
 pub(super) async fn run(args: &Export, catalog: &dyn Catalog, context: &mut Context) -> Result<Exit, Failure> {
     let site = context.config()?.site.name.unwrap_or_else(|| app::NO_SITE.to_owned());
-    let filter = args.span.filter(context);
+    let filter = args.span.filter(context)?;
     let Some(path) = &args.out else {
         let out = &mut context.out;
         let mut write = |entry: &Entry| out.text(&(args.format.line(entry, &site)? + "\n"));

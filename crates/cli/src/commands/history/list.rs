@@ -50,7 +50,7 @@ fn kind(text: &str) -> Result<EntryKind, String> {
 }
 
 pub(super) async fn run(args: &List, catalog: &dyn Catalog, context: &mut Context) -> Result<Exit, Failure> {
-    let filter = EntryFilter { kinds: args.kind.clone(), ..args.span.filter(context) };
+    let filter = EntryFilter { kinds: args.kind.clone(), ..args.span.filter(context)? };
     let entries = newest(args, filter, catalog).await?;
     if args.json {
         entries.iter().try_for_each(|entry| context.out.json(&document(entry)))?;
@@ -138,8 +138,8 @@ pub(super) fn by(entry: &Entry) -> String {
 /// The particulars as JSON; the digest is over their text, which JSON keeps as it is.
 pub(super) fn document(entry: &Entry) -> Value {
     json!({
-        "seq": entry.seq, "at": entry.at, "actor": entry.actor, "kind": entry.kind, "subject": entry.subject,
-        "data": particulars(entry), "previous": entry.previous, "digest": entry.digest,
+        "seq": entry.seq, "at": entry.at, "time": entry.at.to_string(), "actor": entry.actor, "kind": entry.kind,
+        "subject": entry.subject, "data": particulars(entry), "previous": entry.previous, "digest": entry.digest,
     })
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn admit(args: &Admit, context: &mut Context) -> Result<Exit, F
     let engine = context.acting("release admit").await?;
     let done = engine.admit(&args.release, &args.reason).await;
     let report = done.map_err(|error| Failure::engine("release admit", &error))?;
-    tell(&report, "admitted", args.json, context)?;
+    tell(&report, &format!("admitted release {}", report.release.short()), args.json, context)?;
     let served = matches!(report.outcome, Outcome::Published | Outcome::Current);
     Ok(if served { Exit::DONE } else { Exit::FAILED })
 }
@@ -67,7 +67,7 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     let engine = context.acting("release reject").await?;
     let done = engine.reject(&args.release, &args.reason).await;
     let report = done.map_err(|error| Failure::engine("release reject", &error))?;
-    tell(&report, "rejected", args.json, context)?;
+    tell(&report, &format!("rejected release {}: it is never served", report.release.short()), args.json, context)?;
     Ok(Exit::DONE)
 }
 
@@ -76,7 +76,7 @@ fn tell(report: &ActReport, did: &str, json: bool, context: &mut Context) -> Res
     if json {
         return out.json(report);
     }
-    out.line(format!("{did} release {} of {}; the feed is {}", report.release.short(), report.feed, report.outcome))?;
+    out.line(format!("{did}, for feed {}; its outcome is now: {}", report.feed, report.outcome))?;
     if let Some(detail) = &report.detail {
         out.line(format!("  {detail}"))?;
     }

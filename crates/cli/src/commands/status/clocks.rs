@@ -3,20 +3,39 @@
 use std::time::Duration;
 
 use mirror::{FeedStatus, Status};
-use model::{Finding, Level, Measure, SourcedTime};
+use model::{Finding, FreshnessPolicy, Level, Measure, Preset, SourcedTime};
 
-use super::page::section;
+use super::page::{advice, by_reason, section};
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::show;
 
-/// Writes the clocks of every feed that is followed, and each finding that is not fine.
-pub(super) fn write(status: &Status, out: &mut Out) -> Result<(), Failure> {
+/// Writes the clocks of every feed that is followed, and each finding that is not fine; or that all are.
+pub(super) fn write(status: &Status, policy: &FreshnessPolicy, out: &mut Out) -> Result<(), Failure> {
     let known = |feed: &&FeedStatus| feed.followed && (feed.clocks.vendor.is_some() || feed.clocks.mirror.is_some());
     let feeds: Vec<&FeedStatus> = status.feeds.iter().filter(known).collect();
     section(out, "clocks", &feeds, |feed, out| clocks(status, feed, out))?;
     let late: Vec<&Finding> = status.freshness.iter().filter(|finding| finding.level > Level::Fine).collect();
-    section(out, "freshness", &late, late_one)
+    if late.is_empty() && !status.freshness.is_empty() {
+        out.line("")?;
+        return out.line(format!("freshness: all is within {}", limits(policy)));
+    }
+    section(out, "freshness", &by_reason(&late, |finding| finding.reason), late_ones)
+}
+
+/// Whose limits they are.
+fn limits(policy: &FreshnessPolicy) -> String {
+    let preset = Preset::ALL.into_iter().find(|preset| FreshnessPolicy::preset(*preset) == *policy);
+    match preset {
+        Some(preset) => format!("the limits of preset {}", preset.as_str()),
+        None => "the limits that [freshness] sets".to_owned(),
+    }
+}
+
+/// What is late for one reason; what it means and what to do is said once.
+fn late_ones(findings: &Vec<&Finding>, out: &mut Out) -> Result<(), Failure> {
+    findings.iter().try_for_each(|finding| late_one(finding, out))?;
+    advice(findings.first().and_then(|finding| finding.reason), out)
 }
 
 fn clocks(status: &Status, feed: &FeedStatus, out: &mut Out) -> Result<(), Failure> {
@@ -48,10 +67,7 @@ fn late_one(finding: &Finding, out: &mut Out) -> Result<(), Failure> {
     };
     let code = finding.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     out.line(format!("  {}: {word}: {what}, limit {limit}{code}", finding.feed))?;
-    out.line(format!("    counted from {}: {}", finding.since.at, finding.since.source.in_words()))?;
-    let Some(reason) = finding.reason else { return Ok(()) };
-    out.line(format!("    {}", reason.meaning()))?;
-    out.line(format!("    {}", reason.remedy()))
+    out.line(format!("    counted from {}: {}", finding.since.at, finding.since.source.in_words()))
 }
 
 fn span(seconds: u64) -> String {

@@ -1,7 +1,7 @@
 //! The status for people.
 
 use mirror::{FeedStatus, ReleaseStatus, Status};
-use model::{Outcome, Timestamp};
+use model::{FreshnessPolicy, Outcome, Reason, Timestamp};
 
 use super::clocks;
 use crate::failure::Failure;
@@ -10,16 +10,16 @@ use crate::show;
 use crate::table::{Align, Table};
 
 /// Writes all of it.
-pub(super) fn write(status: &Status, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn write(status: &Status, policy: &FreshnessPolicy, out: &mut Out) -> Result<(), Failure> {
     head(status, out)?;
     feeds(&status.feeds, status.at, out)?;
     let trusted: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.served.is_some()).collect();
-    section(out, "trust", &trusted, trust)?;
+    section(out, "trust", &trusted, |feed, out| trust(feed, out))?;
     let unwell: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| is_unwell(feed)).collect();
-    section(out, "not well", &unwell, |feed, out| trouble(feed, status.at, out))?;
+    section(out, "not well", &by_reason(&unwell, |feed| feed.reason), |feeds, out| ill(feeds, status.at, out))?;
     let waiting: Vec<&ReleaseStatus> = status.quarantined.iter().collect();
     section(out, "quarantined", &waiting, |release, out| quarantined(release, status.at, out))?;
-    clocks::write(status, out)?;
+    clocks::write(status, policy, out)?;
     let waits: Vec<_> = status.host_waits.iter().collect();
     section(out, "hosts that asked to be left alone", &waits, |(host, until), out| {
         out.line(format!("  {host}: until {until}"))
@@ -32,7 +32,7 @@ pub(super) fn write(status: &Status, out: &mut Out) -> Result<(), Failure> {
 pub(super) fn section<T>(
     out: &mut Out,
     title: &str,
-    items: &[&T],
+    items: &[T],
     each: impl Fn(&T, &mut Out) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if items.is_empty() {
@@ -41,6 +41,25 @@ pub(super) fn section<T>(
     out.line("")?;
     out.line(title)?;
     items.iter().try_for_each(|item| each(item, out))
+}
+
+/// Items with one reason together, in the order in which each reason comes first.
+pub(super) fn by_reason<'a, T>(items: &[&'a T], reason: impl Fn(&T) -> Option<Reason>) -> Vec<Vec<&'a T>> {
+    let mut groups: Vec<Vec<&T>> = Vec::new();
+    for item in items {
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| reason(first) == reason(item))) {
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
+        }
+    }
+    groups
+}
+
+/// What a reason means and what to do.
+pub(super) fn advice(reason: Option<Reason>, out: &mut Out) -> Result<(), Failure> {
+    let Some(reason) = reason else { return Ok(()) };
+    out.line(format!("    {}", reason.meaning()))?;
+    out.line(format!("    {}", reason.remedy()))
 }
 
 fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
@@ -121,22 +140,32 @@ fn is_unwell(feed: &FeedStatus) -> bool {
 
 /// What is wrong with a feed, and what to do.
 pub(crate) fn trouble(feed: &FeedStatus, now: Timestamp, out: &mut Out) -> Result<(), Failure> {
-    let Some(reason) = feed.reason else { return Ok(()) };
-    let runs = if feed.failures > 1 { format!(", {} runs in a row", feed.failures) } else { String::new() };
-    out.line(format!("  {}: {}: {reason}{runs}", feed.feed, outcome(feed)))?;
-    out.line(format!("    {}", reason.meaning()))?;
-    if let Some(detail) = &feed.detail {
-        out.line(format!("    {detail}"))?;
+    ill(&[feed], now, out)
+}
+
+/// What is wrong with feeds, all for one reason; what it means and what to do is said once.
+fn ill(feeds: &[&FeedStatus], now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+    for feed in feeds {
+        let Some(reason) = feed.reason else { continue };
+        let runs = match feed.failures {
+            0 => String::new(),
+            1 => ", 1 run in a row".to_owned(),
+            more => format!(", {more} runs in a row"),
+        };
+        out.line(format!("  {}: {}: {reason}{runs}", feed.feed, outcome(feed)))?;
+        if let Some(detail) = &feed.detail {
+            out.line(format!("    {detail}"))?;
+        }
+        match &feed.served {
+            Some(served) => out.line(format!(
+                "    served on: {}, held since {}",
+                served.vendor_version,
+                show::at(now, Some(served.held_since))
+            ))?,
+            None => out.line("    nothing of it is served")?,
+        }
     }
-    out.line(format!("    {}", reason.remedy()))?;
-    match &feed.served {
-        Some(served) => out.line(format!(
-            "    served on: {}, held since {}",
-            served.vendor_version,
-            show::at(now, Some(served.held_since))
-        )),
-        None => out.line("    nothing of it is served"),
-    }
+    advice(feeds.first().and_then(|feed| feed.reason), out)
 }
 
 fn quarantined(release: &ReleaseStatus, now: Timestamp, out: &mut Out) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use crate::table::{Align, Table};
 
 /// Tells how everything stood at a moment.
 pub(super) async fn run(at: Timestamp, engine: &Engine, json: bool, context: &mut Context) -> Result<Exit, Failure> {
-    let past = engine.past(at).await.map_err(|error| Failure::engine("status", &error))?;
+    let past = crate::past::past("status", at, engine).await?;
     let policy: &FreshnessPolicy = &engine.settings().freshness;
     let findings = past.freshness(policy);
     if json {
