@@ -73,6 +73,7 @@ fn on(system: &str, megabytes: u64, make: &[&str], rounds: u32) {
          violations; {} s",
         begun.elapsed().as_secs()
     ));
+    assert!(failed > 0, "{system}: no run met the disk that was taken away");
     drop(disk);
 }
 
