@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// The entries that were let go and still matter, as they were.
-    async fn carried(&self) -> Result<Vec<Entry>, EngineError> {
+    pub(crate) async fn carried(&self) -> Result<Vec<Entry>, EngineError> {
         let Some((entry, _)) = self.anchor().await? else { return Ok(Vec::new()) };
         let count = particulars(&entry).get("carried").and_then(serde_json::Value::as_u64).unwrap_or(0);
         let mut filter = EntryFilter {

@@ -19,6 +19,7 @@ mod fsck;
 mod gc;
 mod history;
 mod locks;
+mod lost;
 mod observe;
 pub mod plan;
 mod plan_sync;

@@ -37,9 +37,11 @@ pub struct Status {
 }
 
 impl Status {
-    /// The worst that was found about freshness.
+    /// The worst that was found: about freshness, or a ring that is not what was published.
     pub fn level(&self) -> Level {
-        self.freshness.iter().map(|finding| finding.level).max().unwrap_or_default()
+        let stray = |fault: &Note| matches!(fault.reason, Reason::RingLost | Reason::CatalogDisagrees);
+        let ring = if self.ring.fault.as_ref().is_some_and(stray) { Level::Fail } else { Level::default() };
+        self.freshness.iter().map(|finding| finding.level).max().unwrap_or_default().max(ring)
     }
 }
 
@@ -205,7 +207,10 @@ impl Engine {
                 in_grace: current
                     .as_ref()
                     .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
-                fault: self.ring_fault().await?,
+                fault: match self.ring_fault().await? {
+                    Some(fault) => Some(fault),
+                    None => self.contradiction().await?,
+                },
             },
             feeds,
             quarantined,

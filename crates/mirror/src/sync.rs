@@ -113,6 +113,7 @@ impl Engine {
             () = &mut stop => return Err(EngineError::Stopped),
         };
         let calm = self.calm().await?;
+        self.adopt().await?;
         if lock.first {
             self.ports.catalog.unreserve(None).await?;
         }

@@ -11,6 +11,7 @@ use super::carry::{Fact, Sources};
 use super::{ACTS, Past};
 use crate::freshness::{Content, FeedFacts, InRing};
 use crate::history::{ToldEnd, ToldIntent, ToldVerdict, expired, particulars, record_from, ring_of};
+use crate::lost::ToldAdopted;
 
 /// What a ring served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -234,6 +235,14 @@ impl Fold {
     fn upkeep(&mut self, entry: &Entry, data: &Value, sources: &mut dyn Sources) {
         for id in expired(data) {
             self.set_state(id, (ReleaseState::Expired, entry.at), entry, sources);
+        }
+        if let (Some(ring), Some(told)) = (ring_of(entry), ToldAdopted::read(data)) {
+            let ToldAdopted { number: generation, digest, feeds, .. } = told;
+            let (since, entry_number) = (entry.at, entry.seq);
+            let served =
+                PastRing { ring: ring.clone(), generation, digest, since, entry: entry_number, feeds, perhaps: None };
+            self.past.rings.insert(ring.clone(), served);
+            sources.on(Fact::Ring(ring), entry);
         }
         for (feed, record) in data.get("records").and_then(Value::as_object).into_iter().flatten() {
             if let Ok(feed) = feed.parse() {

@@ -21,6 +21,12 @@ impl Engine {
             findings.left(LeftoverOf::OpenPublication, 0, || format!("rings/{ring}/generation-{number}"));
         }
         let records = asked(findings, catalog(self).feeds()).await.unwrap_or_default();
+        match self.contradiction().await {
+            Ok(Some(note)) => findings.fault(note.reason, format!("rings/{}", self.settings.ring), note.detail),
+            Ok(None) => {}
+            // Both are looked at, and told, by themselves.
+            Err(error) => tracing::debug!(error = %error_chain(&error), "ring and history could not be compared"),
+        }
         for ring in rings {
             findings.report.rings += 1;
             let state = match self.ports.rings.inspect(&ring).await {

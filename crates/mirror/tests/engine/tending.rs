@@ -150,3 +150,70 @@ async fn a_lost_pointer_never_falls_back_to_what_was_not_published_s18_r23() {
     world.sync().await;
     assert!(world.engine().check_store(mirror::Depth::Rehash, &|_| ()).await.is_good());
 }
+
+/// What is wrong with the ring by `status`, which counts as a failure, and whether the whole check agrees.
+async fn wrong(world: &World) -> Option<Reason> {
+    let status = world.engine().status().await.unwrap();
+    let found = status.ring.fault.map(|fault| fault.reason);
+    let whole = world.engine().check_store(mirror::Depth::Look, &|_| ()).await;
+    if let Some(reason) = found {
+        assert!(whole.faults.iter().any(|fault| fault.reason == reason), "{whole:#?}");
+    }
+    found
+}
+
+#[tokio::test]
+async fn rings_that_were_lost_or_put_back_older_are_a_fault_until_they_are_published_again_s42() {
+    let world = World::on_files().await;
+    assert_eq!(wrong(&world).await, None, "nothing was ever published");
+    world.sync().await;
+    let rings = world.ports.path().join("rings");
+    let older = world.ports.path().with_extension("older");
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(&rings, &older);
+    world.publish();
+    world.sync().await;
+    assert_eq!(wrong(&world).await, None);
+    let served = world.generation().await.unwrap();
+    for put_back in [false, true] {
+        fs::remove_dir_all(&rings).unwrap();
+        if put_back {
+            copy(&older, &rings);
+        }
+        assert_eq!(wrong(&world).await, Some(Reason::RingLost));
+        assert_eq!(world.engine().status().await.unwrap().level(), model::Level::Fail);
+        // What was in its grace is lost with the files, which the walk of `World::sync` would tell.
+        let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+        assert_eq!(report.exit_code(), 0);
+        assert_eq!(wrong(&world).await, None, "put back: {put_back}");
+        let now = world.generation().await.unwrap();
+        assert!(served.feeds.iter().all(|(feed, served)| now.feeds[feed].release == served.release), "{now:#?}");
+    }
+    fs::remove_dir_all(&older).unwrap();
+}
+
+#[tokio::test]
+async fn a_ring_that_the_history_does_not_know_is_a_fault_and_taken_over_by_name_s42() {
+    let mut world = World::on_files().await;
+    world.sync().await;
+    let catalog = world.ports.path().join("catalog");
+    for file in fs::read_dir(&catalog).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    world.reopen().await;
+    assert_eq!(wrong(&world).await, Some(Reason::CatalogDisagrees));
+    assert_eq!(world.engine().status().await.unwrap().level(), model::Level::Fail);
+    world.sync().await;
+    assert_eq!(wrong(&world).await, None);
+    let served = world.generation().await.unwrap();
+    let told = world.history().await;
+    let adopted = told.iter().filter(|entry| entry.data.contains("\"act\":\"adopt\"")).collect::<Vec<_>>();
+    assert!(adopted.len() == 1 && adopted[0].kind == EntryKind::Upkeep, "{told:#?}");
+    world.sync().await;
+    assert_eq!(world.history().await.iter().filter(|entry| entry.data.contains("\"act\":\"adopt\"")).count(), 1);
+    let past = world.engine().past(adopted[0].at).await.unwrap();
+    let then = past.rings.values().next().unwrap();
+    assert_eq!((then.generation, then.feeds.len()), (1, served.feeds.len()));
+}

@@ -1,0 +1,160 @@
+//! Whether the ring's files are the ones that the history tells of: a folder that was lost, or an older or a newer copy
+//! that was put in its place, is a fault however whole it looks.
+
+use std::collections::BTreeMap;
+
+use blob_store::Current;
+use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder};
+use model::{Digest, FeedId, Note, Reason, ServedFeed};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::history::{ToldEnd, particulars};
+use crate::{Engine, EngineError};
+
+/// The most entries of upkeep on a ring since its last publication that are looked through.
+const UPKEEP: usize = 100;
+/// The most publications that are looked through for one that is served again.
+const PUBLICATIONS: usize = 500;
+
+/// What an entry says of a ring whose generation was taken over without a publication.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct ToldAdopted {
+    act: String,
+    pub(crate) number: u64,
+    pub(crate) digest: Digest,
+    pub(crate) feeds: BTreeMap<FeedId, ServedFeed>,
+}
+
+impl ToldAdopted {
+    /// What an entry of upkeep says, if it says that.
+    pub(crate) fn read(data: &Value) -> Option<Self> {
+        let told: Self = Self::deserialize(data).ok()?;
+        (told.act == "adopt").then_some(told)
+    }
+}
+
+/// The generation that the history says a ring stands at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Known {
+    number: u64,
+    /// None where the entry does not say.
+    digest: Option<Digest>,
+}
+
+impl Known {
+    fn is(self, current: &Current) -> bool {
+        self.number == current.generation.number && self.digest.is_none_or(|digest| digest == current.digest)
+    }
+}
+
+impl Engine {
+    /// How the ring's files contradict the history, if they do. Needs no lock: what a publication moves meanwhile is
+    /// no contradiction.
+    pub(crate) async fn contradiction(&self) -> Result<Option<Note>, EngineError> {
+        let ring = &self.settings.ring;
+        // In this order: a publication moves the ring before it says so.
+        let before = self.known_generation().await?;
+        let Some(current) = self.ports.rings.current(ring).await? else {
+            return Ok(before.map(|known| {
+                lost(format!("no generation of it is there; generation {} was published last", known.number))
+            }));
+        };
+        let number = current.generation.number;
+        if let Some(known) = before {
+            if known.is(&current) {
+                return Ok(None);
+            }
+            if number < known.number {
+                let known = known.number;
+                return Ok(Some(lost(format!("it serves generation {number}; generation {known} was published last"))));
+            }
+        }
+        let open = self.ports.catalog.open_publications().await?;
+        if open.iter().any(|open| open.ring == *ring && open.number == number) {
+            return Ok(None);
+        }
+        let now = self.known_generation().await?;
+        if now != before && now.is_some_and(|known| known.is(&current) || known.number > number) {
+            return Ok(None);
+        }
+        if self.was_published(&current).await? {
+            let last = now.map_or(0, |known| known.number);
+            return Ok(Some(lost(format!(
+                "it serves an earlier generation {number} again; another generation, {last}, was published last"
+            ))));
+        }
+        let known = match now {
+            Some(Known { number: known, .. }) if known == number => "knows another one of that number".to_owned(),
+            Some(Known { number: known, .. }) => format!("knows none after generation {known}"),
+            None => "knows of no publication".to_owned(),
+        };
+        let detail = format!(
+            "it serves generation {number}, and the history {known}: the catalog was lost, or an older one put in its place"
+        );
+        Ok(Some(Note { reason: Reason::CatalogDisagrees, detail }))
+    }
+
+    /// Records that the ring serves a generation of which the history does not know, so that it does from then on.
+    pub(crate) async fn adopt(&self) -> Result<(), EngineError> {
+        let strange = |found: &Option<Note>| found.as_ref().is_some_and(|note| note.reason == Reason::CatalogDisagrees);
+        if !strange(&self.contradiction().await?) {
+            return Ok(());
+        }
+        let _lock = self.ports.locks.publish().await?;
+        let Some(fault) = self.contradiction().await?.filter(|note| note.reason == Reason::CatalogDisagrees) else {
+            return Ok(());
+        };
+        let Some(Current { generation, digest }) = self.present().await? else { return Ok(()) };
+        let number = generation.number;
+        tracing::error!(ring = %generation.ring, number, detail = %fault.detail, "adopted the generation that the ring serves");
+        let data = json!({
+            "act": "adopt", "number": number, "digest": digest, "made_at": generation.at, "feeds": generation.feeds,
+            "reason": fault.reason, "detail": fault.detail,
+        });
+        let history = vec![self.entry(EntryKind::Upkeep, generation.ring.as_str(), data)];
+        Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)
+    }
+
+    /// Whether the history tells of the publication of this very generation, as far back as is looked.
+    async fn was_published(&self, current: &Current) -> Result<bool, EngineError> {
+        let subject = Some(self.settings.ring.as_str().to_owned());
+        let done = EntryFilter { kinds: vec![EntryKind::PublicationDone], subject, ..EntryFilter::default() };
+        let done = self.ports.catalog.entries(&done, EntryOrder::NewestFirst, PUBLICATIONS).await?;
+        Ok(done.iter().filter_map(known_in).any(|known| known.digest == Some(current.digest)))
+    }
+
+    /// The generation that the history says the ring stands at; none where it knows of none.
+    async fn known_generation(&self) -> Result<Option<Known>, EngineError> {
+        let subject = Some(self.settings.ring.as_str().to_owned());
+        let done =
+            EntryFilter { kinds: vec![EntryKind::PublicationDone], subject: subject.clone(), ..EntryFilter::default() };
+        let done = self.ports.catalog.entries(&done, EntryOrder::NewestFirst, 1).await?.pop();
+        let from = done.as_ref().map_or(0, |done| done.seq);
+        let upkeep =
+            EntryFilter { from, kinds: vec![EntryKind::Upkeep], subject: subject.clone(), ..EntryFilter::default() };
+        let upkeep = self.ports.catalog.entries(&upkeep, EntryOrder::NewestFirst, UPKEEP).await?;
+        if let Some(known) = upkeep.iter().chain(&done).find_map(known_in) {
+            return Ok(Some(known));
+        }
+        let carried = self.carried().await?;
+        Ok(carried.iter().rev().filter(|entry| Some(&entry.subject) == subject.as_ref()).find_map(known_in))
+    }
+}
+
+/// What an entry on a ring says of where it stands.
+fn known_in(entry: &Entry) -> Option<Known> {
+    let data = particulars(entry);
+    let acts = ["adopt", "mend-pointer"];
+    let told = match entry.kind {
+        EntryKind::PublicationDone => true,
+        EntryKind::Upkeep => data.get("act").and_then(Value::as_str).is_some_and(|act| acts.contains(&act)),
+        _ => false,
+    };
+    let ToldEnd { number, digest } = told.then(|| ToldEnd::deserialize(&data).ok()).flatten()?;
+    Some(Known { number, digest })
+}
+
+fn lost(detail: String) -> Note {
+    Note { reason: Reason::RingLost, detail }
+}
