@@ -37,7 +37,10 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What writes; there is one, since there is one stderr.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Starts logging. What stays logs from `info` on; a single act only errors, because its report says all else.
+/// What a single act logs: errors, because its report says all else, and for whom it waits before there is a report.
+const ACT: &str = "error,mirror::locks=warn";
+
+/// Starts logging. What stays logs from `info` on, a single act [`ACT`].
 pub(crate) fn start(globals: &Globals, command: &Command, environment: &[(String, String)]) -> Result<(), Failure> {
     let named = |wanted: &str| environment.iter().find(|(name, value)| name == wanted && !value.is_empty());
     let filter = match (&globals.log_level, named("WAYSTATION_LOG")) {
@@ -49,7 +52,7 @@ pub(crate) fn start(globals: &Globals, command: &Command, environment: &[(String
         }),
         (None, _) if globals.quiet => EnvFilter::new("error"),
         (None, Some((_, level))) => filter(level, "WAYSTATION_LOG")?,
-        (None, None) => EnvFilter::new(if command.stays() { "info" } else { "error" }),
+        (None, None) => EnvFilter::new(if command.stays() { "info" } else { ACT }),
     };
     let form = form(globals.log, named("WAYSTATION_LOG_FORM").map(|(_, form)| form.as_str()))?;
     let rates = Arc::new(Rates::default());

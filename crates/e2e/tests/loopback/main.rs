@@ -15,4 +15,5 @@ mod lifecycle;
 mod moved;
 mod secrets;
 mod shared;
+mod signals;
 mod vendor;
