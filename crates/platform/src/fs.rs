@@ -75,6 +75,8 @@ impl FsError {
 pub fn reason_of(error: &io::Error) -> Reason {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::DiskFull,
+        // Of a file, only a lock says so.
+        io::ErrorKind::WouldBlock => Reason::Locked,
         _ => Reason::StoreFailed,
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use model::Timestamp;
 
@@ -10,6 +11,10 @@ use crate::fs::{Folder, FsError, Mode, Owners, same_file};
 
 /// The most bytes of a holder's note that are read.
 const NOTE_CAP: u64 = 512;
+
+/// Between two looks of who blocks its thread until a lock is free, and how often it looks: about a minute.
+const PAUSE: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 6_000;
 
 /// A held lock. The file stays when it is dropped: removing it would let two hold "the" lock.
 #[derive(Debug)]
@@ -50,10 +55,10 @@ impl FileLock {
         })
     }
 
-    /// Waits until the lock is free and takes it; blocks the thread.
+    /// Waits until the lock is free and takes it; blocks the thread, for about a minute at the most.
     ///
     /// # Errors
-    /// [`FsError`] naming the file.
+    /// [`FsError`] naming the file, with the reason `locked` when it was not free in time.
     pub fn acquire_blocking(path: &Path) -> Result<Self, FsError> {
         let (folder, name) = parts(path)?;
         Self::acquire_blocking_in(&folder, name)
@@ -64,14 +69,23 @@ impl FileLock {
     /// # Errors
     /// [`FsError`] naming the file.
     pub fn acquire_blocking_in(folder: &Folder, name: &str) -> Result<Self, FsError> {
-        loop {
-            let file = folder.open_or_create(name, Mode::PRIVATE_FILE, Owners::us())?;
-            rustix::io::retry_on_intr(|| rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive))
-                .map_err(|errno| FsError::io("lock", folder.path().join(name), errno))?;
-            if still_named(&file, folder, name)? {
-                return Ok(Self { file });
+        Self::acquire_within(folder, name, LOOKS)
+    }
+
+    /// Looks so often. The system's own waiting would have no end, and nothing could be told while it lasts.
+    fn acquire_within(folder: &Folder, name: &str, looks: u32) -> Result<Self, FsError> {
+        for _ in 0..looks {
+            match Self::try_acquire_in(folder, name)? {
+                Some(lock) => return Ok(lock),
+                None => std::thread::park_timeout(PAUSE),
             }
         }
+        let held = match Self::holder_in(folder, name) {
+            Some(holder) => format!("pid {} ({}) holds it", holder.pid, holder.verb),
+            None => "another process holds it".to_owned(),
+        };
+        let late = std::io::Error::new(std::io::ErrorKind::WouldBlock, format!("{held}, and does not let it go"));
+        Err(FsError::io("lock", folder.path().join(name), late))
     }
 
     /// Writes into the lock's file who holds it and what for. It is a help for people: a disk that takes no
@@ -210,6 +224,20 @@ mod tests {
         });
         drop(held);
         waiting.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_never_free_is_given_up_with_a_reason_s23() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let mut held = FileLock::try_acquire_in(&folder, ".lock").unwrap().unwrap();
+        held.describe("gc", Timestamp::from_micros(7));
+        let late = FileLock::acquire_within(&folder, ".lock", 2).unwrap_err();
+        assert_eq!(late.reason(), model::Reason::Locked);
+        let told = model::error_chain(&late);
+        assert!(told.contains(".lock") && told.contains(&format!("pid {} (gc)", crate::pid())), "{told}");
+        drop(held);
+        assert!(FileLock::acquire_within(&folder, ".lock", 1).is_ok());
     }
 
     #[test]
