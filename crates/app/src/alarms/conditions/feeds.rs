@@ -100,7 +100,9 @@ fn detail(feed: &FeedStatus, named: bool) -> String {
 
 /// What waits for the operator.
 pub(super) fn waiting(status: &Status) -> Vec<Condition> {
-    let quarantined = status.quarantined.iter().map(|release| {
+    let followed = |feed: &model::FeedId| status.feeds.iter().any(|known| known.followed && known.feed == *feed);
+    // What is no longer followed concerns nobody until it is again.
+    let quarantined = status.quarantined.iter().filter(|release| followed(&release.feed)).map(|release| {
         let reason = release.reasons.first().map_or(Reason::Internal, |note| note.reason);
         let notes: Vec<&str> = release.reasons.iter().take(PARTICULARS).map(|note| note.detail.as_str()).collect();
         let detail = format!("release {}, version {}: {}", release.number, release.vendor_version, notes.join("; "));
@@ -148,10 +150,11 @@ fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) ->
 /// Whether a condition is about the feed of a finding, by itself or as one of its vendor's.
 fn is_about(condition: &Condition, finding: &Finding, status: &Status) -> bool {
     let (feed, key) = (&finding.feed, condition.key());
-    if key.starts_with(&format!("quarantined/{feed}/")) {
-        return true;
+    if key.starts_with(&format!("quarantined/{feed}/")) || key == format!("held/{feed}") {
+        // A release that waits makes what is served old; it keeps nobody from asking the vendor.
+        return finding.reason != Some(Reason::NotChecked);
     }
-    if [format!("failing/{feed}"), format!("held/{feed}")].iter().any(|own| key == own) {
+    if key == format!("failing/{feed}") {
         return true;
     }
     let failed = |reason: Option<Reason>| match reason {

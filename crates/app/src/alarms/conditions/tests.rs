@@ -250,8 +250,17 @@ fn what_waits_for_the_operator_u38_u39() {
     status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Fail, Reason::ContentOld)];
     let conditions = of_status(&status, &rules(), &Past::default());
     let key = format!("fail version_regression quarantined/elastic/9.0.0/{}", held.short());
-    assert_eq!(seen(&conditions), [key]);
+    assert_eq!(seen(&conditions), [key.as_str()]);
     assert!(conditions[0].detail().contains("release 4, version 1.0.3: 1.0.3 after 1.0.9"), "{conditions:?}");
+    // That the vendor is not asked has another cause, and is told beside it.
+    status.freshness.push(finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked));
+    assert_eq!(of(&status), ["fail not_checked check/elastic", key.as_str()]);
+    // What is followed no longer waits for nobody.
+    status.freshness.clear();
+    status.feeds[0].followed = false;
+    assert!(of(&status).is_empty());
+    status.feeds.clear();
+    assert!(of(&status).is_empty());
 }
 
 #[test]
