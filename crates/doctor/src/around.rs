@@ -14,6 +14,7 @@ mod ports;
 mod secrets;
 mod selinux;
 mod unit;
+mod ways;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,11 @@ pub async fn surroundings(site: &Surroundings, watch: &dyn Watch) -> Report {
             let given = format!("{} s", site.deadline.as_secs());
             report.add(Finding::fail(Check::Deadline, "the vendors' hosts", given, "the time was over"));
         }
+    }
+    watch.on("trying the ways to tell somebody");
+    match tokio::time::timeout_at(end, ways::look(&site.config, site.clock.now(), waits)).await {
+        Ok(findings) => report.add_all(findings),
+        Err(_) => report.add(Finding::fail(Check::Deadline, "[alarm] and [history]", "to try", "the time was over")),
     }
     watch.on("looking at this machine");
     let (config, environment) = (site.config.clone(), site.environment.clone());

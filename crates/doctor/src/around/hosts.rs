@@ -52,7 +52,7 @@ pub(crate) async fn look(site: &Surroundings, waits: Waits) -> Asked {
     // Hosts that a redirect led to were asked by that; the others are asked by themselves.
     let rest = others(&site.config, &asked.rows);
     let rest = join_all(rest.into_iter().map(|probe| ask(site, probe, waits))).await;
-    rest.into_iter().for_each(|one| asked.join(one));
+    rest.into_iter().for_each(|one| asked.join(one.unasked()));
     asked.rows.extend(patterns(&site.config, &asked.rows));
     if let Some(row) = proxy(&site.config, &asked.findings) {
         asked.rows.insert(0, row);
@@ -62,16 +62,43 @@ pub(crate) async fn look(site: &Surroundings, waits: Waits) -> Asked {
 
 impl Asked {
     fn join(&mut self, other: Self) {
-        for row in other.rows {
-            match self.rows.iter_mut().find(|known| (&known.host, known.port) == (&row.host, row.port)) {
-                Some(known) if known.level >= row.level => {}
-                Some(known) => *known = row,
-                None => self.rows.push(row),
+        for mut row in other.rows {
+            let Some(known) = self.rows.iter_mut().find(|known| (&known.host, known.port) == (&row.host, row.port))
+            else {
+                self.rows.push(row);
+                continue;
+            };
+            // Whoever needs it needs it, whatever came of it.
+            let needed_by = both(&known.needed_by, &row.needed_by);
+            if row.level > known.level {
+                std::mem::swap(known, &mut row);
             }
+            known.needed_by = needed_by;
         }
         self.findings.extend(other.findings);
         self.dates.extend(other.dates);
     }
+
+    /// Of a host that the vendor led to by nothing: a sync did not need it, so that its silence is no fault.
+    fn unasked(mut self) -> Self {
+        for row in self.rows.iter_mut().filter(|row| row.level == Some(Level::Fail)) {
+            row.level = None;
+            row.result = clean(&format!("the vendor does not redirect there now; asked by itself: {}", row.result));
+        }
+        self.findings.retain(|finding| finding.level != Level::Fail);
+        self
+    }
+}
+
+/// Names in lists, each once.
+fn both(one: &str, other: &str) -> String {
+    let mut names: Vec<&str> = one.split(", ").collect();
+    for name in other.split(", ") {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
 }
 
 fn probes(site: &Surroundings) -> Vec<Probe> {
@@ -123,7 +150,7 @@ fn others(config: &Config, rows: &[HostRow]) -> Vec<Probe> {
     let known = |host: &str| rows.iter().any(|row| row.host == host && row.level == Some(Level::Ok));
     let named = defender.redirect_hosts.iter().filter(|host| !host.starts_with("*.") && !known(host));
     let probe = |host: &String| {
-        let url = Url::parse(&format!("{}://{host}/", defender.origin.scheme())).ok()?;
+        let url = Url::parse(&format!("https://{host}/")).ok()?;
         let purpose = CONTENT;
         Some(Probe { vendor: Vendor::Defender, url, feed: None, redirect_hosts: Vec::new(), purpose, cap: 0 })
     };

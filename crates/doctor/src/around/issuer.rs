@@ -28,7 +28,7 @@ pub(crate) async fn look(config: &Config, url: &Url, now: Timestamp, waits: Wait
 }
 
 /// The way that requests to a URL take; none where it cannot be taken here (a proxy that itself speaks TLS).
-fn way(config: &Config, url: &Url) -> Option<Way> {
+pub(crate) fn way(config: &Config, url: &Url) -> Option<Way> {
     let Some(proxy) = config.origin.proxy.as_ref().filter(|_| !is_excepted(&config.origin.no_proxy, url)) else {
         return Some(Way::Direct);
     };

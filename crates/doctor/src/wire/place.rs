@@ -34,6 +34,17 @@ impl Place {
         Some(Self { name, port, tls, authority, prefix })
     }
 
+    /// A host and a port alone, spoken with plainly.
+    pub(crate) fn plain(host: &str, port: u16) -> Self {
+        let authority = format!("{host}:{port}");
+        Self { name: host.to_owned(), port, tls: false, authority, prefix: String::new() }
+    }
+
+    /// A host and a port alone, over TLS.
+    pub(crate) fn over_tls(host: &str, port: u16) -> Self {
+        Self { tls: true, ..Self::plain(host, port) }
+    }
+
     /// The path to ask for.
     pub(crate) fn path(&self, route: &str) -> String {
         format!("{}{route}", self.prefix)

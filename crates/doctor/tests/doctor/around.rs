@@ -212,3 +212,53 @@ async fn silence_ends_in_time_u25() {
     let report = surroundings(&site, &Quietly).await;
     assert!(of(&report, &[Deadline]).iter().any(|finding| finding.level == Fail));
 }
+
+#[tokio::test]
+async fn a_redirect_host_that_nobody_led_to_is_no_fault_and_shared_hosts_name_both_vendors() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let text = both(&vendor).replace("\"*.example.com\"", "\"localhost\"");
+    let report = look(&text, client(|settings| settings.named_hosts.push("localhost".to_owned()), 0)).await;
+    assert!(of(&report, &[Host]).iter().all(|finding| finding.level == Level::Ok), "{:?}", report.findings);
+    let row = report.hosts.iter().find(|row| row.host == "localhost").unwrap();
+    assert_eq!((row.level, row.protocol, row.port), (None, "HTTPS", 443), "{row:?}");
+    let shared = format!(
+        "[origin]\nallow_plain_http = true\n[elastic]\norigin = \"{0}\"\nversions = [\"9.0.0\"]\n\
+         [defender]\norigin = \"{0}\"\nredirect_hosts = []\n",
+        vendor.elastic_url()
+    );
+    let report = look(&shared, client(|_| {}, 0)).await;
+    let port = vendor.elastic_url().parse::<Url>().unwrap().port().unwrap();
+    let row = report.hosts.iter().find(|row| row.port == port).unwrap();
+    assert_eq!(row.needed_by, "elastic, defender");
+}
+
+#[tokio::test]
+async fn ways_to_tell_somebody_are_tried_and_nothing_is_sent() {
+    let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = open.local_addr().unwrap();
+    let text = format!(
+        "[[alarm.command]]\nname = \"shell\"\nargv = [\"/bin/sh\"]\n\
+         [[alarm.command]]\nname = \"gone\"\nargv = [\"/nowhere/tell\"]\n\
+         [[alarm.command]]\nname = \"text\"\nargv = [\"/etc/passwd\"]\n\
+         [[alarm.webhook]]\nname = \"open\"\nurl = \"http://{address}/secret\"\n\
+         [[alarm.webhook]]\nname = \"closed\"\nurl = \"http://{closed}/secret\"\n\
+         [[alarm.syslog]]\nname = \"siem\"\naddress = \"tcp://{address}\"\n"
+    );
+    let report = look(&text, client(|_| {}, 0)).await;
+    let told = |name: &str| {
+        let found = of(&report, &[Way]);
+        found.iter().find(|finding| finding.on.iter().any(|on| on.contains(name))).unwrap().level
+    };
+    for (name, level) in [("shell", Level::Ok), ("gone", Fail), ("text", Fail), ("open", Level::Ok), ("closed", Fail)] {
+        assert_eq!(told(name), level, "{name}: {:?}", of(&report, &[Way]));
+    }
+    assert_eq!(told("siem"), Level::Ok);
+    assert!(of(&report, &[Way]).iter().all(|finding| finding.on.iter().all(|on| !on.contains("secret"))));
+    for _ in 0..2 {
+        let (mut stream, _) = open.accept().await.unwrap();
+        let mut sent = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut sent).await.unwrap();
+        assert!(sent.is_empty());
+    }
+}
