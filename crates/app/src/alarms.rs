@@ -2,6 +2,7 @@
 //! going. It watches and never acts: nothing waits for it.
 
 mod conditions;
+mod kept;
 #[cfg(test)]
 mod tests;
 mod vitals;
@@ -17,12 +18,14 @@ use config::Config;
 use content_http::ContentServer;
 use mirror::Engine;
 use model::{Clock, Level, Reason, Timestamp, Vendor, error_chain};
+use platform::lock::FileLock;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::keeper::Keeper;
 use crate::pulse::Pulse;
 use crate::scheduler::apart;
 use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
@@ -102,22 +105,36 @@ impl Alarms {
         (end, tasks): (CancellationToken, TaskTracker),
     ) -> Self {
         let shelf = alarm::Shelf::new(&config.data_dir);
-        let (ledger, state) = match shelf.read() {
-            Ok(ledger) => (ledger.unwrap_or_default(), None),
-            Err(error) => (alarm::Ledger::default(), Some(error_chain(&error))),
-        };
+        let (ledger, lost) = kept::read(&shelf, sights.clock.now());
         let book = Arc::new(Book::new(ledger, Arc::clone(&sights.clock)));
-        let state = Arc::new(Mutex::new(state));
+        let state: Arc<Mutex<Option<String>>> = Arc::default();
         let vitals =
             Arc::new(Vitals::new(Arc::clone(&sights.clock), Arc::clone(&sights.content), Arc::clone(&sights.pulse)));
         let rules = Arc::new(Mutex::new(rules_of(config)));
+        let keeper = Keeper::new(Arc::clone(&sights.pulse), Arc::clone(&sights.clock), (end.clone(), tasks.clone()));
         let (changes, changed) = mpsc::channel(WAITING);
-        tasks.spawn(record(changed, sights.engine.clone(), end.clone()));
-        let lookout = Lookout::new(&config.data_dir, sights, Arc::clone(&book), Arc::clone(&vitals));
-        let lookout = Lookout { rules: Arc::clone(&rules), state: Arc::clone(&state), changes, ..lookout };
-        tasks.spawn(lookout.run(end.clone()));
-        let told = move |why| *state.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        tasks.spawn(shelf.follow(Arc::clone(&book), told, end.clone()));
+        let changed = Arc::new(tokio::sync::Mutex::new(changed));
+        let (engine, ends) = (sights.engine.clone(), end.clone());
+        keeper.keep("alarms to history", move || record(Arc::clone(&changed), engine.clone(), ends.clone()));
+        let lookout = (Arc::clone(&book), Arc::clone(&vitals), Arc::clone(&rules), Arc::clone(&state), changes);
+        let (data, ends, mut lost) = (config.data_dir.clone(), end.clone(), Some(lost));
+        keeper.keep("alarms", move || {
+            let (book, vitals, rules, state, changes) = lookout.clone();
+            let lookout = Lookout::new(&data, sights.clone(), book, vitals);
+            let mut lookout = Lookout { rules, state, changes, ..lookout };
+            match lost.take() {
+                Some(lost) => lookout.before.extend(lost),
+                // It begins anew within one process, which was not down.
+                None => lookout.before.clear(),
+            }
+            lookout.run(ends.clone())
+        });
+        let (kept, ends) = (Arc::clone(&book), end.clone());
+        keeper.keep("state of alarms", move || {
+            let state = Arc::clone(&state);
+            let told = move |why| *state.lock().unwrap_or_else(PoisonError::into_inner) = why;
+            shelf.clone().follow(Arc::clone(&kept), told, ends.clone())
+        });
         let facts = Arc::new(Facts { book: Arc::clone(&book), heart: Mutex::new(None) });
         let mut alarms = Self { book, vitals, rules, tasks, telling: end.child_token(), end, facts };
         alarms.set(ways, config);
@@ -181,6 +198,8 @@ struct Lookout {
     /// How often content was asked for, when it was last looked at.
     asked: u64,
     keeping: Option<JoinHandle<()>>,
+    /// Held while it looks, so that others know at once when nobody does.
+    held: Arc<Mutex<Option<FileLock>>>,
 }
 
 impl Lookout {
@@ -205,6 +224,7 @@ impl Lookout {
             life,
             asked: 0,
             keeping: None,
+            held: Arc::default(),
         }
     }
 
@@ -312,8 +332,18 @@ impl Lookout {
     }
 
     fn write_life(&self) -> JoinHandle<()> {
-        let (life, data) = (self.life, self.data.clone());
+        let (life, data, held) = (self.life, self.data.clone(), Arc::clone(&self.held));
         tokio::task::spawn_blocking(move || {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            match Life::hold(&data) {
+                _ if life.ended => *held = None,
+                Ok(Some(lock)) => *held = Some(lock),
+                // Ours by now, somebody else's, or asked about at this moment: the next time tells.
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error_chain(&error), "it cannot be shown that alarms are looked after")
+                }
+            }
             if let Err(error) = life.keep(&data) {
                 tracing::warn!(error = %error_chain(&error), "the sign that this process lives cannot be renewed");
             }
@@ -364,10 +394,11 @@ fn tell(change: &Change) {
 
 /// Puts what changed into the history.
 async fn record(
-    mut changes: mpsc::Receiver<Change>,
+    changes: Arc<tokio::sync::Mutex<mpsc::Receiver<Change>>>,
     engine: watch::Receiver<Option<Arc<Engine>>>,
     end: CancellationToken,
 ) {
+    let mut changes = changes.lock().await;
     loop {
         let change = tokio::select! {
             () = end.cancelled() => return,

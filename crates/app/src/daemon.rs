@@ -17,6 +17,7 @@ use crate::alarms::{AlarmView, Alarms, Sights, Ways};
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
 use crate::heads;
+use crate::keeper::Keeper;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
 use crate::pulse::Pulse;
@@ -130,8 +131,12 @@ impl Daemon {
             for vendor in Vendor::ALL {
                 tasks.spawn(supervise(parts.clone(), vendor, end.clone()));
             }
+            let keeper = Keeper::new(Arc::clone(&pulse), Arc::clone(&clock), (end.clone(), tasks.clone()));
             if !is_recorded {
-                tasks.spawn(record_start_later(current.clone(), configs.subscribe(), end.clone()));
+                let (engine, configs, end) = (current.clone(), configs.clone(), end.clone());
+                keeper.keep("record of the start", move || {
+                    record_start_later(engine.clone(), configs.subscribe(), end.clone())
+                });
             }
             let charge = Charge {
                 engine: current.clone(),
@@ -141,11 +146,18 @@ impl Daemon {
                 asks: asking,
                 hurry: hurry.clone(),
             };
-            tasks.spawn(Tender::new(charge).run(end.clone()));
+            let ends = end.clone();
+            keeper.keep("data folder", move || Tender::new(charge.clone()).run(ends.clone()));
+            let (engine, settings, ends) = (current.clone(), configs.clone(), end.clone());
             let sights = (Arc::clone(&clock), pulse);
-            tasks.spawn(heads::keep_telling(current.clone(), configs.subscribe(), sights, end.clone()));
-            let upkeep = Upkeep::new(current, Arc::clone(&content), clock, hurry, configs.subscribe());
-            tasks.spawn(upkeep.run(end.clone()));
+            keeper.keep("heads of the history", move || {
+                heads::keep_telling(engine.clone(), settings.subscribe(), sights.clone(), ends.clone())
+            });
+            let (content, settings, ends) = (Arc::clone(&content), configs.clone(), end.clone());
+            keeper.keep("upkeep", move || {
+                let (content, clock) = (Arc::clone(&content), Arc::clone(&clock));
+                Upkeep::new(current.clone(), content, clock, hurry.clone(), settings.subscribe()).run(ends.clone())
+            });
         }
         tell(News::Ready);
         let mut live = Live { daemon: self, content, engines, changes, configs, alarms };

@@ -14,6 +14,7 @@ mod build;
 mod content;
 mod daemon;
 mod heads;
+mod keeper;
 mod listen;
 mod notify;
 mod origins;

@@ -10,6 +10,8 @@ use crate::heads::HeadState;
 
 /// How late a schedule may be.
 const LATE: Duration = Duration::from_secs(60);
+/// How long it is shown that a defect ended a task, which has begun anew since.
+const SHOWN: Duration = Duration::from_secs(600);
 
 /// What a schedule is doing, by a clock that never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) enum Turn {
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
     turns: Mutex<BTreeMap<Vendor, Turn>>,
+    /// The tasks that a defect ended, and when it last did.
+    defects: Mutex<BTreeMap<&'static str, Duration>>,
     heads: HeadState,
 }
 
@@ -33,6 +37,18 @@ impl Pulse {
     /// What stands in the way of the history's heads.
     pub(crate) fn heads(&self) -> &HeadState {
         &self.heads
+    }
+
+    /// A defect ended a task then.
+    pub(crate) fn defect(&self, task: &'static str, at: Duration) {
+        self.defects.lock().unwrap_or_else(PoisonError::into_inner).insert(task, at);
+    }
+
+    /// The tasks that a defect ended a short while ago, and for how long that is.
+    pub(crate) fn defects(&self, now: Duration) -> Vec<(&'static str, Duration)> {
+        let mut defects = self.defects.lock().unwrap_or_else(PoisonError::into_inner);
+        defects.retain(|_, at| now.saturating_sub(*at) <= SHOWN);
+        defects.iter().map(|(task, at)| (*task, now.saturating_sub(*at))).collect()
     }
 
     pub(crate) fn note(&self, vendor: Vendor, turn: Turn) {

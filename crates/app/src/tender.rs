@@ -22,6 +22,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const POINTER_LOOKS: u32 = 6;
 
 /// What the tender works with.
+#[derive(Clone)]
 pub(crate) struct Charge {
     pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
     pub(crate) timetable: watch::Receiver<Timetable>,

@@ -71,7 +71,7 @@ impl Vitals {
         (by > STEP).then_some(Step { now, by, forward: ahead > behind })
     }
 
-    /// What is wrong with schedules, and with the history's heads.
+    /// What is wrong with schedules and other tasks, and with the history's heads.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let now = self.clock.now();
         let stalled = |(vendor, over, why): (model::Vendor, Duration, &str)| {
@@ -79,7 +79,13 @@ impl Vitals {
             let condition = Condition::new(Source::Process, &key, Reason::ScheduleStalled, now.before(over));
             condition.on(vendor.as_str()).because(why).at_level(Level::Fail)
         };
-        self.stalled().into_iter().map(stalled).chain(self.pulse.heads().conditions()).collect()
+        let defect = |(task, ago): (&'static str, Duration)| {
+            let condition =
+                Condition::new(Source::Process, &format!("defect/{task}"), Reason::Internal, now.before(ago));
+            condition.on(task).because("a defect of this program ended it; it began anew")
+        };
+        let defects = self.pulse.defects(self.clock.monotonic()).into_iter().map(defect);
+        self.stalled().into_iter().map(stalled).chain(defects).chain(self.pulse.heads().conditions()).collect()
     }
 
     fn stalled(&self) -> Vec<(model::Vendor, Duration, &'static str)> {
