@@ -227,6 +227,9 @@ impl Item {
         match alarm.over {
             None => {
                 let _ = writeln!(text, "Since:      {} (for {lasted})", alarm.since);
+                if alarm.raised > alarm.since {
+                    let _ = writeln!(text, "Seen since: {}", alarm.raised);
+                }
                 let _ = writeln!(text, "What to do: {}", alarm.reason.remedy());
             }
             Some(over) => {
@@ -254,6 +257,7 @@ impl Item {
             "meaning": alarm.reason.meaning(),
             "remedy": alarm.reason.remedy(),
             "since": alarm.since.to_string(),
+            "raised": alarm.raised.to_string(),
             "until": alarm.over.map(|over| over.to_string()),
         })
     }

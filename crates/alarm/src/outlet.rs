@@ -39,7 +39,10 @@ impl Outlet {
         match ended {
             Ok(Ok(told)) => told,
             Ok(Err(_)) => Err(SinkError::new("a defect of this program ended the attempt")),
-            Err(_) => Err(SinkError::new(format!("nothing came of it within {}", crate::text::span(self.timeout)))),
+            Err(_) => {
+                let peer = self.sink.peer().map_or_else(String::new, |peer| format!("{peer}: "));
+                Err(SinkError::new(format!("{peer}nothing came of it within {}", crate::text::span(self.timeout))))
+            }
         }
     }
 }

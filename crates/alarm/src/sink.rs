@@ -13,6 +13,11 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// [`SinkError`] when it was not taken, as far as can be known.
     async fn tell(&self, message: &Message) -> Result<(), SinkError>;
+
+    /// Whom it tells, as host and port, for the errors of those who wait for it; none where there is no such thing.
+    fn peer(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why somebody was not told; fit to show, and without secrets.

@@ -42,6 +42,12 @@ pub(crate) fn span(duration: std::time::Duration) -> String {
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
+/// Host and port of a URL, and nothing else of it: the rest may be secret.
+pub(crate) fn peer(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

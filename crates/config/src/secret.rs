@@ -26,7 +26,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL whose path or query may be a secret: only its scheme and host are shown.
+/// A URL whose path or query may be a secret: only its scheme, host and port are shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(Url);
 
@@ -42,10 +42,14 @@ impl SecretUrl {
     }
 }
 
-/// Scheme and host alone.
+/// Scheme, host and port alone.
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/…", self.0.scheme(), self.0.host_str().unwrap_or_default())
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        if let Some(port) = self.0.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str("/…")
     }
 }
 

@@ -46,6 +46,8 @@ pub enum EmailTls {
 /// Addresses that take mail.
 pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// The relay's host and port, as messages name it.
+    relay: String,
     from: Mailbox,
     to: Vec<Mailbox>,
 }
@@ -63,6 +65,7 @@ impl Email {
         let from = mailbox(&settings.from)?;
         let to = settings.to.iter().map(mailbox).collect::<Result<Vec<_>, SinkError>>()?;
         let (host, port) = &settings.relay;
+        let relay = format!("{host}:{port}");
         let tls = match settings.tls {
             EmailTls::StartTls => Tls::Required(parameters(&settings)?),
             EmailTls::Tls => Tls::Wrapper(parameters(&settings)?),
@@ -75,7 +78,7 @@ impl Email {
         if let Some((user, password)) = settings.login {
             builder = builder.credentials(Credentials::new(user, password));
         }
-        Ok(Self { transport: builder.build(), from, to })
+        Ok(Self { transport: builder.build(), relay, from, to })
     }
 
     fn mail(&self, message: &Message) -> Result<lettre::Message, SinkError> {
@@ -134,9 +137,14 @@ fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
 
 #[async_trait]
 impl Sink for Email {
+    fn peer(&self) -> Option<String> {
+        Some(self.relay.clone())
+    }
+
     async fn tell(&self, message: &Message) -> Result<(), SinkError> {
         let mail = self.mail(message)?;
         let sent = self.transport.send(mail).await;
-        sent.map(drop).map_err(|error| SinkError::of("the relay did not take the mail", &error))
+        sent.map(drop)
+            .map_err(|error| SinkError::of(&format!("the relay {} did not take the mail", self.relay), &error))
     }
 }

@@ -131,6 +131,15 @@ fn quoted(text: &str, most: usize) -> String {
 
 #[async_trait]
 impl Sink for Syslog {
+    fn peer(&self) -> Option<String> {
+        Some(match &self.peer {
+            SyslogPeer::Unix(path) => path.display().to_string(),
+            SyslogPeer::Udp(host, port) | SyslogPeer::Tcp(host, port) | SyslogPeer::Tls(host, port, _) => {
+                format!("{host}:{port}")
+            }
+        })
+    }
+
     async fn tell(&self, message: &Message) -> Result<(), SinkError> {
         self.send(&self.records(message)).await
     }
@@ -146,8 +155,9 @@ impl Syslog {
             SyslogPeer::Udp(host, port) => datagrams(host, *port, records).await,
             SyslogPeer::Tcp(host, port) => counted(connect(host, *port).await?, records).await,
             SyslogPeer::Tls(host, port, config) => {
-                let failed =
-                    |error: &(dyn std::error::Error + 'static)| SinkError::of(&format!("TLS with {host}"), error);
+                let failed = |error: &(dyn std::error::Error + 'static)| {
+                    SinkError::of(&format!("TLS with {host}:{port}"), error)
+                };
                 let name = ServerName::try_from(host.clone()).map_err(|error| failed(&error))?;
                 let stream = connect(host, *port).await?;
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
@@ -159,11 +169,11 @@ impl Syslog {
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, SinkError> {
     let stream = TcpStream::connect((host, port)).await;
-    stream.map_err(|error| SinkError::of(&format!("no connection to {host} port {port}"), &error))
+    stream.map_err(|error| SinkError::of(&format!("no connection to {host}:{port}"), &error))
 }
 
 async fn datagrams(host: &str, port: u16, records: &[String]) -> Result<(), SinkError> {
-    let failed = |error: std::io::Error| SinkError::of(&format!("cannot send to {host} port {port}"), &error);
+    let failed = |error: std::io::Error| SinkError::of(&format!("cannot send to {host}:{port}"), &error);
     let peer = tokio::net::lookup_host((host, port)).await.map_err(failed)?.next();
     let peer = peer.ok_or_else(|| SinkError::new(format!("{host} has no addresses")))?;
     let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };

@@ -26,13 +26,17 @@ impl Webhook {
 
 #[async_trait]
 impl Sink for Webhook {
+    fn peer(&self) -> Option<String> {
+        Some(crate::text::peer(&self.url))
+    }
+
     async fn tell(&self, message: &Message) -> Result<(), SinkError> {
         let json = serde_json::to_vec(&message.json()).map_err(|error| SinkError::of("cannot write JSON", &error))?;
         let mut push = Push::json(self.url.clone(), json);
         if let Some((name, value)) = &self.header {
             push = push.with_header(name, value.clone());
         }
-        let host = self.url.host_str().unwrap_or_default();
+        let host = crate::text::peer(&self.url);
         match self.pusher.push(push).await {
             Ok(status) if (200..300).contains(&status) => Ok(()),
             Ok(status) if (300..400).contains(&status) => {
