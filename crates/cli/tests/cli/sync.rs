@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use std::os::unix::process::ExitStatusExt as _;
 
 use platform::lock::FileLock;
 use rustix::process::{Pid, Signal, kill_process};
@@ -156,7 +155,7 @@ fn an_emptied_archive_never_follows_a_good_one_u52() {
 }
 
 #[test]
-fn a_signal_ends_it_at_once_and_the_next_run_goes_on() {
+fn a_signal_ends_it_and_the_next_run_goes_on_s39() {
     for signal in [Signal::INT, Signal::TERM] {
         let site = Site::builder().build();
         let rule = site.vendors.inject(FaultRule::always(Kind::Artifact(4), Fault::Stall(Point::Half)));
@@ -166,7 +165,7 @@ fn a_signal_ends_it_at_once_and_the_next_run_goes_on() {
             std::thread::yield_now();
         }
         kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!(child.wait().unwrap().code(), Some(1), "it says that it was interrupted");
         site.vendors.clear_faults();
         let next = site.run(&["sync", "--json"]).with(0).lines();
         assert_eq!(field(&next[0], "outcome"), "published");
