@@ -73,6 +73,11 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         feeds.chain(defender.iter().flat_map(|defender| &defender.feeds)).collect::<Vec<_>>()
     });
     let freshness = freshness::freshness(reader, feeds.as_deref(), rings.as_deref());
+    if let (Some(policy), Some(elastic), Some(defender)) = (&freshness, &elastic, &defender) {
+        let elastic = elastic.iter().flat_map(|one| one.feeds.iter().map(|feed| (feed.clone(), one.schedule)));
+        let defender = defender.iter().flat_map(|one| one.feeds.iter().map(|feed| (feed.clone(), one.schedule)));
+        freshness::in_tempo(reader, policy, elastic.chain(defender));
+    }
     let alarm = alarm::alarm(reader);
     let history = history::history(reader);
     let limits = limits(reader);

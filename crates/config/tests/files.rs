@@ -342,6 +342,14 @@ const MISTAKES: &[(&str, &str)] = &[
     ("site names that are none", "[site]\nname = \"a/b\"\n"),
     ("half a limit of freshness", "[freshness]\ncheck = { warn = \"1d\" }\n"),
     ("a limit of freshness the wrong way round", "[freshness]\nage = { warn = \"2d\", fail = \"1d\" }\n"),
+    (
+        "checks that warn before the next run",
+        "[elastic]\nversions = [\"9.0.0\"]\nschedule = \"3d\"\n[defender]\n[defender.freshness]\ncheck = { warn = \"1h\", fail = \"2h\" }\n",
+    ),
+    (
+        "checks of one feed and of a preset that warn before the next run",
+        "[elastic]\nversions = [\"9.0.0\", \"8.18.3\"]\nschedule = \"12h\"\n[freshness]\npreset = \"1d\"\n[[freshness.feed]]\nmatch = \"elastic/8.*\"\ncheck = { warn = \"1h\", fail = \"2h\" }\n",
+    ),
     ("limits that are none", "[freshness]\ncheck = \"1d\"\nlag = { warn = 3, failure = \"1d\" }\npreset = \"2d\"\n"),
     (
         "limits for nothing",

@@ -1,5 +1,7 @@
 //! Limits of freshness: presets, and what stands nearer than they do.
 
+mod tempo;
+
 use std::collections::BTreeMap;
 
 use model::{Bound, FeedId, FreshnessLimits, FreshnessPolicy, Preset, RingName, Vendor};
@@ -9,6 +11,8 @@ use crate::keys;
 use crate::problem::quoted;
 use crate::reader::{Reader, Scope};
 use crate::types::Ring;
+
+pub(super) use tempo::in_tempo;
 
 /// What one section says; what it leaves out comes from the next.
 #[derive(Clone, Copy, Default)]
