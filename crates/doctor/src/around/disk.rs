@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_that_forget_or_are_shared_are_found_s33() {
+    fn file_systems_that_forget_or_are_shared_are_found() {
         for (kind, level) in
             [("xfs", Level::Ok), ("nfs4", Level::Warn), ("tmpfs", Level::Warn), ("overlay", Level::Warn)]
         {
