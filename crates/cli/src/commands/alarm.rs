@@ -142,7 +142,9 @@ impl Watch {
     fn in_words(&self) -> String {
         match (self.life, self.is_there) {
             (_, true) if self.is_kept => "`waystation run` looks".to_owned(),
-            (Some(life), true) => format!("`waystation run` hangs (process {}, last sign of life {})", life.pid, life.at),
+            (Some(life), true) => {
+                format!("`waystation run` hangs (process {}, last sign of life {})", life.pid, life.at)
+            }
             (Some(life), false) => format!("`waystation run` is not running (it was last seen at {})", life.at),
             (None, _) => "`waystation run` is not running (it never ran here)".to_owned(),
         }

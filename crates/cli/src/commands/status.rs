@@ -27,7 +27,8 @@ Exit codes:
   1  the data folder cannot be read
   2  wrong usage or configuration
   4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
-     behind, for longer than [freshness] lets pass; the page names which, the reason and what to do")]
+     behind, for longer than [freshness] lets pass; or the ring is not what was published last; the
+     page names which, the reason and what to do")]
 pub(crate) struct Status {
     /// As everything was then, from the history alone: 2026-08-15, 2026-08-15T12:00:00Z, '2h ago'
     #[arg(long, value_name = "TIME")]
@@ -48,6 +49,8 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
         context.out.json(&status)?;
     } else {
         page::write(&status, &engine.settings().freshness, &mut context.out)?;
+        context.out.line("")?;
+        context.out.line(super::alarm::in_short(&config.data_dir, context.clock.now()))?;
     }
     Ok(if status.level() == Level::Fail { Exit::STALE } else { Exit::DONE })
 }

@@ -72,9 +72,7 @@ fn what_stands_and_who_was_told() {
 fn nothing_is_wrong_only_where_somebody_looks_p01() {
     let site = site("");
     std::fs::create_dir(site.data()).unwrap();
-    let now = Timestamp::from_micros(
-        i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap(),
-    );
+    let now = Timestamp::from_micros(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
     let life = Life { pid: 1, since: now, at: now, ended: false, asked: None };
     life.keep(&site.data()).unwrap();
     let held = Life::hold(&site.data()).unwrap().unwrap();
@@ -83,7 +81,10 @@ fn nothing_is_wrong_only_where_somebody_looks_p01() {
     // It was killed a moment ago.
     drop(held);
     let ended = site.run(&["alarm", "list"]).with(1).stdout;
-    assert!(ended.starts_with("unknown: nobody looks\n`waystation run` is not running (it was last seen at"), "{ended}");
+    assert!(
+        ended.starts_with("unknown: nobody looks\n`waystation run` is not running (it was last seen at"),
+        "{ended}"
+    );
     assert!(site.run(&["status"]).stdout.contains("alarms: unknown; `waystation run` is not running"));
     // It lives, and has not looked for an hour.
     let _held = Life::hold(&site.data()).unwrap().unwrap();
