@@ -227,6 +227,9 @@ pub trait RingStore: Send + Sync {
     /// Writes the pointer again, durably, when it does not name a whole generation while there is one: it then names
     /// what [`RingStore::current`] gave all along, whose number is returned. `None` when there is nothing to mend.
     async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError>;
+    /// Writes the pointer and its folder's entries anew, durably, if the pointer stands at `digest`: for who cannot know
+    /// whether the writer that moved it lived to flush it. `false` when it stands elsewhere.
+    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError>;
     /// Removes a generation file that `current` does not name.
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError>;
 }

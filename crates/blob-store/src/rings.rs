@@ -84,6 +84,11 @@ impl RingStore for FsRings {
         self.run(move |rings| rings.mend(&ring)).await
     }
 
+    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
+        let ring = ring.clone();
+        self.run(move |rings| rings.confirm(&ring, digest)).await
+    }
+
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
         let ring = ring.clone();
         self.run(move |rings| rings.remove(&ring, number)).await

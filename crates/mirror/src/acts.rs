@@ -91,6 +91,9 @@ impl Engine {
         let pending = Pending { newcomer: Newcomer { admitted, takes_paths: true }, record, costs: Costs::default() };
         let done = self.publish_locked(Publishing::new(vec![pending], Batch::default())).await?;
         let ended = done.records.into_iter().map(|(record, _)| record).find(|record| record.feed == release.feed);
+        if left.is_some() && done.published.is_some() {
+            self.forget_rejected().await;
+        }
         let rolled_back =
             left.map(|left| format!("rolled back from release {}, which counts as rejected now", left.short()));
         Ok(ActReport {

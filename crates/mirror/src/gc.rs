@@ -116,6 +116,8 @@ impl Engine {
     async fn let_go(&self, calm: Timestamp) -> Result<GcPlan, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
+        self.settle_locked().await?;
+        self.forget_rejected().await;
         let plan = self.census(calm).await?.plan;
         let now = self.ports.clock.now();
         let mut batch = Batch::default();

@@ -31,6 +31,7 @@ pub mod retention;
 mod ruling;
 pub mod scrub;
 mod settings;
+mod settle;
 mod status;
 mod sync;
 mod verify;

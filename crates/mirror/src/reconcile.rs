@@ -21,11 +21,21 @@ impl Engine {
             return Ok(None);
         }
         let _lock = self.ports.locks.publish().await?;
-        self.mend_locked().await
+        let mended = self.mend_locked().await?;
+        self.reconcile_locked().await?;
+        let settled = self.settle_locked().await?;
+        Ok(if settled { self.present().await?.map(|current| current.generation.number) } else { mended })
     }
 
-    /// What is wrong with the ring's pointer, if anything.
+    /// What is wrong with what the ring serves, if anything.
     pub(crate) async fn ring_fault(&self) -> Result<Option<Note>, EngineError> {
+        match self.pointer_fault().await? {
+            Some(fault) => Ok(Some(fault)),
+            None => self.against_the_word().await,
+        }
+    }
+
+    async fn pointer_fault(&self) -> Result<Option<Note>, EngineError> {
         let ring = &self.settings.ring;
         let detail = match self.ports.rings.pointer(ring).await? {
             PointerState::Absent if self.ports.rings.numbers(ring).await?.is_empty() => None,
@@ -37,7 +47,7 @@ impl Engine {
 
     async fn mend_locked(&self) -> Result<Option<u64>, EngineError> {
         let ring = &self.settings.ring;
-        let Some(fault) = self.ring_fault().await? else { return Ok(None) };
+        let Some(fault) = self.pointer_fault().await? else { return Ok(None) };
         let Some(number) = self.ports.rings.mend(ring).await? else { return Ok(None) };
         tracing::error!(%ring, number, reason = fault.reason.code(), detail = %fault.detail, "the ring's pointer was written again");
         let data = json!({ "act": "mend-pointer", "number": number, "reason": fault.reason, "detail": fault.detail });
@@ -57,6 +67,9 @@ impl Engine {
         for open in self.ports.catalog.open_publications().await? {
             let done = self.happened(&open).await?;
             if done {
+                // Whoever moved the pointer may not have lived to flush it, or the flush failed: only what would
+                // outlast a power cut is called done.
+                self.ports.rings.confirm(&open.ring, open.digest).await?;
                 for record in self.left_behind(&open).await? {
                     batch.history.push(self.check_entry(&record, Costs::default()));
                     batch.feeds.push(record);

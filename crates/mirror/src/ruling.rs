@@ -40,6 +40,7 @@ impl Engine {
     /// that the caller holds. `calm` is until when time has surely passed.
     pub(crate) async fn rule_locked(&self, ended: Vec<Settled>, calm: Timestamp) -> Result<Done, EngineError> {
         self.reconcile_locked().await?;
+        self.settle_locked().await?;
         let present = self.present().await?;
         let mut ruling = Ruling::default();
         for settled in ended {

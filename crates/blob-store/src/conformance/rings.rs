@@ -12,6 +12,7 @@ pub async fn rings(open: &(dyn Fn() -> Box<dyn RingStore> + Sync)) {
     leftovers_give_way_and_what_is_served_does_not(&*open()).await;
     one_of_many_wins(open).await;
     removes_what_is_not_served(&*open()).await;
+    confirms_what_stands(&*open()).await;
 }
 
 fn ring(name: &str) -> RingName {
@@ -116,4 +117,16 @@ async fn removes_what_is_not_served(store: &dyn RingStore) {
     }
     assert_eq!(store.numbers(&ring("gone")).await.unwrap(), [2]);
     assert_eq!(served(store, "gone").await, Some((2, second.digest)));
+}
+
+async fn confirms_what_stands(store: &dyn RingStore) {
+    let name = ring("confirm");
+    let made = generation("confirm", 1, 0);
+    let digest = Digest::of(&made.encode());
+    assert!(!store.confirm(&name, digest).await.unwrap(), "there is nothing yet");
+    store.publish(&made, None).await.unwrap();
+    assert!(store.confirm(&name, digest).await.unwrap());
+    assert!(!store.confirm(&name, Digest::of(b"another")).await.unwrap());
+    assert_eq!(served(store, "confirm").await, Some((1, digest)));
+    assert_eq!(store.numbers(&name).await.unwrap(), [1]);
 }

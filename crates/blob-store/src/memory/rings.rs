@@ -123,6 +123,10 @@ impl RingStore for MemoryRings {
         Ok(ring.current)
     }
 
+    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
+        Ok(self.rings().get(ring).and_then(|ring| ring.served()).is_some_and(|current| current.digest == digest))
+    }
+
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
         let mut rings = self.rings();
         let Some(ring) = rings.get_mut(ring) else { return Ok(()) };

@@ -196,16 +196,27 @@ impl Rings {
     }
 
     /// A small file's bytes, `cap` of them at most: what is longer than it can be does not decode.
-    fn read(&self, folder: &Folder, name: &str, cap: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    ///
+    /// What the disk cannot give back is damaged like any other: it comes back empty, which never decodes either, so
+    /// that readers pass it by and writers replace it.
+    pub(super) fn read(&self, folder: &Folder, name: &str, cap: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = || folder.path().join(name).display().to_string();
+        let lost = |error: &dyn std::error::Error| {
+            tracing::error!(path = path(), error = %error, "the disk cannot read this: it counts as damaged");
+            Ok(Some(Vec::new()))
+        };
         let file = match folder.open_plain(name, self.data.owners()) {
             Ok((file, _)) => file,
             Err(error) if error.is_missing() => return Ok(None),
+            Err(error) if error.is_unreadable() => return lost(&error),
             Err(error) => return Err(error.into()),
         };
         let mut bytes = Vec::new();
-        let path = || folder.path().join(name).display().to_string();
-        file.take(cap).read_to_end(&mut bytes).map_err(|source| io_at("read", path())(source))?;
-        Ok(Some(bytes))
+        match file.take(cap).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if platform::fs::is_unreadable(&error) => lost(&error),
+            Err(source) => Err(io_at("read", path())(source)),
+        }
     }
 
     /// Makes the generation's file durable, under the lock.

@@ -1,6 +1,6 @@
 //! Looks at a ring's folder whole, and writes a pointer again that names nothing. Everything here blocks.
 
-use model::{GenerationError, RingName, error_chain};
+use model::{Digest, GenerationError, RingName, error_chain};
 use platform::fs::{Folder, FsError, Mode};
 
 use super::folder::{CURRENT, FileState, GENERATION_CAP, LOCK, Rings, file_name, numbers_in};
@@ -40,6 +40,23 @@ impl Rings {
         let pointer = Pointer { number: current.generation.number, digest: current.digest };
         folder.write_atomic(CURRENT, pointer.to_string().as_bytes(), Mode::FILE)?;
         Ok(Some(pointer.number))
+    }
+
+    /// See [`crate::RingStore::confirm`]. What stands there is written anew: after a flush that failed the system may
+    /// have forgotten what never reached the disk, and a second flush of the same would lie.
+    pub(super) fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
+        if self.ring(ring)?.is_none() {
+            return Ok(false);
+        }
+        let (folder, _lock) = self.locked(ring)?;
+        let PointerState::Good { number, digest: there } = self.pointer_state(&folder, ring) else { return Ok(false) };
+        if there != digest {
+            return Ok(false);
+        }
+        let Some(bytes) = self.read(&folder, &file_name(number), GENERATION_CAP)? else { return Ok(false) };
+        folder.write_atomic(&file_name(number), &bytes, Mode::FILE)?;
+        folder.write_atomic(CURRENT, Pointer { number, digest }.to_string().as_bytes(), Mode::FILE)?;
+        Ok(true)
     }
 
     fn pointer_state(&self, folder: &Folder, ring: &RingName) -> PointerState {

@@ -25,4 +25,5 @@ mod tending;
 mod upstream;
 mod walk;
 mod wire;
+mod word;
 mod world;

@@ -80,6 +80,11 @@ impl RingStore for Rings {
         self.process.run(Operation::moves("rings.mend", ring), self.inner.mend(ring), broken("mend")).await
     }
 
+    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
+        let operation = Operation::moves("rings.confirm", ring);
+        self.process.run(operation, self.inner.confirm(ring, digest), broken("confirm")).await
+    }
+
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
         let operation = Operation::moves("rings.remove", number);
         self.process.run(operation, self.inner.remove(ring, number), broken("remove")).await

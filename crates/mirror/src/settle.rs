@@ -1,0 +1,145 @@
+//! Carries out the operator's word where a crash, a failed publication or a damaged file kept it from the ring.
+
+use std::collections::BTreeSet;
+
+use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, ReleaseRecord};
+use model::{Note, Reason, ReleaseId, ReleaseState};
+use serde_json::json;
+
+use crate::engine::restore;
+use crate::plan::Newcomer;
+use crate::publish::{Pending, Publishing};
+use crate::ruling::Costs;
+use crate::{Engine, EngineError};
+
+/// How many of a release's acts are looked at: the word that counts is the newest.
+const LOOKED_AT: usize = 16;
+
+/// A release that the ring serves although the operator rejected it.
+struct Against {
+    rejected: ReleaseRecord,
+    /// What was rolled back to, where it is still admitted and held whole.
+    instead: Option<ReleaseRecord>,
+}
+
+impl Engine {
+    /// What the ring serves against the operator's word, in words.
+    pub(crate) async fn against_the_word(&self) -> Result<Option<Note>, EngineError> {
+        let found = self.rejected_but_served().await?;
+        let Some(Against { rejected, instead }) = found.into_iter().next() else { return Ok(None) };
+        let next = instead.map_or_else(
+            || "and what was gone back to is not held: admit another release of it".to_owned(),
+            |instead| format!("the next sync goes back to release {}", instead.number),
+        );
+        let detail =
+            format!("release {} of {} was rejected and is served; {next}", rejected.number, rejected.release.feed);
+        Ok(Some(Note { reason: Reason::CatalogDisagrees, detail }))
+    }
+
+    /// Publishes what the operator's word was for; the caller holds the publication lock and has reconciled. True when
+    /// something was published.
+    ///
+    /// A rollback records its word before it moves the ring. Where it was stopped in between, or where the newest
+    /// generation rotted and an older one serves what was rolled back from, the ring is brought in line here.
+    pub(crate) async fn settle_locked(&self) -> Result<bool, EngineError> {
+        let mut pending = Vec::new();
+        let mut batch = Batch::default();
+        for Against { rejected, instead } in self.rejected_but_served().await? {
+            let (feed, from) = (rejected.release.feed.clone(), rejected.release.id);
+            let Some((instead, admitted)) = instead.and_then(|found| Some((found.release.id, restore(found)?))) else {
+                tracing::error!(%feed, release = rejected.number, "a rejected release is served, and what was gone back to is not held");
+                continue;
+            };
+            tracing::warn!(%feed, from = %from.short(), to = %instead.short(), "the operator's word had not reached the ring: it is carried out now");
+            let data = json!({ "act": "carry-out", "feed": feed, "from": from, "to": instead });
+            batch.history.push(self.entry(EntryKind::Upkeep, instead.to_string(), data));
+            let record = self.record_for(&rejected, &admitted).await?;
+            pending.push(Pending {
+                newcomer: Newcomer { admitted, takes_paths: true },
+                record,
+                costs: Costs::default(),
+            });
+        }
+        if pending.is_empty() {
+            return Ok(false);
+        }
+        Ok(self.publish_locked(Publishing::new(pending, batch)).await?.published.is_some())
+    }
+
+    async fn record_for(
+        &self,
+        rejected: &ReleaseRecord,
+        admitted: &trust::Admitted,
+    ) -> Result<FeedRecord, EngineError> {
+        let feed = &rejected.release.feed;
+        let known = self.ports.catalog.feed(feed).await?;
+        let record = known.unwrap_or_else(|| FeedRecord::new(feed.clone(), self.ports.clock.now()));
+        let same = record.release == Some(admitted.release().id);
+        // A validator may belong to another release than the one that the record speaks of from now on.
+        let validator = record.validator.clone().filter(|_| same);
+        let detail = Some(format!("release {} was rolled back from", rejected.number));
+        Ok(FeedRecord { validator, reason: Some(Reason::RejectedBefore), detail, ..record })
+    }
+
+    async fn rejected_but_served(&self) -> Result<Vec<Against>, EngineError> {
+        let mut found = Vec::new();
+        let Some(present) = self.present().await? else { return Ok(found) };
+        for served in present.generation.feeds.values() {
+            let Some(record) = self.ports.catalog.release(&served.release).await? else { continue };
+            if record.state == ReleaseState::Rejected {
+                let instead = self.led_to(&record).await?;
+                found.push(Against { rejected: record, instead });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where the word leads: what was rolled back to, and on from there if that was rolled back from, too.
+    async fn led_to(&self, from: &ReleaseRecord) -> Result<Option<ReleaseRecord>, EngineError> {
+        let mut seen = BTreeSet::from([from.release.id]);
+        let mut at = from.release.id;
+        loop {
+            let filter =
+                EntryFilter { kinds: vec![EntryKind::Act], subject: Some(at.to_string()), ..EntryFilter::default() };
+            let acts = self.ports.catalog.entries(&filter, EntryOrder::NewestFirst, LOOKED_AT).await?;
+            let Some(to) = acts.iter().find_map(rolled_back_to).filter(|to| seen.insert(*to)) else { return Ok(None) };
+            let Some(found) = self.ports.catalog.release(&to).await? else { return Ok(None) };
+            match found.state {
+                ReleaseState::Rejected => at = to,
+                ReleaseState::Admitted if self.missing(&found.release).await.is_none() => return Ok(Some(found)),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Removes the older generation files that serve a release which the operator rejected: a reader whose newest file
+    /// rots falls back to the one before, and what was denied must not come back that way.
+    pub(crate) async fn forget_rejected(&self) {
+        if let Err(error) = self.try_forget_rejected().await {
+            // gc tries again.
+            tracing::warn!(error = %model::error_chain(&error), "older generations that serve what was rejected could not be removed");
+        }
+    }
+
+    async fn try_forget_rejected(&self) -> Result<(), EngineError> {
+        let (rings, ring) = (&self.ports.rings, &self.settings.ring);
+        let Some(present) = self.present().await? else { return Ok(()) };
+        for number in rings.numbers(ring).await?.into_iter().filter(|number| *number < present.generation.number) {
+            let Ok(Some(generation)) = rings.generation(ring, number).await else { continue };
+            for served in generation.feeds.values() {
+                let record = self.ports.catalog.release(&served.release).await?;
+                if record.is_some_and(|record| record.state == ReleaseState::Rejected) {
+                    rings.remove(ring, number).await?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rolled_back_to(act: &Entry) -> Option<ReleaseId> {
+    let data: serde_json::Value = serde_json::from_str(&act.data).ok()?;
+    let is_roll_back = data.get("act")?.as_str()? == "roll-back";
+    data.get("to")?.as_str()?.parse().ok().filter(|_| is_roll_back)
+}
