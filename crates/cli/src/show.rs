@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use catalog::Actor;
 use model::{Note, Timestamp, VendorVersion};
 
 /// A text with nothing in it that a terminal or a log would act on.
@@ -17,6 +18,21 @@ pub(crate) fn clean(text: &str) -> String {
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Who acted: the user id, which the system vouches for, and what the environment claims, which anybody can set.
+pub(crate) fn person(actor: &Actor) -> String {
+    match claim(actor) {
+        Some(claim) => format!("uid {} (says {claim})", actor.uid),
+        None => format!("uid {}", actor.uid),
+    }
+}
+
+/// Who the environment claims that somebody is.
+pub(crate) fn claim(actor: &Actor) -> Option<String> {
+    let sudo = actor.sudo_uid.map(|uid| format!("uid {uid} before sudo"));
+    let claims: Vec<String> = actor.login.as_deref().map(clean).into_iter().chain(sudo).collect();
+    (!claims.is_empty()).then(|| claims.join(", "))
 }
 
 /// A size, in powers of ten.
@@ -90,6 +106,16 @@ mod tests {
         {
             assert_eq!(bytes(size), text);
         }
+    }
+
+    #[test]
+    fn who_acted_is_the_uid_and_a_claim_is_told_as_one_a21() {
+        let root = Actor::new(0, 1, "release admit");
+        assert_eq!(person(&root), "uid 0");
+        let ceo = Actor { login: Some("ceo".to_owned()), ..root.clone() };
+        assert_eq!(person(&ceo), "uid 0 (says ceo)");
+        assert_eq!(person(&Actor { sudo_uid: Some(7), ..ceo }), "uid 0 (says ceo, uid 7 before sudo)");
+        assert_eq!(person(&Actor { sudo_uid: Some(7), ..root }), "uid 0 (says uid 7 before sudo)");
     }
 
     #[test]

@@ -57,7 +57,8 @@ fn entries_are_found_by_what_they_are_about() {
     site.run(&["history", "list", "--kind", "lunch"]).with(2);
     let shown = site.run(&["history", "list", "--limit", "100"]).with(0).stdout;
     for part in [
-        "sync (ada, uid ",
+        "sync by uid ",
+        " (says ada",
         "reject, release 2, because: a mistake = theirs | ours",
         "admit, refused: ",
         "quarantined, release 2, 1.0.",
@@ -126,7 +127,8 @@ fn a_tail_that_was_cut_off_shows_by_heads_kept_elsewhere_a21() {
     assert!(whole.contains("2 heads kept elsewhere are its own"), "{whole}");
     // An older catalog is whole in itself.
     copy(&kept, &catalog);
-    site.run(&["history", "verify"]).with(0);
+    let by_itself = site.run(&["history", "verify"]).with(1).stderr;
+    assert!(by_itself.contains(" is missing: "), "the head file of the configuration is looked at: {by_itself}");
     let cut = site.run(&["history", "verify", "--head", "heads"]).with(1).stderr;
     assert!(cut.contains(" is missing: heads, line 2 knows it, and the history ends at entry "), "{cut}");
     let json = site.run(&["history", "verify", "--head", "heads", "--json"]).with(1).lines();
@@ -137,7 +139,14 @@ fn a_tail_that_was_cut_off_shows_by_heads_kept_elsewhere_a21() {
     // The next act says so by itself, and what it adds does not cover it.
     let noticed = site.run(&["sync"]).with(0).stderr;
     assert!(noticed.contains("history_broken"), "{noticed}");
+    assert_eq!(std::fs::read_to_string(site.path().join("heads")).unwrap(), heads, "nothing covers what is missing");
     site.run(&["history", "verify", "--head", "heads"]).with(1);
+    // The operator has seen it.
+    std::fs::rename(site.path().join("heads"), site.path().join("heads.seen")).unwrap();
+    let unknown = site.run(&["history", "verify"]).with(0).stdout;
+    assert!(unknown.contains("is not there"), "{unknown}");
+    site.run(&["sync"]).with(0);
+    site.run(&["history", "verify"]).with(0);
 }
 
 #[test]
@@ -162,7 +171,7 @@ fn a_history_that_was_written_anew_shows_by_heads_kept_elsewhere_a21() {
         });
         forged.apply(Batch { history: history.collect(), ..Batch::default() }).await.unwrap();
     });
-    site.run(&["history", "verify"]).with(0);
+    site.run(&["history", "verify"]).with(1);
     let forged = site.run(&["history", "verify", "--head", "heads"]).with(1).stderr;
     assert!(forged.contains("is not the one that heads, line 1 knows"), "{forged}");
     let first = format!("1:{}", entries[0].digest);

@@ -128,7 +128,7 @@ fn the_history_is_listed_and_proven() {
     let site = Site::builder().build();
     site.run(&["sync"]).with(0);
     let listed = site.run(&["history", "list"]).with(0);
-    assert!(listed.stdout.contains("publication-done") && listed.stdout.contains("sync (uid "), "{}", listed.stdout);
+    assert!(listed.stdout.contains("publication-done") && listed.stdout.contains("sync by uid "), "{}", listed.stdout);
     let lines = site.run(&["history", "list", "--json", "--limit", "2"]).with(0).lines();
     assert_eq!(lines.len(), 2);
     let whole = site.run(&["history", "verify", "--json"]).with(0).lines();

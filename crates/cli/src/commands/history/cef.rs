@@ -22,7 +22,6 @@ pub(super) fn line(entry: &Entry, site: &str) -> String {
         ("spid", entry.actor.pid.to_string()),
         ("sproc", entry.actor.verb.clone()),
     ];
-    members.extend(entry.actor.login.clone().map(|login| ("suser", login)));
     for (name, member) in [("outcome", "outcome"), ("reason", "reason"), ("act", "act")] {
         members.extend(data.get(member).and_then(Value::as_str).map(|text| (name, text.to_owned())));
     }
@@ -39,8 +38,11 @@ pub(super) fn line(entry: &Entry, site: &str) -> String {
         ("cs3", entry.previous.to_string()),
         ("cs4Label", "data".to_owned()),
         ("cs4", entry.data.clone()),
-        ("msg", what(entry)),
     ]);
+    // Not `suser`, which is taken for a fact.
+    let claim = show::claim(&entry.actor);
+    members.extend(claim.into_iter().flat_map(|claim| [("cs5Label", "claimed login".to_owned()), ("cs5", claim)]));
+    members.push(("msg", what(entry)));
     let members: Vec<String> = members.iter().map(|(name, value)| format!("{name}={}", extension(value))).collect();
     format!("{head}|{}|{}", severity(entry, &data), members.join(" "))
 }
@@ -171,7 +173,6 @@ mod tests {
                 "suid",
                 "spid",
                 "sproc",
-                "suser",
                 "outcome",
                 "act",
                 "cs1Label",
@@ -182,6 +183,8 @@ mod tests {
                 "cs3",
                 "cs4Label",
                 "cs4",
+                "cs5Label",
+                "cs5",
                 "msg",
             ];
             assert_eq!(keys, expected, "{line}");
@@ -217,7 +220,7 @@ mod tests {
             let line = line(&entry(&text, &text, &data), "dmz-1");
             prop_assert!(!line.chars().any(show::is_hidden));
             let (parts, members) = read(&line);
-            prop_assert_eq!((parts.len(), members.len()), (7, 17));
+            prop_assert_eq!((parts.len(), members.len()), (7, 18));
         }
     }
 }

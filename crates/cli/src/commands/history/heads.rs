@@ -1,7 +1,7 @@
 //! Heads of the chain that were kept elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use catalog::{Entry, Proven};
@@ -80,9 +80,8 @@ impl Heads {
         let mut reader = BufReader::new(file);
         let mut line = Vec::new();
         for number in 1_u64.. {
-            line.clear();
-            let read = reader.read_until(b'\n', &mut line);
-            if read.map_err(|error| Failure::new(&format!("cannot read {name}"), &error))? == 0 {
+            let read = next_line(&mut reader, &mut line);
+            if !read.map_err(|error| Failure::new(&format!("cannot read {name}"), &error))? {
                 break;
             }
             if let Some((seq, digest)) = head_in(&line, site) {
@@ -137,6 +136,18 @@ fn failed(text: String) -> Failure {
     Failure::usage(format!("history verify: {text}")).with_exit(crate::failure::Exit::FAILED)
 }
 
+/// Reads the next line, of which the end is kept where it is longer than a head's line can be; false at the end.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    loop {
+        let read = reader.by_ref().take(LONGEST as u64).read_until(b'\n', line)?;
+        if read == 0 || line.ends_with(b"\n") {
+            return Ok(!line.is_empty());
+        }
+        line.drain(..line.len().saturating_sub(LONGEST));
+    }
+}
+
 /// The head in a line, if it holds one of this site: its last three words are a number, a digest and the site.
 fn head_in(line: &[u8], site: &str) -> Option<(u64, Digest)> {
     let line = line.strip_suffix(b"\n")?;
@@ -154,5 +165,24 @@ impl std::fmt::Display for Compared {
             0 => Ok(()),
             let_go => write!(f, "; {} of entries that were let go could not be compared", show::count(let_go, "head")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_fills_no_memory_c36() {
+        let digest = Digest::of(b"x");
+        let head = format!("9 {digest} dmz-1\n");
+        let text = format!("{}{head}{head}short\n{}", "x ".repeat(1 << 20), "y".repeat(1 << 20));
+        let mut reader = BufReader::new(text.as_bytes());
+        let (mut line, mut heads, mut longest) = (Vec::new(), 0, 0);
+        while next_line(&mut reader, &mut line).unwrap() {
+            longest = longest.max(line.capacity());
+            heads += usize::from(head_in(&line, "dmz-1") == Some((9, digest)));
+        }
+        assert!(heads == 2 && longest <= 8 * LONGEST, "{heads} heads, {longest} bytes");
     }
 }

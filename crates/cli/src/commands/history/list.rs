@@ -10,6 +10,7 @@ use super::{PAGE, Span, particulars};
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::show;
 use crate::table::{Align, Table};
 
 /// Lists the newest entries, oldest first
@@ -127,12 +128,7 @@ fn is_by(entry: &Entry, who: &str) -> bool {
 /// Who: the verb, and the person as far as known.
 pub(super) fn by(entry: &Entry) -> String {
     let actor = &entry.actor;
-    let person = match (&actor.login, actor.sudo_uid) {
-        (Some(login), _) => format!("{login}, uid {}", actor.uid),
-        (None, Some(sudo)) => format!("uid {} from {sudo}", actor.uid),
-        (None, None) => format!("uid {}", actor.uid),
-    };
-    format!("{} ({person}, pid {})", actor.verb, actor.pid)
+    format!("{} by {}, pid {}", actor.verb, show::person(actor), actor.pid)
 }
 
 /// The particulars as JSON; the digest is over their text, which JSON keeps as it is.

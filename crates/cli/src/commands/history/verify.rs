@@ -24,7 +24,7 @@ Exit codes:
   1  not whole: the message names the first entry that does not fit
   2  wrong usage or configuration")]
 pub(crate) struct Verify {
-    /// A file of heads that were kept elsewhere; may be given several times
+    /// A file of heads that were kept elsewhere; may be given several times; [history] head_file where none is given
     #[arg(long, value_name = "FILE")]
     head: Vec<PathBuf>,
     /// An entry and its digest, kept elsewhere; may be given several times
@@ -40,6 +40,12 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
     let mut heads = Heads::default();
     args.expect.iter().try_for_each(|expected| heads.expect(expected))?;
     args.head.iter().try_for_each(|path| heads.read(path, &site))?;
+    let asked = !args.head.is_empty() || !args.expect.is_empty();
+    let absent = match context.config()?.history.head_file.filter(|_| !asked) {
+        Some(path) if matches!(path.try_exists(), Ok(false)) => Some(path),
+        Some(path) => heads.read(&path, &site).map(|()| None)?,
+        None => None,
+    };
     let proven = match prove_chain(catalog, &mut |entry| heads.look(entry)).await {
         Ok(proven) => proven,
         Err(fault) => {
@@ -55,7 +61,14 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
         context.out.json(&json!({ "whole": false, "what": failure.to_string() }))?;
     }
     let compared = (!heads.is_empty()).then_some(compared?);
-    tell(&proven, compared, args.json, context)
+    tell(&proven, compared, args.json, context)?;
+    if let (Some(path), false) = (absent, args.json) {
+        let path = crate::show::clean(&path.display().to_string());
+        context
+            .out
+            .line(format!("  {path}, history.head_file, is not there: it was moved away, or no head was told yet"))?;
+    }
+    Ok(Exit::DONE)
 }
 
 fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut Context) -> Result<Exit, Failure> {

@@ -140,7 +140,7 @@ fn acts(acts: &[PastAct], out: &mut Out) -> Result<(), Failure> {
     out.line("acts before then, the last ones")?;
     for act in acts {
         let on = act.number.map_or_else(|| act.on.clone(), |number| format!("release {number}"));
-        let who = act.actor.login.clone().unwrap_or_else(|| format!("uid {}", act.actor.uid));
+        let who = show::person(&act.actor);
         let why = act.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let refused = act.refused.as_ref().map(|code| format!(", refused ({code})")).unwrap_or_default();
         out.line(format!("  {} entry {}: {who}: {} {on}{refused}{why}", act.at, act.entry, act.act))?;
