@@ -3,6 +3,7 @@
 //!
 //! # Decided here
 //! - A feed that never succeeded ages from its first check: it must not look fresh because nothing of it ever worked.
+//!   One that was never tried ages from when the configuration, as it stands in the history, was recorded.
 //! - A vendor's date is believed between 2010 and two days after its content was first offered here (clocks differ);
 //!   any other is noted, and the age counts from the first offer, which can only be older than it looks.
 //! - A dated feed never changes, so its content has no age. It is checked like any other: a vendor that no longer

@@ -126,7 +126,7 @@ impl Engine {
         Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)
     }
 
-    async fn last(&self, kind: EntryKind) -> Result<Option<Entry>, EngineError> {
+    pub(crate) async fn last(&self, kind: EntryKind) -> Result<Option<Entry>, EngineError> {
         let filter = EntryFilter { kinds: vec![kind], ..EntryFilter::default() };
         Ok(self.ports.catalog.entries(&filter, EntryOrder::NewestFirst, 1).await?.pop())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use catalog::{FeedRecord, ReleaseFilter, ReleaseRecord};
+use catalog::{EntryKind, FeedRecord, ReleaseFilter, ReleaseRecord};
 use model::{
     Clocks, FeedId, Finding, Level, Note, Outcome, Provenance, Reason, ReleaseId, ReleaseState, RingName, Timestamp,
     Trust, Vendor, VendorVersion,
@@ -167,6 +167,8 @@ impl Engine {
         let names: BTreeSet<FeedId> =
             self.settings.feeds.iter().cloned().chain(records.iter().map(|record| record.feed.clone())).collect();
         let now = self.ports.clock.now();
+        // A feed that no run ever tried must not look fresh for that.
+        let named = self.last(EntryKind::ConfigChange).await?.map(|entry| entry.at);
         let (mut feeds, mut followed) = (Vec::new(), Vec::new());
         for feed in names {
             let served = match current.as_ref().and_then(|current| current.feeds.get(&feed)) {
@@ -174,7 +176,8 @@ impl Engine {
                 None => None,
             };
             let record = records.iter().find(|record| record.feed == feed);
-            let facts = match record {
+            let unseen = named.filter(|_| record.is_none()).map(|since| FeedRecord::new(feed.clone(), since));
+            let facts = match record.or(unseen.as_ref()) {
                 Some(record) => Some(self.facts(record, served.as_ref()).await?),
                 None => None,
             };
