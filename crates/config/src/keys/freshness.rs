@@ -35,7 +35,7 @@ pub(super) const COMMON: Section = Section {
             "check",
             Table(BOUND),
             CHECK_EXAMPLE,
-            "The time since the last check that found things in order, in place of the preset's. Choose it longer than the schedule.",
+            "The time since the last check that found things in order, in place of the preset's. It has to be longer than the schedule.",
         ),
         key(
             "age",
