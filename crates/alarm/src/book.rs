@@ -64,6 +64,12 @@ impl Book {
         self.turn();
     }
 
+    /// Lists something that is told no alarm among the ways, so that it is told when it fails.
+    pub fn attend(&self, name: &str) {
+        let now = self.clock.now();
+        self.pages().ledger.attend(name, now);
+    }
+
     /// Takes in what is seen, adds what the ways themselves show, and says what changed.
     pub fn observe(&self, mut sight: Sight) -> Vec<Change> {
         let mut pages = self.pages();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use outbound::{Push, Pusher};
 use tokio_util::sync::CancellationToken;
 
-use crate::SinkError;
+use crate::{Book, SinkError};
 
 /// One heartbeat: what it asks, how often, and how it fared.
 pub struct Heart {
@@ -48,10 +48,12 @@ impl Heart {
     }
 }
 
-/// Beats as often as said, as long as `alive` finds that everything turns.
+/// Beats as often as said, as long as `alive` finds that everything turns. The book hears under `name` how each one
+/// fared, as of a way to tell; what was withheld has an alarm of its own.
 pub async fn heartbeat(
-    heart: Arc<Heart>,
+    (name, heart): (&str, Arc<Heart>),
     pusher: Arc<dyn Pusher>,
+    book: Arc<Book>,
     alive: impl Fn() -> Result<(), String> + Send + Sync,
     end: CancellationToken,
 ) {
@@ -62,6 +64,10 @@ pub async fn heartbeat(
                 let beaten = heart.beat(pusher.as_ref()).await;
                 let counter = if beaten.is_ok() { &heart.sent } else { &heart.failed };
                 counter.fetch_add(1, Ordering::Relaxed);
+                match &beaten {
+                    Ok(()) => book.told(name, &[]),
+                    Err(error) => book.failed(name, &error.to_string()),
+                }
                 beaten.map_err(|error| error.to_string())
             }
             Err(why) => {

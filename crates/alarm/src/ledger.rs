@@ -187,6 +187,19 @@ impl Ledger {
         self.salvaged = false;
     }
 
+    /// Remembers how something fares that is told no alarm, and yet may fail like a way to tell.
+    pub fn attend(&mut self, name: &str, now: Timestamp) {
+        self.ways.entry(name.to_owned()).or_insert_with(|| WayMemory {
+            known: now,
+            told: BTreeMap::new(),
+            failing: None,
+            attempts: 0,
+            why: None,
+            last_told: None,
+            held: false,
+        });
+    }
+
     /// Takes in what is seen now, and says what changed.
     pub fn observe(&mut self, sight: Sight, damping: &Damping) -> Vec<Change> {
         let now = sight.at;

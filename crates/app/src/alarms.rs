@@ -30,6 +30,7 @@ use crate::pulse::Pulse;
 use crate::scheduler::apart;
 use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
 use vitals::Vitals;
+use ways::HEARTBEAT;
 pub use ways::Ways;
 #[cfg(test)]
 use ways::damping;
@@ -161,7 +162,9 @@ impl Alarms {
         if let Some(heart) = &heart {
             let vitals = Arc::clone(&self.vitals);
             let alive = move || vitals.alive();
-            self.tasks.spawn(alarm::heartbeat(Arc::clone(heart), pusher, alive, self.telling.clone()));
+            self.book.attend(HEARTBEAT);
+            let (heart, book) = ((HEARTBEAT, Arc::clone(heart)), Arc::clone(&self.book));
+            self.tasks.spawn(alarm::heartbeat(heart, pusher, book, alive, self.telling.clone()));
         }
         *self.facts.heart.lock().unwrap_or_else(PoisonError::into_inner) = heart;
     }

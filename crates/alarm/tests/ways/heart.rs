@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use alarm::{Heart, heartbeat};
+use alarm::{Book, Heart, Ledger, Sight, heartbeat};
 use async_trait::async_trait;
+use model::{Reason, Timestamp};
 use outbound::{OutboundError, Push, Pusher};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::bench::Still;
 
 struct Watcher {
     heard: AtomicUsize,
@@ -32,7 +35,10 @@ async fn it_stops_when_something_of_us_does_not_turn_p02() {
     let alive = Arc::new(AtomicBool::new(true));
     let (asked, end) = (Arc::clone(&alive), CancellationToken::new());
     let check = move || if asked.load(Ordering::SeqCst) { Ok(()) } else { Err("a schedule hangs".to_owned()) };
-    let beating = tokio::spawn(heartbeat(Arc::clone(&heart), watcher.clone(), check, end.clone()));
+    let book = Arc::new(Book::new(Ledger::default(), Still::new()));
+    book.attend("heartbeat");
+    let (beats, told) = (("heartbeat", Arc::clone(&heart)), Arc::clone(&book));
+    let beating = tokio::spawn(heartbeat(beats, watcher.clone(), told, check, end.clone()));
     let ten = || tokio::time::sleep(10 * minute - Duration::from_secs(1));
     ten().await;
     assert_eq!(watcher.heard.load(Ordering::SeqCst), 10);
@@ -42,6 +48,12 @@ async fn it_stops_when_something_of_us_does_not_turn_p02() {
     alive.store(true, Ordering::SeqCst);
     watcher.answer.store(500, Ordering::SeqCst);
     ten().await;
+    let at = Timestamp::parse("2026-11-20T12:00:00Z").unwrap();
+    book.observe(Sight::clear(at));
+    let ledger = book.ledger();
+    let [failed] = ledger.standing()[..] else { panic!("{ledger:?}") };
+    assert_eq!((failed.reason, failed.subject.as_str()), (Reason::AlarmFailed, "heartbeat"));
+    assert_eq!(failed.detail, "https://watch.test/… answered 500");
     let counts = heart.counts();
     assert_eq!(counts[0], ("sent", 10));
     assert!(counts[1].1 >= 9 && counts[2].1 >= 9, "{counts:?}");

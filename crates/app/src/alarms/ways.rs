@@ -14,7 +14,7 @@ use crate::build::{BuildError, read};
 use crate::origins::client_settings;
 
 /// What the heartbeat is called among the ways.
-const HEARTBEAT: &str = "heartbeat";
+pub(super) const HEARTBEAT: &str = "heartbeat";
 
 /// Everything that it takes to tell.
 pub struct Ways {
