@@ -15,6 +15,16 @@ fn nothing_and_nonsense_are_wrong_usage() {
 }
 
 #[test]
+fn a_url_that_cannot_be_used_is_not_repeated_with_its_secrets_i13() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in ["http://eve:hunter2@:80/", "eve:hunter2@mirror", "ftp://eve:hunter2@mirror/", "//eve:hunter2@mirror"] {
+        let ended = waystation(folder.path(), &["doctor", url]).with(2);
+        assert_eq!(ended.stdout, "");
+        assert!(ended.stderr.contains("URL") && !ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_missing_configuration_says_how_to_get_one() {
     let folder = tempfile::tempdir().unwrap();
     let ended = waystation(folder.path(), &["status", "--config", "no.toml"]).with(2);
