@@ -77,6 +77,9 @@ impl Engine {
         let left = served.filter(|served| release.vendor_version.version < served.vendor_version.version);
         let left = left.map(|served| served.release);
         let mut record = self.record_of(&release).await?;
+        if waits(&record, &release) {
+            in_order(&mut record);
+        }
         if record.release != Some(release.id) {
             // The validator belongs to another release than the one that the record speaks of from now on.
             record.validator = None;
@@ -179,7 +182,7 @@ impl Engine {
         let release = &found.release;
         let mut record = self.record_of(release).await?;
         let offered = record.release == Some(release.id);
-        let waits = offered && matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
+        let waits = waits(&record, release);
         let declines = found.state == ReleaseState::Admitted && record.outcome == Outcome::Quarantined;
         if matches!(found.state, ReleaseState::Admitted | ReleaseState::Expired) && !waits {
             let number = found.number;
@@ -187,6 +190,9 @@ impl Engine {
                 "release {number} is {} and waits for nothing; to leave it, admit another release of {}",
                 found.state, release.feed
             )));
+        }
+        if waits {
+            in_order(&mut record);
         }
         if offered {
             record.outcome = Outcome::Current;
@@ -221,4 +227,14 @@ impl Engine {
         let known = self.ports.catalog.feed(&release.feed).await?;
         Ok(known.unwrap_or_else(|| FeedRecord::new(release.feed.clone(), self.ports.clock.now())))
     }
+}
+
+/// Whether a release is what the vendor was last found to offer, and waits for a person.
+fn waits(record: &FeedRecord, release: &Release) -> bool {
+    record.release == Some(release.id) && matches!(record.outcome, Outcome::Quarantined | Outcome::Held)
+}
+
+/// The vendor was asked and answered as it should; only the word was missing that is given now.
+fn in_order(record: &mut FeedRecord) {
+    record.succeeded_at = Some(record.checked_at);
 }

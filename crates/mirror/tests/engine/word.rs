@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use catalog::{Batch, EntryKind, NewEntry, ReleaseFilter};
-use mirror::Depth;
-use model::{Clock as _, ReleaseState};
+use mirror::{Depth, Status};
+use model::{Clock as _, Finding, Level, Measure, ReleaseState};
+use vendor_sim::Change;
 
 use crate::world::{DAY, ELASTIC, World, id};
 
@@ -104,4 +105,35 @@ async fn what_was_denied_is_left_again_where_readers_had_to_fall_back_to_it_s41_
     world.sync().await;
     assert_eq!(world.serves(ELASTIC).await, wanted);
     assert!(world.history().await.iter().any(|entry| entry.data.contains("carry-out")));
+}
+
+#[tokio::test]
+async fn a_word_on_what_was_last_offered_puts_its_check_in_order_u41() {
+    for admits in [true, false] {
+        let world = World::on_files().await;
+        world.sync().await;
+        world.clock.advance(DAY);
+        world.sim.publish_elastic("9.0.0", Change::leap()).unwrap();
+        for _ in 0..5 {
+            world.sync().await;
+            world.clock.advance(DAY);
+        }
+        let engine = world.engine();
+        let waits = engine.status().await.unwrap();
+        let check = |status: &Status| {
+            let of = |finding: &&Finding| finding.feed == id(ELASTIC) && finding.measure == Measure::Check;
+            status.freshness.iter().find(of).unwrap().clone()
+        };
+        assert!(check(&waits).level > Level::Fine);
+        let number = waits.quarantined[0].number.to_string();
+        let asked = waits.feeds.iter().find(|feed| feed.feed == id(ELASTIC)).unwrap().checked_at;
+        if admits {
+            engine.admit(&number, "it is right").await.unwrap();
+        } else {
+            engine.reject(&number, "it is wrong").await.unwrap();
+        }
+        let check = check(&engine.status().await.unwrap());
+        assert_eq!(check.level, Level::Fine, "{check:?}");
+        assert_eq!(Some(check.since.at), asked, "no later than the vendor was asked");
+    }
 }
