@@ -83,6 +83,10 @@ async fn test(args: &Test, context: &mut Context) -> Result<Exit, Failure> {
         return Err(failure.with_next("add [[alarm.email]], [[alarm.webhook]], [[alarm.syslog]] or [[alarm.command]]"));
     }
     let outcomes = ways.test(args.to.as_deref(), context.clock.as_ref()).await;
+    if outcomes.is_empty() {
+        let failure = Failure::usage("alarm test: the configuration names no way to tell but the heartbeat");
+        return Err(failure.with_next("`waystation alarm test --to heartbeat` sends one, as if `waystation run` lived"));
+    }
     let mut failed = false;
     for (name, outcome) in outcomes {
         let why = outcome.err().map(|error| error.to_string());

@@ -92,3 +92,14 @@ fn nothing_is_wrong_only_where_somebody_looks_p01() {
     let ended = site.run(&["alarm", "list"]).with(1).stdout;
     assert!(ended.contains("`waystation run` hangs (process 1, last sign of life"), "{ended}");
 }
+
+#[test]
+fn a_test_leaves_the_heartbeat_alone_unless_it_is_named() {
+    let heartbeat = "[alarm.heartbeat]\nurl = \"http://127.0.0.1:1/hunter2\"\n";
+    let ended = site(heartbeat).run(&["alarm", "test"]).with(2);
+    assert!(ended.stderr.contains("no way to tell but the heartbeat"), "{}", ended.stderr);
+    let site = site(&format!("{heartbeat}{TWO}"));
+    assert!(!site.run(&["alarm", "test"]).with(1).stdout.contains("heartbeat"));
+    let ended = site.run(&["alarm", "test", "--to", "heartbeat"]).with(1).stdout;
+    assert!(ended.starts_with("heartbeat: FAILED: http://127.0.0.1:1/…: ") && !ended.contains("hunter2"), "{ended}");
+}
