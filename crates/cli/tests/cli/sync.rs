@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader};
 
-
 use platform::lock::FileLock;
 use rustix::process::{Pid, Signal, kill_process};
 use vendor_sim::{ArchiveFault, Change, DefenderChange, DefenderTarget, Fault, FaultRule, Kind, Point};
