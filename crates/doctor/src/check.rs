@@ -309,7 +309,7 @@ checks! {
         "What the unit leaves out, the defaults of the system decide."
         "Compare the unit with the one in the operator's guide.";
     Way "way"
-        "The programs, hosts and sockets of [alarm] and [history] can be reached; nothing is sent."
+        "The programs, hosts and sockets of the sections alarm and history can be reached; nothing is sent."
         "When something breaks nobody is told, or the history's heads are kept nowhere else."
         "Correct the way in the configuration or open host and port in the firewall, then try it: `waystation alarm test`.";
     Locks "locks"

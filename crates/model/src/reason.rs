@@ -38,6 +38,7 @@ macro_rules! reasons {
         pub enum Reason {
             $(
                 #[doc = $meaning]
+                #[allow(rustdoc::broken_intra_doc_links, reason = "brackets name sections of the configuration")]
                 #[serde(rename = $code)]
                 $name,
             )*

@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 /// Proves that no entry was edited, moved, put in or taken out of the middle
 ///
 /// The digest that it prints stands for all entries so far. Entries cut off at the end, and a history that was written
-/// anew, show only by comparing with digests that were kept elsewhere: see [history] head_file.
+/// anew, show only by comparing with digests that were kept elsewhere: see history.head_file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -24,7 +24,7 @@ Exit codes:
   1  not whole: the message names the first entry that does not fit
   2  wrong usage or configuration")]
 pub(crate) struct Verify {
-    /// A file of heads that were kept elsewhere; may be given several times; [history] head_file where none is given
+    /// A file of heads that were kept elsewhere; may be given several times; history.head_file where none is given
     #[arg(long, value_name = "FILE")]
     head: Vec<PathBuf>,
     /// An entry and its digest, kept elsewhere; may be given several times
