@@ -47,9 +47,9 @@ impl FsError {
         Self::Io { act, path: path.into(), source: source.into() }
     }
 
-    /// Whether the disk could not give the bytes back.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if is_unreadable(source))
+    /// Whether the disk could not give the bytes back, see [`says_bad_medium`].
+    pub fn says_bad_medium(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if says_bad_medium(source))
     }
 
     /// Whether there is simply no such file or folder.
@@ -176,11 +176,6 @@ pub fn create_folder(path: &Path, mode: Mode) -> Result<Folder, FsError> {
         _ => Path::new("."),
     };
     Folder::open_following(parent)?.ensure_folder(name, mode)
-}
-
-/// Whether an error says that the disk could not give the bytes back: a bad sector, or a checksum of the file system.
-pub fn is_unreadable(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Bytes free for us on the file system that holds `path`.

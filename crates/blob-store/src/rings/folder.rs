@@ -208,13 +208,13 @@ impl Rings {
         let file = match folder.open_plain(name, self.data.owners()) {
             Ok((file, _)) => file,
             Err(error) if error.is_missing() => return Ok(None),
-            Err(error) if error.is_unreadable() => return lost(&error),
+            Err(error) if error.says_bad_medium() => return lost(&error),
             Err(error) => return Err(error.into()),
         };
         let mut bytes = Vec::new();
         match file.take(cap).read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
-            Err(error) if platform::fs::is_unreadable(&error) => lost(&error),
+            Err(error) if platform::fs::says_bad_medium(&error) => lost(&error),
             Err(source) => Err(io_at("read", path())(source)),
         }
     }
