@@ -33,7 +33,7 @@ impl Engine {
         );
         let detail =
             format!("release {} of {} was rejected and is served; {next}", rejected.number, rejected.release.feed);
-        Ok(Some(Note { reason: Reason::CatalogDisagrees, detail }))
+        Ok(Some(Note { reason: Reason::RejectedServed, detail }))
     }
 
     /// Publishes what the operator's word was for; the caller holds the publication lock and has reconciled. True when

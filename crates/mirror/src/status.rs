@@ -39,7 +39,8 @@ pub struct Status {
 impl Status {
     /// The worst that was found: about freshness, or a ring that is not what was published.
     pub fn level(&self) -> Level {
-        let stray = |fault: &Note| matches!(fault.reason, Reason::RingLost | Reason::CatalogDisagrees);
+        let stray =
+            |fault: &Note| matches!(fault.reason, Reason::RejectedServed | Reason::RingLost | Reason::CatalogDisagrees);
         let ring = if self.ring.fault.as_ref().is_some_and(stray) { Level::Fail } else { Level::default() };
         self.freshness.iter().map(|finding| finding.level).max().unwrap_or_default().max(ring)
     }

@@ -251,6 +251,9 @@ reasons! {
     CatalogDisagrees "catalog_disagrees" Operator Later
         "The catalog does not say of a release what its ring serves."
         "Run `waystation sync`: it records what is served. If a backup of one part only was restored, restore the other part, too.";
+    RejectedServed "rejected_served" Operator Now
+        "A ring serves a release that the operator rolled back from: the word was recorded, and did not reach the ring."
+        "Run `waystation sync`, or let `waystation run` carry it out within a minute; if what was gone back to is no longer held, admit another release.";
     RingLost "ring_lost" Operator Now
         "A ring's generations are gone, or older than the one that was published last: files were lost, or an older copy was put in their place."
         "Restore the folder rings from the newest backup, or run `waystation sync`: it publishes what is admitted anew. Find out who removed it.";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use catalog::{Batch, EntryKind, NewEntry, ReleaseFilter};
 use mirror::{Depth, Status};
-use model::{Clock as _, Finding, Level, Measure, ReleaseState};
+use model::{Clock as _, Finding, Level, Measure, Reason, ReleaseState};
 use vendor_sim::Change;
 
 use crate::world::{DAY, ELASTIC, World, id};
@@ -48,6 +48,7 @@ async fn a_rollback_that_was_killed_before_the_ring_moved_is_carried_out_by_the_
     catalog.apply(Batch { states, history: vec![word], ..Batch::default() }).await.unwrap();
     world.may_go_back();
     let fault = world.engine().status().await.unwrap().ring.fault.unwrap();
+    assert_eq!(fault.reason, Reason::RejectedServed);
     assert!(fault.detail.contains("was rejected and is served"), "{}", fault.detail);
 
     world.sync().await;
