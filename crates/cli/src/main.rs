@@ -16,6 +16,8 @@ mod failure;
 mod logs;
 mod moment;
 mod out;
+#[cfg(test)]
+mod page;
 mod past;
 mod progress;
 mod show;

@@ -63,24 +63,8 @@ fn width(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::page::Page;
 
     #[test]
     fn columns_fit_their_content_and_cells_cannot_break_lines_c36() {
@@ -89,7 +73,7 @@ mod tests {
         table.push(["a\nb".to_owned(), "1 B".to_owned()]);
         table.push(["elastic/9.0.0".to_owned(), "100.0 MB".to_owned()]);
         table.write(&mut Out::to(page.clone())).unwrap();
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let text = page.text();
         assert_eq!(text, "FEED              BYTES\na\\nb                1 B\nelastic/9.0.0  100.0 MB\n");
     }
 }

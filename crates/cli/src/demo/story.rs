@@ -183,24 +183,8 @@ const BOLD_CYAN: &str = "1;36";
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::page::Page;
 
     #[tokio::test]
     async fn what_does_not_hold_is_marked_and_counted() {
@@ -210,7 +194,7 @@ mod tests {
         story.holds(false, "it is so").await;
         story.claim(Err::<String, _>("a\u{1b}[2Jb")).await;
         assert_eq!((story.checked(), story.wrong()), (3, 2));
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let text = page.text();
         assert_eq!(text, "  ok it is so\n  WRONG not so: it is so\n  WRONG a\\u{1b}[2Jb\n");
     }
 }

@@ -1,7 +1,6 @@
 //! Whole events, from the macro to the line.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tracing_subscriber::Registry;
@@ -11,21 +10,8 @@ use super::rate::{Capped, Rates};
 use super::sink::Sink;
 use super::{Lines, filter, form, layer};
 use crate::arguments::LogForm;
+use crate::page::Page;
 use crate::show;
-
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What is written while `work` logs.
 fn logged(form: LogForm, work: impl FnOnce()) -> String {
@@ -35,7 +21,7 @@ fn logged(form: LogForm, work: impl FnOnce()) -> String {
     let subscriber = Registry::default().with(Capped(rates)).with(layer(form, lines));
     tracing::subscriber::with_default(subscriber, work);
     sink.settle();
-    String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+    page.text()
 }
 
 const HOSTILE: [&str; 10] = [
