@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use e2e::{Site, closed_address, get, until};
 use serde_json::Value;
+use tempfile::TempDir;
 use vendor_sim::{DefenderChange, DefenderTarget, ElasticTarget, Simulator};
 
 use crate::shell::{everything, saw, vendor};
@@ -66,6 +67,25 @@ fn open_to_all(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// What the vendor page's servers are tried with.
+struct Sample {
+    site: Site,
+    folder: TempDir,
+    content: PathBuf,
+    address: SocketAddr,
+}
+
+impl Sample {
+    fn new() -> Self {
+        let vendor = vendor();
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path());
+        let content = folder.path().join("static");
+        copied(&vendor, &content);
+        Self { site: site(&vendor), folder, content, address: closed_address() }
+    }
+}
+
 #[test]
 fn our_mirror_has_no_finding_above_ok() {
     let vendor = vendor();
@@ -79,13 +99,7 @@ fn our_mirror_has_no_finding_above_ok() {
 
 #[test]
 fn the_pages_nginx_cannot_take_its_own_tags_back() {
-    let vendor = vendor();
-    let site = site(&vendor);
-    let folder = tempfile::tempdir().unwrap();
-    open_to_all(folder.path());
-    let content = folder.path().join("static");
-    copied(&vendor, &content);
-    let address = closed_address();
+    let Sample { site, folder, content, address } = Sample::new();
     // The page's server, with what a process of a test needs around it.
     let configuration = format!(
         "daemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n  access_log off;\n  \
@@ -106,13 +120,7 @@ fn the_pages_nginx_cannot_take_its_own_tags_back() {
 
 #[test]
 fn the_pages_apache_lists_its_folders() {
-    let vendor = vendor();
-    let site = site(&vendor);
-    let folder = tempfile::tempdir().unwrap();
-    open_to_all(folder.path());
-    let content = folder.path().join("static");
-    copied(&vendor, &content);
-    let address = closed_address();
+    let Sample { site, folder, content, address } = Sample::new();
     // The image's own configuration where it matters here, and the page's line behind it.
     let modules: String = ["mpm_event", "authz_core", "mime", "autoindex", "dir"]
         .iter()
