@@ -71,6 +71,8 @@ fn s15_power_cuts_on_ext4_without_a_journal() {
         "{}, checked before it is mounted: {} disks after a cut, {} of them not whole",
         recorded.kind.name, seen.disks, seen.bad
     ));
+    let least = size(300, 10);
+    assert!(seen.disks >= least, "only {} disks, of {least} at the least", seen.disks);
     println!("{}", seen.breaches.first().map(String::as_str).unwrap_or_default());
 }
 
