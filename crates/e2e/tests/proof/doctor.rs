@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::{Site, closed_address, get, until};
@@ -11,23 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vendor_sim::{DefenderChange, DefenderTarget, ElasticTarget, Simulator};
 
-use crate::shell::{everything, saw, vendor};
+use crate::shell::{Ends, everything, saw, vendor};
 
 const VERSION: &str = "9.0.0";
 const FEED: &str = "linux/production/x86_64";
-
-/// A process that ends with us.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // Its parent process is asked in order, so that its workers go with it.
-        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.0.wait();
-    }
-}
 
 /// Runs the doctor; tells its whole report, and answers what it found above ok: level and check.
 fn examined(site: &Site, name: &str, address: SocketAddr) -> Vec<String> {

@@ -1,26 +1,13 @@
 //! nginx in front, as the vendor page sets it up.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::whole::{manifest_path, serves_what_the_vendor_shows};
 use e2e::{Site, closed_address, get, until};
 use vendor_sim::DefenderFeed;
 
-use crate::shell::{VERSIONS, everything, saw, sh, vendor};
-
-/// A process that ends with us.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        // Its parent process is asked in order, so that its workers go with it.
-        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.0.wait();
-    }
-}
+use crate::shell::{Ends, VERSIONS, everything, saw, sh, vendor};
 
 #[test]
 fn the_pages_nginx_in_front_keeps_tags_conditions_and_ranges() {

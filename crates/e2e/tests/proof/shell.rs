@@ -1,9 +1,22 @@
 //! Lines for a shell, and the sizes of a proof.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use vendor_sim::{DefenderSettings, ElasticSettings, Settings, Simulator};
+
+/// A process that ends with us.
+pub(crate) struct Ends(pub(crate) Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // Its parent process is asked in order, so that its workers go with it.
+        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let _ = self.0.wait();
+    }
+}
 
 /// Runs lines in a folder; answers whatever comes.
 pub(crate) fn try_sh(folder: &Path, lines: &str) -> Output {
