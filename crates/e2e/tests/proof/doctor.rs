@@ -35,10 +35,26 @@ fn examined(site: &Site, name: &str, address: SocketAddr) -> Vec<String> {
     found
 }
 
-/// What the vendor page's commands leave: the files of both vendors, readable by all.
+/// What the vendor page's commands left an hour ago: the files of both vendors, readable by all.
 fn copied(vendor: &Simulator, folder: &Path) {
     vendor.write_elastic_tree(folder, VERSION.parse::<ElasticTarget>().unwrap()).unwrap();
     vendor.write_defender_tree(folder).unwrap();
+    // Apache marks the tag of a file as weak in the first second after the file was written.
+    let hour_ago = Duration::from_secs(3600);
+    aged(folder, hour_ago);
+}
+
+fn aged(folder: &Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            aged(&entry.path(), by);
+        } else {
+            let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+            let written = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(written - by).unwrap();
+        }
+    }
 }
 
 /// A site that knows the vendor's key, so that signatures verify.
