@@ -1,0 +1,1 @@
+//! What endpoints and their consoles say of them, compared with what rings offer.

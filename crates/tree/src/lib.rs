@@ -1,0 +1,1 @@
+//! A ring as a plain folder beside HTTP: whole, swapped, repaired.
