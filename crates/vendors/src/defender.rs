@@ -15,6 +15,7 @@
 //! ```
 
 mod archive;
+mod client;
 mod companion;
 mod info;
 mod machine;
@@ -26,6 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
 use place::Place;
+
+pub use client::{Pair, companion, info, inspection, upstream};
 
 /// What to do when an archive lacks members that such archives have had so far. An archive without any file is
 /// refused under each.

@@ -6,6 +6,7 @@
 //! a setting without a default.
 
 mod archive;
+mod client;
 mod decoded;
 mod layout;
 mod manifest;
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use trust::KeyRing;
 
 use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
+
+pub use client::{NamedArtifact, Opened, open};
 
 /// What becomes of a manifest whose signature no known key verifies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

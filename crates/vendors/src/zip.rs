@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! - Nothing is allocated on an archive's word: the directory is capped, members stream.
-//! - A member's bytes leave this module only after size and CRC were found right.
+//! - A member's bytes leave this module only after size and CRC were found right; in pieces, they count only then.
 
 mod directory;
 mod end;
@@ -141,6 +141,17 @@ impl<'a> Archive<'a> {
             kept.extend(chunk.iter().take(room));
         })?;
         Ok(kept)
+    }
+
+    /// Hands a member's bytes over in pieces, so that a large one is nowhere held whole. They count only once this
+    /// ends well: until then the caller keeps them apart.
+    ///
+    /// # Errors
+    /// There is no such member, or its bytes are not what its headers say.
+    pub fn pieces(&mut self, index: usize, each: impl FnMut(&[u8])) -> Result<(), ZipError> {
+        let (member, place) = self.at(index)?;
+        let (member, place) = (member.clone(), place.clone());
+        unpack::unpack(self.bytes, &member, &place, each)
     }
 
     /// Proves every member's size and CRC.

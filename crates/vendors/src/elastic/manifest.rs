@@ -33,6 +33,8 @@ pub(super) struct Manifest {
     pub(super) version: VendorVersion,
     /// In the manifest's order; twice on one route only if they say that it unpacks to different things.
     pub(super) artifacts: Vec<Artifact>,
+    /// The same under each of their names, none left out.
+    pub(super) named: Vec<(String, Artifact)>,
     /// What weakens it.
     pub(super) notes: Vec<Note>,
 }
@@ -63,12 +65,14 @@ pub(super) fn read(bytes: &[u8], rules: &Rules<'_>) -> Result<Manifest, Note> {
         return Err(bad(format!("{} artifacts, at most {} are taken", entries.len(), rules.settings.artifacts)));
     }
     let mut set = Set::default();
+    let mut named = Vec::with_capacity(entries.len());
     for (name, entry) in entries {
         let (artifact, note) = artifact(name, entry, rules)?;
+        named.push((name.clone(), artifact.clone()));
         set.add(name, artifact, rules)?;
         notes.extend(note);
     }
-    Ok(Manifest { version, artifacts: set.finish()?, notes })
+    Ok(Manifest { version, artifacts: set.finish()?, named, notes })
 }
 
 fn version(top: &Map<String, Value>) -> Result<VendorVersion, Note> {

@@ -198,7 +198,7 @@ fn want(artifact: &Artifact) -> Want {
 }
 
 /// What the signature proves, or what is to be said of it.
-fn check_signature(members: &Members, settings: &ElasticSettings) -> Result<(Checked, Option<Note>), Note> {
+pub(super) fn check_signature(members: &Members, settings: &ElasticSettings) -> Result<(Checked, Option<Note>), Note> {
     if settings.signature == SignatureMode::Off {
         return Ok((Checked::VendorHashed, None));
     }
