@@ -25,7 +25,7 @@ pub(crate) fn start(
         rings: config.rings().iter().map(|ring| ring.name.clone()).collect(),
         workers: None,
         limits: limits(config),
-        access_log: config.serve.iter().find_map(|serve| serve.access_log.clone()).map(log),
+        access_log: config.access_log.as_ref().map(log),
     };
     Ok(ContentServer::start(settings, Arc::new(source), clock)?)
 }
@@ -65,11 +65,11 @@ fn policy(serve: &Serve) -> Policy {
     }
 }
 
-fn log(path: std::path::PathBuf) -> AccessLog {
-    if path.as_os_str() == "-" { AccessLog::Stdout } else { AccessLog::File(path) }
+fn log(log: &config::AccessLog) -> AccessLog {
+    log.path.clone().map_or(AccessLog::Stdout, AccessLog::File)
 }
 
-fn limits(config: &Config) -> ServeLimits {
+pub(crate) fn limits(config: &Config) -> ServeLimits {
     let limits = &config.limits;
     ServeLimits {
         head_timeout: limits.serve_head_timeout,

@@ -309,20 +309,15 @@ async fn record_change(engine: &Engine, config: &Config, told: (&[String], &str)
 
 /// What a running process cannot take over.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let listeners = |config: &Config| -> Vec<_> {
-        config.serve.iter().map(|serve| (serve.address, serve.access_log.clone())).collect()
-    };
-    let caps = |config: &Config| {
-        let limits = &config.limits;
-        let times = [limits.serve_head_timeout, limits.serve_idle_timeout, limits.serve_stall_timeout];
-        (limits.serve_connections, times)
-    };
+    let listeners = |config: &Config| -> Vec<_> { config.serve.iter().map(|serve| serve.address).collect() };
+    let caps = |config: &Config| crate::content::limits(config);
     let changed = [
         ("data_dir", old.data_dir != new.data_dir),
         ("data_group", old.data_group != new.data_group),
         ("[admin]", old.admin != new.admin),
         ("[[ring]]", old.rings() != new.rings()),
-        ("a [[serve]] address or access_log", listeners(old) != listeners(new)),
+        ("a [[serve]] address", listeners(old) != listeners(new)),
+        ("[access_log]", old.access_log != new.access_log),
         ("limits.serve_…", caps(old) != caps(new)),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
@@ -374,7 +369,8 @@ mod tests {
         let old = config("");
         for (more, what) in [
             ("[[ring]]\nname = \"main\"", "[[ring]]"),
-            ("[[serve]]\naddress = \"0.0.0.0:8090\"", "a [[serve]] address or access_log"),
+            ("[[serve]]\naddress = \"0.0.0.0:8090\"", "a [[serve]] address"),
+            ("[access_log]\npath = \"-\"", "[access_log]"),
             ("[admin]\naddress = \"127.0.0.1:9\"", "[admin]"),
             ("[limits]\nserve_connections = 3", "limits.serve_…"),
         ] {

@@ -61,6 +61,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     let data_group = scope(reader, "").and_then(|top| top.maybe("data_group"));
     let site = site(reader);
     let serve = serving::serve(reader);
+    let access_log = serving::access_log(reader);
     let admin = serving::admin(reader, serve.as_deref());
     let origin = follow::origin(reader);
     let retention = scope(reader, "retention").and_then(|scope| retention(&scope));
@@ -87,6 +88,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         data_group: data_group?,
         site: site?,
         serve: serve?,
+        access_log: access_log?,
         admin: admin?,
         origin: origin?,
         elastic: elastic?,
@@ -167,9 +169,12 @@ fn limits(reader: &Reader<'_>) -> Option<Limits> {
     let grow_to_percent = scope.get("grow_to_percent");
     let version_leap = scope.get("version_leap");
     let serve_connections = count("serve_connections");
+    let serve_connections_per_client = count("serve_connections_per_client");
+    let serve_head_bytes = serving::head_bytes(&scope);
     let serve_head_timeout = scope.get("serve_head_timeout");
     let serve_idle_timeout = scope.get("serve_idle_timeout");
     let serve_stall_timeout = scope.get("serve_stall_timeout");
+    let serve_minimum_rate = scope.get("serve_minimum_rate");
     let drain_timeout = scope.get("drain_timeout");
     let scrub = scope.get("scrub");
     let scrub_rate = scope.get("scrub_rate");
@@ -192,9 +197,12 @@ fn limits(reader: &Reader<'_>) -> Option<Limits> {
         grow_to_percent: grow_to_percent?,
         version_leap: version_leap?,
         serve_connections: serve_connections?,
+        serve_connections_per_client: serve_connections_per_client?,
+        serve_head_bytes: serve_head_bytes?,
         serve_head_timeout: serve_head_timeout?,
         serve_idle_timeout: serve_idle_timeout?,
         serve_stall_timeout: serve_stall_timeout?,
+        serve_minimum_rate: serve_minimum_rate?,
         drain_timeout: drain_timeout?,
         scrub: scrub?,
         scrub_rate: scrub_rate?,

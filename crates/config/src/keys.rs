@@ -101,6 +101,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     serving::TOP,
     serving::SITE,
     serving::SERVE,
+    serving::ACCESS_LOG,
     serving::ADMIN,
     follow::ORIGIN,
     follow::ELASTIC,

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod history;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +14,10 @@ use model::{Digest, FeedId, FreshnessPolicy, RingName, Vendor, Version};
 use url::Url;
 
 use crate::Secret;
-use model::Cidr;
 
 pub use alarm::{Alarm, AlarmBy, AlarmWay, Email, Heartbeat, HostPort, MailTls, SyslogAddress};
 pub use history::History;
+pub use serving::{AccessLog, LogForm, Serve, TlsFiles};
 
 /// Everything that is configured, validated as a whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub site: Site,
     /// The listeners that endpoints reach; at least one.
     pub serve: Vec<Serve>,
+    /// Where their answers are logged, if anywhere.
+    pub access_log: Option<AccessLog>,
     /// The listener that operators reach.
     pub admin: Admin,
     /// How vendors are reached.
@@ -132,34 +135,6 @@ impl fmt::Debug for Config {
 pub struct Site {
     /// What people call it.
     pub name: Option<String>,
-}
-
-/// A listener that endpoints reach.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serve {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What stands before every route: empty, or `/a/b` without a slash at its end.
-    pub path_prefix: String,
-    /// Its certificate; without one it speaks plain HTTP.
-    pub tls: Option<TlsFiles>,
-    /// The clients let in; everyone when empty.
-    pub allow: Vec<Cidr>,
-    /// The proxies whose word on a client's address is taken.
-    pub trusted_proxies: Vec<Cidr>,
-    /// The file that requests are logged to; the same for every listener that names one.
-    pub access_log: Option<PathBuf>,
-}
-
-/// The PEM files of a TLS listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate and its chain.
-    pub certificate: PathBuf,
-    /// The certificate's key.
-    pub key: PathBuf,
-    /// The authority that clients' certificates must come from; without it none is asked for.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// The listener that operators reach.
@@ -307,12 +282,18 @@ pub struct Limits {
     pub version_leap: u64,
     /// Connections of endpoints at once, over all listeners.
     pub serve_connections: usize,
+    /// Connections at once from one client's address.
+    pub serve_connections_per_client: usize,
+    /// The longest head of an endpoint's request, in bytes.
+    pub serve_head_bytes: usize,
     /// For the head of an endpoint's request.
     pub serve_head_timeout: Duration,
     /// How long a connection may lie idle between requests.
     pub serve_idle_timeout: Duration,
     /// How long an endpoint may take no bytes of an answer.
     pub serve_stall_timeout: Duration,
+    /// The fewest bytes a second that an endpoint may take in the long run; 0 for no such rule.
+    pub serve_minimum_rate: u64,
     /// How long answers under way may go on after the program was asked to stop.
     pub drain_timeout: Duration,
     /// Within how long every blob held is read again; zero for never.

@@ -173,7 +173,7 @@ fn the_template_s_comments_can_be_uncommented() {
         tried += 1;
         if let Err(error) = parse(&text.join("\n")) {
             let words = error.to_string();
-            let expected = ["dated_templates", "proxy-password", "without origin.proxy"];
+            let expected = ["dated_templates", "proxy-password", "without origin.proxy", "cross a plain line"];
             assert!(expected.iter().any(|word| words.contains(word)), "{key}: {words}");
         }
     }
@@ -327,10 +327,14 @@ const MISTAKES: &[(&str, &str)] = &[
     ("an address without a port", "[[serve]]\naddress = \"localhost:8080\"\n[admin]\naddress = \"127.0.0.1\"\n"),
     ("one address twice", "[[serve]]\naddress = \"0.0.0.0:8080\"\n[[serve]]\naddress = \"127.0.0.1:8080\"\n"),
     ("operators and endpoints on one address", "[admin]\naddress = \"127.0.0.1:8080\"\n"),
+    ("access logs that are none", "[access_log]\nform = \"xml\"\nrotate_bytes = 1.5\n"),
+    ("credentials on a plain line", "[[serve]]\ncredentials = \"who\"\n"),
+    ("a PROXY header from nobody", "[[serve]]\nproxy_protocol = true\n"),
     (
-        "two access logs",
-        "[[serve]]\naddress = \"0.0.0.0:1\"\naccess_log = \"a\"\n[[serve]]\naddress = \"0.0.0.0:2\"\naccess_log = \"b\"\n",
+        "revocation without an authority",
+        "[[serve]]\ntls = { certificate = \"a.pem\", key = \"a.key\", client_crl = \"c.pem\" }\n",
     ),
+    ("a head that is too short", "[limits]\nserve_head_bytes = \"10B\"\n"),
     ("half of tls", "[[serve]]\ntls = { certificate = \"a.pem\" }\n"),
     ("ranges that are none", "[[serve]]\nallow = [\"10.0.0.1/8\", \"10.0.0.0/33\", \"lan\"]\n"),
     ("a prefix that is none", "[[serve]]\npath_prefix = \"mirror/../x\"\n"),

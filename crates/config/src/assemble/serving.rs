@@ -1,15 +1,16 @@
 //! Listeners and rings.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{RingName, RoutePath};
+use model::{Cidr, RingName, RoutePath};
 
 use super::scope;
 use crate::keys;
 use crate::problem::quoted;
 use crate::reader::{Reader, Scope};
-use crate::types::{Admin, Ring, Serve, TlsFiles};
+use crate::types::{AccessLog, Admin, LogForm, Ring, Serve, TlsFiles};
 
 pub(super) fn serve(reader: &Reader<'_>) -> Option<Vec<Serve>> {
     let section = keys::section("serve")?;
@@ -25,23 +26,11 @@ pub(super) fn serve(reader: &Reader<'_>) -> Option<Vec<Serve>> {
                 scope.wrong("address", format!("{} is taken by another [[serve]]", listener.address));
                 whole = false;
             }
-            Some(listener) if other_log(&listeners, &listener) => {
-                scope.wrong(
-                    "access_log",
-                    "differs from that of a [[serve]] before it; there is one log for all listeners",
-                );
-                whole = false;
-            }
             Some(listener) => listeners.push(listener),
             None => whole = false,
         }
     }
     (whole && !listeners.is_empty()).then_some(listeners)
-}
-
-fn other_log(before: &[Serve], listener: &Serve) -> bool {
-    let mut logs = before.iter().filter_map(|other| other.access_log.as_ref());
-    listener.access_log.as_ref().is_some_and(|log| logs.any(|other| other != log))
 }
 
 /// Port 0 stands for any free port, and so never clashes.
@@ -58,14 +47,16 @@ fn listener(scope: &Scope<'_>) -> Option<Serve> {
     let tls = tls(scope);
     let allow = scope.each("allow");
     let trusted_proxies = scope.each("trusted_proxies");
-    let access_log = scope.path("access_log");
+    let proxy_protocol = proxy_protocol(scope, trusted_proxies.as_deref());
+    let credentials = credentials(scope, tls.as_ref());
     Some(Serve {
         address: address?,
         path_prefix: path_prefix?,
         tls: tls?,
         allow: allow?,
         trusted_proxies: trusted_proxies?,
-        access_log: access_log?,
+        proxy_protocol: proxy_protocol?,
+        credentials: credentials?,
     })
 }
 
@@ -95,14 +86,75 @@ fn tls(scope: &Scope<'_>) -> Option<Option<TlsFiles>> {
     let certificate = needed(&files, "certificate");
     let key = needed(&files, "key");
     let client_ca = files.path("client_ca");
-    Some(Some(TlsFiles { certificate: certificate?, key: key?, client_ca: client_ca? }))
+    let client_crl = files.path("client_crl");
+    let (client_ca, client_crl) = (client_ca?, client_crl?);
+    if client_crl.is_some() && client_ca.is_none() {
+        files.wrong("client_crl", "revokes certificates that nobody asks for; set client_ca as well");
+        return None;
+    }
+    Some(Some(TlsFiles { certificate: certificate?, key: key?, client_ca, client_crl }))
 }
 
-fn needed(files: &Scope<'_>, name: &'static str) -> Option<std::path::PathBuf> {
+fn proxy_protocol(scope: &Scope<'_>, trusted_proxies: Option<&[Cidr]>) -> Option<bool> {
+    let wanted = scope.get("proxy_protocol")?;
+    if wanted && trusted_proxies.is_some_and(<[Cidr]>::is_empty) {
+        scope.wrong("proxy_protocol", "believes the headers of trusted_proxies alone, and there are none; name them");
+        return None;
+    }
+    Some(wanted)
+}
+
+/// Credentials on a plain line are everybody's, so they take a word that this is meant.
+fn credentials(scope: &Scope<'_>, tls: Option<&Option<TlsFiles>>) -> Option<Option<PathBuf>> {
+    let (file, plain) = (scope.path("credentials"), scope.get::<bool>("credentials_without_tls"));
+    let (file, plain) = (file?, plain?);
+    if file.is_some() && !plain && tls.is_some_and(Option::is_none) {
+        scope.wrong(
+            "credentials",
+            "would cross a plain line, where anyone can read them; set tls, or credentials_without_tls = true where a proxy in front ends TLS",
+        );
+        return None;
+    }
+    Some(file)
+}
+
+/// The section `[access_log]`.
+pub(super) fn access_log(reader: &Reader<'_>) -> Option<Option<AccessLog>> {
+    let scope = scope(reader, "access_log")?;
+    if !reader.has("access_log") {
+        return Some(None);
+    }
+    let name: Option<PathBuf> = scope.get("path");
+    let form: Option<String> = scope.get("form");
+    let rotate_bytes = scope.get("rotate_bytes");
+    let keep = scope.get::<u64>("keep");
+    let path = match name? {
+        dash if dash.as_os_str() == "-" => None,
+        _ => scope.path("path")?,
+    };
+    let form = match form?.as_str() {
+        "json" => LogForm::Json,
+        "common" => LogForm::Common,
+        _ => LogForm::Text,
+    };
+    Some(Some(AccessLog { path, form, rotate_bytes: rotate_bytes?, keep: usize::try_from(keep?).ok()? }))
+}
+
+/// `limits.serve_head_bytes`: enough for any real request, and no more than a buffer should grow to.
+pub(super) fn head_bytes(scope: &Scope<'_>) -> Option<usize> {
+    let bytes: u64 = scope.get("serve_head_bytes")?;
+    if !(1 << 10..=1 << 20).contains(&bytes) {
+        scope.wrong("serve_head_bytes", "is not between 1KiB and 1MiB; write for example serve_head_bytes = \"16KiB\"");
+        return None;
+    }
+    usize::try_from(bytes).ok()
+}
+
+fn needed(files: &Scope<'_>, name: &'static str) -> Option<PathBuf> {
     let path = files.path(name)?;
     if path.is_none() {
         // Said by `get`, in the words that it has for every missing key.
-        let _ = files.get::<std::path::PathBuf>(name);
+        let _ = files.get::<PathBuf>(name);
     }
     path
 }

@@ -63,11 +63,26 @@ pub(super) const LIMITS: Section = Section {
             "Connections of endpoints at once, over all listeners.",
         )
         .or("10000"),
+        key(
+            "serve_connections_per_client",
+            Number(1, 1_000_000),
+            "5000",
+            "Connections at once from one client's address, an IPv6 /64 counting as one. At the cap the client's own longest idle connection makes room. Behind `trusted_proxies` only PROXY protocol tells whose a connection is.",
+        )
+        .or("5000"),
+        key("serve_head_bytes", Size, "\"16KiB\"", "The longest head of an endpoint's request, 1KiB to 1MiB.").or("\"16KiB\""),
         key("serve_head_timeout", Duration(1), "\"10s\"", "For the head of an endpoint's request.").or("\"10s\""),
         key("serve_idle_timeout", Duration(1), "\"75s\"", "How long a connection may lie idle between requests.")
             .or("\"75s\""),
         key("serve_stall_timeout", Duration(1), "\"60s\"", "How long an endpoint may take no bytes of an answer.")
             .or("\"60s\""),
+        key(
+            "serve_minimum_rate",
+            Rate,
+            "\"100B/s\"",
+            "An endpoint that takes its answer more slowly than this in the long run is cut off; \"0B/s\" for no such rule.",
+        )
+        .or("\"100B/s\""),
         key(
             "drain_timeout",
             Duration(0),

@@ -1,6 +1,6 @@
 //! Where things are kept, and what endpoints and operators reach.
 
-use super::Kind::{Address, Duration, Number, Path, Ranges, Size, Table, Text};
+use super::Kind::{Address, Duration, Flag, Number, Path, Ranges, Size, Table, Text, Word};
 use super::{Key, Section, Shape, key};
 
 pub(super) const TOP: Section = Section {
@@ -60,14 +60,55 @@ pub(super) const SERVE: Section = Section {
             "trusted_proxies",
             Ranges,
             "[\"10.1.2.3\"]",
-            "Proxies in front of this listener, whose word on a client's address (X-Forwarded-For) is taken.",
+            "Proxies in front of this listener, whose word on a client's address (X-Forwarded-For, Forwarded) is taken.",
         ),
         key(
-            "access_log",
+            "proxy_protocol",
+            Flag,
+            "true",
+            "Each connection from `trusted_proxies` begins with a PROXY header, version 1 or 2, that names the client; one without it is closed. Others connect without it.",
+        )
+        .or("false"),
+        key(
+            "credentials",
             Path,
-            "\"/var/log/waystation/access.log\"",
-            "The file that requests to all listeners are logged to; without it, none. Listeners that name one name the same.",
+            "\"/etc/waystation/credentials\"",
+            "Let only those in who name themselves as this file says (Basic or Bearer). It is read again when it changes.",
         ),
+        key(
+            "credentials_without_tls",
+            Flag,
+            "true",
+            "Take credentials on a listener that speaks plain HTTP: only behind a proxy that ends TLS.",
+        )
+        .or("false"),
+    ],
+};
+
+/// The forms of the access log.
+pub(crate) const LOG_FORMS: [&str; 3] = ["text", "json", "common"];
+
+pub(super) const ACCESS_LOG: Section = Section {
+    name: "access_log",
+    shape: Shape::Hidden,
+    doc: "A line for each answer of any listener in [[serve]]; without this section none is written.",
+    keys: &[
+        key("path", Path, "\"/var/log/waystation/access.log\"", "The file; \"-\" for standard output."),
+        key(
+            "form",
+            Word(&LOG_FORMS),
+            "\"text\"",
+            "text: Waystation's own; json: an object a line; common: the Common Log Format.",
+        )
+        .or("\"text\""),
+        key(
+            "rotate_bytes",
+            Size,
+            "\"100MB\"",
+            "Begin a new file when the present one is this large; \"0B\" to leave that to logrotate or the like.",
+        )
+        .or("\"100MB\""),
+        key("keep", Number(0, 1000), "5", "How many earlier files are kept, as .1, .2 and so on.").or("5"),
     ],
 };
 
@@ -79,6 +120,12 @@ const TLS: &[Key] = &[
         Path,
         "\"tls/clients.pem\"",
         "The authority that clients' certificates must come from; without it none is asked for.",
+    ),
+    key(
+        "client_crl",
+        Path,
+        "\"tls/clients.crl.pem\"",
+        "That authority's revocation lists. Whom they revoke is refused, and so is everyone whose authority has no list in it, or one that has ended.",
     ),
 ];
 

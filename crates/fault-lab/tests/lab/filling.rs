@@ -185,7 +185,7 @@ fn s31_a_full_disk_is_served_from() {
     let logs = filling.bench.put("logs", None);
     let small = Mounted::tmpfs(&logs, 64 << 10, 0).unwrap();
     let config = fs::read_to_string(filling.bench.config()).unwrap();
-    let logged = config.replace("[admin]", "access_log = \"logs/access.log\"\n[admin]");
+    let logged = config.replace("[admin]", "[access_log]\npath = \"logs/access.log\"\n[admin]");
     fs::write(filling.bench.config(), logged).unwrap();
     filling.leave_free(0);
     let run = Daemon::start(filling.bench.command(&[], &["run"]));

@@ -165,11 +165,12 @@ fn free_port() -> Result<u16> {
 fn ours(stage: &Stage<'_>, port: u16) -> Result<()> {
     let mut text = format!(
         "data_dir = \"data\"\n[elastic]\nversions = [\"9.0.0\"]\n[admin]\naddress = \"127.0.0.1:0\"\n[[serve]]\naddress = \
-         \"127.0.0.1:{port}\"\naccess_log = \"access.log\"\n"
+         \"127.0.0.1:{port}\"\n"
     );
     if let Some((certificate, key)) = stage.tls {
         writeln!(text, "tls = {{ certificate = {certificate:?}, key = {key:?} }}")?;
     }
+    text.push_str("[access_log]\npath = \"access.log\"\n");
     Ok(fs::write(stage.site.path().join("serve.toml"), text)?)
 }
 
