@@ -11,6 +11,7 @@
 //! - Content codings are refused, never undone. Credentials never cross hosts and never reach a log.
 //! - Every wait has a limit: connecting, the answer's head, each pause in the body, the least rate.
 
+mod call;
 mod client;
 mod port;
 mod push;
@@ -32,6 +33,7 @@ mod redirect;
 mod text;
 mod tls;
 
+pub use call::{Call, Caller, Reply, Verb};
 pub use client::HttpClient;
 pub use port::{Body, ContentRange, Limits, Outbound, OutboundError, RangeAsk, Request, Response, RetryAfter};
 pub use push::{Push, Pusher};

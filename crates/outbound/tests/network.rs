@@ -9,6 +9,8 @@ mod server;
 mod address;
 #[path = "net/body.rs"]
 mod body;
+#[path = "net/call.rs"]
+mod call;
 #[path = "net/certificates.rs"]
 mod certificates;
 #[path = "net/head.rs"]
