@@ -5,6 +5,7 @@ mod follow;
 mod freshness;
 mod history;
 mod serving;
+mod tree;
 
 use std::path::Path;
 
@@ -58,6 +59,7 @@ fn build(document: &Table, file: &Path, mut problems: Vec<Problem>) -> Result<Co
 /// Reads every section before it gives up on any, so that all mistakes are found.
 fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
     let data_dir = scope(reader, "").and_then(|top| top.path("data_dir"));
+    let spool_dir = scope(reader, "").and_then(|top| top.path("spool_dir"));
     let data_group = scope(reader, "").and_then(|top| top.maybe("data_group"));
     let site = site(reader);
     let serve = serving::serve(reader);
@@ -79,11 +81,13 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         let defender = defender.iter().flat_map(|one| one.feeds.iter().map(|feed| (feed.clone(), one.schedule)));
         freshness::in_tempo(reader, policy, elastic.chain(defender));
     }
+    let tree = tree::tree(reader, data_dir.as_ref().and_then(|dir| dir.as_deref()));
     let alarm = alarm::alarm(reader);
     let history = history::history(reader);
     let limits = limits(reader);
     Some(Config {
         file: file.to_path_buf(),
+        spool_dir: spool_dir?,
         data_dir: data_dir??,
         data_group: data_group?,
         site: site?,
@@ -96,6 +100,7 @@ fn sections(reader: &Reader<'_>, file: &Path) -> Option<Config> {
         rings: rings?,
         freshness: freshness?,
         retention: retention?,
+        tree: tree?,
         alarm: alarm?,
         history: history?,
         limits: limits?,

@@ -6,6 +6,7 @@ mod freshness;
 mod history;
 mod limits;
 mod serving;
+mod tree;
 
 pub(crate) use alarm::FACILITIES;
 
@@ -115,6 +116,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     freshness::FEED,
     freshness::RING,
     serving::RETENTION,
+    tree::TREE,
     alarm::ALARM,
     alarm::COMMAND,
     alarm::WEBHOOK,
@@ -126,7 +128,7 @@ pub(crate) const SECTIONS: &[Section] = &[
 ];
 
 /// Sections whose names are kept for what follows.
-pub(crate) const RESERVED: [&str; 5] = ["approval", "blobs", "bundle", "catalog", "tree"];
+pub(crate) const RESERVED: [&str; 4] = ["approval", "blobs", "bundle", "catalog"];
 
 /// The section of that name.
 pub(crate) fn section(name: &str) -> Option<&'static Section> {

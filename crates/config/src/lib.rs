@@ -33,6 +33,7 @@ pub use reference::{reference_markdown, schema};
 pub use secret::{Secret, SecretUrl};
 pub use template::template;
 pub use types::{
-    AccessLog, Admin, Alarm, AlarmBy, AlarmWay, Config, Defender, Elastic, Email, Heartbeat, History, HostPort, Limits,
-    LogForm, MailTls, Origin, Proxy, Retention, Ring, Serve, Site, Strictness, SyslogAddress, TlsFiles,
+    AccessLog, Admin, Alarm, AlarmBy, AlarmWay, Config, Defender, Demand, Elastic, ElasticMode, Email, Heartbeat,
+    History, HostPort, Limits, LogForm, MailTls, Origin, Proxy, Retention, Ring, Serve, Site, Strictness,
+    SyslogAddress, TlsFiles, Tree, TreeFiles, UnknownPaths, VersionPattern,
 };

@@ -1,8 +1,10 @@
 //! The configuration as the rest of the program takes it.
 
 mod alarm;
+mod elastic;
 mod history;
 mod serving;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +12,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{Digest, FeedId, FreshnessPolicy, RingName, Vendor, Version};
+use model::{Digest, FeedId, FreshnessPolicy, RingName, Vendor};
 use url::Url;
 
 use crate::Secret;
 
 pub use alarm::{Alarm, AlarmBy, AlarmWay, Email, Heartbeat, HostPort, MailTls, SyslogAddress};
+pub use elastic::{Demand, Elastic, ElasticMode, UnknownPaths, VersionPattern};
 pub use history::History;
 pub use serving::{AccessLog, LogForm, Serve, TlsFiles};
+pub use tree::{Tree, TreeFiles};
 
 /// Everything that is configured, validated as a whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +30,7 @@ pub struct Config {
     pub file: PathBuf,
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    pub(crate) spool_dir: Option<PathBuf>,
     /// The group whose members may write the data folder, by name or number.
     pub data_group: Option<String>,
     /// This installation.
@@ -47,6 +52,8 @@ pub struct Config {
     pub freshness: FreshnessPolicy,
     /// What is kept, where a vendor has no word of its own; see [`Config::retention_of`].
     pub retention: Retention,
+    /// Rings as plain folders.
+    pub tree: Tree,
     /// Who is told what is wrong, and how.
     pub alarm: Alarm,
     /// What is recorded, and for how long.
@@ -63,6 +70,11 @@ impl Config {
         let elastic = self.elastic.iter().flat_map(|elastic| elastic.feeds.iter());
         let defender = self.defender.iter().flat_map(|defender| defender.feeds.iter());
         elastic.chain(defender).cloned().collect()
+    }
+
+    /// The folder where the content side leaves word of what was asked for and is not held.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.spool_dir.clone().unwrap_or_else(|| self.data_dir.join("spool"))
     }
 
     /// The rings, first to last; at least one.
@@ -84,10 +96,13 @@ impl Config {
         own.unwrap_or(self.retention)
     }
 
-    /// How often a vendor is asked; none when nothing of it is followed.
+    /// How often a vendor is asked; none when nothing of it is followed. A proxy asks as often as it revalidates.
     pub fn schedule_of(&self, vendor: Vendor) -> Option<Duration> {
         match vendor {
-            Vendor::Elastic => self.elastic.as_ref().map(|elastic| elastic.schedule),
+            Vendor::Elastic => self.elastic.as_ref().map(|elastic| match elastic.demand.mode {
+                ElasticMode::Mirror => elastic.schedule,
+                ElasticMode::Proxy => elastic.schedule.min(elastic.demand.revalidate),
+            }),
             Vendor::Defender => self.defender.as_ref().map(|defender| defender.schedule),
         }
     }
@@ -181,27 +196,6 @@ pub enum Strictness {
     Warn,
     /// Checked; a failure refuses the release.
     Require,
-}
-
-/// What is followed of Elastic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elastic {
-    /// The base URL of its artifacts.
-    pub origin: Url,
-    /// The versions followed.
-    pub versions: Vec<Version>,
-    /// Paths that a dated manifest is looked for at, with `{version}` and `{date}` in them.
-    pub dated_templates: Vec<String>,
-    /// Its feeds: one a version, then the dated ones.
-    pub feeds: Vec<FeedId>,
-    /// How a manifest's signature is taken.
-    pub signature: Strictness,
-    /// PEM files of keys beside the built-in one.
-    pub public_keys: Vec<PathBuf>,
-    /// How often it is asked.
-    pub schedule: Duration,
-    /// What is kept.
-    pub retention: Retention,
 }
 
 /// What is followed of Microsoft Defender.

@@ -143,6 +143,9 @@ reasons! {
     PathUnknown "path_unknown" Operator Never
         "The vendor does not publish where such a feed lies, and no setting says it."
         "Leave dated and candidate feeds out, or set a path template if you know where the vendor keeps them.";
+    DatedPathUnknown "dated_path_unknown" Operator Later
+        "Nobody knows yet where the vendor keeps dated manifests of this kind."
+        "Let one endpoint that is pinned to a date ask this mirror: the path is learned from its request. Or set elastic.dated_templates if you know it.";
     PlainHttpRefused "plain_http_refused" Operator Never
         "The URL is plain http."
         "Use https, or set origin.allow_plain_http = true for an internal origin.";
@@ -317,6 +320,12 @@ reasons! {
     AlarmStateFailed "alarm_state_failed" Operator Later
         "What was told to whom cannot be read or kept, so that a restart may tell it again."
         "See the error for path and cause; check disk, mount and permissions of the folder alarms in the data folder.";
+    TreeBehind "tree_behind" Operator Later
+        "The plain folder of a ring cannot be brought up to what the ring serves: who reads the folder gets what was published before."
+        "See the detail for path and cause: disk space, mount, permissions, or something of somebody else's in the way. `waystation tree rebuild` tries again and repairs all of it.";
+    TreeRefused "tree_refused" Operator Never
+        "The plain folder of a ring is not used: something stands in it that this program did not write, or another installation keeps it."
+        "Name an empty folder in tree.folder, or empty this one. If it is this installation's and its records were lost, `waystation tree rebuild` takes it over.";
     NotNow "not_now" Operator Never
         "An act does not fit how the release stands: its bytes were let go, it is served already, or it waits for nothing."
         "See `release show`: the message says what to do instead.";

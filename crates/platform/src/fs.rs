@@ -3,6 +3,7 @@
 mod folder;
 mod judge;
 mod open;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::Group;
 
 pub use folder::{Entry, EntryKind, Folder, Names};
 pub use judge::{Owners, check_plain};
+pub use place::{Look, has_label_of, look_at_file, set_modified, share_bytes};
 
 /// Why something on a file or folder failed.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use crate::problem::quoted;
 use crate::raw::Raw;
 use crate::reader::{Reader, Scope};
 use crate::setting::Setting;
-use crate::types::{Defender, Elastic, Origin, Proxy, Retention};
+use crate::types::{Defender, Demand, Elastic, ElasticMode, Origin, Proxy, Retention, UnknownPaths, VersionPattern};
 
 pub(super) fn origin(reader: &Reader<'_>) -> Option<Origin> {
     let scope = scope(reader, "origin")?;
@@ -148,27 +148,31 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     }
     let scope = scope(reader, "elastic")?;
     let origin = base(&scope, plain_http);
-    let versions = scope.each("versions");
-    let templates = templates(&scope);
-    let dated = dated(&scope, templates.as_deref());
-    let mode = mirror_mode(&scope);
+    let listed = scope.each("versions");
+    let dated_templates = templates(&scope, "dated_templates", "{date}");
+    let track_templates = templates(&scope, "track_templates", "{track}");
+    let dated = dated(&scope);
+    let demand = demand(&scope);
     let signature = scope.get("signature");
     let public_keys = scope.paths("public_keys");
     let schedule = scope.get("schedule");
     let retention = own_retention(reader, "elastic.retention", common);
-    let (versions, dated) = (versions?, dated?);
-    let versions: Vec<Version> = versions.into_iter().map(|Listed(version)| version).collect();
-    if versions.is_empty() && dated.is_empty() {
+    let (listed, dated, demand) = (listed?, dated?, demand?);
+    let (versions, patterns) = split(listed);
+    let learns = demand.auto_learn || demand.mode == ElasticMode::Proxy;
+    if versions.is_empty() && patterns.is_empty() && dated.is_empty() && !learns {
         scope.wrong("versions", "no version is named, so nothing would be followed; write for example versions = [\"9.0.0\"], or remove [elastic]");
         return None;
     }
     let plain = versions.iter().filter_map(|version| format!("elastic/{version}").parse().ok());
-    mode?;
     Some(Some(Elastic {
         origin: origin?,
         feeds: plain.chain(dated).collect(),
         versions,
-        dated_templates: templates?,
+        patterns,
+        dated_templates: dated_templates?,
+        track_templates: track_templates?,
+        demand,
         signature: signature?,
         public_keys: public_keys?,
         schedule: schedule?,
@@ -176,15 +180,57 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     }))
 }
 
-/// A version of Elastic Defend, as `elastic.versions` lists them.
-struct Listed(Version);
+fn demand(scope: &Scope<'_>) -> Option<Demand> {
+    let mode = scope.get::<String>("mode");
+    let auto_learn = scope.get("auto_learn");
+    let learned_feeds = scope.get::<u64>("learned_feeds").and_then(|number| usize::try_from(number).ok());
+    let probe = scope.get("probe");
+    let revalidate = scope.get("revalidate");
+    let wait = scope.get("wait");
+    let unknown_paths = scope.get::<String>("unknown_paths");
+    let forwarded_bytes = scope.get("forwarded_bytes");
+    let pass_headers = scope.each("pass_headers");
+    Some(Demand {
+        mode: if mode? == "proxy" { ElasticMode::Proxy } else { ElasticMode::Mirror },
+        auto_learn: auto_learn?,
+        learned_feeds: learned_feeds?,
+        probe: probe?,
+        revalidate: revalidate?,
+        wait: wait?,
+        unknown_paths: if unknown_paths? == "forward" { UnknownPaths::Forward } else { UnknownPaths::Refuse },
+        forwarded_bytes: forwarded_bytes?,
+        pass_headers: pass_headers?,
+    })
+}
+
+fn split(listed: Vec<Listed>) -> (Vec<Version>, Vec<VersionPattern>) {
+    let (mut versions, mut patterns) = (Vec::new(), Vec::new());
+    for one in listed {
+        match one {
+            Listed::One(version) => versions.push(version),
+            Listed::Pattern(pattern) => patterns.push(pattern),
+        }
+    }
+    (versions, patterns)
+}
+
+/// What `elastic.versions` lists.
+enum Listed {
+    /// A version of Elastic Defend.
+    One(Version),
+    /// Its patch levels.
+    Pattern(VersionPattern),
+}
 
 impl Setting for Listed {
     fn read(raw: &Raw, kind: Kind) -> Result<Self, String> {
         let text = String::read(raw, kind)?;
+        if let Some(pattern) = VersionPattern::parse(&text) {
+            return Ok(Self::Pattern(pattern));
+        }
         match text.parse::<Version>() {
             Ok(version) if is_release(&text) && format!("elastic/{text}").parse::<FeedId>().is_ok() => {
-                Ok(Self(version))
+                Ok(Self::One(version))
             }
             _ => {
                 let hint = match text.split_once(['/', '@']) {
@@ -193,13 +239,16 @@ impl Setting for Listed {
                     Some(_) => ": dated ones stand in elastic.dated",
                     None => "",
                 };
-                Err(format!("{} is not a version of three numbers{hint}", quoted(&text)))
+                Err(format!("{} is not a version of three numbers, nor a pattern such as 8.19.*{hint}", quoted(&text)))
             }
         }
     }
 
     fn show(&self) -> String {
-        self.0.as_str().to_owned()
+        match self {
+            Self::One(version) => version.as_str().to_owned(),
+            Self::Pattern(pattern) => pattern.to_string(),
+        }
     }
 }
 
@@ -210,12 +259,8 @@ fn is_release(text: &str) -> bool {
     core.split('.').count() == 3 && core.split('.').all(number) && !text.ends_with('-')
 }
 
-fn dated(scope: &Scope<'_>, templates: Option<&[String]>) -> Option<Vec<FeedId>> {
+fn dated(scope: &Scope<'_>) -> Option<Vec<FeedId>> {
     let texts: Vec<String> = scope.each("dated")?;
-    if !texts.is_empty() && templates.is_some_and(<[String]>::is_empty) {
-        scope.wrong("dated", "needs elastic.dated_templates: the vendor does not document where dated manifests stand");
-        return None;
-    }
     let read = |text: &String| {
         let feed = format!("elastic/{text}").parse::<FeedId>().ok();
         let version = text.split('@').next().unwrap_or_default();
@@ -232,27 +277,20 @@ fn dated(scope: &Scope<'_>, templates: Option<&[String]>) -> Option<Vec<FeedId>>
     read.into_iter().collect()
 }
 
-fn templates(scope: &Scope<'_>) -> Option<Vec<String>> {
-    let templates: Vec<String> = scope.each("dated_templates")?;
+/// Paths with `{version}` and another mark in them.
+fn templates(scope: &Scope<'_>, name: &'static str, mark: &str) -> Option<Vec<String>> {
+    let templates: Vec<String> = scope.each(name)?;
     let good = |template: &&String| {
-        let filled = template.replace("{version}", "9.0.0").replace("{date}", "2026-01-15");
-        template.contains("{version}") && template.contains("{date}") && filled.parse::<model::RoutePath>().is_ok()
+        let filled =
+            template.replace("{version}", "9.0.0").replace("{date}", "2026-01-15").replace("{track}", "candidate");
+        template.contains("{version}") && template.contains(mark) && filled.parse::<model::RoutePath>().is_ok()
     };
     let bad: Vec<&String> = templates.iter().filter(|template| !good(template)).collect();
     for template in &bad {
-        let message = format!("{} is not a path from '/' on with {{version}} and {{date}} in it", quoted(template));
-        scope.wrong("dated_templates", message);
+        let message = format!("{} is not a path from '/' on with {{version}} and {mark} in it", quoted(template));
+        scope.wrong(name, message);
     }
     bad.is_empty().then_some(templates)
-}
-
-fn mirror_mode(scope: &Scope<'_>) -> Option<()> {
-    let mode: String = scope.get("mode")?;
-    if mode == "mirror" {
-        return Some(());
-    }
-    scope.wrong("mode", "'proxy' is not in this version; write mode = \"mirror\"");
-    None
 }
 
 pub(super) fn defender(reader: &Reader<'_>, common: Option<Retention>, plain_http: bool) -> Option<Option<Defender>> {

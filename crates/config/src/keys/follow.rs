@@ -60,22 +60,53 @@ pub(super) const ELASTIC: Section = Section {
     keys: &[
         key("origin", Url, "\"https://artifacts.security.elastic.co\"", "The base URL of the artifacts.")
             .or("\"https://artifacts.security.elastic.co\""),
-        key("versions", Texts, "[\"9.0.0\", \"8.18.3\"]", "The versions of Elastic Defend in the fleet, patch level included.").set(),
+        key("versions", Texts, "[\"9.0.0\", \"8.18.3\"]", "The versions of Elastic Defend in the fleet, patch level included. A pattern such as \"8.19.*\" takes every patch level that endpoints ask for or the vendor turns out to have.").set(),
         key(
             "dated",
             Texts,
             "[\"8.18.3@2026-01-15\"]",
-            "Manifests of a day, as <version>@<date>. Needs dated_templates, since the vendor does not document their path.",
+            "Manifests of a day, as <version>@<date>; they are never let go. The vendor does not document their path: it is looked for at dated_templates, or learned from what endpoints ask for, and until then the feed fails with reason dated_path_unknown.",
         ),
         key(
             "dated_templates",
             Texts,
             "[\"/downloads/endpoint/manifest/artifacts-{version}-{date}.zip\"]",
-            "Paths that a dated manifest is looked for at, in this order, with {version} and {date} in them.",
+            "Paths that a dated manifest is looked for at, in this order, with {version} and {date} in them. The first that the vendor answers with a manifest is remembered.",
         )
         .or("[]"),
-        key("mode", Word(&["mirror", "proxy"]), "\"mirror\"", "mirror fetches ahead of the endpoints. proxy (on demand) is not in this version.")
+        key(
+            "track_templates",
+            Texts,
+            "[\"/downloads/endpoint/manifest/{track}/artifacts-{version}.zip\"]",
+            "Paths that the manifest of a track such as candidate is looked for at, with {version} and {track} in them. The vendor does not document them.",
+        )
+        .or("[]"),
+        key("mode", Word(&["mirror", "proxy"]), "\"mirror\"", "mirror fetches ahead of the endpoints. proxy also fetches what they ask for and is not held; it needs `waystation run`.")
             .or("\"mirror\""),
+        key("auto_learn", Flag, "true", "Whether a manifest that endpoints asked for, and that the vendor has, is followed from then on. In proxy mode it always is.")
+            .or("false"),
+        key("learned_feeds", Number(1, 1000), "32", "The most feeds that are followed because endpoints asked for them.").or("32"),
+        key("probe", Duration(60_000), "\"1d\"", "How often the vendor is asked for versions that a pattern stands for, and for paths of dated manifests that are not known.")
+            .or("\"1d\""),
+        key("revalidate", Duration(1000), "\"5m\"", "In proxy mode: how often the vendor is asked whether a manifest has changed, however many endpoints ask.")
+            .or("\"5m\""),
+        key("wait", Duration(0), "\"20s\"", "In proxy mode: how long an endpoint's request waits for what is being fetched; then it is answered 503 with Retry-After while the fetch goes on.")
+            .or("\"20s\""),
+        key(
+            "unknown_paths",
+            Word(&["forward", "refuse"]),
+            "\"refuse\"",
+            "In proxy mode: what becomes of a path below /downloads/ that no manifest names: forward (fetched whole, kept, and served with nothing but the transport's word) or refuse (404).",
+        )
+        .or("\"forward\""),
+        key("forwarded_bytes", Size, "\"1GiB\"", "The most bytes that forwarded paths take together.").or("\"1GiB\""),
+        key(
+            "pass_headers",
+            Words(&["content-type", "content-language", "last-modified"]),
+            "[\"content-type\"]",
+            "In proxy mode: the vendor's headers that endpoints get for manifests and forwarded paths. The ETag is always ours.",
+        )
+        .or("[\"content-type\", \"last-modified\"]"),
         key(
             "signature",
             Word(STRICTNESS),

@@ -17,6 +17,12 @@ pub(super) const TOP: Section = Section {
         .or("\"/var/lib/waystation\"")
         .set(),
         key(
+            "spool_dir",
+            Path,
+            "\"/var/spool/waystation\"",
+            "The folder where the content side leaves word of what endpoints asked for and is not held, for `waystation run` to gather; by default spool in data_dir. A `waystation serve` of another user needs one that both may write; without one its word is dropped and counted.",
+        ),
+        key(
             "data_group",
             Text,
             "\"waystation\"",

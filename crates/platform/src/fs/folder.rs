@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, fstat, fstatvfs, fsync, mkdirat, openat, renameat, statat, unlinkat};
@@ -350,6 +350,12 @@ impl Folder {
     fn open_fd(&self, act: &'static str, relative: &str, flags: OFlags) -> Result<OwnedFd, FsError> {
         open_beneath(self.fd.as_fd(), relative, flags, rustix::fs::Mode::empty())
             .map_err(|errno| refusal(act, self.path.join(relative), errno))
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
