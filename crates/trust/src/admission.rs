@@ -18,6 +18,7 @@ pub struct Proposal {
     items: Vec<ReleaseItem>,
     bases: Vec<RoutePath>,
     notes: Vec<Note>,
+    bounded: bool,
 }
 
 impl Proposal {
@@ -31,7 +32,15 @@ impl Proposal {
             items: Vec::new(),
             bases: Vec::new(),
             notes: Vec::new(),
+            bounded: true,
         }
+    }
+
+    /// For files that have nothing to do with each other: how many there are, and how large, says nothing.
+    #[must_use]
+    pub fn without_bounds(mut self) -> Self {
+        self.bounded = false;
+        self
     }
 
     /// The date that comes with it.
@@ -205,7 +214,7 @@ pub fn decide(
         Some(ReleaseState::Quarantined) => standing(objections(&proposal, context, &id), &context.standing),
         _ => objections(&proposal, context, &id),
     };
-    let Proposal { feed, vendor_version, vendor_time, checked, mut items, bases, notes } = proposal;
+    let Proposal { feed, vendor_version, vendor_time, checked, mut items, bases, notes, bounded: _ } = proposal;
     items.sort_by(|a, b| a.route.cmp(&b.route));
     let quarantine = !reasons.is_empty();
     let verdict = Verdict { reasons, notes, trust: Trust { checked, attested_by } };
@@ -227,8 +236,8 @@ fn objections(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Vec<Not
         regression(proposal, context),
         equivocation(proposal, context, id),
         leap(proposal, context),
-        shrunk(proposal, context),
-        grown(proposal, context),
+        proposal.bounded.then(|| shrunk(proposal, context)).flatten(),
+        proposal.bounded.then(|| grown(proposal, context)).flatten(),
     ]
     .into_iter()
     .flatten()

@@ -7,10 +7,13 @@
 
 mod archive;
 mod client;
+mod dates;
 mod decoded;
+mod forwarded;
 mod layout;
 mod manifest;
 mod session;
+mod wanted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +25,9 @@ use trust::KeyRing;
 use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
 
 pub use client::{NamedArtifact, Opened, open};
+pub use dates::{Rule, check_date};
+pub use forwarded::{Forwarded, ForwardedPath};
+pub use wanted::{DOWNLOADS, Wanted, templates, wanted};
 
 /// What becomes of a manifest whose signature no known key verifies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +74,8 @@ pub struct ElasticSettings {
     /// Where the manifests of a track lie: paths with `{version}` and `{track}`. The first that fits is used.
     /// The vendor's own are not publicly known.
     pub track_templates: Vec<String>,
+    /// What `elastic/forwarded` consists of.
+    pub forwarded: Forwarded,
     /// The most bytes of a manifest zip, and of the manifest in it.
     pub manifest_cap: u64,
     /// The most bytes of one artifact, encoded or decoded.
@@ -86,6 +94,7 @@ impl Default for ElasticSettings {
             manifest_template: layout::MANIFEST.to_owned(),
             dated_templates: Vec::new(),
             track_templates: Vec::new(),
+            forwarded: Forwarded::default(),
             manifest_cap: 16 << 20,
             artifact_cap: 2 << 30,
             total_cap: 16 << 30,
@@ -108,6 +117,9 @@ impl VendorModule for Elastic {
     }
 
     fn configured(&self, feed: &FeedId, settings: &Settings) -> Result<(), String> {
+        if is_forwarded(feed) {
+            return Ok(());
+        }
         layout::manifest_route(feed, &settings.elastic).map(|_| ())
     }
 
@@ -116,6 +128,9 @@ impl VendorModule for Elastic {
     }
 
     fn session(&self, feed: &FeedId, settings: &Settings, source: SourceKind, memory: Memory) -> Box<dyn Session> {
+        if is_forwarded(feed) {
+            return Box::new(forwarded::ForwardSession::new(&settings.elastic));
+        }
         Box::new(session::ElasticSession::new(feed, &settings.elastic, source, memory))
     }
 
@@ -130,6 +145,16 @@ impl VendorModule for Elastic {
     fn back_bases(&self, _feed: &FeedId) -> Vec<RoutePath> {
         Vec::new()
     }
+}
+
+/// The feed of files that no manifest names.
+pub fn forwarded_feed() -> Option<FeedId> {
+    layout::FORWARDED.parse().ok()
+}
+
+/// Whether a feed is the one of files that no manifest names. What it serves makes room for what a manifest names.
+pub fn is_forwarded(feed: &FeedId) -> bool {
+    feed.as_str() == layout::FORWARDED
 }
 
 /// Changes when a manifest that was judged once would be judged otherwise now; the number, when the rules here do.

@@ -25,9 +25,15 @@ fn parts(feed: &FeedId) -> Parts<'_> {
     Parts { version: segments.next().unwrap_or_default(), track: segments.next(), date: feed.date() }
 }
 
+/// The feed of files that no manifest names.
+pub(super) const FORWARDED: &str = "elastic/forwarded";
+
 /// Whether the feed is one that Elastic has.
 pub(super) fn supports(feed: &FeedId) -> Result<(), String> {
     let Parts { version, track, .. } = parts(feed);
+    if feed.as_str() == FORWARDED {
+        return Ok(());
+    }
     let full = version.parse::<Version>().is_ok()
         && version
             .split('-')
@@ -50,7 +56,7 @@ pub(super) fn supports(feed: &FeedId) -> Result<(), String> {
 pub(super) fn manifest_route(feed: &FeedId, settings: &ElasticSettings) -> Result<RoutePath, String> {
     supports(feed)?;
     let parts = parts(feed);
-    let template = template(&parts, settings).ok_or_else(|| unknown(&parts))?;
+    let template = fitting(&parts, settings).next().ok_or_else(|| unknown(&parts))?;
     let path = template
         .replace("{version}", parts.version)
         .replace("{track}", parts.track.unwrap_or_default())
@@ -58,25 +64,31 @@ pub(super) fn manifest_route(feed: &FeedId, settings: &ElasticSettings) -> Resul
     path.parse().map_err(|error| format!("the template '{}' gives no path for {feed}: {error}", shown(template)))
 }
 
-fn template<'a>(parts: &Parts<'_>, settings: &'a ElasticSettings) -> Option<&'a str> {
-    let fits = |template: &&String| {
-        template.contains("{version}")
-            && template.contains("{date}") == parts.date.is_some()
-            && template.contains("{track}") == parts.track.is_some()
-    };
+/// The templates that fit a feed, in the order in which they are tried.
+pub(super) fn templates_of(feed: &FeedId, settings: &ElasticSettings) -> Vec<String> {
+    fitting(&parts(feed), settings).map(str::to_owned).collect()
+}
+
+fn fitting<'a>(parts: &Parts<'_>, settings: &'a ElasticSettings) -> impl Iterator<Item = &'a str> {
+    let (dated, tracked) = (parts.date.is_some(), parts.track.is_some());
     let templates = match (parts.track, parts.date) {
         (None, None) => std::slice::from_ref(&settings.manifest_template),
         (_, Some(_)) => &settings.dated_templates,
         (Some(_), None) => &settings.track_templates,
     };
-    templates.iter().find(fits).map(String::as_str)
+    let fits = move |template: &&String| {
+        template.contains("{version}")
+            && template.contains("{date}") == dated
+            && template.contains("{track}") == tracked
+    };
+    templates.iter().filter(fits).map(String::as_str)
 }
 
 fn unknown(parts: &Parts<'_>) -> String {
     match (parts.track, parts.date) {
         (None, None) => "the manifest path has no {version} in it".to_owned(),
-        (_, Some(_)) => "dated path unknown: Elastic does not publish where dated manifests lie, and no template \
-                         says it for this feed"
+        (_, Some(_)) => "dated path unknown: Elastic does not publish where dated manifests lie, no template says \
+                         it for this feed, and no endpoint has asked for one yet"
             .to_owned(),
         (Some(track), None) => format!(
             "{track} path unknown: Elastic does not publish where {track} manifests lie, and no template says it"

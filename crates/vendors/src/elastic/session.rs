@@ -75,7 +75,8 @@ impl ElasticSession {
     }
 
     fn ask(&mut self) -> Result<Step, Note> {
-        let route = self.route.clone().map_err(|detail| Note { reason: Reason::PathUnknown, detail })?;
+        let reason = if self.feed.date().is_some() { Reason::DatedPathUnknown } else { Reason::PathUnknown };
+        let route = self.route.clone().map_err(|detail| Note { reason, detail })?;
         let target = Target(route.as_str().to_owned());
         self.state = State::Asked(route);
         Ok(Step::Ask(Ask { target, cap: self.settings.manifest_cap, unless: self.memory.validator.clone() }))

@@ -25,12 +25,14 @@ fn full_versions_and_known_tracks_are_supported() {
     {
         assert_eq!(Elastic.supports(&feed(&format!("elastic/{text}"))), Ok(()), "{text}");
     }
+    assert_eq!(Elastic.supports(&feed("elastic/forwarded")), Ok(()));
     for (text, words) in [
         ("9.0", "full version"),
         ("9", "full version"),
         ("9.0.0.1", "full version"),
         ("latest", "full version"),
-        ("forwarded", "full version"),
+        ("forwarded/candidate", "full version"),
+        ("forwarded@2026-01-15", "full version"),
         ("9.0.x", "full version"),
         ("9.0.0/stable", "meant where no track is named"),
         ("9.0.0/rapid", "no track 'rapid'"),

@@ -168,7 +168,7 @@ fn an_empty_set_is_proposed_for_admission_to_weigh_u52() {
 fn dated_and_candidate_feeds_need_a_template() {
     let mut world = World::plain();
     world.feed = "elastic/9.0.0@2026-01-15".parse().unwrap();
-    assert!(world.run().refused(Reason::PathUnknown).contains("dated path unknown"));
+    assert!(world.run().refused(Reason::DatedPathUnknown).contains("dated path unknown"));
     assert_eq!(world.asked, Vec::<String>::new());
     world.settings.dated_templates = vec!["/downloads/endpoint/manifest/{date}/artifacts-{version}.zip".to_owned()];
     let release = world.run().release();
