@@ -61,10 +61,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Reads an HTTP date in its preferred form, IMF-fixdate (RFC 9110, 5.6.7).
+/// Reads an HTTP date in any of the three forms that a recipient must take (RFC 9110, 5.6.7): IMF-fixdate, the one of
+/// RFC 850, whose two digits of a year stand for 1969 to 2068, and that of C's `asctime`.
 pub fn parse_http_date(text: &str) -> Option<Timestamp> {
-    let stem = text.strip_suffix(" GMT")?;
-    let civil = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", stem).ok()?;
+    let read = |format: &str, text: &str| jiff::civil::DateTime::strptime(format, text).ok();
+    let civil = match text.strip_suffix(" GMT") {
+        Some(stem) => read("%a, %d %b %Y %H:%M:%S", stem).or_else(|| read("%A, %d-%b-%y %H:%M:%S", stem))?,
+        None => read("%a %b %e %H:%M:%S %Y", text)?,
+    };
     let time = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
     Some(Timestamp(time.as_microsecond()))
 }
@@ -89,10 +93,21 @@ mod tests {
         assert_eq!(time.as_micros(), 784_111_777_000_000);
         assert_eq!(time.http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(time.to_string(), "1994-11-06T08:49:37Z");
+        for older in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_http_date(older), Some(time), "{older}");
+        }
+        for (year, full) in [("68", "2068"), ("69", "1969")] {
+            let of = |date: String| parse_http_date(&date).map(|time| time.http_date());
+            let day = if year == "68" { "Monday" } else { "Thursday" };
+            let read = of(format!("{day}, 02-Jan-{year} 00:00:00 GMT"));
+            assert!(read.as_ref().is_some_and(|date| date.contains(full)), "{read:?}");
+        }
         for bad in [
             "",
             "yesterday",
             "Sun, 06 Nov 1994 08:49:37",
+            "Sun Nov  6 08:49:37 1994 GMT",
+            "Sunday, 06-Nov-1994 08:49:37 GMT",
             "Mon, 06 Nov 1994 08:49:37 GMT+1",
             "Sun, 99 Nov 1994 08:49:37 GMT",
         ] {
