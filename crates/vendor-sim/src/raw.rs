@@ -51,9 +51,18 @@ async fn serve(listener: TcpListener, scripts: Vec<Script>, seen: Arc<Mutex<Vec<
 
 async fn connection(mut stream: TcpStream, script: Script, seen: Arc<Mutex<Vec<Vec<u8>>>>) {
     let _ = stream.set_nodelay(true);
-    let mut heard = Vec::new();
+    let mut line = None;
+    // Kept before the answer goes out, so that whoever has the answer finds what it was an answer to.
+    let mut heard = |head: &[u8]| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = *line.get_or_insert_with(|| {
+            seen.push(Vec::new());
+            seen.len() - 1
+        });
+        seen.iter_mut().skip(line).take(1).for_each(|said| said.extend(head));
+    };
     let end = script.play(&mut stream, &mut heard).await;
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    heard(&[]);
     finish(stream, end.unwrap_or(End::Close)).await;
 }
 

@@ -77,14 +77,19 @@ impl Script {
         Some(Self::new().then(Act::Send(bytes.into())))
     }
 
-    /// Plays it; an error is the client's leaving.
-    pub(crate) async fn play<S>(&self, stream: &mut S, seen: &mut Vec<u8>) -> io::Result<End>
+    /// Plays it, and tells each head that was read before it goes on; an error is the client's leaving.
+    pub(crate) async fn play<S>(&self, stream: &mut S, heard: &mut (dyn FnMut(&[u8]) + Send)) -> io::Result<End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         for act in self.0.iter() {
             match act {
-                Act::ReadHead => read_head(stream, seen).await?,
+                Act::ReadHead => {
+                    let mut head = Vec::new();
+                    let read = read_head(stream, &mut head).await;
+                    heard(&head);
+                    read?;
+                }
                 Act::Send(bytes) => write(stream, bytes).await?,
                 Act::Drip(bytes, each) => {
                     for byte in bytes.iter() {
@@ -117,14 +122,13 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Resul
     stream.flush().await
 }
 
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, seen: &mut Vec<u8>) -> io::Result<()> {
-    let begin = seen.len();
+async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, head: &mut Vec<u8>) -> io::Result<()> {
     // No test sends a head as long as this.
-    while seen.len() - begin < 65_536 && !seen.get(begin..).is_some_and(|head| head.ends_with(b"\r\n\r\n")) {
+    while head.len() < 65_536 && !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         match stream.read(&mut byte).await? {
             0 => return Ok(()),
-            _ => seen.extend(byte),
+            _ => head.extend(byte),
         }
     }
     Ok(())

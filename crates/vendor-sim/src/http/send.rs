@@ -65,7 +65,7 @@ impl<'a> Line<'a> {
 /// Writes the answer; true if the connection can carry another.
 pub(crate) async fn send(line: &mut Line<'_>, reply: &Reply, head_only: bool, keep_alive: bool) -> io::Result<bool> {
     if let Some(script) = &reply.script {
-        let end = script.play(&mut *line.stream, &mut Vec::new()).await?;
+        let end = script.play(&mut *line.stream, &mut |_| ()).await?;
         line.end(if end == End::Reset { How::Reset } else { How::Close }).await?;
         return Ok(false);
     }

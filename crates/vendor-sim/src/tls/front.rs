@@ -129,7 +129,7 @@ async fn spoken(mut stream: TlsStream<TcpStream>, to: SocketAddr, fault: &TlsFau
         TlsFault::CutRecord(script) => Some((script, [23, 3, 3, 1, 0, 1, 2, 3].as_slice())),
         TlsFault::NoCloseNotify(script) => Some((script, [].as_slice())),
         TlsFault::Play(script) => {
-            let _ = script.play(&mut stream, &mut Vec::new()).await;
+            let _ = script.play(&mut stream, &mut |_| ()).await;
             let _ = stream.shutdown().await;
             return until_gone(&mut stream).await;
         }
@@ -141,7 +141,7 @@ async fn spoken(mut stream: TlsStream<TcpStream>, to: SocketAddr, fault: &TlsFau
         }
         return;
     };
-    let _ = script.play(&mut stream, &mut Vec::new()).await;
+    let _ = script.play(&mut stream, &mut |_| ()).await;
     let (mut plain, _) = stream.into_inner();
     let _ = plain.write_all(behind).await;
     let _ = plain.shutdown().await;
