@@ -132,6 +132,13 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "proxy::"),
     },
     Proof {
+        name: "nginx and Apache answer generated requests as we do, or the difference is explained",
+        from: Size::Ci,
+        needs: &[("nginx", "nginx-light"), ("apache2", "apache2")],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "wire::differential::"),
+    },
+    Proof {
         name: "the doctor finds what is wrong with the vendor page's nginx and Apache, and nothing with our mirror",
         from: Size::Ci,
         needs: &[("nginx", "nginx-light"), ("apache2", "apache2")],

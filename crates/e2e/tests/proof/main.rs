@@ -19,3 +19,4 @@ mod proxy;
 mod readonly;
 mod script;
 mod shell;
+mod wire;

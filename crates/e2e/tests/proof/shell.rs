@@ -31,10 +31,14 @@ pub(crate) fn sh(folder: &Path, lines: &str) -> String {
     String::from_utf8_lossy(&answer.stdout).into_owned()
 }
 
+/// Whether this is a continuous run, and not one at full size.
+pub(crate) fn is_small() -> bool {
+    std::env::var("WAYSTATION_PROOF").is_ok_and(|size| size == "ci")
+}
+
 /// Both vendors: the artifacts and archives small for a continuous run, larger than any buffer otherwise.
 pub(crate) fn vendor() -> Simulator {
-    let small = std::env::var("WAYSTATION_PROOF").is_ok_and(|size| size == "ci");
-    let (artifact_size, archive_size) = if small { (64 << 10, 256 << 10) } else { (1 << 20, 32 << 20) };
+    let (artifact_size, archive_size) = if is_small() { (64 << 10, 256 << 10) } else { (1 << 20, 32 << 20) };
     let elastic = ElasticSettings { artifact_size, ..ElasticSettings::default() };
     let defender = DefenderSettings { archive_size, ..DefenderSettings::default() };
     Simulator::start(Settings { elastic, defender, ..Settings::lately() }).unwrap()
