@@ -137,8 +137,13 @@ impl Scheduler {
     async fn sync(&mut self, vendors: &[Vendor]) {
         let Some(engine) = self.parts.engine.borrow().clone() else { return };
         self.parts.pulse.note(self.vendor, Turn::Runs(self.parts.clock.monotonic()));
-        let feeds = engine.settings().feeds.iter().filter(|feed| vendors.contains(&feed.vendor())).cloned().collect();
-        let request = SyncRequest { feeds, from: None, wait: true };
+        let mut feeds = engine.feeds();
+        feeds.retain(|feed| vendors.contains(&feed.vendor()));
+        if feeds.is_empty() {
+            // Nothing was learned yet of a vendor that is followed on demand.
+            return self.schedule.ran(vendors, &[], self.parts.clock.monotonic(), 0.5);
+        }
+        let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
         let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
         let now = self.parts.clock.monotonic();
         match ended {

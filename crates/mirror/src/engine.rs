@@ -10,7 +10,7 @@ use model::{Clock, FeedId, Generation, Note, Reason, ReleaseState, Timestamp, Ve
 use origin::{HostGate, Origin};
 use trust::Admitted;
 
-use crate::{LockHolder, Locks, Settings};
+use crate::{Learned, LockHolder, Locks, NothingLearned, Settings};
 
 /// The history is never silent for longer than this while the program is in use; a longer silence may be a clock that
 /// jumped.
@@ -161,13 +161,14 @@ impl EngineError {
 pub struct Engine {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) learned: Arc<dyn Learned>,
     pub(crate) on_publish: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Engine {
     /// An engine on these ports.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings: Arc::new(settings), on_publish: Arc::new(|| ()) }
+        Self { ports, settings: Arc::new(settings), learned: Arc::new(NothingLearned), on_publish: Arc::new(|| ()) }
     }
 
     /// Calls `nudge` after each publication, so that a server in this process need not wait to notice.

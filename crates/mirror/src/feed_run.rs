@@ -12,9 +12,10 @@ use model::{
 use origin::{Meter, Origin, OriginError, Reading};
 use trust::Proposal;
 use vendors::{
-    Ask, Event, FetchedItem, Inspection, Memory, Offered, Session, Source, SourceKind, Step, Validator, Want,
+    Ask, Event, FetchedItem, Inspection, Memory, Offered, Place, Session, Source, SourceKind, Step, Validator, Want,
 };
 
+use crate::probe::Nowhere;
 use crate::sync::Shared;
 use crate::{Engine, EngineError, Progress};
 
@@ -114,9 +115,9 @@ impl FeedRun {
     /// reason to call anything unchanged: then the conversation begins anew, without the memory.
     async fn go(&self, recalled: Recalled, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
         let whole = self.is_whole(recalled.to_be_whole.as_ref());
-        let (whole, found) = tokio::join!(whole, self.converse(recalled.memory.clone(), meter, offered));
+        let (whole, found) = tokio::join!(whole, self.search(recalled.memory.clone(), meter, offered));
         match found {
-            Ok(Found::Unchanged { .. }) if !whole => self.converse(Memory::default(), meter, offered).await,
+            Ok(Found::Unchanged { .. }) if !whole => self.search(Memory::default(), meter, offered).await,
             found => found,
         }
     }
@@ -185,14 +186,34 @@ impl FeedRun {
         self.engine.ports.origins.base(self.feed.vendor())
     }
 
-    fn session(&self, memory: Memory) -> Box<dyn Session> {
+    /// Begins a conversation about a place where the feed may lie.
+    pub(crate) fn session(&self, place: &Place, memory: Memory) -> Box<dyn Session> {
         let module = vendors::registry(self.feed.vendor());
-        module.session(&self.feed, &self.engine.settings.vendors, self.origin.kind(), memory)
+        module.session(&self.feed, &place.settings, self.origin.kind(), memory)
     }
 
-    /// Begins a conversation for a plan.
-    pub(crate) fn begin(&self, memory: Memory) -> Box<dyn Session> {
-        self.session(memory)
+    /// Where the feed may lie, most likely first; at least one place.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let settings = self.engine.vendor_settings();
+        let places = vendors::registry(self.feed.vendor()).places(&self.feed, &settings);
+        if places.is_empty() { vec![Place { name: None, settings }] } else { places }
+    }
+
+    /// Talks to the vendor at each place where the feed may lie, until there is something at one.
+    async fn search(&self, memory: Memory, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
+        let mut nowhere = Nowhere::default();
+        for place in self.places() {
+            match self.converse(&place, memory.clone(), meter, offered).await {
+                Ok(found) => {
+                    if let Some(name) = place.name {
+                        self.engine.learned.proved(&name);
+                    }
+                    return Ok(found);
+                }
+                Err(failure) => nowhere.add(self, &place, failure)?,
+            }
+        }
+        Err(nowhere.note(&self.feed))
     }
 
     /// Reads a document for a plan.
@@ -244,10 +265,16 @@ impl FeedRun {
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
 
-    async fn converse(&self, memory: Memory, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
+    async fn converse(
+        &self,
+        place: &Place,
+        memory: Memory,
+        meter: &FeedMeter,
+        offered: &mut Option<Offered>,
+    ) -> Result<Found, Note> {
         let mut round = 1;
         loop {
-            let mut talk = Talk::new(self, meter, self.session(memory.clone()));
+            let mut talk = Talk::new(self, meter, self.session(place, memory.clone()));
             let step = talk.run(offered).await?;
             match step {
                 Step::Unchanged => {

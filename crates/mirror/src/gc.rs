@@ -169,7 +169,7 @@ impl Engine {
                 }
             })
             .await?;
-        let retired = generation.feeds.keys().filter(|feed| !self.settings.feeds.contains(feed)).cloned().collect();
+        let retired = generation.feeds.keys().filter(|feed| self.left(feed)).cloned().collect();
         let generations = self.old_generations(generation.number).await?;
         let plan = GcPlan { releases, retired, blobs: candidates.len() as u64, bytes, generations };
         Ok(Census { plan, candidates, kept })
@@ -212,14 +212,10 @@ impl Engine {
                 id,
                 held_since: found.release.held_since,
                 blobs: found.release.items.iter().map(|item| (item.digest, item.size)).collect(),
-                protected: protected || (spoken_of && self.follows(found)),
+                protected: protected || (spoken_of && !self.left(&found.release.feed)),
             });
         }
         Ok(expire(kept, &self.settings.keep(vendor), calm).into_iter().collect())
-    }
-
-    fn follows(&self, found: &ReleaseRecord) -> bool {
-        self.settings.feeds.contains(&found.release.feed)
     }
 
     /// Served, served as `_back`, still reachable in its grace, or dated.
@@ -229,7 +225,7 @@ impl Engine {
             .feeds
             .get(&release.feed)
             .is_some_and(|served| served.release == release.id || served.back == Some(release.id));
-        let dated = release.feed.date().is_some() && self.follows(found);
+        let dated = release.feed.date().is_some() && !self.left(&release.feed);
         let in_grace = release.items.iter().any(|item| {
             let route = generation.routes.get(&item.route).filter(|route| route.digest == item.digest);
             route.is_some_and(|route| route.feed == release.feed && route.until.is_some_and(|until| until > calm))

@@ -2,9 +2,10 @@
 
 use futures_util::future::join_all;
 use model::Note;
-use vendors::{Event, Source, Step, Want};
+use vendors::{Event, Memory, Place, Source, Step, Want};
 
 use crate::feed_run::{FeedRun, note};
+use crate::probe::Nowhere;
 use crate::{Engine, EngineError, FeedPlan, PlannedFile, SyncRequest};
 
 impl Engine {
@@ -38,7 +39,18 @@ async fn plan_feed(job: &FeedRun) -> FeedPlan {
 
 async fn fill_plan(job: &FeedRun, plan: &mut FeedPlan) -> Result<(), Note> {
     let memory = job.remember().await.map_err(|error| note(error.reason(), error.to_string()))?;
-    let mut session = job.begin(memory);
+    let mut nowhere = Nowhere::default();
+    for place in job.places() {
+        match fill_from(job, &place, memory.clone(), plan).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => nowhere.add(job, &place, failure)?,
+        }
+    }
+    Err(nowhere.note(&job.feed))
+}
+
+async fn fill_from(job: &FeedRun, place: &Place, memory: Memory, plan: &mut FeedPlan) -> Result<(), Note> {
+    let mut session = job.session(place, memory);
     let mut event = Event::Start;
     loop {
         let step = session.next(event);

@@ -88,7 +88,7 @@ impl Engine {
             let filter = ReleaseFilter { state: Some(state), ..ReleaseFilter::default() };
             let mut look = |found: catalog::ReleaseRecord| {
                 let id = found.release.id;
-                let word = state == ReleaseState::Rejected && self.settings.feeds.contains(&found.release.feed);
+                let word = state == ReleaseState::Rejected && self.follows(&found.release.feed);
                 if then.get(&id) == Some(&state) && !named.contains(&id) && !word {
                     gone.push(id);
                 }

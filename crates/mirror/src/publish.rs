@@ -195,7 +195,7 @@ impl Engine {
             let news = what.batch.feeds.iter().rfind(|record| record.feed == known.feed);
             let record = news.cloned().unwrap_or(known);
             let comes = what.pending.iter().any(|pending| pending.record.feed == record.feed);
-            if record.outcome != Outcome::Held || comes || !self.settings.feeds.contains(&record.feed) {
+            if record.outcome != Outcome::Held || comes || !self.follows(&record.feed) {
                 continue;
             }
             let Some(id) = record.release else { continue };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use catalog::{EntryKind, FeedRecord, ReleaseFilter, ReleaseRecord};
 use model::{
     Clocks, FeedId, Finding, Level, Note, Outcome, Provenance, Reason, ReleaseId, ReleaseState, RingName, Timestamp,
-    Trust, Vendor, VendorVersion,
+    Trust, VendorVersion,
 };
 use serde::Serialize;
 
@@ -166,7 +166,7 @@ impl Engine {
         let current = self.ports.rings.current(&self.settings.ring).await?.map(|current| current.generation);
         let records = catalog.feeds().await?;
         let names: BTreeSet<FeedId> =
-            self.settings.feeds.iter().cloned().chain(records.iter().map(|record| record.feed.clone())).collect();
+            self.feeds().into_iter().chain(records.iter().map(|record| record.feed.clone())).collect();
         let now = self.ports.clock.now();
         // A feed that no run ever tried must not look fresh for that.
         let named = self.last(EntryKind::ConfigChange).await?.map(|entry| entry.at);
@@ -265,7 +265,7 @@ impl Engine {
     fn feed_status(&self, feed: FeedId, record: Option<&FeedRecord>, served: Option<ReleaseStatus>) -> FeedStatus {
         let reason = record.and_then(|record| record.reason);
         FeedStatus {
-            followed: self.settings.feeds.contains(&feed),
+            followed: self.follows(&feed),
             outcome: record.map(|record| record.outcome),
             reason,
             detail: record.and_then(|record| record.detail.clone()),
@@ -282,13 +282,5 @@ impl Engine {
             notes: Vec::new(),
             feed,
         }
-    }
-
-    /// The vendors that are followed.
-    pub fn vendors(&self) -> Vec<Vendor> {
-        let mut vendors: Vec<Vendor> = self.settings.feeds.iter().map(FeedId::vendor).collect();
-        vendors.sort();
-        vendors.dedup();
-        vendors
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use vendors::Inspection;
 
 use crate::feed_run::{FeedRun, Settled, note};
+use crate::probe::is_absence;
 use crate::ruling::{Costs, died, interrupted};
 use crate::{Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
 
@@ -33,6 +34,8 @@ pub struct SyncRequest {
     pub from: Option<PathBuf>,
     /// Wait for another run to end rather than fail.
     pub wait: bool,
+    /// Record nothing of a feed that the vendor turns out not to have: somebody merely asked for it.
+    pub tentative: bool,
 }
 
 type Inspected = Arc<OnceCell<Result<Vec<Note>, Note>>>;
@@ -43,6 +46,7 @@ pub(crate) struct Shared {
     /// Names this run's reservations.
     pub(crate) holder: String,
     pub(crate) folder: Option<String>,
+    tentative: bool,
     /// Until when time has surely passed.
     calm: Timestamp,
     serving: BTreeMap<FeedId, ReleaseId>,
@@ -134,12 +138,13 @@ impl Engine {
     }
 
     fn known(&self, feeds: &[FeedId]) -> Result<(), EngineError> {
-        if self.settings.feeds.is_empty() {
+        let followed = self.feeds();
+        if followed.is_empty() {
             return Err(EngineError::NoFeeds);
         }
-        match feeds.iter().find(|feed| !self.settings.feeds.contains(feed)) {
+        match feeds.iter().find(|feed| !followed.contains(feed)) {
             None => Ok(()),
-            Some(feed) => Err(EngineError::UnknownFeed { feed: feed.clone(), known: list(&self.settings.feeds) }),
+            Some(feed) => Err(EngineError::UnknownFeed { feed: feed.clone(), known: list(&followed) }),
         }
     }
 
@@ -154,7 +159,7 @@ impl Engine {
         }
     }
 
-    async fn open_run(
+    pub(crate) async fn open_run(
         &self,
         request: &SyncRequest,
         observer: Arc<dyn Observer>,
@@ -176,6 +181,7 @@ impl Engine {
                 observer,
                 holder: format!("{}-{}-{}", self.settings.actor.pid, now.as_micros(), next_run()),
                 folder: request.from.as_ref().map(|path| path.display().to_string()),
+                tentative: request.tentative,
                 calm,
                 serving: serving.unwrap_or_default(),
                 inspected: Mutex::default(),
@@ -191,7 +197,8 @@ impl Engine {
         let gate = Arc::new(gate);
         let origins: HashMap<Vendor, Arc<dyn Origin>> =
             Vendor::ALL.into_iter().map(|vendor| (vendor, ports.origins.vendor(vendor, Arc::clone(&gate)))).collect();
-        let chosen = if asked.is_empty() { &self.settings.feeds } else { asked };
+        let followed = self.feeds();
+        let chosen = if asked.is_empty() { &followed } else { asked };
         Ok(chosen.iter().filter_map(|feed| Some((feed.clone(), Arc::clone(origins.get(&feed.vendor())?)))).collect())
     }
 
@@ -207,8 +214,8 @@ impl Engine {
             Vendor::ALL.into_iter().flat_map(|vendor| vendors::registry(vendor).find_in_folder(view.as_ref())).collect()
         });
         let found: Vec<FeedId> = found.await.map_err(EngineError::task)?;
-        let (followed, strangers): (Vec<FeedId>, Vec<FeedId>) =
-            found.into_iter().partition(|feed| self.settings.feeds.contains(feed));
+        let all = self.feeds();
+        let (followed, strangers): (Vec<FeedId>, Vec<FeedId>) = found.into_iter().partition(|feed| all.contains(feed));
         if !strangers.is_empty() {
             tracing::warn!(feeds = %list(&strangers), "the folder holds feeds that are not followed");
         }
@@ -222,7 +229,7 @@ impl Engine {
             return Err(EngineError::Folder(format!(
                 "{} holds {what}; followed are: {}",
                 folder.display(),
-                list(&self.settings.feeds)
+                list(&all)
             )));
         }
         Ok(chosen.into_iter().map(|feed| (feed, Arc::clone(&origin) as Arc<dyn Origin>)).collect())
@@ -241,14 +248,14 @@ fn next_run() -> u64 {
     RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
-struct Run {
+pub(crate) struct Run {
     engine: Engine,
     shared: Arc<Shared>,
-    feeds: Vec<(FeedId, Arc<dyn Origin>)>,
+    pub(crate) feeds: Vec<(FeedId, Arc<dyn Origin>)>,
 }
 
 impl Run {
-    fn job(&self, feed: &FeedId, origin: &Arc<dyn Origin>) -> FeedRun {
+    pub(crate) fn job(&self, feed: &FeedId, origin: &Arc<dyn Origin>) -> FeedRun {
         FeedRun {
             engine: self.engine.clone(),
             shared: Arc::clone(&self.shared),
@@ -334,6 +341,8 @@ impl Run {
         ended: Vec<Settled>,
         report: &mut SyncReport,
     ) -> Result<(), EngineError> {
+        let (absent, ended) = ended.into_iter().partition(|settled| self.shared.tentative && is_absent(settled));
+        self.tell_absent(absent, report);
         let done = self.engine.rule_locked(ended, self.shared.calm).await?;
         drop(lock);
         report.lost_grace.extend(done.lost_grace.iter().map(ToString::to_string));
@@ -341,6 +350,25 @@ impl Run {
             self.report(&record, costs, report);
         }
         Ok(())
+    }
+
+    /// What somebody merely asked for and the vendor does not have is in the report alone.
+    fn tell_absent(&self, absent: Vec<Settled>, report: &mut SyncReport) {
+        for settled in absent {
+            let Err(failure) = settled.result else { continue };
+            let made = FeedReport {
+                feed: settled.feed,
+                outcome: model::Outcome::Failed,
+                vendor_version: None,
+                release: None,
+                bytes_fetched: settled.bytes,
+                requests: settled.requests,
+                reason: Some(failure.reason),
+                detail: Some(failure.detail),
+            };
+            self.shared.observer.on(Progress::Settled(made.clone()));
+            report.feeds.push(made);
+        }
     }
 
     fn report(&self, record: &FeedRecord, costs: Costs, report: &mut SyncReport) {
@@ -366,6 +394,11 @@ impl Run {
             None => report.feeds.push(made),
         }
     }
+}
+
+/// Whether a run found that the vendor has no such feed.
+fn is_absent(settled: &Settled) -> bool {
+    settled.result.as_ref().is_err_and(|failure| is_absence(failure.reason))
 }
 
 enum Ended {

@@ -47,7 +47,7 @@ impl Act {
     pub(crate) async fn perform(self, engine: Engine) -> Result<Done, EngineError> {
         Ok(match self {
             Self::Sync(feeds) => {
-                let request = SyncRequest { feeds, from: None, wait: true };
+                let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
                 Done::Synced(engine.sync(&request, Arc::new(Silent)).await?)
             }
             Self::Admit(release) => Done::Acted(engine.admit(&release, "simulated").await?),

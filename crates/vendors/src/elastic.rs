@@ -22,7 +22,7 @@ use model::{Digest, FeedId, RoutePath, Vendor};
 use serde::{Deserialize, Serialize};
 use trust::KeyRing;
 
-use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
+use crate::{FolderView, Memory, Place, Session, Settings, SourceKind, VendorModule};
 
 pub use client::{NamedArtifact, Opened, open};
 pub use dates::{Rule, check_date};
@@ -121,6 +121,23 @@ impl VendorModule for Elastic {
             return Ok(());
         }
         layout::manifest_route(feed, &settings.elastic).map(|_| ())
+    }
+
+    fn places(&self, feed: &FeedId, settings: &Settings) -> Vec<Place> {
+        if feed.date().is_none() && feed.segments().count() < 2 {
+            return Vec::new();
+        }
+        let place = |template: String| {
+            let mut settings = settings.clone();
+            settings.elastic.dated_templates = vec![template.clone()];
+            settings.elastic.track_templates = vec![template.clone()];
+            Place { name: Some(template), settings }
+        };
+        templates(feed, &settings.elastic).into_iter().map(place).collect()
+    }
+
+    fn makes_room(&self, feed: &FeedId) -> bool {
+        is_forwarded(feed)
     }
 
     fn policy(&self, settings: &Settings) -> String {

@@ -18,6 +18,6 @@ mod session;
 pub mod zip;
 
 pub use session::{
-    Answer, Ask, Event, FetchedItem, FolderView, Inspection, Memory, Offered, ReadSeek, Refusal, Session, Settings,
-    Source, SourceKind, Step, Target, Validator, VendorModule, Want, registry,
+    Answer, Ask, Event, FetchedItem, FolderView, Inspection, Memory, Offered, Place, ReadSeek, Refusal, Session,
+    Settings, Source, SourceKind, Step, Target, Validator, VendorModule, Want, registry,
 };

@@ -174,6 +174,15 @@ pub struct Settings {
     pub defender: defender::DefenderSettings,
 }
 
+/// A place where a feed may lie.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// What it is remembered by, once the vendor has answered there; none where it is known.
+    pub name: Option<String>,
+    /// Settings under which the feed lies there.
+    pub settings: Settings,
+}
+
 /// One vendor's module.
 pub trait VendorModule: Send + Sync {
     /// Whose.
@@ -200,6 +209,15 @@ pub trait VendorModule: Send + Sync {
     /// Whether every release of a feed lies at the same addresses as the one before, so that superseding one
     /// takes its addresses by design.
     fn fixed_addresses(&self) -> bool {
+        false
+    }
+    /// The places where a feed may lie, most likely first, where its place is not published; empty where it is known, or
+    /// nothing can be said.
+    fn places(&self, _feed: &FeedId, _settings: &Settings) -> Vec<Place> {
+        Vec::new()
+    }
+    /// Whether what a feed serves makes room, path by path, for what other feeds have there.
+    fn makes_room(&self, _feed: &FeedId) -> bool {
         false
     }
     /// The bases of those routes.

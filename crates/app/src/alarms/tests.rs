@@ -139,7 +139,7 @@ impl Bench {
 
     /// A run of the schedule, and the next one in an hour.
     async fn sync(&mut self) {
-        let request = SyncRequest { feeds: self.config.feeds(), from: None, wait: true };
+        let request = SyncRequest { feeds: self.config.feeds(), wait: true, ..SyncRequest::default() };
         self.engine.sync(&request, Arc::new(Silent)).await.unwrap();
         self.content.nudge();
         self.pulse.note(Vendor::Elastic, Turn::Waits(self.clock.monotonic() + HOUR));

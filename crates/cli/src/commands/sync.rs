@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     feeds.sort();
     feeds.dedup();
     let asked = if feeds.is_empty() { followed } else { feeds.clone() };
-    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait };
+    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: false };
     let ended = if args.plan {
         plan(args, &config, &request, context).await?
     } else {

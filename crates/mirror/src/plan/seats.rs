@@ -59,14 +59,18 @@ fn staying<'a>(input: &'a Input<'a>, seated: &[&Newcomer]) -> BTreeMap<&'a FeedI
 fn standing<'a>(input: &'a Input<'a>, seated: &[&Newcomer]) -> BTreeMap<&'a RoutePath, Claim<'a>> {
     let honoured =
         |item: &ReleaseItem| input.present.routes.get(&item.route).is_none_or(|route| route.digest == item.digest);
-    let recorded = staying(input, seated).into_values().flat_map(|admitted| {
+    let firm = staying(input, seated).into_values().filter(|admitted| !makes_room(&admitted.release().feed));
+    let recorded = firm.flat_map(|admitted| {
         let release = admitted.release();
         let items = release.items.iter().filter(|item| honoured(item));
         items.map(|item| (&item.route, &release.feed, item.digest))
     });
     let lost = |feed: &FeedId| {
         let known = input.incumbents.contains_key(feed) || input.retire.contains(feed);
-        input.present.feeds.contains_key(feed) && !known && !seated.iter().any(|newcomer| feed_of(newcomer) == feed)
+        input.present.feeds.contains_key(feed)
+            && !known
+            && !makes_room(feed)
+            && !seated.iter().any(|newcomer| feed_of(newcomer) == feed)
     };
     let routes = input.present.routes.iter().filter(|(_, route)| route.until.is_none() && lost(&route.feed));
     let unrecorded = routes.map(|(path, route)| (path, &route.feed, route.digest));
@@ -79,6 +83,9 @@ fn collision(input: &Input<'_>, seated: &[&Newcomer]) -> Option<(usize, Note)> {
     let mut between = None;
     for (rank, newcomer) in seated.iter().enumerate() {
         let release = newcomer.admitted.release();
+        if makes_room(&release.feed) {
+            continue;
+        }
         for item in &release.items {
             let mine = Claim { feed: &release.feed, digest: item.digest, rank: Some(rank) };
             let Some(other) = claims.get(&item.route).filter(|other| other.digest != item.digest) else {
@@ -96,6 +103,10 @@ fn collision(input: &Input<'_>, seated: &[&Newcomer]) -> Option<(usize, Note)> {
     between
 }
 
+fn makes_room(feed: &FeedId) -> bool {
+    vendors::registry(feed.vendor()).makes_room(feed)
+}
+
 fn note(feed: &FeedId, item: &ReleaseItem) -> Note {
     Note { reason: Reason::PathConflict, detail: format!("{feed} serves other bytes at {}", item.route) }
 }
@@ -110,7 +121,9 @@ fn owners<'a>(
     let right = |feed: &FeedId, item: &ReleaseItem| {
         let newcomer = seated.iter().find(|newcomer| feed_of(newcomer) == feed);
         let route = input.present.routes.get(&item.route);
-        if newcomer.is_some_and(|newcomer| newcomer.takes_paths) {
+        if makes_room(feed) {
+            Right::Guest
+        } else if newcomer.is_some_and(|newcomer| newcomer.takes_paths) {
             Right::Taker
         } else if route.is_some_and(|route| route.feed == *feed) {
             Right::Owner
@@ -137,6 +150,8 @@ fn owners<'a>(
 /// What a release may say about a path that others name, too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Right {
+    /// Whoever else names the path has it.
+    Guest,
     Lost,
     Equal,
     Owner,
