@@ -19,7 +19,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("hyper", &["outbound"]),
     ("sqlx", &["catalog"]),
     ("axum", &["admin-http", "vendor-sim"]),
-    ("httparse", &["content-http", "admin-http", "doctor", "vendor-sim"]),
+    ("httparse", &["content-http", "admin-http", "doctor", "endpoint", "vendor-sim"]),
     ("lettre", &["alarm"]),
     ("vendor-sim", &["cli", "e2e", "simulation", "xtask"]),
 ];

@@ -1,0 +1,67 @@
+//! Whether the hosts that updates come from can be reached.
+
+use outbound::{Outbound, Request};
+
+use super::managed::Managed;
+use super::plan::{Plan, Site};
+use super::update::Endpoint;
+use crate::Fail;
+
+/// One place that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Which: a URL or a path.
+    pub place: String,
+    /// Whether it answered; if not, why.
+    pub result: Result<(), Fail>,
+}
+
+/// Tries what the settings name, then the cloud where it stands behind it: the head of the very archive that an update
+/// would fetch. Which of its URLs the vendor's own test asks for on a mirror is not published.
+pub async fn connectivity(endpoint: &Endpoint, managed: &Managed) -> Vec<Probe> {
+    let plan = Plan::of(managed, &endpoint.agent, &endpoint.assumptions, &endpoint.cloud);
+    let mut probes = Vec::new();
+    match &plan.first {
+        Ok(site) => probes.push(endpoint.probe(site).await),
+        Err(fail) => {
+            let place = managed.url.value.clone().unwrap_or_else(|| "offlineDefinitionUpdateUrl".to_owned());
+            probes.push(Probe { place, result: Err(fail.clone()) });
+        }
+    }
+    if let Some(cloud) = &plan.fallback {
+        probes.push(endpoint.probe(cloud).await);
+    }
+    probes
+}
+
+impl Endpoint {
+    async fn probe(&self, site: &Site) -> Probe {
+        match site {
+            Site::Mirror { base, written } => match base.join(&format!("{}/updates.zip", self.agent.folder())) {
+                Ok(url) => {
+                    let request = Request { head_only: true, ..Request::get(url.clone()) };
+                    Probe { place: url.into(), result: head(self.clients.mirror.as_ref(), request).await }
+                }
+                Err(error) => Probe { place: written.clone(), result: Err(Fail::settings(error.to_string())) },
+            },
+            Site::Folder { path, .. } => {
+                let place = path.join(self.agent.folder()).join("updates.zip");
+                let opened = std::fs::File::open(&place).and_then(|file| file.metadata()).map(|_| ());
+                let result = opened.map_err(|error| Fail::new(model::Reason::NotInFolder, error.to_string()));
+                Probe { place: place.display().to_string(), result }
+            }
+            Site::Cloud { base } => match self.upstream(base) {
+                Ok((url, _)) => {
+                    let redirect_hosts = self.cloud_hosts.clone();
+                    let request = Request { head_only: true, redirect_hosts, ..Request::get(url.clone()) };
+                    Probe { place: url.into(), result: head(self.clients.cloud.as_ref(), request).await }
+                }
+                Err(fail) => Probe { place: base.to_string(), result: Err(fail) },
+            },
+        }
+    }
+}
+
+async fn head(http: &dyn Outbound, request: Request) -> Result<(), Fail> {
+    http.get(request).await.map(|_| ()).map_err(Fail::from)
+}

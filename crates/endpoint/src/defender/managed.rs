@@ -1,0 +1,270 @@
+//! Managed settings: what of `mdatp_managed.json` decides over updates.
+//!
+//! Read as leniently as the vendor's own sample needs (keys may stand twice, the last one counts). What has the wrong
+//! type or a name that is known to be misspelt is left out and told, never guessed.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::agent::{Agent, Assumptions, Fallback, Platform};
+
+/// Eight hours, the vendor's default.
+const INTERVAL: u64 = 28_800;
+/// The bounds of the vendor's schema.
+const INTERVALS: std::ops::RangeInclusive<u64> = 60..=86_400;
+/// Days, the vendor's default and bounds (macOS schema).
+const DUE: u64 = 7;
+const DUES: std::ops::RangeInclusive<u64> = 1..=30;
+/// The most bytes of a settings file.
+pub(super) const CAP: usize = 1 << 20;
+
+/// A setting, and whether the managed file set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// Its value.
+    pub value: T,
+    /// Whether a policy set it.
+    pub is_managed: bool,
+}
+
+/// What the engine does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It guards, and updates on a timer.
+    RealTime,
+    /// It scans when told.
+    OnDemand,
+    /// It only looks.
+    Passive,
+}
+
+impl Enforcement {
+    /// The vendor's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RealTime => "real_time",
+            Self::OnDemand => "on_demand",
+            Self::Passive => "passive",
+        }
+    }
+}
+
+/// What decides over updates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Managed {
+    /// `cloudService.automaticDefinitionUpdateEnabled`.
+    pub automatic: Setting<bool>,
+    /// `cloudService.definitionUpdatesInterval`.
+    pub interval: Setting<Duration>,
+    /// `cloudService.definitionUpdateDue`: older definitions are out of date.
+    pub due: Setting<Duration>,
+    /// `cloudService.proxy`.
+    pub proxy: Setting<Option<String>>,
+    /// `antivirusEngine.enforcementLevel`.
+    pub enforcement: Setting<Enforcement>,
+    /// `antivirusEngine.offlineDefinitionUpdate`.
+    pub offline: Setting<bool>,
+    /// `antivirusEngine.offlineDefinitionUpdateUrl`, as it is written.
+    pub url: Setting<Option<String>>,
+    /// `antivirusEngine.offlineDefinitionUpdateFallbackToCloud`.
+    pub fallback: Setting<bool>,
+    /// `features.offlineDefinitionUpdateVerifySig`.
+    pub verify_signature: Setting<bool>,
+    /// What was left out, or bent, and why.
+    pub warnings: Vec<String>,
+}
+
+/// The managed settings cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagedError {
+    /// They are no JSON.
+    #[error(
+        "the managed settings are no JSON object, so none of them counts; an endpoint reads nothing of such a file"
+    )]
+    Json(#[source] serde_json::Error),
+    /// They are something else than an object.
+    #[error("the managed settings are JSON, and no object: they must begin with '{{'")]
+    Shape,
+    /// They are too large.
+    #[error("the managed settings have more than {CAP} bytes")]
+    Large,
+}
+
+impl Managed {
+    /// What holds where nothing is managed.
+    pub fn defaults(agent: &Agent, assumptions: &Assumptions) -> Self {
+        let default_of = |value| Setting { value, is_managed: false };
+        let falls_back = agent.platform == Platform::Mac || assumptions.linux_falls_back == Fallback::Cloud;
+        let passive = agent.is_passive_by_default();
+        Self {
+            automatic: default_of(true),
+            interval: Setting { value: Duration::from_secs(INTERVAL), is_managed: false },
+            due: Setting { value: days(DUE), is_managed: false },
+            proxy: Setting { value: None, is_managed: false },
+            enforcement: Setting {
+                value: if passive { Enforcement::Passive } else { Enforcement::RealTime },
+                is_managed: false,
+            },
+            offline: default_of(false),
+            url: Setting { value: None, is_managed: false },
+            fallback: default_of(falls_back),
+            verify_signature: default_of(true),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads `mdatp_managed.json`.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn read(bytes: &[u8], agent: &Agent, assumptions: &Assumptions) -> Result<Self, ManagedError> {
+        if bytes.len() > CAP {
+            return Err(ManagedError::Large);
+        }
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let document: Value = serde_json::from_slice(bytes).map_err(ManagedError::Json)?;
+        if !document.is_object() {
+            return Err(ManagedError::Shape);
+        }
+        let mut reading = Reading { document: &document, managed: Self::defaults(agent, assumptions) };
+        reading.cloud_service();
+        reading.engine(agent);
+        reading.features(agent);
+        Ok(reading.managed)
+    }
+}
+
+/// A document, and what was understood of it so far.
+struct Reading<'d> {
+    document: &'d Value,
+    managed: Managed,
+}
+
+impl Reading<'_> {
+    fn cloud_service(&mut self) {
+        if let Some(value) = self.boolean("cloudService", "automaticDefinitionUpdateEnabled") {
+            self.managed.automatic = set(value);
+        }
+        if let Some(seconds) = self.number("cloudService", "definitionUpdatesInterval", INTERVALS) {
+            self.managed.interval = set(Duration::from_secs(seconds));
+        }
+        if let Some(count) = self.number("cloudService", "definitionUpdateDue", DUES) {
+            self.managed.due = set(days(count));
+        }
+        if let Some(text) = self.text("cloudService", "proxy") {
+            self.managed.proxy = set(Some(text));
+        }
+    }
+
+    fn engine(&mut self, agent: &Agent) {
+        const ENGINE: &str = "antivirusEngine";
+        let section = if agent.reads_antivirus_engine() { ENGINE } else { "features" };
+        if let Some(value) = self.switch(section, "offlineDefinitionUpdate") {
+            self.managed.offline = set(value);
+        }
+        let other = if section == ENGINE { "features" } else { ENGINE };
+        if self.at(other, "offlineDefinitionUpdate").is_some() {
+            let told = format!("{other}.offlineDefinitionUpdate is not read by agent {}: {section} is", agent.version);
+            self.managed.warnings.push(told);
+        }
+        if let Some(text) = self.text(ENGINE, "offlineDefinitionUpdateUrl") {
+            self.managed.url = set(Some(text));
+        }
+        if let Some(value) = self.boolean(ENGINE, "offlineDefinitionUpdateFallbackToCloud") {
+            self.managed.fallback = set(value);
+        }
+        if self.at(ENGINE, "offlineDefintionUpdateFallbackToCloud").is_some() {
+            let told = "antivirusEngine.offlineDefintionUpdateFallbackToCloud is misspelt (Defintion) and not read";
+            self.managed.warnings.push(told.to_owned());
+        }
+        self.enforcement();
+    }
+
+    fn enforcement(&mut self) {
+        let Some(text) = self.text("antivirusEngine", "enforcementLevel") else { return };
+        self.managed.enforcement = set(match text.as_str() {
+            "real_time" => Enforcement::RealTime,
+            "on_demand" => Enforcement::OnDemand,
+            "passive" => Enforcement::Passive,
+            other => {
+                let told = format!("antivirusEngine.enforcementLevel '{}' is none that is known", shown(other));
+                self.managed.warnings.push(told);
+                return;
+            }
+        });
+    }
+
+    fn features(&mut self, agent: &Agent) {
+        let Some(value) = self.switch("features", "offlineDefinitionUpdateVerifySig") else { return };
+        if agent.always_checks_engine() {
+            let told = format!("features.offlineDefinitionUpdateVerifySig has no effect on agent {}", agent.version);
+            self.managed.warnings.push(told);
+        }
+        self.managed.verify_signature = set(value);
+    }
+
+    fn at(&self, section: &str, key: &str) -> Option<&Value> {
+        self.document.get(section)?.get(key)
+    }
+
+    fn wrong(&mut self, section: &str, key: &str, expected: &str) {
+        self.managed.warnings.push(format!("{section}.{key} is not {expected}, and is left out"));
+    }
+
+    fn boolean(&mut self, section: &str, key: &str) -> Option<bool> {
+        match self.at(section, key)? {
+            Value::Bool(value) => Some(*value),
+            _ => {
+                self.wrong(section, key, "true or false (without quotes)");
+                None
+            }
+        }
+    }
+
+    fn switch(&mut self, section: &str, key: &str) -> Option<bool> {
+        match self.at(section, key)?.as_str() {
+            Some("enabled") => Some(true),
+            Some("disabled") => Some(false),
+            _ => {
+                self.wrong(section, key, "\"enabled\" or \"disabled\"");
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, section: &str, key: &str) -> Option<String> {
+        match self.at(section, key)? {
+            Value::String(text) => Some(text.clone()),
+            _ => {
+                self.wrong(section, key, "a string");
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, section: &str, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let Some(number) = self.at(section, key)?.as_u64() else {
+            self.wrong(section, key, "a whole number (without quotes)");
+            return None;
+        };
+        let taken = number.clamp(*bounds.start(), *bounds.end());
+        if taken != number {
+            let told = format!("{section}.{key} {number} is outside of {} to {}", bounds.start(), bounds.end());
+            self.managed.warnings.push(format!("{told}: {taken} is taken"));
+        }
+        Some(taken)
+    }
+}
+
+fn set<T>(value: T) -> Setting<T> {
+    Setting { value, is_managed: true }
+}
+
+const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 86_400)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_default).collect()
+}

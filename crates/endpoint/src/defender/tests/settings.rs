@@ -1,0 +1,109 @@
+use proptest::prelude::*;
+use url::Url;
+
+use super::world::{CLOUD, agent};
+use crate::defender::{Assumptions, Managed, Plan, Schemeless, Site};
+
+fn read(text: &str) -> Managed {
+    Managed::read(text.as_bytes(), &agent("101.26062.0007"), &Assumptions::default()).unwrap()
+}
+
+fn site(url: &str, assumptions: &Assumptions) -> Result<Site, crate::Fail> {
+    let text = format!(
+        r#"{{"antivirusEngine":{{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateUrl":"{url}"}}}}"#
+    );
+    Plan::of(&read(&text), &agent("101.26062.0007"), assumptions, &Url::parse(CLOUD).unwrap()).first
+}
+
+#[test]
+fn wrong_types_count_for_nothing_and_are_told() {
+    let managed = read(
+        r#"{"cloudService":{"automaticDefinitionUpdateEnabled":"false","definitionUpdatesInterval":"60"},
+        "antivirusEngine":{"offlineDefinitionUpdate":true,"enforcementLevel":"realtime",
+        "offlineDefinitionUpdateFallbackToCloud":"false","offlineDefinitionUpdateUrl":7}}"#,
+    );
+    assert!(managed.automatic.value && !managed.offline.value && managed.url.value.is_none());
+    assert_eq!(managed.warnings.len(), 6, "{:#?}", managed.warnings);
+}
+
+#[test]
+fn the_section_is_the_one_that_the_agent_reads() {
+    let old = r#"{"features":{"offlineDefinitionUpdate":"enabled"}}"#;
+    assert!(!read(old).offline.value);
+    assert!(read(old).warnings.iter().any(|warning| warning.contains("is not read by agent")));
+    let early = Managed::read(old.as_bytes(), &agent("101.24012.0001"), &Assumptions::default()).unwrap();
+    assert!(early.offline.value, "{early:?}");
+}
+
+#[test]
+fn bounds_are_held_and_the_vendors_own_sample_with_its_double_keys_is_read() {
+    let managed = read(
+        r#"{"info":"a","info":"b","cloudService":{"definitionUpdatesInterval":5,"definitionUpdateDue":99,
+        "automaticDefinitionUpdateEnabled":true,"automaticDefinitionUpdateEnabled":false}}"#,
+    );
+    assert_eq!((managed.interval.value.as_secs(), managed.due.value.as_secs()), (60, 30 * 86_400));
+    assert!(!managed.automatic.value, "the last one counts");
+}
+
+#[test]
+fn what_is_no_object_is_refused_whole() {
+    let agent = agent("101.26062.0007");
+    for text in ["", "[]", "{", "nothing", "{\"a\":1} x"] {
+        assert!(Managed::read(text.as_bytes(), &agent, &Assumptions::default()).is_err(), "{text:?}");
+    }
+    assert!(Managed::read(&vec![b' '; 2 << 20], &agent, &Assumptions::default()).is_err());
+    let marked = Managed::read(b"\xef\xbb\xbf{}", &agent, &Assumptions::default());
+    assert!(marked.is_ok());
+}
+
+#[test]
+fn urls_and_folders() {
+    let assumptions = Assumptions::default();
+    let base = |url: &str| match site(url, &assumptions) {
+        Ok(Site::Mirror { base, .. }) => base.to_string(),
+        other => panic!("{url}: {other:?}"),
+    };
+    assert_eq!(base("http://h:8000/linux/production/"), "http://h:8000/linux/production/");
+    assert_eq!(base("https://h/rings/canary/linux/production"), "https://h/rings/canary/linux/production/");
+    assert!(matches!(site("/tmp/wdav-update/linux/production", &assumptions), Ok(Site::Folder { .. })));
+    for bad in [
+        "www.example.server.com:8000/linux/production/",
+        "http://h/linux/production/arch_x86_64/",
+        "<EXAMPLE DO NOT USE>",
+        "ftp://h/linux/production",
+        "http://h/linux/production/?x=1",
+        "http://",
+    ] {
+        assert_eq!(site(bad, &assumptions).unwrap_err().code, "settings_refused", "{bad}");
+    }
+    let mut lenient = Assumptions::default();
+    lenient.assume("scheme=http").unwrap();
+    assert_eq!(lenient.schemeless, Schemeless::Http);
+    let Ok(Site::Mirror { base, .. }) = site("www.example.server.com:8000/linux/production/", &lenient) else {
+        panic!("a scheme was assumed")
+    };
+    assert_eq!(base.as_str(), "http://www.example.server.com:8000/linux/production/");
+    assert!(lenient.assume("everything=fine").is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        let _ = Managed::read(&bytes, &agent("101.26062.0007"), &Assumptions::default());
+    }
+
+    #[test]
+    fn any_text_as_url_is_a_site_or_refused(text in "[ -~]{0,60}") {
+        let quoted = serde_json::to_string(&text).unwrap();
+        let settings = format!(
+            r#"{{"antivirusEngine":{{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateUrl":{quoted}}}}}"#
+        );
+        let managed = read(&settings);
+        let cloud = Url::parse(CLOUD).unwrap();
+        if let Ok(Site::Mirror { base, .. }) =
+            Plan::of(&managed, &agent("101.26062.0007"), &Assumptions::default(), &cloud).first
+        {
+            prop_assert!(base.path().ends_with('/'));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Thousands of endpoints of both vendors at once.
