@@ -17,13 +17,15 @@ pub enum Lie {
     SweepsInUse,
     /// The catalog forgets the releases of a batch.
     ForgetsReleases,
+    /// The catalog says that what was turned down is good to serve.
+    ForgivesRejected,
     /// The publication lock is nobody's.
     NoLock,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LosesBlobs,
         Self::TurnsBits,
         Self::PointerStays,
@@ -31,6 +33,7 @@ impl Lie {
         Self::ReservesNothing,
         Self::SweepsInUse,
         Self::ForgetsReleases,
+        Self::ForgivesRejected,
         Self::NoLock,
     ];
 }

@@ -64,6 +64,8 @@ pub(crate) struct Seen {
     newest: BTreeMap<FeedId, Version>,
     /// Releases that the operator let in.
     words: BTreeSet<String>,
+    /// Releases that the operator left or turned down, and did not let in again.
+    rejected: BTreeSet<ReleaseId>,
     /// Superseded artifacts that a client may still ask for.
     left: BTreeMap<RoutePath, Left>,
     /// Since when each release is held.
@@ -86,6 +88,7 @@ impl Seen {
             rotten: BTreeSet::new(),
             newest: BTreeMap::new(),
             words: BTreeSet::new(),
+            rejected: BTreeSet::new(),
             left: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,
@@ -195,6 +198,14 @@ impl Oracle {
     pub(crate) fn look_at_all(&self) -> Holds {
         self.walk(None)?;
         self.presence()
+    }
+
+    /// Nothing that the operator left or turned down is served (I3): what holds once no act is half done.
+    pub(crate) fn rejected_is_gone(&self) -> Holds {
+        let Some(current) = self.current()? else { return Ok(()) };
+        let seen = self.seen();
+        let all = current.generation.feeds.iter();
+        all.map(|(feed, served)| walk::turned_down(&seen, feed, served, None)).collect()
     }
 
     fn judge(&self, held: Holds) {

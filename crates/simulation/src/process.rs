@@ -150,7 +150,11 @@ impl Process {
             _ => {}
         }
         let done = match &self.disk {
-            Some(disk) if !operation.waits => Still { work: pin!(work), disk, process: self }.await,
+            // Without limits: a thread that waits never comes back to the scheduler, which alone renews what a task
+            // may do at one go.
+            Some(disk) if !operation.waits => {
+                Still { work: pin!(tokio::task::unconstrained(work)), disk, process: self }.await
+            }
             _ => work.await,
         };
         if let Err(error) = &done {

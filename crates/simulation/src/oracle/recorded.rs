@@ -15,6 +15,7 @@ pub(crate) struct Recorded {
     words: Vec<String>,
     held: Vec<(ReleaseId, Timestamp)>,
     expired: Vec<ReleaseId>,
+    rejected: Vec<ReleaseId>,
     last: Option<Timestamp>,
 }
 
@@ -34,15 +35,15 @@ impl Recorded {
             ],
             words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
             held: batch.releases.iter().map(|new| (new.release.id, new.release.held_since)).collect(),
-            expired: batch
-                .states
-                .iter()
-                .filter(|(_, state, _)| *state == ReleaseState::Expired)
-                .map(|(id, ..)| *id)
-                .collect(),
+            expired: ended(batch, ReleaseState::Expired),
+            rejected: ended(batch, ReleaseState::Rejected),
             last: batch.history.last().map(|entry| entry.at),
         }
     }
+}
+
+fn ended(batch: &Batch, end: ReleaseState) -> Vec<ReleaseId> {
+    batch.states.iter().filter(|(_, state, _)| *state == end).map(|(id, ..)| *id).collect()
 }
 
 impl fmt::Display for Recorded {
@@ -64,6 +65,9 @@ impl Oracle {
         }
         // With fixed addresses the operator's word lets one feed take another's path.
         seen.taken |= seen.terms.fixed && !recorded.words.is_empty();
+        // Nothing but the operator's word lets in what the operator left or turned down, also once its bytes went.
+        seen.rejected.retain(|id| !recorded.words.contains(&id.to_string()));
+        seen.rejected.extend(recorded.rejected);
         seen.words.extend(recorded.words);
         seen.last_entry = recorded.last.or(seen.last_entry);
         let Some(age) = seen.terms.age else { return Ok(()) };

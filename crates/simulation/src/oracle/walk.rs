@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use blob_store::Current;
-use model::{FeedId, Generation, RoutePath, ServedFeed, Timestamp, Vendor};
+use model::{FeedId, Generation, ReleaseId, RoutePath, ServedFeed, Timestamp, Vendor};
 
 use super::bytes::{companion, named_by};
 use super::{Oracle, Seen};
@@ -45,6 +45,8 @@ impl Oracle {
                 Vendor::Elastic => self.closed(seen, generation, feed)?,
                 Vendor::Defender => self.pair(seen, generation, feed, served)?,
             }
+            let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
+            turned_down(seen, feed, served, before)?;
             forward(seen, feed, served)?;
         }
         let Some(before) = seen.current.clone() else { return Ok(()) };
@@ -153,6 +155,21 @@ impl Oracle {
             return Err(Violation::new("I1", format!("{base}: archive and companion do not belong together")));
         }
         Ok(said)
+    }
+}
+
+/// A generation brings nothing in that the operator left or turned down. What the one before served already may stand
+/// until the act that leaves it has published.
+pub(super) fn turned_down(seen: &Seen, feed: &FeedId, served: &ServedFeed, before: Option<&ServedFeed>) -> Holds {
+    let is_new =
+        |release: &ReleaseId, there: Option<ReleaseId>| seen.rejected.contains(release) && there != Some(*release);
+    if is_new(&served.release, before.map(|before| before.release)) {
+        let what = format!("{feed} serves {}, which was left or turned down", served.release.short());
+        return Err(Violation::new("I3", what));
+    }
+    match served.back.filter(|back| is_new(back, before.and_then(|before| before.back))) {
+        Some(back) => Err(Violation::new("I3", format!("{feed}: _back is {}, which was turned down", back.short()))),
+        None => Ok(()),
     }
 }
 

@@ -93,7 +93,7 @@ async fn converge(world: &mut World) -> Result<Holds, BuildError> {
             let all = FEEDS.iter().filter_map(|feed| feed.parse().ok());
             let behind: Vec<_> = all.filter(|feed| !matches!(world.serves_offer(feed), Ok(true))).collect();
             return Ok(if behind.is_empty() {
-                Ok(())
+                world.oracle.rejected_is_gone()
             } else {
                 Err(Violation::new("I15", format!("{behind:?} serve something else than their vendors")))
             });
