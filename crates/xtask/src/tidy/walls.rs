@@ -9,7 +9,7 @@ use super::codemap;
 use super::house::House;
 
 /// Crates that do no IO, and libraries that they must not reach by any way.
-const PURE: [&str; 5] = ["model", "trust", "vendors", "rollout", "bundle"];
+const PURE: [&str; 6] = ["model", "trust", "vendors", "settings", "rollout", "bundle"];
 const IMPURE: [&str; 6] = ["tokio", "reqwest", "hyper", "sqlx", "rustix", "rand"];
 
 /// Libraries that only some crates may name.

@@ -1,0 +1,61 @@
+//! The same settings for other tools: an Ansible task, the names in Intune and in the Defender portal.
+
+use serde_json::{Map, Value};
+
+use super::keys::key;
+use super::{MANAGED_FILE, Wanted};
+
+/// Ansible tasks that merge the settings into what an endpoint has. Only for Linux: on macOS a profile is managed.
+pub fn ansible(wanted: &Wanted) -> String {
+    let mut sections: Map<String, Value> = Map::new();
+    for (section, name, value) in wanted.keys() {
+        let members = sections.entry(section).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(members) = members {
+            members.insert(name.to_owned(), value);
+        }
+    }
+    // A JSON object is a YAML mapping; what Jinja would read in it cannot stand in a URL.
+    let settings = Value::Object(sections);
+    format!(
+        r#"# Points Microsoft Defender at the mirror; everything else in the file stays.
+- name: Look for the managed settings of Defender
+  ansible.builtin.stat:
+    path: {MANAGED_FILE}
+  register: mdatp_managed_there
+
+- name: Read the managed settings of Defender
+  ansible.builtin.slurp:
+    src: {MANAGED_FILE}
+  register: mdatp_managed
+  when: mdatp_managed_there.stat.exists
+
+- name: Let Defender take its definitions from the mirror
+  ansible.builtin.copy:
+    dest: {MANAGED_FILE}
+    owner: root
+    group: root
+    mode: "0644"
+    backup: true
+    content: >-
+      {{{{ (mdatp_managed.content | b64decode | from_json if mdatp_managed_there.stat.exists else {{}})
+      | combine(mdatp_mirror, recursive=True) | to_nice_json(indent=2, sort_keys=False) }}}}
+  vars:
+    mdatp_mirror: {settings}
+"#
+    )
+}
+
+/// Each setting by its name in Intune and in the Defender portal, with the name in Graph and DSC: key, portal, Graph,
+/// value. Where no name is published, the managed file is the only way.
+pub fn portal(wanted: &Wanted) -> Vec<[String; 4]> {
+    let row = |(section, name, value): (&str, &str, Value)| {
+        let known = key(section, name);
+        let or_none = |text: Option<&str>| match text {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => "no published name: managed file or custom profile".to_owned(),
+        };
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        [format!("{section}.{name}"), or_none(known.map(|key| key.portal)), or_none(known.map(|key| key.graph)), value]
+    };
+    wanted.keys().into_iter().map(row).collect()
+}

@@ -1,0 +1,43 @@
+//! Text from outside that is fit to show.
+
+/// The longest text from outside that a finding shows, in characters.
+const MOST: usize = 200;
+
+/// A text on one line, nothing hidden in it, and not endless.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index >= MOST {
+            out.push('…');
+            break;
+        }
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// A URL without user, password, query and fragment: what a finding may show of it. What is no URL is shown up to
+/// the `@`, behind which the host would stand.
+pub(crate) fn shown_url(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return shown(text) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    shown(&format!("{scheme}://{host}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_and_no_secret_is_shown_c36_i13() {
+        assert_eq!(shown("a\nb\u{1b}[2J\u{202e}"), "a\\nb\\u{1b}[2J\\u{202e}");
+        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), MOST + 1);
+        assert_eq!(shown_url("https://eve:hunter2@mirror.example:1/a?key=hunter2#x"), "https://mirror.example:1/a");
+        assert_eq!(shown_url("mirror.example:8000/linux"), "mirror.example:8000/linux");
+    }
+}
