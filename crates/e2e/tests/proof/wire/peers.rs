@@ -45,7 +45,7 @@ pub(crate) fn nginx(tree: &Path) -> Peer {
     nginx_with(&format!("root {};", tree.display()))
 }
 
-fn nginx_with(server: &str) -> Peer {
+pub(super) fn nginx_with(server: &str) -> Peer {
     let (folder, address) = (open_folder(), closed_address());
     // One worker, so that all clients share its connections to what is behind it.
     let configuration = format!(
@@ -80,7 +80,7 @@ pub(crate) fn apache(tree: &Path) -> Peer {
     started(command, address, folder)
 }
 
-fn started(mut command: Command, address: SocketAddr, folder: TempDir) -> Peer {
+pub(super) fn started(mut command: Command, address: SocketAddr, folder: TempDir) -> Peer {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(folder.path().join("stderr")).unwrap());
     let mut ends = Ends(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")));
     until("the other server listens", Duration::from_secs(30), || {

@@ -1,0 +1,61 @@
+//! Connections by the thousand, from several addresses of this machine, and what a process holds.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect as connect_to, ipproto, socket, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::wire::raw::PATIENCE;
+
+/// How many addresses connections come from.
+const ADDRESSES: usize = 20;
+
+/// As many descriptors as the system allows.
+pub(super) fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
+fn source(number: usize) -> SocketAddr {
+    let last = u8::try_from(number % ADDRESSES).unwrap() + 2;
+    SocketAddr::from((Ipv4Addr::new(127, 0, 1, last), 0))
+}
+
+/// A connection from one of the addresses.
+pub(super) fn connect(to: SocketAddr, number: usize) -> TcpStream {
+    try_connect(to, number).expect("it connects")
+}
+
+pub(super) fn try_connect(to: SocketAddr, number: usize) -> Option<TcpStream> {
+    opened(to, number, None)
+}
+
+/// The same with room for a few bytes that were not read.
+pub(super) fn narrow(to: SocketAddr, number: usize) -> TcpStream {
+    opened(to, number, Some(4096)).expect("it connects")
+}
+
+fn opened(to: SocketAddr, number: usize, room: Option<usize>) -> Option<TcpStream> {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).ok()?;
+    if let Some(room) = room {
+        sockopt::set_socket_recv_buffer_size(&socket, room).ok()?;
+    }
+    bind(&socket, &source(number)).ok()?;
+    connect_to(&socket, &to).ok()?;
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    Some(stream)
+}
+
+/// How many descriptors a process has.
+pub(super) fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// The memory of a process, in bytes; what it shares is counted in part.
+pub(super) fn memory(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
