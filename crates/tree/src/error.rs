@@ -1,0 +1,125 @@
+//! What can go wrong with a tree as a whole, and with one folder of it.
+
+use std::path::PathBuf;
+
+use blob_store::StoreError;
+use model::{Digest, Reason};
+use platform::fs::FsError;
+
+/// Why a tree was not touched at all, or could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// Something is in the folder that this program did not write.
+    #[error(
+        "{} holds '{name}', which this program did not write: name an empty folder, or empty this one",
+        root.display()
+    )]
+    Foreign {
+        /// The folder.
+        root: PathBuf,
+        /// The first thing found.
+        name: String,
+    },
+    /// The folder says that another installation keeps it, or the records of it were lost.
+    #[error("{} says that it is kept by somebody whose records are not here", root.display())]
+    Strange {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// The records say that the folder was filled, and it is gone or empty.
+    #[error(
+        "{} is gone or was emptied: if it lies on a volume, mount it; if it was meant, `tree rebuild` fills it again",
+        root.display()
+    )]
+    Emptied {
+        /// The folder.
+        root: PathBuf,
+    },
+    /// The folder, or what is above a file in it, could be changed by somebody else.
+    #[error("{} {what}", root.display())]
+    Unsafe {
+        /// The folder.
+        root: PathBuf,
+        /// What is wrong with it, as the end of a sentence.
+        what: &'static str,
+    },
+    /// An operation on a file or folder failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The records do not read.
+    #[error("the records of the tree in {} do not read", path.display())]
+    Records {
+        /// Their file.
+        path: PathBuf,
+        /// What is wrong with them.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl TreeError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Foreign { .. } | Self::Strange { .. } | Self::Emptied { .. } | Self::Records { .. } => {
+                Reason::TreeRefused
+            }
+            Self::Unsafe { .. } => Reason::UnsafeFile,
+            Self::Fs(error) => error.reason(),
+        }
+    }
+}
+
+/// Why one folder is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot {act} {name}")]
+    Io {
+        act: &'static str,
+        name: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("blob {digest} has other bytes than its name says: {actual}")]
+    Damaged { digest: Digest, actual: Digest },
+    #[error("{name} needs {bytes} bytes, and {free} are free, of which {reserve} stay free")]
+    NoRoom { name: String, bytes: u64, free: u64, reserve: u64 },
+    #[error("{name} {what}: move it away")]
+    InTheWay { name: String, what: &'static str },
+    #[error("files that it refers to could not be put there")]
+    Waits,
+    /// A test stopped the run here.
+    #[cfg(test)]
+    #[error("stopped")]
+    Stopped,
+}
+
+impl FolderError {
+    pub(crate) fn io(act: &'static str, name: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let name = name.into();
+        move |source| Self::Io { act, name, source }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Fs(error) => error.reason(),
+            Self::Store(error) if error.is_damage() => Reason::BlobDamaged,
+            Self::Store(error) => error.reason(),
+            Self::Io { source, .. } => platform::fs::reason_of(source),
+            Self::Damaged { .. } => Reason::BlobDamaged,
+            Self::NoRoom { .. } => Reason::DiskFull,
+            Self::InTheWay { .. } | Self::Waits => Reason::TreeBehind,
+            #[cfg(test)]
+            Self::Stopped => Reason::Interrupted,
+        }
+    }
+
+    /// Whether giving room back may help.
+    pub(crate) fn is_room(&self) -> bool {
+        self.reason() == Reason::DiskFull
+    }
+}

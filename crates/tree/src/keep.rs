@@ -1,0 +1,358 @@
+//! Brings a folder to what a generation says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use blob_store::Current;
+use model::{Clock, Reason, RingName, Vendor, error_chain};
+use platform::fs::{Folder, Mode, create_folder};
+use platform::lock::FileLock;
+use platform::unique_name;
+
+use crate::TreeError;
+use crate::act::{Hook, Worker};
+use crate::case::{Case, Strangers, Waiting, failed, lenders};
+use crate::error::FolderError;
+use crate::make::{Files, Maker, Source};
+use crate::place::{self, Claim};
+use crate::plan::{Act, act};
+use crate::records::{Records, Retired, Shown, Standing, Trouble, Wrote};
+use crate::report::Report;
+use crate::retired;
+use crate::survey::{Asked, Judge, asked, below, joined};
+
+/// How closely a folder is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// A file that looks as it did when it was written is believed.
+    Look,
+    /// Every byte is read; records that were lost, and a folder that was emptied, are made anew.
+    Rebuild,
+}
+
+/// How a tree is kept.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How files get there.
+    pub files: Files,
+    /// How long a folder that was replaced is kept for those who have it open, by vendor.
+    pub grace: BTreeMap<Vendor, Duration>,
+    /// Bytes that stay free on the disk.
+    pub reserve: u64,
+}
+
+/// A ring's folder.
+#[derive(Clone)]
+pub struct Tree {
+    ring: RingName,
+    root: PathBuf,
+    records: PathBuf,
+    claim: Claim,
+    rules: Rules,
+    source: Arc<dyn Source>,
+    clock: Arc<dyn Clock>,
+    pub(crate) hook: Arc<Hook>,
+}
+
+impl Tree {
+    /// The folder `root` of a ring; what was written into it is recorded in the folder `records`, which is made where
+    /// only its last part is missing and must not lie in a folder that others read.
+    pub fn new(ring: RingName, root: &Path, records: &Path, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Self {
+        let rules = Rules { files: Files::Copy, grace: BTreeMap::new(), reserve: 0 };
+        Self {
+            ring,
+            root: root.to_owned(),
+            records: records.to_owned(),
+            claim: Claim::Mark,
+            rules,
+            source,
+            clock,
+            hook: Arc::default(),
+        }
+    }
+
+    /// With another way to become ours.
+    #[must_use]
+    pub fn with_claim(self, claim: Claim) -> Self {
+        Self { claim, ..self }
+    }
+
+    /// With these rules.
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &RingName {
+        &self.ring
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How it stands, as the records say; none before the first run.
+    ///
+    /// # Errors
+    /// [`TreeError`] when they cannot be read.
+    pub fn standing(&self) -> Result<Option<Standing>, TreeError> {
+        let folder = match Folder::open(&self.records) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        Ok(Records::read(&folder, &self.ring)?.map(|records| records.standing()))
+    }
+
+    /// Says what [`Tree::bring`] would do, and does nothing.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the folder is not ours to change.
+    pub fn check(&self, current: &Current, depth: Depth) -> Result<Report, TreeError> {
+        let mut report = Report { generation: current.generation.number, ..Report::default() };
+        let records = match Folder::open(&self.records) {
+            Err(error) if error.is_missing() => None,
+            other => self.read(&other?, depth)?,
+        };
+        if !matches!(self.root.try_exists(), Ok(true)) {
+            report.put = current.generation.routes.len() as u64;
+            return Ok(report);
+        }
+        let root = place::open(&self.root, self.claim, records.as_ref(), depth)?;
+        let known = records.map(|records| records.files).unwrap_or_default();
+        self.survey(&root, asked(&current.generation, &known), depth, (&mut report, &mut Waiting::default()));
+        Ok(report)
+    }
+
+    /// Makes the folder what the generation says. Waits for another keeper to end, for about a minute.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the folder is not ours to change, or the records cannot be kept; what fails in one folder of it
+    /// is in the report, and the others are brought to their end.
+    pub fn bring(&self, current: &Current, depth: Depth) -> Result<Report, TreeError> {
+        let folder = create_folder(&self.records, Mode::PRIVATE_FOLDER)?;
+        let _lock = FileLock::acquire_blocking_in(&folder, &format!("{}.lock", self.ring))?;
+        let records = self.read(&folder, depth)?;
+        match place::open(&self.root, self.claim, records.as_ref(), depth) {
+            Ok(root) => self.bring_locked(&root, (&folder, records), current, depth),
+            Err(error) => {
+                let mut records = records.unwrap_or_else(|| self.fresh());
+                records.trouble = Some(self.trouble(&records, error.reason(), error_chain(&error)));
+                records.save(&folder)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The records, where they are of this folder.
+    fn read(&self, folder: &Folder, depth: Depth) -> Result<Option<Records>, TreeError> {
+        let records = match Records::read(folder, &self.ring) {
+            Err(TreeError::Records { .. }) if depth == Depth::Rebuild => None,
+            other => other?,
+        };
+        let Some(records) = records else { return Ok(None) };
+        if records.root == self.root {
+            return Ok(Some(records));
+        }
+        // The folder may have been moved, with its mark in it.
+        let moved = match Folder::open(&self.root) {
+            Ok(root) => place::mark(&root)?.is_some_and(|mark| mark == records.token),
+            Err(_) => false,
+        };
+        Ok(moved.then(|| Records { root: self.root.clone(), ..records }))
+    }
+
+    fn fresh(&self) -> Records {
+        Records::new(self.ring.clone(), self.root.clone(), unique_name("tree-"))
+    }
+
+    fn bring_locked(
+        &self,
+        root: &Folder,
+        (folder, records): (&Folder, Option<Records>),
+        current: &Current,
+        depth: Depth,
+    ) -> Result<Report, TreeError> {
+        let before = records.clone();
+        let mut records = records.unwrap_or_else(|| self.fresh());
+        let generation = &current.generation;
+        let mut report = Report { generation: generation.number, ..Report::default() };
+        let folders = asked(generation, &records.files);
+        if self.claim == Claim::Mark && place::mark(root)?.as_ref() != Some(&records.token) {
+            records.save(folder)?;
+            place::write_mark(root, &records)?;
+        }
+        if records.shows.is_none() || depth == Depth::Rebuild {
+            let tidied = retired::tidy(root, &folders, &below(folders.keys()), &self.hook);
+            tidied.unwrap_or_else(|error| report.failed.push(failed("", &error)));
+        }
+        let mut waiting = Waiting { all: !report.failed.is_empty(), ..Waiting::default() };
+        let mut cases = self.survey(root, folders, depth, (&mut report, &mut waiting));
+        let now = self.clock.now();
+        if cases.iter().any(|case| case.act != Act::Keep) {
+            self.intend(&mut records, &mut cases);
+            records.save(folder)?;
+        }
+        let mut worker = Worker {
+            root,
+            maker: Maker {
+                files: self.rules.files,
+                source: self.source.as_ref(),
+                reserve: self.rules.reserve,
+                hook: &self.hook,
+            },
+            lenders: lenders(&cases),
+            written: 0,
+        };
+        self.carry_out(&mut worker, &cases, &mut records, (&mut report, waiting));
+        report.bytes_written = worker.written;
+        let over = |retired: &Retired| retired.is_over(generation, now);
+        let let_go = retired::let_go(root, &mut records, &self.hook, over);
+        let_go.map(|_| ()).unwrap_or_else(|error| report.failed.push(failed(place::WORK, &error)));
+        if !self.hook.goes_on() {
+            return Ok(report);
+        }
+        self.conclude(&mut records, current, &report);
+        if before.as_ref() != Some(&records) {
+            records.save(folder)?;
+        }
+        Ok(report)
+    }
+
+    /// Looks into every folder, and tells what is to be done.
+    fn survey(
+        &self,
+        root: &Folder,
+        folders: BTreeMap<String, Asked>,
+        depth: Depth,
+        (report, waiting): (&mut Report, &mut Waiting),
+    ) -> Vec<Case> {
+        let judge = Judge { depth, files: self.rules.files, source: self.source.as_ref() };
+        let all = below(folders.keys());
+        if depth == Depth::Rebuild {
+            Strangers { root, folders: &folders, below: &all }.tell("", report);
+        }
+        let mut cases = Vec::new();
+        for (folder, asked) in folders {
+            let here = all.get(&folder).cloned().unwrap_or_default();
+            match judge.look(root, &folder, &asked, &here) {
+                Ok(seen) => {
+                    let act = act(&asked, &seen, !here.is_empty());
+                    let case = Case { folder, asked, seen, act, retired: None };
+                    case.count(report);
+                    cases.push(case);
+                }
+                Err(error) => {
+                    waiting.failed(&asked);
+                    report.failed.push(failed(&folder, &error));
+                }
+            }
+        }
+        cases.sort_by(|a, b| a.act.cmp(&b.act).then_with(|| b.folder.cmp(&a.folder)));
+        cases
+    }
+
+    /// Records what is about to be written and set aside.
+    fn intend(&self, records: &mut Records, cases: &mut [Case]) {
+        records.shows = None;
+        for case in cases {
+            let replaced = case.seen.replace.iter().map(|(name, (route, _))| (name, route));
+            for (name, route) in case.seen.put.iter().chain(replaced) {
+                let intended = Wrote::intended(route.digest, route.size, case.asked.known.get(name));
+                if let Some(path) = joined(&case.folder, name) {
+                    records.files.insert(path, intended);
+                }
+            }
+            if matches!(case.act, Act::Mend | Act::Swap | Act::Retire) {
+                let name = unique_name("");
+                records.retired.insert(name.clone(), self.retiring(case, records));
+                case.retired = Some(name);
+            }
+        }
+    }
+
+    fn retiring(&self, case: &Case, records: &Records) -> Retired {
+        let now = self.clock.now();
+        let feeds = case.asked.feeds();
+        let grace = feeds.iter().filter_map(|feed| self.rules.grace.get(&feed.vendor())).max();
+        let until = match (case.act, grace) {
+            (Act::Swap, Some(grace)) => now.after(*grace),
+            // What was altered is for nobody, and what goes for good has had its grace.
+            _ => now,
+        };
+        let held = records.versions.iter().filter(|(feed, _)| feeds.contains(*feed));
+        Retired {
+            folder: case.folder.clone(),
+            until,
+            names: case.asked.known.keys().chain(case.asked.want.keys()).cloned().collect(),
+            held: held.map(|(feed, version)| (feed.clone(), version.clone())).collect(),
+        }
+    }
+
+    fn carry_out(
+        &self,
+        worker: &mut Worker<'_>,
+        cases: &[Case],
+        records: &mut Records,
+        (report, mut waiting): (&mut Report, Waiting),
+    ) {
+        for case in cases {
+            let mut done = waiting.may_come(case).and_then(|()| case.come(worker));
+            if done.as_ref().is_err_and(FolderError::is_room) && !records.retired.is_empty() && self.hook.goes_on() {
+                // Those who still read what was replaced come after those who want what is new.
+                let freed = retired::let_go(worker.root, records, &self.hook, |_| true);
+                done = freed.and_then(|_| case.come(worker));
+            }
+            match done {
+                Ok(made) => case.record(made, records),
+                Err(error) => {
+                    waiting.failed(&case.asked);
+                    report.failed.push(failed(&case.folder, &error));
+                }
+            }
+        }
+        let stayed: BTreeSet<String> = report.failed.iter().map(|failed| failed.folder.clone()).collect();
+        let going = cases.iter().filter(|case| case.has_to_go() && !stayed.contains(&case.folder));
+        for case in going.filter(|_| waiting.may_go()) {
+            match case.go(worker) {
+                Ok(()) => case.forget(records),
+                Err(error) => report.failed.push(failed(&case.folder, &error)),
+            }
+        }
+    }
+
+    fn conclude(&self, records: &mut Records, current: &Current, report: &Report) {
+        let generation = &current.generation;
+        match report.failed.first() {
+            None => {
+                let is_new = records.shows.is_none_or(|shows| shows.digest != current.digest);
+                if is_new {
+                    let at = self.clock.now();
+                    records.shows = Some(Shown { generation: generation.number, digest: current.digest, at });
+                }
+                let feeds = generation.feeds.iter();
+                records.versions =
+                    feeds.map(|(feed, served)| (feed.clone(), served.vendor_version.version.clone())).collect();
+                records.trouble = None;
+            }
+            Some(first) => {
+                records.shows = None;
+                let place = if first.folder.is_empty() { "the folder itself" } else { &first.folder };
+                let more = match report.failed.len() - 1 {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                let detail = format!("{place}: {}{more}", first.detail);
+                records.trouble = Some(self.trouble(records, first.reason, detail));
+            }
+        }
+    }
+
+    fn trouble(&self, records: &Records, reason: Reason, detail: String) -> Trouble {
+        let since = records.trouble.as_ref().map_or_else(|| self.clock.now(), |trouble| trouble.since);
+        Trouble { since, reason, detail }
+    }
+}

@@ -1,0 +1,62 @@
+//! What a run did to a tree.
+
+use model::Reason;
+use serde::Serialize;
+
+/// The most names of somebody else's that are told one by one.
+const TOLD: usize = 100;
+
+/// What a run did to a tree, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The generation that the folder is to show.
+    pub generation: u64,
+    /// Files that were put there, for new content or because they were missing.
+    pub put: u64,
+    /// Files that were there with other bytes, and were replaced.
+    pub replaced: u64,
+    /// Files that were replaced, or put back, although nothing new was published: they had been altered or removed.
+    pub repaired: u64,
+    /// Files that were right and were not ours yet.
+    pub taken_over: u64,
+    /// Files that were let go.
+    pub removed: u64,
+    /// Bytes that were written; what shares its bytes with the store is not among them.
+    pub bytes_written: u64,
+    /// What somebody else put there, as far as it is told one by one; it is left alone.
+    pub foreign: Vec<String>,
+    /// How many such things there are.
+    pub foreign_count: u64,
+    /// Folders that are not what they should be.
+    pub failed: Vec<Failed>,
+}
+
+/// A folder that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// Which, below the tree's root.
+    pub folder: String,
+    /// Why.
+    pub reason: Reason,
+    /// On what, in words.
+    pub detail: String,
+}
+
+impl Report {
+    /// Whether the folder is what the generation says.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// Whether anything was done, or is to be done.
+    pub fn changes(&self) -> u64 {
+        self.put + self.replaced + self.removed
+    }
+
+    pub(crate) fn tell_foreign(&mut self, path: impl FnOnce() -> String) {
+        self.foreign_count += 1;
+        if self.foreign.len() < TOLD {
+            self.foreign.push(path());
+        }
+    }
+}
