@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Config, Serve};
-use content_http::{AccessLog, Bind, ContentServer, DataFolder, Listener, Policy, ServeLimits, Settings, TlsSettings};
+use content_http::{
+    AccessLog, Bind, ContentServer, DataFolder, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings,
+    TlsSettings,
+};
 use model::Clock;
 
 use crate::build::BuildError;
@@ -59,23 +62,35 @@ fn policy(serve: &Serve) -> Policy {
             certificate: tls.certificate.clone(),
             key: tls.key.clone(),
             client_ca: tls.client_ca.clone(),
+            client_crl: tls.client_crl.clone(),
         }),
         allow: serve.allow.clone(),
         trusted_proxies: serve.trusted_proxies.clone(),
+        proxy_protocol: serve.proxy_protocol,
+        credentials: serve.credentials.clone(),
     }
 }
 
 fn log(log: &config::AccessLog) -> AccessLog {
-    log.path.clone().map_or(AccessLog::Stdout, AccessLog::File)
+    let file = |path| LogTarget::File { path, rotate_bytes: log.rotate_bytes, keep: log.keep };
+    let form = match log.form {
+        config::LogForm::Text => LogForm::Text,
+        config::LogForm::Json => LogForm::Json,
+        config::LogForm::Common => LogForm::Common,
+    };
+    AccessLog { target: log.path.clone().map_or(LogTarget::Stdout, file), form }
 }
 
 pub(crate) fn limits(config: &Config) -> ServeLimits {
     let limits = &config.limits;
     ServeLimits {
+        head_bytes: limits.serve_head_bytes,
         head_timeout: limits.serve_head_timeout,
         idle_timeout: limits.serve_idle_timeout,
         stall_timeout: limits.serve_stall_timeout,
+        minimum_rate: limits.serve_minimum_rate,
         connections: limits.serve_connections,
+        connections_per_client: limits.serve_connections_per_client,
         ..ServeLimits::default()
     }
 }

@@ -14,7 +14,9 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::client::client;
+use crate::announced::announced;
+use crate::client::{Told, client};
+use crate::crowd::ClientKey;
 use crate::download::{Asked, Download, Sending};
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
 use crate::respond::{Answered, Bulk, Frame, Missed, answer, refuse};
@@ -41,7 +43,14 @@ pub(crate) struct Seat {
 }
 
 /// Serves one accepted connection to its end.
-pub(crate) async fn serve(tcp: TcpStream, seat: Seat) {
+pub(crate) async fn serve(tcp: TcpStream, mut seat: Seat) {
+    if seat.rules.proxy_protocol && seat.rules.trusts(seat.peer) {
+        // Boxed, so that other connections do not take the memory of it.
+        match Box::pin(announced(&tcp, &seat)).await {
+            Some(peer) => seat.peer = peer,
+            None => return,
+        }
+    }
     match seat.rules.tls.as_ref().map(|certificate| certificate.config()) {
         None => Connection::new(tcp, seat).run().await,
         // Boxed, so that a plain connection does not take the memory of a TLS one.
@@ -204,16 +213,19 @@ impl<W: Wire> Connection<W> {
         };
         let clock = worker.clock.borrow();
         let frame = Frame { date: &clock.date, persistence };
-        let client = client(self.seat.peer, &request.forwarded_for, &self.seat.rules.trusted_proxies);
-        let allowed =
-            self.seat.rules.allow.is_empty() || client.is_some_and(|ip| any_contains(&self.seat.rules.allow, ip));
-        let answered = if allowed {
-            let mut index = worker.index.borrow_mut();
-            let mut bodies = worker.bodies();
-            answer(request, index.load(), &self.seat.rules.prefix, &frame, (&mut bodies, output))
-        } else {
-            worker.counters.trouble(Trouble::Denied);
-            refuse(403, &frame, output)
+        let rules = &self.seat.rules;
+        let told = Told { forwarded_for: &request.forwarded_for, forwarded: &request.forwarded };
+        let client = client(self.seat.peer, &told, &rules.trusted_proxies);
+        let (name, answered) = match admitted(rules, client, request) {
+            Ok(name) => {
+                let mut index = worker.index.borrow_mut();
+                let mut bodies = worker.bodies();
+                (name, answer(request, index.load(), &rules.prefix, &frame, (&mut bodies, output)))
+            }
+            Err(refused) => {
+                worker.counters.trouble(Trouble::Denied);
+                (None, refuse(refused.0, &frame, output))
+            }
         };
         drop(clock);
         let Answered { status, body, bulk, missed, found } = answered;
@@ -225,7 +237,8 @@ impl<W: Wire> Connection<W> {
             worker.damaged(&entry, epoch, None, &error);
         }
         let (client, at) = (client.unwrap_or(self.seat.peer), worker.clock.borrow().now);
-        let asked = Asked { client, method: request.method.as_str(), status, at };
+        let (method, minor) = (request.method.as_str(), request.minor);
+        let asked = Asked { client, name, method, minor, status, at };
         match (bulk, persistence) {
             (Some(bulk), persistence) => {
                 Next::Bulk(Box::new(Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) }))
@@ -246,7 +259,8 @@ impl<W: Wire> Connection<W> {
         drop(clock);
         worker.counters.status(status);
         let at = worker.clock.borrow().now;
-        Asked { client: self.seat.peer, method: "-", status, at }.log(worker, b"", b"", 0);
+        let client = self.seat.peer;
+        Asked { client, name: None, method: "-", minor: 1, status, at }.log(worker, b"", b"", 0);
         (used, 0, Next::Close)
     }
 
@@ -255,7 +269,9 @@ impl<W: Wire> Connection<W> {
         slot.enter(Phase::Send, worker.stall_deadline());
         // Logs itself when dropped, also when the connection is ended from outside.
         let guard = Sending { download, worker };
-        let sent = send_bulk(&mut self.wire, worker, &guard.download.bulk, |sent| {
+        let turn = worker.downloads.begin(ClientKey::of(guard.download.asked.asked.client));
+        let bulk = &guard.download.bulk;
+        let sent = send_bulk(&mut self.wire, worker, (bulk, &turn), |sent| {
             let total = &guard.download.sent;
             total.set(total.get().saturating_add(sent as u64));
             progress(slot, worker, sent);
@@ -290,10 +306,20 @@ impl<W: Wire> Connection<W> {
     }
 }
 
+/// Who may ask, where anyone is named; otherwise the status to refuse with.
+fn admitted(rules: &Rules, client: Option<IpAddr>, request: &Request<'_>) -> Result<Option<Arc<str>>, Refused> {
+    if !rules.allow.is_empty() && !client.is_some_and(|ip| any_contains(&rules.allow, ip)) {
+        return Err(Refused(403));
+    }
+    let Some(credentials) = &rules.credentials else { return Ok(None) };
+    let name = request.authorization.and_then(|given| credentials.name(given));
+    name.map_or(Err(Refused(401)), |name| Ok(Some(name)))
+}
+
 fn progress(slot: &Slot, worker: &Worker, sent: usize) {
     if sent > 0 {
         worker.counters.sent(sent as u64);
-        slot.enter(Phase::Send, worker.stall_deadline());
+        slot.enter(Phase::Send, worker.deadline_after(slot.deadline(), sent));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use model::Timestamp;
 
@@ -15,7 +16,10 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) client: IpAddr,
+    /// Who the client named itself as.
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) method: &'static str,
+    pub(crate) minor: u8,
     pub(crate) status: u16,
     pub(crate) at: Timestamp,
 }
@@ -29,9 +33,19 @@ impl Asked {
         worker.log(|_| self.line(path, user_agent, bytes));
     }
 
-    fn line<'a>(&self, path: &'a [u8], user_agent: &'a [u8], bytes: u64) -> Line<'a> {
-        let (client, method, status) = (self.client.to_canonical(), self.method, self.status);
-        Line { client, method, status, bytes, millis: 0, aborted: false, path, user_agent }
+    fn line<'a>(&'a self, path: &'a [u8], user_agent: &'a [u8], bytes: u64) -> Line<'a> {
+        Line {
+            client: self.client,
+            name: self.name.as_deref().unwrap_or_default(),
+            method: self.method,
+            minor: self.minor,
+            status: self.status,
+            bytes,
+            millis: 0,
+            aborted: false,
+            path,
+            user_agent,
+        }
     }
 }
 

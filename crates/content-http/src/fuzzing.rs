@@ -1,9 +1,10 @@
 //! The parsers of what endpoints send, for `fuzz-targets` alone: no part of the crate's face.
 
 use crate::conditional::{Precondition, if_range_holds};
-use crate::range;
 use crate::request::{self, Method, Persistence};
+use crate::{proxy_header, range};
 
+pub use crate::proxy_header::Header;
 pub use crate::range::Wanted;
 
 /// How far a head has come in.
@@ -24,6 +25,11 @@ pub fn arrived(input: &[u8], from: usize) -> Arrived {
         request::Arrived::Partly(at) => Arrived::Partly(at),
         request::Arrived::Malformed => Arrived::Malformed,
     }
+}
+
+/// What stands before a connection's first byte: how far a PROXY header has come in.
+pub fn proxy_header(bytes: &[u8]) -> Header {
+    proxy_header::read(bytes)
 }
 
 /// A request as it was understood.

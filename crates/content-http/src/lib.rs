@@ -33,21 +33,27 @@
 //! - A percent-encoded path is not a route: 404.
 //! - Bytes outside printable ASCII in a request's head are a 400.
 
+mod announced;
 mod blob;
 mod build;
 mod client;
 mod conditional;
 mod connection;
+mod credentials;
+mod crowd;
 mod damage;
 mod download;
 mod expiry;
+mod fair;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod identity;
 mod index;
+mod kept;
 mod log;
 mod net;
+mod proxy_header;
 mod range;
 mod request;
 mod respond;
@@ -62,10 +68,11 @@ mod watch;
 mod wire;
 mod worker;
 
+pub use credentials::CredentialsError;
 pub use model::{Cidr, CidrError};
 pub use rules::ReloadError;
 pub use server::{ContentServer, Drained, StartError};
-pub use settings::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, TlsSettings};
+pub use settings::{AccessLog, Bind, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings, TlsSettings};
 pub use source::{DataFolder, Loaded, Source, SourceError};
 pub use stats::{CertificateFacts, RingStats, Stats, Trouble, Watched};
 pub use tls::TlsError;

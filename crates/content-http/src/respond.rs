@@ -106,10 +106,14 @@ pub(crate) fn answer(
     }
 }
 
+/// What a 401 must say (RFC 9110, 11.6.1); both schemes are always taken.
+const CHALLENGES: &[u8] = b"WWW-Authenticate: Basic realm=\"waystation\", charset=\"UTF-8\"\r\nWWW-Authenticate: Bearer realm=\"waystation\"\r\n";
+
 /// An answer without a body.
 pub(crate) fn refuse(status: u16, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
     start(out, status, frame);
     match status {
+        401 => out.extend_from_slice(CHALLENGES),
         405 => out.extend_from_slice(b"Allow: GET, HEAD\r\n"),
         503 => out.extend_from_slice(b"Retry-After: 30\r\n"),
         _ => {}
@@ -246,6 +250,7 @@ fn status_line(status: u16) -> &'static [u8] {
         206 => b"HTTP/1.1 206 Partial Content\r\nDate: ",
         304 => b"HTTP/1.1 304 Not Modified\r\nDate: ",
         400 => b"HTTP/1.1 400 Bad Request\r\nDate: ",
+        401 => b"HTTP/1.1 401 Unauthorized\r\nDate: ",
         403 => b"HTTP/1.1 403 Forbidden\r\nDate: ",
         404 => b"HTTP/1.1 404 Not Found\r\nDate: ",
         405 => b"HTTP/1.1 405 Method Not Allowed\r\nDate: ",

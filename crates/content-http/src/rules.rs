@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::credentials::{Credentials, CredentialsError};
+use crate::kept::Kept;
 use crate::tls::{Certificate, TlsError};
 use crate::{Cidr, Policy};
 use model::any_contains;
@@ -26,6 +28,9 @@ pub enum ReloadError {
     /// Certificate, key or client authorities cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of credentials cannot be used.
+    #[error("credentials cannot be used")]
+    Credentials(#[from] CredentialsError),
 }
 
 /// The rules of one listener as connections read them.
@@ -35,6 +40,8 @@ pub(crate) struct Rules {
     pub(crate) tls: Option<Arc<Certificate>>,
     pub(crate) allow: Vec<Cidr>,
     pub(crate) trusted_proxies: Vec<Cidr>,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
 impl Rules {
@@ -44,12 +51,19 @@ impl Rules {
             tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
             allow: policy.allow.clone(),
             trusted_proxies: policy.trusted_proxies.clone(),
+            proxy_protocol: policy.proxy_protocol,
+            credentials: policy.credentials.as_deref().map(Credentials::load).transpose()?.map(Arc::new),
         })
     }
 
     /// Whether a peer may speak at all: as a client, or for clients.
     pub(crate) fn may_connect(&self, peer: IpAddr) -> bool {
-        self.allow.is_empty() || any_contains(&self.allow, peer) || any_contains(&self.trusted_proxies, peer)
+        self.allow.is_empty() || any_contains(&self.allow, peer) || self.trusts(peer)
+    }
+
+    /// Whether a peer's word on a client's address is taken.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        any_contains(&self.trusted_proxies, peer)
     }
 }
 
@@ -73,7 +87,12 @@ pub(crate) struct Gate {
     pub(crate) rules: ArcSwap<Rules>,
 }
 
-/// The certificates that these listeners use.
-pub(crate) fn in_use(gates: &[Arc<Gate>]) -> Vec<Arc<Certificate>> {
-    gates.iter().filter_map(|gate| gate.rules.load().tls.clone()).collect()
+/// The files that these listeners use, for whoever looks after them.
+pub(crate) fn in_use(gates: &[Arc<Gate>]) -> Vec<Kept> {
+    let of = |gate: &Arc<Gate>| {
+        let rules = gate.rules.load();
+        let certificate = rules.tls.clone().map(Kept::Certificate);
+        certificate.into_iter().chain(rules.credentials.clone().map(Kept::Credentials)).collect::<Vec<_>>()
+    };
+    gates.iter().flat_map(of).collect()
 }

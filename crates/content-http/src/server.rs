@@ -13,15 +13,16 @@ use arc_swap::ArcSwap;
 use model::{Clock, Digest, Timestamp};
 use tokio::sync::watch;
 
+use crate::crowd::Crowd;
 use crate::damage::Damage;
 use crate::index::Served;
-use crate::log::LogSink;
+use crate::kept::KeptFiles;
+use crate::log::{LogSink, Reopener};
 use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats, Watched};
-use crate::tls::Certificates;
 use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
-use crate::{AccessLog, Bind, Listener, Policy, ServeLimits, Settings, Source};
+use crate::{AccessLog, Bind, Listener, LogTarget, Policy, ServeLimits, Settings, Source};
 
 /// Descriptors that are left for everything but connections.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) cut_off: AtomicUsize,
     most_open: usize,
     pub(crate) damage: Arc<Damage>,
+    pub(crate) crowd: Crowd,
 }
 
 impl Shared {
@@ -100,11 +102,13 @@ pub struct ContentServer {
     counters: Vec<Arc<Counters>>,
     gates: Vec<Arc<Gate>>,
     addresses: Vec<SocketAddr>,
-    certificates: Arc<Certificates>,
+    files: Arc<KeptFiles>,
     stage: watch::Sender<Stage>,
     working: watch::Receiver<usize>,
     wake: SyncSender<Wake>,
     log_thread: Mutex<Option<JoinHandle<()>>>,
+    /// Gone once the log is to end.
+    reopener: Mutex<Option<Reopener>>,
     since: Timestamp,
 }
 
@@ -133,14 +137,15 @@ impl ContentServer {
             open: AtomicUsize::new(0),
             cut_off: AtomicUsize::new(0),
             most_open: most_open(&settings.limits),
+            crowd: Crowd::new(settings.limits.connections_per_client),
             damage: Arc::clone(&damage),
             limits: settings.limits,
         });
         let workers =
             settings.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, shared.limits.stall_timeout)?;
-        let certificates = Arc::new(Certificates::default());
-        certificates.replace(in_use(&gates));
+        let files = Arc::new(KeptFiles::default());
+        files.replace(in_use(&gates));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
 
         let mut watcher = Watcher::new(source, view, Arc::clone(&common), damage)
@@ -148,7 +153,7 @@ impl ContentServer {
             .small_file_memory(shared.limits.small_file_memory);
         watcher.look();
         let (wake, woken) = sync_channel(1);
-        let looked_after = Arc::clone(&certificates);
+        let looked_after = Arc::clone(&files);
         spawn("content-watch", move || watcher.run(&woken, &looked_after))?;
 
         let (stage, stages) = watch::channel(Stage::Serving);
@@ -174,7 +179,8 @@ impl ContentServer {
             })?;
         }
         let log_thread = Mutex::new(log_thread);
-        Ok(Self { shared, counters, gates, addresses, certificates, stage, working, wake, log_thread, since })
+        let reopener = Mutex::new(log.map(|log| log.reopener()));
+        Ok(Self { shared, counters, gates, addresses, files, stage, working, wake, log_thread, reopener, since })
     }
 
     /// Looks at the rings now: something was published.
@@ -182,6 +188,13 @@ impl ContentServer {
         match self.wake.try_send(Wake::Nudge) {
             // One nudge that waits is as good as two.
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// Opens the access log again: it was, or is to be, moved away.
+    pub fn reopen_log(&self) {
+        if let Some(reopener) = self.reopener.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            reopener.reopen();
         }
     }
 
@@ -198,7 +211,7 @@ impl ContentServer {
         for (gate, rules) in self.gates.iter().zip(rules) {
             gate.rules.store(Arc::new(rules));
         }
-        self.certificates.replace(in_use(&self.gates));
+        self.files.replace(in_use(&self.gates));
         Ok(())
     }
 
@@ -225,6 +238,7 @@ impl ContentServer {
     /// Waits until the log's last lines are written, but not for a pipe that nobody reads.
     async fn finish_log(&self) {
         const PATIENCE: Duration = Duration::from_secs(2);
+        drop(self.reopener.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.log_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         let ended = async {
@@ -251,7 +265,7 @@ impl ContentServer {
         Watched {
             asked: self.counters.iter().map(|counters| counters.asked_so_far()).sum(),
             looks: self.shared.view.looks(),
-            certificates: self.certificates.facts(),
+            certificates: self.files.facts(),
         }
     }
 
@@ -334,9 +348,9 @@ fn start_log(
     counters: &Arc<Counters>,
 ) -> Result<(Option<LogSink>, Option<JoinHandle<()>>), StartError> {
     let Some(log) = log else { return Ok((None, None)) };
-    let path = match log {
-        AccessLog::Stdout => PathBuf::from("-"),
-        AccessLog::File(path) => path.clone(),
+    let path = match &log.target {
+        LogTarget::Stdout => PathBuf::from("-"),
+        LogTarget::File { path, .. } => path.clone(),
     };
     let (sink, thread) =
         LogSink::start(log, Arc::clone(counters)).map_err(|source| StartError::Log { path, source })?;

@@ -68,13 +68,24 @@ pub struct Policy {
     pub tls: Option<TlsSettings>,
     /// Clients that may ask; empty for all.
     pub allow: Vec<Cidr>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers whose word on a client's address is believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether connections of those peers begin with a PROXY header.
+    pub proxy_protocol: bool,
+    /// The file that says who may ask; none for everyone.
+    pub credentials: Option<PathBuf>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { path_prefix: "/".to_owned(), tls: None, allow: Vec::new(), trusted_proxies: Vec::new() }
+        Self {
+            path_prefix: "/".to_owned(),
+            tls: None,
+            allow: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
+            credentials: None,
+        }
     }
 }
 
@@ -87,6 +98,9 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// PEM: when given, only clients with a certificate from one of these are served.
     pub client_ca: Option<PathBuf>,
+    /// PEM: the revocation lists of those authorities. With it, a client is let in only where a list that holds now
+    /// says nothing against it and its authorities.
+    pub client_crl: Option<PathBuf>,
 }
 
 /// Caps and deadlines of the content side.
@@ -102,9 +116,15 @@ pub struct ServeLimits {
     /// has acknowledged nothing for this long, so a slow line may take hours as long as bytes move. Besides, a
     /// connection whose send buffer took nothing for twenty times this long is closed.
     pub stall_timeout: Duration,
+    /// The fewest bytes a second that a client may take in the long run; 0 for no such rule. What it took earlier
+    /// counts for twenty times the stall timeout at the most, so pauses are no fault.
+    pub minimum_rate: u64,
     /// Connections at once over all workers and listeners. At the cap the longest idle one makes room; when
     /// none is idle the newcomer is closed.
     pub connections: usize,
+    /// Connections at once of one client: an IPv4 address or an IPv6 /64. At the cap one of its own that is idle
+    /// makes room; when none is, the newcomer is closed. A trusted proxy that names no client is not counted.
+    pub connections_per_client: usize,
     /// The most bytes of one download that are sent before other connections get their turn.
     pub bulk_turn: usize,
     /// Memory that may hold small files ready to send.
@@ -118,18 +138,47 @@ impl Default for ServeLimits {
             head_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            minimum_rate: 100,
             connections: 10_000,
+            connections_per_client: 5_000,
             bulk_turn: 1024 * 1024,
             small_file_memory: 16 * 1024 * 1024,
         }
     }
 }
 
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Where its lines go.
+    pub target: LogTarget,
+    /// What they look like.
+    pub form: LogForm,
+}
+
 /// Where access-log lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum LogTarget {
     /// Standard output.
     Stdout,
     /// A file, opened for appending, and opened again when it was renamed or removed.
-    File(PathBuf),
+    File {
+        /// Its place.
+        path: PathBuf,
+        /// From how many bytes on it is moved away and a new one begun; 0 for never.
+        rotate_bytes: u64,
+        /// How many of those that were moved away are kept, as `.1`, `.2` and so on.
+        keep: usize,
+    },
+}
+
+/// What a line of the access log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogForm {
+    /// Our own: see the operator's page on serving.
+    Text,
+    /// An object a line.
+    Json,
+    /// The Common Log Format.
+    Common,
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::crowd::ClientKey;
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -27,6 +29,8 @@ pub(crate) enum Phase {
 pub(crate) struct Slot {
     phase: Cell<Phase>,
     deadline: Cell<Duration>,
+    /// Whose connection it is, as far as that counts.
+    client: Cell<ClientKey>,
 }
 
 impl Slot {
@@ -38,6 +42,20 @@ impl Slot {
 
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    /// By when what the connection does now must be done.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline.get()
+    }
+
+    pub(crate) fn client(&self) -> ClientKey {
+        self.client.get()
+    }
+
+    /// Notes whose connection it turned out to be.
+    pub(crate) fn belongs_to(&self, client: ClientKey) {
+        self.client.set(client);
     }
 }
 
@@ -58,8 +76,9 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// A place for a new connection, and its number.
-    pub(crate) fn add(&mut self, phase: Phase, deadline: Duration) -> (usize, Rc<Slot>) {
-        let slot = Rc::new(Slot { phase: Cell::new(phase), deadline: Cell::new(deadline) });
+    pub(crate) fn add(&mut self, phase: Phase, deadline: Duration, client: ClientKey) -> (usize, Rc<Slot>) {
+        let (phase, deadline, client) = (Cell::new(phase), Cell::new(deadline), Cell::new(client));
+        let slot = Rc::new(Slot { phase, deadline, client });
         let place = Some(Place { slot: Rc::clone(&slot), task: None });
         let free = self.free.pop();
         match free.and_then(|at| self.places.get_mut(at).map(|empty| (at, empty))) {
@@ -120,12 +139,22 @@ impl Slots {
     /// of them is idle.
     pub(crate) fn evict(&mut self) -> bool {
         const SAMPLE: usize = 64;
+        self.evict_among(SAMPLE, |_| true)
+    }
+
+    /// The same among the connections of one client, which may be few of many.
+    pub(crate) fn evict_of(&mut self, client: ClientKey) -> bool {
+        const SAMPLE: usize = 512;
+        self.evict_among(SAMPLE, |slot| slot.client() == client)
+    }
+
+    fn evict_among(&mut self, sample: usize, wanted: impl Fn(&Slot) -> bool) -> bool {
         let mut oldest: Option<&Place> = None;
-        for _ in 0..SAMPLE.min(self.places.len()) {
+        for _ in 0..sample.min(self.places.len()) {
             self.hand = (self.hand + 1) % self.places.len();
             let Some(Some(place)) = self.places.get(self.hand) else { continue };
             let idle = place.slot.phase.get() == Phase::Idle && place.slot.deadline.get() != Duration::MAX;
-            if idle && oldest.is_none_or(|oldest| place.slot.deadline < oldest.slot.deadline) {
+            if idle && wanted(&place.slot) && oldest.is_none_or(|oldest| place.slot.deadline < oldest.slot.deadline) {
                 oldest = Some(place);
             }
         }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::{RingName, Timestamp};
 
 /// The status codes that are ever sent.
-pub(crate) const STATUSES: [u16; 16] = [200, 206, 304, 400, 403, 404, 405, 412, 414, 416, 417, 431, 500, 501, 503, 505];
+pub(crate) const STATUSES: [u16; 17] =
+    [200, 206, 304, 400, 401, 403, 404, 405, 412, 414, 416, 417, 431, 500, 501, 503, 505];
 
 /// Something that went wrong on the content side; the label of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,13 +18,17 @@ pub enum Trouble {
     Refused,
     /// An idle connection was closed to make room.
     Evicted,
+    /// A connection beyond its client's cap was closed at once.
+    Crowded,
     /// The client's address is outside the listener's allow list.
     Denied,
+    /// A trusted proxy's connection did not begin with a PROXY header, or with one that is none.
+    ProxyHeader,
     /// A request was not well-formed.
     BadRequest,
     /// A request's head or a TLS handshake took too long.
     HeadTimeout,
-    /// A client took no bytes for too long.
+    /// A client took no bytes for too long, or too few.
     Stalled,
     /// A TLS handshake failed.
     Handshake,
@@ -35,17 +40,19 @@ pub enum Trouble {
     LogLost,
     /// A generation was not taken over because it or one of its blobs is not whole.
     GenerationRefused,
-    /// A changed certificate or key was not taken over.
+    /// A changed certificate, key or file of credentials was not taken over.
     TlsRefused,
 }
 
 impl Trouble {
     /// Every kind, in the order they are reported.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Accept,
         Self::Refused,
         Self::Evicted,
+        Self::Crowded,
         Self::Denied,
+        Self::ProxyHeader,
         Self::BadRequest,
         Self::HeadTimeout,
         Self::Stalled,
@@ -63,7 +70,9 @@ impl Trouble {
             Self::Accept => "accept",
             Self::Refused => "refused",
             Self::Evicted => "evicted",
+            Self::Crowded => "crowded",
             Self::Denied => "denied",
+            Self::ProxyHeader => "proxy_header",
             Self::BadRequest => "bad_request",
             Self::HeadTimeout => "head_timeout",
             Self::Stalled => "stalled",
@@ -184,11 +193,11 @@ pub struct Watched {
     pub asked: u64,
     /// How often rings were looked at; it stands still when that no longer happens.
     pub looks: u64,
-    /// The certificates that endpoints are shown.
+    /// The certificates that endpoints are shown, and the files that say who may ask.
     pub certificates: Vec<CertificateFacts>,
 }
 
-/// What is known of a certificate in use.
+/// What is known of a certificate in use, or of a file of credentials, which has no end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
     /// Its file.

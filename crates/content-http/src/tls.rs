@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use model::{Digest, Hasher, Timestamp};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::TlsSettings;
-use crate::stats::{CertificateFacts, Counters, Trouble};
+use crate::stats::CertificateFacts;
 
 /// The longest PEM file that is read.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -47,8 +48,8 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
-    /// The client authorities cannot be used.
-    #[error("client authorities in {path} cannot be used")]
+    /// The client authorities or their revocation lists cannot be used.
+    #[error("client authorities in {path}, or their revocation lists, cannot be used")]
     ClientCa {
         /// Which.
         path: PathBuf,
@@ -85,7 +86,7 @@ impl Certificate {
     }
 
     /// Takes changed files over if they can be used; the old ones stay in use otherwise.
-    fn look(&self) -> Result<bool, TlsError> {
+    pub(crate) fn look(&self) -> Result<bool, TlsError> {
         let files = Files::read(&self.settings);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), Files::digest);
@@ -107,46 +108,15 @@ impl Certificate {
         }
     }
 
-    fn facts(&self) -> CertificateFacts {
+    pub(crate) fn path(&self) -> &Path {
+        &self.settings.certificate
+    }
+
+    /// What is known of it.
+    pub(crate) fn facts(&self) -> CertificateFacts {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.settings.certificate.clone();
         CertificateFacts { path, not_after: seen.not_after, refused: seen.refused.clone() }
-    }
-}
-
-/// The certificates of all listeners, for whoever looks after them.
-#[derive(Default)]
-pub(crate) struct Certificates {
-    all: Mutex<Vec<Arc<Certificate>>>,
-}
-
-impl Certificates {
-    pub(crate) fn replace(&self, all: Vec<Arc<Certificate>>) {
-        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
-    }
-
-    /// What is known of each.
-    pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.iter().map(|certificate| certificate.facts()).collect()
-    }
-
-    /// Looks at every certificate's files.
-    pub(crate) fn look(&self, counters: &Counters) {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for certificate in all {
-            let path = certificate.settings.certificate.display();
-            match certificate.look() {
-                Ok(false) => {}
-                Ok(true) => tracing::info!(%path, "took over a changed certificate"),
-                Err(error) => {
-                    counters.trouble(Trouble::TlsRefused);
-                    let error: crate::SourceError = Box::new(error);
-                    let error = crate::watch::Chain(&error);
-                    tracing::error!(%path, %error, "a changed certificate cannot be used; the old one is kept");
-                }
-            }
-        }
     }
 }
 
@@ -154,6 +124,7 @@ struct Files {
     certificate: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
+    client_crl: Option<Vec<u8>>,
 }
 
 impl Files {
@@ -162,6 +133,7 @@ impl Files {
             certificate: read(&settings.certificate)?,
             key: read(&settings.key)?,
             client_ca: settings.client_ca.as_deref().map(read).transpose()?,
+            client_crl: settings.client_crl.as_deref().map(read).transpose()?,
         })
     }
 
@@ -173,7 +145,7 @@ impl Files {
 
     fn digest(&self) -> Digest {
         let mut hasher = Hasher::new();
-        for part in [&self.certificate, &self.key].into_iter().chain(&self.client_ca) {
+        for part in [&self.certificate, &self.key].into_iter().chain(&self.client_ca).chain(&self.client_crl) {
             hasher.update(&(part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
@@ -191,14 +163,7 @@ impl Files {
             .map_err(pair)?;
         let builder = match (&self.client_ca, &settings.client_ca) {
             (Some(pem), Some(path)) => {
-                let mut roots = RootCertStore::empty();
-                for authority in certificates(pem, path)? {
-                    roots.add(authority).map_err(|_| TlsError::Pem { path: path.clone(), what: "certificate" })?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|source| TlsError::ClientCa { path: path.clone(), source })?;
-                builder.with_client_cert_verifier(verifier)
+                builder.with_client_cert_verifier(self.verifier(settings, (pem, path), provider)?)
             }
             _ => builder.with_no_client_auth(),
         };
@@ -206,6 +171,31 @@ impl Files {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(pair)?;
         Ok(Arc::new(config))
+    }
+
+    /// Who looks at clients' certificates. With revocation lists, an authority without one, or whose list has ended,
+    /// lets nobody in.
+    fn verifier(
+        &self,
+        settings: &TlsSettings,
+        (pem, path): (&[u8], &Path),
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(pem, path)? {
+            roots.add(authority).map_err(|_| TlsError::Pem { path: path.to_owned(), what: "certificate" })?;
+        }
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        if let (Some(pem), Some(path)) = (&self.client_crl, &settings.client_crl) {
+            let bad = || TlsError::Pem { path: path.clone(), what: "revocation list" };
+            let lists: Vec<_> =
+                CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| bad())?;
+            if lists.is_empty() {
+                return Err(bad());
+            }
+            builder = builder.with_crls(lists).enforce_revocation_expiration();
+        }
+        builder.build().map_err(|source| TlsError::ClientCa { path: path.to_owned(), source })
     }
 }
 

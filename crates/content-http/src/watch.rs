@@ -23,8 +23,8 @@ use crate::blob::{Blob, Blobs};
 use crate::build::{Builder, Built};
 use crate::damage::Damage;
 use crate::index::{RingIndex, Served, Snapshot};
+use crate::kept::KeptFiles;
 use crate::stats::{Counters, RingStats, Trouble};
-use crate::tls::Certificates;
 use crate::{Source, SourceError};
 
 /// How often `current` is looked at.
@@ -155,7 +155,7 @@ impl Watcher {
     }
 
     /// Looks until told to stop.
-    pub(crate) fn run(mut self, wake: &Receiver<Wake>, certificates: &Certificates) {
+    pub(crate) fn run(mut self, wake: &Receiver<Wake>, files: &KeptFiles) {
         loop {
             match wake.recv_timeout(LOOK) {
                 Ok(Wake::Nudge) | Err(RecvTimeoutError::Timeout) => {}
@@ -167,7 +167,7 @@ impl Watcher {
                 Err(_) => self.counters.trouble(Trouble::GenerationRefused),
             }
             if self.looks.is_multiple_of(SLOW_LOOKS) {
-                certificates.look(&self.counters);
+                files.look(&self.counters);
             }
         }
     }

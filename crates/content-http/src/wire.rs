@@ -1,5 +1,7 @@
 //! A connection's bytes, plain or TLS: the same to the loop but for the way large bodies go.
 
+mod raw;
+
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::fair::Turn;
 use crate::identity::Identity;
 use crate::net::reset_on_close;
 use crate::respond::{Bulk, Part};
@@ -19,12 +22,18 @@ use crate::worker::Worker;
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// The socket when bytes may go to it as they are.
     fn plain(&self) -> Option<&TcpStream>;
+    /// The socket, whatever goes to it.
+    fn socket(&self) -> Option<&TcpStream>;
     /// Makes the end of this connection a reset.
     fn reset_on_close(&self);
 }
 
 impl Wire for TcpStream {
     fn plain(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
         Some(self)
     }
 
@@ -38,6 +47,10 @@ impl Wire for TlsStream<TcpStream> {
         None
     }
 
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+
     fn reset_on_close(&self) {
         reset_on_close(self.get_ref().0);
     }
@@ -48,6 +61,9 @@ impl Wire for TlsStream<TcpStream> {
 pub(crate) async fn receive(wire: &mut impl Wire, worker: &Worker) -> io::Result<usize> {
     poll_fn(|cx| {
         let mut input = worker.input.borrow_mut();
+        if let Some(socket) = wire.plain() {
+            return raw::receive(socket, cx, &mut input);
+        }
         let mut buffer = ReadBuf::new(&mut input);
         ready!(Pin::new(&mut *wire).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
@@ -83,7 +99,11 @@ fn first_write(
     if output.is_empty() {
         return Ok(Vec::new());
     }
-    let sent = match Pin::new(wire).poll_write(cx, output) {
+    let written = match wire.plain() {
+        Some(socket) => raw::send(socket, cx, output),
+        None => Pin::new(wire).poll_write(cx, output),
+    };
+    let sent = match written {
         Poll::Ready(sent) => sent,
         Poll::Pending => Ok(0),
     };
@@ -109,13 +129,13 @@ pub(crate) enum BulkError {
 pub(crate) async fn send_bulk(
     wire: &mut impl Wire,
     worker: &Worker,
-    bulk: &Bulk,
+    (bulk, turns): (&Bulk, &Turn<'_>),
     mut moved: impl FnMut(usize),
 ) -> Result<(), BulkError> {
     let Part { mut first, length } = bulk.part;
     let end = first.saturating_add(length);
     let turn = worker.shared.limits.bulk_turn.max(1);
-    let mut left_of_turn = turn;
+    let mut left_of_turn = turns.size(turn);
     let mut untouched = Some(&bulk.identity);
     while first < end {
         // Once, before the last bytes leave: what was changed on the way must not arrive looking whole.
@@ -133,8 +153,8 @@ pub(crate) async fn send_bulk(
         left_of_turn -= sent.min(left_of_turn);
         moved(sent);
         if left_of_turn == 0 {
-            left_of_turn = turn;
             tokio::task::yield_now().await;
+            left_of_turn = turns.size(turn);
         }
     }
     poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await.map_err(|_| BulkError::Peer)
@@ -167,8 +187,12 @@ async fn send_copied(
     offset: u64,
     most: usize,
 ) -> Result<usize, BulkError> {
-    // The bytes are read again when the socket takes none of them now, so that a waiting download holds no buffer.
+    // The bytes are read again when the socket takes none of them now, so that a waiting download holds no buffer;
+    // nor are any turned into TLS before the socket has room, or a slow client would hold what was.
     poll_fn(|cx| {
+        if let Some(socket) = wire.socket() {
+            ready!(socket.poll_write_ready(cx)).map_err(|_| BulkError::Peer)?;
+        }
         let mut chunk = worker.chunk.borrow_mut();
         let most = most.min(chunk.len());
         let chunk = chunk.get_mut(..most).unwrap_or_default();
@@ -231,6 +255,10 @@ mod tests {
 
     impl Wire for Stub {
         fn plain(&self) -> Option<&TcpStream> {
+            None
+        }
+
+        fn socket(&self) -> Option<&TcpStream> {
             None
         }
 

@@ -18,13 +18,15 @@ use tokio::time::MissedTickBehavior;
 
 use crate::SourceError;
 use crate::connection::{Seat, serve};
+use crate::crowd::ClientKey;
+use crate::fair::Downloads;
 use crate::files::Files;
 use crate::index::{Entry, Snapshot};
-use crate::log::{Line, Lines};
+use crate::log::{Line, Lines, Stamp};
 use crate::respond::{Bodies, Opened, Part};
 use crate::rules::{Gate, Rules};
 use crate::server::{Shared, Stage};
-use crate::slots::{Phase, Slots};
+use crate::slots::{Phase, Slot, Slots};
 use crate::stats::{Counters, Trouble};
 use crate::watch::Chain;
 
@@ -53,6 +55,7 @@ pub(crate) struct Worker {
     files: RefCell<Files>,
     lines: RefCell<Option<Lines>>,
     slots: RefCell<Slots>,
+    pub(crate) downloads: Downloads,
 }
 
 /// The time as it was last read.
@@ -61,8 +64,8 @@ pub(crate) struct ClockFace {
     pub(crate) now: Timestamp,
     /// `now` as an HTTP date.
     pub(crate) date: [u8; 29],
-    /// `now` in RFC 3339.
-    text: String,
+    /// `now` as the access log writes it.
+    stamp: Stamp,
     second: i64,
     monotonic: Duration,
 }
@@ -70,7 +73,7 @@ pub(crate) struct ClockFace {
 impl ClockFace {
     fn new() -> Self {
         let now = Timestamp::from_micros(0);
-        Self { now, date: [b' '; 29], text: String::new(), second: i64::MIN, monotonic: Duration::ZERO }
+        Self { now, date: [b' '; 29], stamp: Stamp::default(), second: i64::MIN, monotonic: Duration::ZERO }
     }
 
     fn set(&mut self, clock: &dyn Clock) {
@@ -80,8 +83,9 @@ impl ClockFace {
         let second = now.as_micros().div_euclid(1_000_000);
         if second != self.second {
             self.second = second;
-            self.text = now.to_string();
-            if let Ok(date) = now.http_date().into_bytes().try_into() {
+            let date = now.http_date();
+            self.stamp = Stamp::new(now.to_string(), &date);
+            if let Ok(date) = date.into_bytes().try_into() {
                 self.date = date;
             }
         }
@@ -149,6 +153,7 @@ impl Worker {
             files: RefCell::default(),
             lines: RefCell::new(lines),
             slots: RefCell::default(),
+            downloads: Downloads::default(),
         };
         worker.tick();
         worker
@@ -164,16 +169,25 @@ impl Worker {
         self.clock.borrow().monotonic.saturating_add(after)
     }
 
-    /// By when a socket must have taken some bytes.
+    /// By when a socket must have taken some bytes, if it took all that it must so far.
     pub(crate) fn stall_deadline(&self) -> Duration {
         self.deadline(self.shared.limits.stall_timeout.saturating_mul(STALL_FACTOR))
+    }
+
+    /// The deadline after so many more bytes were taken: each is worth the time that it may take at the least rate,
+    /// and no more is saved up than at the start.
+    pub(crate) fn deadline_after(&self, deadline: Duration, taken: usize) -> Duration {
+        let latest = self.stall_deadline();
+        let rate = self.shared.limits.minimum_rate;
+        let worth = (taken as u64).saturating_mul(1_000_000).checked_div(rate).map(Duration::from_micros);
+        worth.map_or(latest, |worth| deadline.saturating_add(worth).min(latest))
     }
 
     /// Writes an access-log line, if there is a log.
     pub(crate) fn log<'a>(&self, line: impl FnOnce(Timestamp) -> Line<'a>) {
         if let Some(lines) = self.lines.borrow_mut().as_mut() {
             let clock = self.clock.borrow();
-            lines.push(&clock.text, &line(clock.now));
+            lines.push(&clock.stamp, &line(clock.now));
         }
     }
 
@@ -196,22 +210,43 @@ impl Worker {
             self.counters.trouble(Trouble::Denied);
             return;
         }
+        // A proxy stands for many, who are told apart only when it says who they are.
+        let client = if rules.trusts(peer) { ClientKey::NOBODY } else { ClientKey::of(peer) };
+        if !self.fits(client) {
+            return;
+        }
+        let seat = (tcp, peer, rules, client);
         let Some(pass) = self.shared.enter() else {
             // The newcomer waits for the next accept when there was room to make; it is not kept waiting here.
             let made_room = self.slots.borrow_mut().evict();
             self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Refused });
-            if made_room {
-                self.start(tcp, peer, rules, self.shared.enter_anyway());
+            match made_room {
+                true => self.start(seat, self.shared.enter_anyway()),
+                false => self.shared.crowd.leave(client),
             }
             return;
         };
-        self.start(tcp, peer, rules, pass);
+        self.start(seat, pass);
     }
 
-    fn start(self: &Rc<Self>, tcp: TcpStream, peer: IpAddr, rules: Arc<Rules>, pass: Pass) {
+    /// Counts one more connection of a client in, if need be in place of another one of its own. False when it has
+    /// as many as it may, and none of them is idle.
+    pub(crate) fn fits(&self, client: ClientKey) -> bool {
+        if self.shared.crowd.enter(client) {
+            return true;
+        }
+        let made_room = self.slots.borrow_mut().evict_of(client);
+        self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Crowded });
+        if made_room {
+            self.shared.crowd.enter_anyway(client);
+        }
+        made_room
+    }
+
+    fn start(self: &Rc<Self>, (tcp, peer, rules, client): (TcpStream, IpAddr, Arc<Rules>, ClientKey), pass: Pass) {
         let deadline = self.deadline(self.shared.limits.head_timeout);
-        let (at, slot) = self.slots.borrow_mut().add(Phase::Head, deadline);
-        let leave = Leave { worker: Rc::clone(self), at, _pass: pass };
+        let (at, slot) = self.slots.borrow_mut().add(Phase::Head, deadline, client);
+        let leave = Leave { worker: Rc::clone(self), slot: Rc::clone(&slot), at, _pass: pass };
         let worker = Rc::clone(self);
         let task = spawn_local(async move {
             let _leave = leave;
@@ -271,12 +306,14 @@ impl Worker {
 /// Gives a connection's place back when its task ends, however it ends.
 struct Leave {
     worker: Rc<Worker>,
+    slot: Rc<Slot>,
     at: usize,
     _pass: Pass,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
+        self.worker.shared.crowd.leave(self.slot.client());
         // The place is not being looked at: tasks are dropped by the runtime, never inside `Slots`.
         if let Ok(mut slots) = self.worker.slots.try_borrow_mut() {
             slots.remove(self.at);

@@ -16,6 +16,8 @@ pub(super) struct Fields<'b> {
     pub(super) range: Option<&'b [u8]>,
     pub(super) if_range: Option<&'b [u8]>,
     pub(super) forwarded_for: Values<'b>,
+    pub(super) forwarded: Values<'b>,
+    pub(super) authorization: Option<&'b [u8]>,
     pub(super) user_agent: &'b [u8],
 }
 
@@ -33,8 +35,10 @@ impl<'b> Fields<'b> {
             6 if is("expect") => return if is_continue(value) { Ok(()) } else { Err(Refused(417)) },
             8 if is("if-match") => return enough(self.conditions.if_match.push(value)),
             8 if is("if-range") => once(&mut self.if_range, value),
+            9 if is("forwarded") => return enough(self.forwarded.push(value)),
             10 if is("connection") => self.connection(value),
             10 if is("user-agent") => self.user_agent = value,
+            13 if is("authorization") => once(&mut self.authorization, value),
             13 if is("if-none-match") => return enough(self.conditions.if_none_match.push(value)),
             14 if is("content-length") => {
                 self.lengths += 1;

@@ -1,6 +1,6 @@
 //! Who may ask, and what the log says of it.
 
-use content_http::{AccessLog, Policy, Trouble};
+use content_http::{AccessLog, LogForm, LogTarget, Policy, Trouble};
 
 use crate::harness::{Site, noise, until};
 
@@ -43,7 +43,9 @@ fn a_trusted_proxy_speaks_for_its_clients_v05_v33() {
         ("X-Forwarded-For: 10.0.0.1, 192.0.2.1\r\n", 403),
         ("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n", 403),
         ("X-Forwarded-For: nonsense\r\n", 403),
-        ("Forwarded: for=10.0.0.1\r\n", 403),
+        ("Forwarded: for=10.0.0.1\r\n", 200),
+        ("Forwarded: for=192.0.2.1\r\n", 403),
+        ("X-Forwarded-For: 192.0.2.1\r\nForwarded: for=10.0.0.1\r\n", 403),
         ("X-Real-IP: 10.0.0.1\r\n", 403),
         ("", 403),
     ] {
@@ -56,7 +58,10 @@ fn the_access_log_has_a_line_for_each_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let big = noise(1, 100_000);
-    let site = Site::empty(|settings| settings.access_log = Some(AccessLog::File(path.clone())));
+    let site = Site::empty(|settings| {
+        let target = LogTarget::File { path: path.clone(), rotate_bytes: 0, keep: 0 };
+        settings.access_log = Some(AccessLog { target, form: LogForm::Text });
+    });
     site.publish("broad", &[("/a", b"A"), ("/big", &big)]);
     site.get("/a?secret=1", "User-Agent: x\"y\\\tz\r\n");
     site.get("/big", "");
@@ -66,9 +71,9 @@ fn the_access_log_has_a_line_for_each_answer() {
     runtime.block_on(site.server.drain(std::time::Duration::from_secs(5)));
     let text = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "1994-11-06T08:49:37Z 127.0.0.1 GET 200 1 0ms whole \"/a\" \"x\\x22y\\x5c\\x09z\"");
-    assert_eq!(lines[1], "1994-11-06T08:49:37Z 127.0.0.1 GET 200 100000 0ms whole \"/big\" \"\"");
-    assert_eq!(lines[2], "1994-11-06T08:49:37Z 127.0.0.1 GET 404 0 0ms whole \"/nowhere\" \"\"");
-    assert_eq!(lines[3], "1994-11-06T08:49:37Z 127.0.0.1 - 400 0 0ms whole \"\" \"\"");
+    assert_eq!(lines[0], "1994-11-06T08:49:37Z 127.0.0.1 - GET 200 1 0ms whole \"/a\" \"x\\x22y\\x5c\\x09z\"");
+    assert_eq!(lines[1], "1994-11-06T08:49:37Z 127.0.0.1 - GET 200 100000 0ms whole \"/big\" \"\"");
+    assert_eq!(lines[2], "1994-11-06T08:49:37Z 127.0.0.1 - GET 404 0 0ms whole \"/nowhere\" \"\"");
+    assert_eq!(lines[3], "1994-11-06T08:49:37Z 127.0.0.1 - - 400 0 0ms whole \"\" \"\"");
     assert_eq!(lines.len(), 4);
 }

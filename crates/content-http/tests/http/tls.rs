@@ -65,7 +65,7 @@ fn settings(folder: &Path, client_ca: Option<&str>) -> TlsSettings {
         std::fs::write(folder.join("ca.crt"), pem).unwrap();
         folder.join("ca.crt")
     });
-    TlsSettings { certificate: folder.join("tls.crt"), key: folder.join("tls.key"), client_ca }
+    TlsSettings { certificate: folder.join("tls.crt"), key: folder.join("tls.key"), client_ca, client_crl: None }
 }
 
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
