@@ -139,12 +139,15 @@ impl Scheduler {
         self.parts.pulse.note(self.vendor, Turn::Runs(self.parts.clock.monotonic()));
         let mut feeds = engine.feeds();
         feeds.retain(|feed| vendors.contains(&feed.vendor()));
+        // What is being fetched on demand is not asked for twice.
+        let claims: Vec<_> = feeds.iter().filter_map(|feed| Some((feed.clone(), engine.claim(feed)?))).collect();
+        let feeds: Vec<FeedId> = claims.iter().map(|(feed, _)| feed.clone()).collect();
         if feeds.is_empty() {
-            // Nothing was learned yet of a vendor that is followed on demand.
             return self.schedule.ran(vendors, &[], self.parts.clock.monotonic(), 0.5);
         }
         let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
         let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
+        drop(claims);
         let now = self.parts.clock.monotonic();
         match ended {
             Ok(Ok(report)) => {

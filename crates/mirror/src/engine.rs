@@ -1,16 +1,16 @@
 //! The engine: ports, settings, and the errors of its operations.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use blob_store::{BlobStore, RingStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, EntryKind, NewEntry, ReleaseRecord};
 use model::{Clock, FeedId, Generation, Note, Reason, ReleaseState, Timestamp, Vendor};
-use origin::{HostGate, Origin};
+use origin::{Crowd, HostGate, Origin};
 use trust::Admitted;
 
-use crate::{Learned, LockHolder, Locks, NothingLearned, Settings};
+use crate::{Learned, LockHolder, Locks, NothingLearned, Settings, SiteFault};
 
 /// The history is never silent for longer than this while the program is in use; a longer silence may be a clock that
 /// jumped.
@@ -162,13 +162,26 @@ pub struct Engine {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<Settings>,
     pub(crate) learned: Arc<dyn Learned>,
+    /// What this process's runs share towards the vendors' hosts.
+    pub(crate) crowd: Arc<Crowd>,
+    /// The feeds that runs of this process have claimed.
+    pub(crate) running: Arc<Mutex<BTreeSet<FeedId>>>,
     pub(crate) on_publish: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) faults: Arc<dyn Fn(Timestamp) -> Vec<SiteFault> + Send + Sync>,
 }
 
 impl Engine {
     /// An engine on these ports.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings: Arc::new(settings), learned: Arc::new(NothingLearned), on_publish: Arc::new(|| ()) }
+        Self {
+            ports,
+            settings: Arc::new(settings),
+            learned: Arc::new(NothingLearned),
+            crowd: Arc::default(),
+            running: Arc::default(),
+            on_publish: Arc::new(|| ()),
+            faults: Arc::new(|_| Vec::new()),
+        }
     }
 
     /// Calls `nudge` after each publication, so that a server in this process need not wait to notice.
@@ -178,12 +191,31 @@ impl Engine {
         self
     }
 
+    /// Has `status` tell what else is wrong at this site, as `faults` finds it at that moment.
+    #[must_use]
+    pub fn with_faults(mut self, faults: impl Fn(Timestamp) -> Vec<SiteFault> + Send + Sync + 'static) -> Self {
+        self.faults = Arc::new(faults);
+        self
+    }
+
     /// Fails when the data folder is no longer where it was when this engine was made.
     ///
     /// # Errors
     /// [`EngineError::FolderGone`].
     pub fn in_place(&self) -> Result<(), EngineError> {
         self.ports.locks.in_place()
+    }
+
+    /// The feeds that runs of this process have claimed.
+    pub fn running(&self) -> BTreeSet<FeedId> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Claims a feed for a run of this process, so that no two runs ask the vendor about it at once; none while another
+    /// has it. The claim ends when it is dropped.
+    pub fn claim(&self, feed: &FeedId) -> Option<Claim> {
+        let news = self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(feed.clone());
+        news.then(|| Claim { running: Arc::clone(&self.running), feed: feed.clone() })
     }
 
     /// What it was told.
@@ -229,6 +261,19 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+}
+
+/// A feed that a run of this process asks about.
+#[derive(Debug)]
+pub struct Claim {
+    running: Arc<Mutex<BTreeSet<FeedId>>>,
+    feed: FeedId,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.feed);
     }
 }
 

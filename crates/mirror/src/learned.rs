@@ -62,7 +62,7 @@ impl Engine {
     }
 
     /// What vendors' modules depend on, with what was learned.
-    pub(crate) fn vendor_settings(&self) -> vendors::Settings {
+    pub fn vendor_settings(&self) -> vendors::Settings {
         let mut settings = self.settings.vendors.clone();
         self.learned.furnish(&mut settings);
         settings

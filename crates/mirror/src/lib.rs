@@ -40,7 +40,7 @@ mod verify;
 
 pub use acts::ActReport;
 pub use at::{Past, PastAct, PastFeed, PastRelease, PastRing};
-pub use engine::{Engine, EngineError, Origins, Ports};
+pub use engine::{Claim, Engine, EngineError, Origins, Ports};
 pub use fsck::{CheckProgress, Depth, LeftoverCount, LeftoverOf, StoreFault, StoreReport};
 pub use gc::{GcPlan, GcReport, PlannedRelease};
 pub use history::{KeptConfig, ProcessEvent};
@@ -50,6 +50,6 @@ pub use observe::{Observer, Progress, Silent};
 pub use prune::PruneReport;
 pub use report::{FeedPlan, FeedReport, PlannedFile, SyncReport};
 pub use settings::{Graces, RetentionRule, Settings};
-pub use status::{FeedStatus, ReleaseStatus, RingStatus, Status};
+pub use status::{FeedStatus, ReleaseStatus, RingStatus, SiteFault, Status};
 pub use sync::SyncRequest;
 pub use verify::{BlobFault, ReleaseDiff, VerifyReport};

@@ -194,7 +194,7 @@ impl Engine {
         let ports = &self.ports;
         let places = ports.origins.connections_per_host();
         let gate = HostGate::open(places, Arc::clone(&ports.catalog), Arc::clone(&ports.clock)).await?;
-        let gate = Arc::new(gate);
+        let gate = Arc::new(gate.among(Arc::clone(&self.crowd)));
         let origins: HashMap<Vendor, Arc<dyn Origin>> =
             Vendor::ALL.into_iter().map(|vendor| (vendor, ports.origins.vendor(vendor, Arc::clone(&gate)))).collect();
         let followed = self.feeds();

@@ -16,13 +16,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A host cannot send us away for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// What all runs of a process share: places in flight towards each host, and who is fetching which digest just now.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    busy: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+}
+
 /// What all feeds of a run share towards the hosts: places in flight, waits they asked for, and who is fetching
 /// which digest just now.
 pub struct HostGate {
     per_host: usize,
-    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    crowd: Arc<Crowd>,
     waits: Mutex<HashMap<String, Timestamp>>,
-    busy: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
 }
@@ -33,12 +39,18 @@ impl HostGate {
         let waits = catalog.host_waits().await?.into_iter().collect();
         Ok(Self {
             per_host: per_host.max(1),
-            places: Mutex::default(),
+            crowd: Arc::default(),
             waits: Mutex::new(waits),
-            busy: Mutex::default(),
             catalog,
             clock,
         })
+    }
+
+    /// Shares places and fetches with other runs.
+    #[must_use]
+    pub fn among(mut self, crowd: Arc<Crowd>) -> Self {
+        self.crowd = crowd;
+        self
     }
 
     /// Waits for a place towards a host.
@@ -47,7 +59,7 @@ impl HostGate {
     /// [`Reason::RateLimited`] when the host asked to stay away for longer than a run waits.
     pub(crate) async fn enter(&self, host: &str) -> Result<OwnedSemaphorePermit, OriginError> {
         let places = {
-            let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.crowd.places.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.per_host))))
         };
         let place = places
@@ -94,7 +106,7 @@ impl HostGate {
     /// Waits until nobody else is fetching what this key stands for.
     pub(crate) async fn alone(&self, key: Digest) -> OwnedMutexGuard<()> {
         let lock = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut busy = self.crowd.busy.lock().unwrap_or_else(PoisonError::into_inner);
             busy.retain(|_, lock| Arc::strong_count(lock) > 1);
             Arc::clone(busy.entry(key).or_default())
         };

@@ -19,7 +19,7 @@ mod vendor;
 
 pub use error::OriginError;
 pub use folder::FolderOrigin;
-pub use gate::HostGate;
+pub use gate::{Crowd, HostGate};
 pub use retry::RetryPolicy;
 pub use vendor::{VendorOrigin, VendorSettings};
 

@@ -1,0 +1,401 @@
+//! What was learned, kept in the data folder and read by every process.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mirror::Learned;
+use model::{FeedId, Timestamp};
+use platform::fs::{Folder, FsError, Mode, Owners, modified};
+use platform::lock::FileLock;
+
+use crate::state::{ForwardedFile, State};
+use crate::{LearnedFeed, WantedList, Why};
+
+const FOLDER: &str = "wanted";
+const WANTED: &str = "wanted.json";
+const LEARNED: &str = "learned.json";
+const LOCK: &str = "lock";
+/// Far beyond what the caps let grow.
+const FILE_BYTES: u64 = 8 << 20;
+
+/// Why what was learned cannot be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FsError),
+    /// A file is not what it should be.
+    #[error(
+        "{path} does not read: a newer version wrote it, or it is damaged; remove it to begin anew, and what was learned is learned again"
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It could not be written down.
+    #[error("what was learned cannot be written down")]
+    Form(#[from] serde_json::Error),
+    /// There is no room for one more.
+    #[error("{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in")]
+    Full {
+        /// Which was to be learned.
+        feed: FeedId,
+        /// How many are.
+        learned: usize,
+    },
+}
+
+/// What was learned.
+#[derive(Debug)]
+pub struct Book {
+    data: PathBuf,
+    /// The most bytes of all forwarded paths.
+    forwarded_bytes: u64,
+    cache: Mutex<Option<(Stamp, State)>>,
+    /// Feeds that are being tried, by how many try: not written down until the vendor turns out to have them.
+    trying: Mutex<BTreeMap<FeedId, usize>>,
+}
+
+/// Tells one writing of a file from the next.
+type Stamp = (Timestamp, u64);
+
+impl Book {
+    /// The book of a data folder, which need not be there yet.
+    pub fn new(data: &Path, forwarded_bytes: u64) -> Self {
+        Self { data: data.to_owned(), forwarded_bytes, cache: Mutex::default(), trying: Mutex::default() }
+    }
+
+    /// What is wanted.
+    ///
+    /// # Errors
+    /// [`BookError`] when it cannot be read.
+    pub fn wanted(&self) -> Result<WantedList, BookError> {
+        let Some(text) = self.text(WANTED)? else { return Ok(WantedList::default()) };
+        WantedList::read(&text).ok_or_else(|| self.damaged(WANTED))
+    }
+
+    /// Keeps what is wanted.
+    ///
+    /// # Errors
+    /// [`BookError`] when it cannot be written.
+    pub fn keep_wanted(&self, list: &WantedList) -> Result<(), BookError> {
+        let folder = self.folder()?;
+        Ok(folder.write_atomic(WANTED, list.text()?.as_bytes(), Mode::PRIVATE_FILE)?)
+    }
+
+    /// The feeds that were learned.
+    ///
+    /// # Errors
+    /// [`BookError`] when that cannot be read.
+    pub fn learned(&self) -> Result<Vec<LearnedFeed>, BookError> {
+        Ok(self.state()?.feeds)
+    }
+
+    /// The forms of paths that turned out right.
+    ///
+    /// # Errors
+    /// [`BookError`] when that cannot be read.
+    pub fn proven(&self) -> Result<Vec<String>, BookError> {
+        Ok(self.state()?.proven)
+    }
+
+    /// Follows a feed from now on; whether it was not learned yet.
+    ///
+    /// # Errors
+    /// [`BookError::Full`] when `most` are learned already; else when it cannot be kept.
+    pub fn learn(&self, feed: &FeedId, why: Why, at: Timestamp, most: usize) -> Result<bool, BookError> {
+        if self.state()?.feeds.iter().any(|known| known.feed == *feed) {
+            return Ok(false);
+        }
+        self.change(|state| {
+            if state.feeds.iter().any(|known| known.feed == *feed) {
+                return Ok(false);
+            }
+            if state.feeds.len() >= most {
+                return Err(BookError::Full { feed: feed.clone(), learned: state.feeds.len() });
+            }
+            state.feeds.push(LearnedFeed { feed: feed.clone(), since: at, why });
+            Ok(true)
+        })?
+    }
+
+    /// Follows a learned feed no longer; whether it was followed.
+    ///
+    /// # Errors
+    /// [`BookError`] when that cannot be kept.
+    pub fn forget(&self, feed: &FeedId) -> Result<bool, BookError> {
+        self.change(|state| {
+            let before = state.feeds.len();
+            state.feeds.retain(|known| known.feed != *feed);
+            if vendors::elastic::is_forwarded(feed) {
+                state.forwarded.clear();
+            }
+            state.feeds.len() != before
+        })
+    }
+
+    /// Counts as followed for as long as the guard lives, so that it can be asked for at all.
+    pub(crate) fn try_out(&self, feed: &FeedId) -> Trial<'_> {
+        *self.trying().entry(feed.clone()).or_default() += 1;
+        Trial { book: self, feed: feed.clone() }
+    }
+
+    fn trying(&self) -> MutexGuard<'_, BTreeMap<FeedId, usize>> {
+        self.trying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A form that a path may have.
+    pub(crate) fn guess(&self, template: &str) -> Result<bool, BookError> {
+        if self.state()?.guesses.iter().any(|known| known == template) {
+            return Ok(false);
+        }
+        self.change(|state| state.guess(template))
+    }
+
+    /// A form that was no good.
+    pub(crate) fn drop_guess(&self, template: &str) -> Result<(), BookError> {
+        self.change(|state| state.guesses.retain(|known| known != template))
+    }
+
+    /// When the vendor was last asked what a pattern stands for.
+    pub(crate) fn probed(&self, pattern: &str) -> Option<Timestamp> {
+        self.state().ok()?.probed.get(pattern).copied()
+    }
+
+    pub(crate) fn note_probed(&self, pattern: &str, at: Timestamp) -> Result<(), BookError> {
+        self.change(|state| {
+            state.probed.retain(|_, when| *when <= at);
+            state.probed.insert(pattern.to_owned(), at);
+        })
+    }
+
+    pub(crate) fn forwarded(&self) -> Vec<ForwardedFile> {
+        self.state().map(|state| state.forwarded).unwrap_or_default()
+    }
+
+    /// Changes what is forwarded; the release that is made of it is another from then on.
+    pub(crate) fn change_forwarded(&self, change: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
+        let most = self.forwarded_bytes;
+        self.change(|state| {
+            change(&mut state.forwarded);
+            trim(&mut state.forwarded, most);
+            state.serial = state.serial.saturating_add(1);
+        })
+    }
+
+    /// Notes what was fetched, which changes nothing that is forwarded.
+    pub(crate) fn settle_forwarded(&self, settle: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
+        self.change(|state| settle(&mut state.forwarded))
+    }
+
+    fn folder(&self) -> Result<Folder, BookError> {
+        let folder = Folder::open(&self.data)?.ensure_folder(FOLDER, Mode::PRIVATE_FOLDER)?;
+        folder.check(Owners::us())?;
+        Ok(folder)
+    }
+
+    /// What was learned, read anew whenever another process may have written it.
+    pub(crate) fn state(&self) -> Result<State, BookError> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((mut file, stamp)) = self.open(LEARNED)? else { return Ok(State::default()) };
+        if let Some((known, state)) = cache.as_ref()
+            && *known == stamp
+        {
+            return Ok(state.clone());
+        }
+        let mut text = String::new();
+        let read = std::io::Read::by_ref(&mut file).take(FILE_BYTES).read_to_string(&mut text);
+        let state = read.ok().and_then(|_| State::read(&text)).ok_or_else(|| self.damaged(LEARNED))?;
+        *cache = Some((stamp, state.clone()));
+        Ok(state)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, BookError> {
+        let folder = self.folder()?;
+        let _lock = FileLock::acquire_blocking_in(&folder, LOCK)?;
+        // Another process may have written within the same moment as the last look.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let before = self.state()?;
+        let mut state = before.clone();
+        let changed = change(&mut state);
+        if state != before {
+            folder.write_atomic(LEARNED, state.text()?.as_bytes(), Mode::PRIVATE_FILE)?;
+        }
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(changed)
+    }
+
+    fn open(&self, name: &str) -> Result<Option<(std::fs::File, Stamp)>, BookError> {
+        let opened = Folder::open(&self.data).and_then(|data| data.folder(FOLDER));
+        let opened = opened.and_then(|folder| folder.open_plain(name, Owners::us_or_owner_of(&folder)?));
+        match opened {
+            Ok((file, size)) => {
+                let at = modified(&file).map_err(|_| self.damaged(name))?;
+                Ok(Some((file, (at, size))))
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, BookError> {
+        let Some((file, _)) = self.open(name)? else { return Ok(None) };
+        let mut text = String::new();
+        file.take(FILE_BYTES).read_to_string(&mut text).map_err(|_| self.damaged(name))?;
+        Ok(Some(text))
+    }
+
+    fn damaged(&self, name: &str) -> BookError {
+        BookError::Damaged { path: self.data.join(FOLDER).join(name) }
+    }
+}
+
+/// Lets the oldest go until the rest fits; what is being fetched stays.
+fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
+    let total = |files: &[ForwardedFile]| files.iter().map(|file| file.size).fold(0, u64::saturating_add);
+    while files.len() > crate::state::FORWARDED || total(files) > most {
+        let held = files.iter().enumerate().filter(|(_, file)| file.digest.is_some());
+        let Some(oldest) = held.min_by_key(|(_, file)| file.fetched_at).map(|(at, _)| at) else { return };
+        files.remove(oldest);
+    }
+}
+
+/// A feed that is being tried.
+pub(crate) struct Trial<'a> {
+    book: &'a Book,
+    feed: FeedId,
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        let mut trying = self.book.trying();
+        let left = trying.get(&self.feed).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            trying.remove(&self.feed);
+        } else {
+            trying.insert(self.feed.clone(), left);
+        }
+    }
+}
+
+impl Learned for Book {
+    fn feeds(&self) -> Option<Vec<FeedId>> {
+        let state = match self.state() {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
+                return None;
+            }
+        };
+        let mut feeds: Vec<FeedId> = state.feeds.iter().map(|known| known.feed.clone()).collect();
+        if !state.forwarded.is_empty() {
+            feeds.extend(vendors::elastic::forwarded_feed());
+        }
+        for feed in self.trying().keys() {
+            if !feeds.contains(feed) {
+                feeds.push(feed.clone());
+            }
+        }
+        Some(feeds)
+    }
+
+    fn furnish(&self, settings: &mut vendors::Settings) {
+        // What cannot be read was told when the feeds were asked for.
+        if let Ok(state) = self.state() {
+            state.furnish(settings, self.forwarded_bytes);
+        }
+    }
+
+    fn is_proven(&self, place: &str) -> bool {
+        self.state().is_ok_and(|state| state.proven.iter().any(|known| known == place))
+    }
+
+    fn proved(&self, place: &str) {
+        if self.is_proven(place) {
+            return;
+        }
+        match self.change(|state| state.prove(place)) {
+            Ok(_) => tracing::info!(place, "the vendor keeps such manifests here; remembered"),
+            Err(error) => {
+                tracing::error!(error = %model::error_chain(&error), "where a manifest lies could not be remembered");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(text: &str) -> FeedId {
+        text.parse().unwrap()
+    }
+
+    fn book(dir: &Path) -> Book {
+        Book::new(dir, 100)
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn what_is_learned_is_known_to_other_processes_and_capped() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (book(dir.path()), book(dir.path()));
+        assert_eq!(other.feeds(), Some(Vec::new()));
+        assert!(one.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap());
+        assert!(!one.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap());
+        assert!(other.learn(&feed("elastic/9.0.1"), Why::Operator, at(2), 2).unwrap());
+        assert!(matches!(one.learn(&feed("elastic/9.0.2"), Why::Asked, at(3), 2), Err(BookError::Full { .. })));
+        for book in [&one, &other] {
+            assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0"), feed("elastic/9.0.1")]));
+        }
+        assert!(one.forget(&feed("elastic/9.0.0")).unwrap() && !other.forget(&feed("elastic/9.0.0")).unwrap());
+        assert_eq!(other.feeds(), Some(vec![feed("elastic/9.0.1")]));
+    }
+
+    #[test]
+    fn what_is_tried_is_followed_meanwhile_and_not_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = book(dir.path());
+        let (one, two) = (book.try_out(&feed("elastic/9.0.0")), book.try_out(&feed("elastic/9.0.0")));
+        drop(one);
+        assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0")]));
+        drop(two);
+        assert_eq!(book.feeds(), Some(Vec::new()));
+        assert!(!dir.path().join(FOLDER).exists());
+    }
+
+    #[test]
+    fn a_damaged_book_says_nothing_instead_of_none_s41() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = book(dir.path());
+        book.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap();
+        std::fs::write(dir.path().join(FOLDER).join(LEARNED), "{\"form\":9}").unwrap();
+        assert_eq!(book.feeds(), None);
+        assert!(matches!(book.learn(&feed("elastic/9.0.1"), Why::Asked, at(1), 2), Err(BookError::Damaged { .. })));
+    }
+
+    #[test]
+    fn forwarded_paths_stay_below_their_bytes_i6() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = book(dir.path());
+        for number in 0..5 {
+            let file = ForwardedFile {
+                route: format!("/downloads/{number}").parse().unwrap(),
+                digest: Some(model::Digest::of(&[0])),
+                size: 40,
+                fetched_at: at(number),
+                headers: Vec::new(),
+            };
+            book.change_forwarded(|files| files.push(file)).unwrap();
+        }
+        let left: Vec<String> = book.forwarded().iter().map(|file| file.route.to_string()).collect();
+        assert_eq!(left, ["/downloads/3", "/downloads/4"]);
+        assert_eq!(book.state().unwrap().serial, 5);
+        assert_eq!(book.feeds(), Some(vec![feed("elastic/forwarded")]));
+    }
+}

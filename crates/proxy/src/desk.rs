@@ -1,0 +1,524 @@
+//! Fetches what is asked for and not held, while whoever asked waits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mirror::{Engine, FeedReport, Observer, Progress as Step, SyncRequest};
+use model::{Digest, FeedId, Outcome, Reason, RingName, RoutePath, error_chain};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use vendors::elastic::{DOWNLOADS, ElasticSettings, forwarded_feed, wanted};
+
+use crate::faces::came_with;
+use crate::flight::{Boarding, Flights, Key, Progress};
+use crate::state::ForwardedFile;
+use crate::{Book, Face, Faces, Landing, Tried, Why};
+
+/// How long what vendors' modules depend on is not looked up again: what is asked for in vain may come in floods.
+const SETTINGS: Duration = Duration::from_secs(1);
+/// How many ends of fetches wait to be noted.
+const NOTES: usize = 256;
+/// How often a fetch that another run has claimed is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often that is done: ten minutes.
+const LOOKS: u32 = 12_000;
+
+/// What the configuration says about fetching on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether an endpoint's request leads to a fetch.
+    pub proxy: bool,
+    /// Whether manifests that were asked for become feeds.
+    pub learns: bool,
+    /// Whether paths that no manifest names are fetched.
+    pub forwards: bool,
+    /// The most feeds that are learned.
+    pub learned_feeds: usize,
+    /// How long what the vendor did not have is not asked for again, and how old the vendor's last word may be.
+    pub revalidate: Duration,
+    /// How old a forwarded path becomes before it is fetched again.
+    pub refresh: Duration,
+    /// How often the vendor is asked what patterns stand for.
+    pub probe: Duration,
+    /// The vendor's headers that are passed on, in lower case.
+    pub pass_headers: Vec<String>,
+}
+
+/// What becomes of a request for what is not held.
+#[derive(Debug)]
+pub enum Asked {
+    /// Nothing: it is not found.
+    Absent,
+    /// It cannot be had now.
+    Later,
+    /// It is being fetched; how that ends comes here.
+    Flying(Progress),
+}
+
+/// How the desk stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Fetches under way.
+    pub flying: usize,
+    /// Fetches that ended well, since the start.
+    pub held: u64,
+    /// Fetches of what the vendor does not have.
+    pub absent: u64,
+    /// Fetches that failed.
+    pub failed: u64,
+    /// Requests that were not served because too much was under way.
+    pub full: u64,
+}
+
+/// Fetches what is asked for and not held.
+pub struct Desk {
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    book: Arc<Book>,
+    rules: watch::Receiver<Rules>,
+    runtime: Handle,
+    flights: Flights,
+    forwarding: tokio::sync::Mutex<()>,
+    faces: Faces,
+    settings: Mutex<Option<(Duration, Arc<ElasticSettings>)>>,
+    notes: Mutex<Vec<(FeedId, Tried)>>,
+    counts: [AtomicU64; 4],
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("facts", &self.facts()).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// A desk whose fetches run on `runtime`.
+    pub fn new(
+        engine: watch::Receiver<Option<Arc<Engine>>>,
+        book: Arc<Book>,
+        rules: watch::Receiver<Rules>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            engine,
+            book,
+            rules,
+            runtime,
+            flights: Flights::default(),
+            forwarding: tokio::sync::Mutex::default(),
+            faces: Faces::default(),
+            settings: Mutex::default(),
+            notes: Mutex::default(),
+            counts: Default::default(),
+        }
+    }
+
+    /// What the configuration says now.
+    pub fn rules(&self) -> Rules {
+        self.rules.borrow().clone()
+    }
+
+    pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.borrow().clone()
+    }
+
+    pub(crate) fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// How it stands.
+    pub fn facts(&self) -> Facts {
+        let [held, absent, failed, full] = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Facts { flying: self.flights.flying(), held, absent, failed, full }
+    }
+
+    /// What is told of a route beside its bytes.
+    pub fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Face {
+        self.faces.of(feed, path, digest, &self.rules.borrow().pass_headers)
+    }
+
+    /// What is served and the vendor has not confirmed when it should, with its last word.
+    pub fn unconfirmed(&self) -> Vec<(FeedId, model::Timestamp)> {
+        self.faces.unconfirmed()
+    }
+
+    /// Somebody asked for a path that is not served.
+    pub fn ask(self: &Arc<Self>, ring: &RingName, path: &RoutePath) -> Asked {
+        let rules = self.rules();
+        let Some(engine) = self.engine().filter(|_| rules.proxy && path.is_under(DOWNLOADS)) else {
+            return Asked::Absent;
+        };
+        if *ring != engine.settings().ring {
+            // Another ring gets what it is given by promotion alone.
+            return Asked::Absent;
+        }
+        match wanted(path, &self.settings(&engine)) {
+            Some(found) if self.has_room(&engine, &found.feed, &rules) => {
+                self.board_feed(found.feed, found.guess, Why::Asked)
+            }
+            Some(_) => Asked::Absent,
+            None if rules.forwards => self.board(Key::Path(path.clone()), {
+                let (desk, path) = (Arc::clone(self), path.clone());
+                async move { desk.forward(&path).await }
+            }),
+            None => Asked::Absent,
+        }
+    }
+
+    /// Fetches a feed's release, as if somebody had asked for it.
+    pub(crate) async fn fetch(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Landing {
+        let Some(engine) = self.engine() else { return Landing::Failed };
+        if !self.has_room(&engine, feed, &self.rules()) {
+            return Landing::Failed;
+        }
+        match self.board_feed(feed.clone(), guess, why) {
+            Asked::Absent => Landing::Absent,
+            Asked::Later => Landing::Failed,
+            Asked::Flying(mut progress) => {
+                progress.wait_for(Option::is_some).await.ok().and_then(|landing| *landing).unwrap_or(Landing::Failed)
+            }
+        }
+    }
+
+    fn board_feed(self: &Arc<Self>, feed: FeedId, guess: Option<String>, why: Why) -> Asked {
+        let desk = Arc::clone(self);
+        self.board(Key::Feed(feed.clone()), async move { desk.fly(&feed, guess, why).await })
+    }
+
+    /// Whether a feed is followed, or may still be learned.
+    fn has_room(&self, engine: &Engine, feed: &FeedId, rules: &Rules) -> bool {
+        engine.settings().feeds.contains(feed)
+            || self.book.learned().is_ok_and(|learned| {
+                learned.len() < rules.learned_feeds || learned.iter().any(|known| known.feed == *feed)
+            })
+    }
+
+    fn settings(&self, engine: &Engine) -> Arc<ElasticSettings> {
+        let now = engine.ports().clock.monotonic();
+        let mut known = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref() {
+            Some((at, settings)) if now.saturating_sub(*at) < SETTINGS => Arc::clone(settings),
+            _ => {
+                let settings = Arc::new(engine.vendor_settings().elastic);
+                *known = Some((now, Arc::clone(&settings)));
+                settings
+            }
+        }
+    }
+
+    fn board(self: &Arc<Self>, key: Key, work: impl Future<Output = Landing> + Send + 'static) -> Asked {
+        let Some(engine) = self.engine() else { return Asked::Later };
+        let now = engine.ports().clock.monotonic();
+        match self.flights.board(&key, now, self.rules.borrow().revalidate) {
+            Boarding::Join(progress) => Asked::Flying(progress),
+            Boarding::Not(Landing::Absent) => Asked::Absent,
+            Boarding::Not(Landing::Failed) => Asked::Later,
+            // It may take a moment until what was published is served.
+            Boarding::Not(Landing::Held) => Asked::Flying(watch::channel(Some(Landing::Held)).1),
+            Boarding::Full => {
+                self.count(3);
+                Asked::Later
+            }
+            Boarding::Fly(told, progress) => {
+                let desk = Arc::clone(self);
+                self.runtime.spawn(async move {
+                    let landing = desk.survive(work).await;
+                    desk.count(match landing {
+                        Landing::Held => 0,
+                        Landing::Absent => 1,
+                        Landing::Failed => 2,
+                    });
+                    desk.flights.land(&key, landing, engine.ports().clock.monotonic());
+                    told.send_replace(Some(landing));
+                });
+                Asked::Flying(progress)
+            }
+        }
+    }
+
+    /// A defect in a fetch ends the fetch alone: nobody waits for it for ever.
+    async fn survive(&self, work: impl Future<Output = Landing> + Send + 'static) -> Landing {
+        match self.runtime.spawn(work).await {
+            Ok(landing) => landing,
+            Err(error) => {
+                tracing::error!(%error, "a fetch on demand ended by a defect of this program");
+                Landing::Failed
+            }
+        }
+    }
+
+    fn count(&self, which: usize) {
+        if let Some(count) = self.counts.get(which) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Syncs one feed, and follows it from then on if the vendor has it.
+    async fn fly(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Landing {
+        let Some(engine) = self.engine() else { return Landing::Failed };
+        let _claim = match engine.claim(feed) {
+            Some(claim) => claim,
+            None => match self.outlast(&engine, feed).await {
+                Some(claim) => claim,
+                None => return Landing::Failed,
+            },
+        };
+        // Another run may have brought it meanwhile.
+        if is_served(&engine, feed).await {
+            return Landing::Held;
+        }
+        if let Some(guess) = &guess
+            && let Err(error) = self.book.guess(guess)
+        {
+            tracing::error!(error = %error_chain(&error), "a guess at a path could not be kept");
+        }
+        let follows = engine.settings().feeds.contains(feed);
+        let trial = self.book.try_out(feed);
+        let learning = Arc::new(Learning { desk: Arc::clone(self), why, follows, begun: Mutex::default() });
+        let request =
+            SyncRequest { feeds: vec![feed.clone()], wait: true, tentative: !follows, ..SyncRequest::default() };
+        let ended = engine.sync(&request, Arc::clone(&learning) as Arc<dyn Observer>).await;
+        learning.finish().await;
+        drop(trial);
+        let report = match ended {
+            Ok(report) => report.feeds.into_iter().find(|report| report.feed == *feed),
+            Err(error) => {
+                tracing::warn!(%feed, error = %error_chain(&error), "asked for, and could not be fetched");
+                None
+            }
+        };
+        let landing = landing_of(report.as_ref());
+        if landing == Landing::Absent
+            && let Some(guess) = &guess
+            && let Err(error) = self.book.drop_guess(guess)
+        {
+            tracing::error!(error = %error_chain(&error), "a guess at a path could not be dropped");
+        }
+        if let Some(report) = report {
+            tracing::info!(%feed, outcome = report.outcome.as_str(), reason = report.reason.map(Reason::code), "asked for");
+            self.note(&engine, report);
+        }
+        self.look_up(&engine).await;
+        landing
+    }
+
+    /// Waits until no other run has claimed a feed, and claims it.
+    async fn outlast(&self, engine: &Engine, feed: &FeedId) -> Option<mirror::Claim> {
+        for _ in 0..LOOKS {
+            tokio::time::sleep(LOOK).await;
+            if let Some(claim) = engine.claim(feed) {
+                return Some(claim);
+            }
+        }
+        None
+    }
+
+    /// Fetches a path that no manifest names, unless a manifest that is being fetched names it.
+    async fn forward(&self, path: &RoutePath) -> Landing {
+        for mut progress in self.flights.of_feeds() {
+            let _ = progress.wait_for(Option::is_some).await;
+        }
+        let _turn = self.forwarding.lock().await;
+        let Some(engine) = self.engine() else { return Landing::Failed };
+        self.wait_for_manifests(&engine).await;
+        match engine.ports().rings.current(&engine.settings().ring).await {
+            Ok(Some(current)) if current.generation.routes.contains_key(path) => return Landing::Held,
+            Ok(_) => {}
+            Err(_) => return Landing::Failed,
+        }
+        let file = ForwardedFile {
+            route: path.clone(),
+            digest: None,
+            size: 0,
+            fetched_at: engine.ports().clock.now(),
+            headers: Vec::new(),
+        };
+        let added = self.book.change_forwarded(|files| {
+            files.retain(|known| known.route != *path);
+            files.push(file);
+        });
+        if let Err(error) = added {
+            tracing::error!(error = %error_chain(&error), "a path could not be forwarded");
+            return Landing::Failed;
+        }
+        let landing = self.sync_forwarded(&engine).await;
+        if landing != Landing::Held {
+            self.drop_forwarded(path);
+        }
+        landing
+    }
+
+    /// A manifest that a scheduled run fetches may name the path.
+    async fn wait_for_manifests(&self, engine: &Engine) {
+        let of_manifests =
+            |feed: &FeedId| feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(feed);
+        for _ in 0..LOOKS {
+            if !engine.running().iter().any(of_manifests) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub(crate) fn drop_forwarded(&self, path: &RoutePath) {
+        let dropped = self.book.change_forwarded(|files| files.retain(|known| known.route != *path));
+        if let Err(error) = dropped {
+            tracing::error!(error = %error_chain(&error), "a forwarded path could not be let go");
+        }
+    }
+
+    /// Fetches a forwarded path again. What was fetched before stays where the vendor does not answer, and goes where
+    /// the vendor no longer has it.
+    pub(crate) async fn refresh(&self, path: &RoutePath) {
+        let _turn = self.forwarding.lock().await;
+        let Some(engine) = self.engine() else { return };
+        let now = engine.ports().clock.now();
+        let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
+        let Some(before) = before else { return };
+        let anew = self.book.change_forwarded(|files| {
+            for file in files.iter_mut().filter(|file| file.route == *path) {
+                (file.digest, file.fetched_at) = (None, now);
+            }
+        });
+        let landing = match anew {
+            Ok(()) => self.sync_forwarded(&engine).await,
+            Err(_) => Landing::Failed,
+        };
+        if landing == Landing::Absent {
+            self.drop_forwarded(path);
+        } else if landing == Landing::Failed {
+            let kept = self.book.change_forwarded(|files| {
+                for file in files.iter_mut().filter(|file| file.route == *path) {
+                    *file = ForwardedFile { fetched_at: now, ..before.clone() };
+                }
+            });
+            if let Err(error) = kept {
+                tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
+            }
+        }
+    }
+
+    /// Makes a release of what is forwarded, and notes what was fetched for it.
+    pub(crate) async fn sync_forwarded(&self, engine: &Engine) -> Landing {
+        let Some(feed) = forwarded_feed() else { return Landing::Failed };
+        let _claim = match engine.claim(&feed) {
+            Some(claim) => Some(claim),
+            None => self.outlast(engine, &feed).await,
+        };
+        let _trial = self.book.try_out(&feed);
+        let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
+        let report = match engine.sync(&request, Arc::new(mirror::Silent)).await {
+            Ok(report) => report.feeds.into_iter().next(),
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "a path could not be forwarded");
+                None
+            }
+        };
+        let landing = landing_of(report.as_ref());
+        let Some(id) = report.and_then(|report| report.release).filter(|_| landing == Landing::Held) else {
+            return landing;
+        };
+        if let Ok(Some(record)) = engine.ports().catalog.release(&id).await {
+            let release = record.release;
+            let settled = self.book.settle_forwarded(|files| {
+                for file in files.iter_mut().filter(|file| file.digest.is_none()) {
+                    let Some(item) = release.items.iter().find(|item| item.route == file.route) else { continue };
+                    (file.digest, file.size) = (Some(item.digest), item.size);
+                    file.headers = came_with(&release, &item.route).unwrap_or_default();
+                }
+            });
+            if let Err(error) = settled {
+                tracing::error!(error = %error_chain(&error), "what was forwarded could not be noted");
+            }
+        }
+        self.look_up(engine).await;
+        landing
+    }
+
+    /// Looks up what is told of routes beside their bytes.
+    pub(crate) async fn look_up(&self, engine: &Engine) {
+        let forwarded: Vec<_> = self.book.forwarded().into_iter().map(|file| (file.route, file.headers)).collect();
+        let revalidate = self.rules.borrow().revalidate;
+        let looked = async {
+            self.faces.look_up(engine, &forwarded).await?;
+            // Two turns of the schedule, and what a run may take.
+            self.faces.judge(engine, revalidate.saturating_mul(3)).await
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(error = %error_chain(&error), "what the vendor says of what is served could not be looked up");
+        }
+    }
+
+    fn note(&self, engine: &Engine, report: FeedReport) {
+        let Some(reason) = report.reason else { return };
+        let at = engine.ports().clock.now();
+        let tried = Tried { at, reason, detail: report.detail.unwrap_or_default().chars().take(300).collect() };
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES {
+            notes.push((report.feed, tried));
+        }
+    }
+
+    /// What came of asking the vendor, since this was last taken.
+    pub(crate) fn take_notes(&self) -> Vec<(FeedId, Tried)> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn is_served(engine: &Engine, feed: &FeedId) -> bool {
+    let current = engine.ports().rings.current(&engine.settings().ring).await;
+    current.is_ok_and(|current| current.is_some_and(|current| current.generation.feeds.contains_key(feed)))
+}
+
+fn landing_of(report: Option<&FeedReport>) -> Landing {
+    let Some(report) = report else { return Landing::Failed };
+    match report.outcome {
+        Outcome::Published | Outcome::Current => Landing::Held,
+        Outcome::Held | Outcome::Quarantined => Landing::Failed,
+        Outcome::Failed => match report.reason {
+            Some(
+                Reason::NotFound
+                | Reason::Refused
+                | Reason::NotManifest
+                | Reason::BadZip
+                | Reason::DatedPathUnknown
+                | Reason::PathUnknown,
+            ) => Landing::Absent,
+            _ => Landing::Failed,
+        },
+    }
+}
+
+/// Writes down that a feed is followed as soon as its manifest was read: before anything of it is published.
+struct Learning {
+    desk: Arc<Desk>,
+    why: Why,
+    follows: bool,
+    begun: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Learning {
+    async fn finish(&self) {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(begun) = begun {
+            // A defect in there was told where it happened.
+            let _ = begun.await;
+        }
+    }
+}
+
+impl Observer for Learning {
+    fn on(&self, step: Step) {
+        let Step::Offered(feed, _) = step else { return };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(engine) = self.desk.engine().filter(|_| !self.follows && begun.is_none()) else { return };
+        let (book, why, most) = (Arc::clone(&self.desk.book), self.why, self.desk.rules.borrow().learned_feeds);
+        *begun = Some(self.desk.runtime.spawn_blocking(move || {
+            match book.learn(&feed, why, engine.ports().clock.now(), most) {
+                Ok(true) => tracing::info!(%feed, why = why.as_str(), "followed from now on"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%feed, error = %error_chain(&error), "could not be learned"),
+            }
+        }));
+    }
+}

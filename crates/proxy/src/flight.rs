@@ -1,0 +1,157 @@
+//! One fetch for each thing that is asked for, however many ask.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::{FeedId, RoutePath};
+use tokio::sync::watch;
+
+/// How many fetches may be under way.
+const FLYING: usize = 64;
+/// How many ends of fetches are remembered.
+const REMEMBERED: usize = 2048;
+/// How long a failed fetch keeps the next from beginning.
+const FAILED: Duration = Duration::from_secs(10);
+
+/// How a fetch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// What was asked for is held and published.
+    Held,
+    /// The vendor does not have it.
+    Absent,
+    /// It could not be had now.
+    Failed,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// A feed's release.
+    Feed(FeedId),
+    /// A path that no manifest names.
+    Path(RoutePath),
+}
+
+/// Where a fetch stands; none while it is under way.
+pub(crate) type Progress = watch::Receiver<Option<Landing>>;
+
+enum Flight {
+    Flying(Progress),
+    Landed(Landing, Duration),
+}
+
+/// What somebody finds who asks.
+pub(crate) enum Boarding {
+    /// It is under way, or ended a moment ago.
+    Join(Progress),
+    /// It ended so, too short a while ago to be tried again.
+    Not(Landing),
+    /// Nobody fetches it: the caller does, and tells the end here.
+    Fly(watch::Sender<Option<Landing>>, Progress),
+    /// Too much is under way.
+    Full,
+}
+
+/// The fetches of this process.
+#[derive(Default)]
+pub(crate) struct Flights(Mutex<HashMap<Key, Flight>>);
+
+impl Flights {
+    fn map(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for something at `now` (monotonic); what the vendor did not have is not asked for again for `absent`.
+    pub(crate) fn board(&self, key: &Key, now: Duration, absent: Duration) -> Boarding {
+        let mut map = self.map();
+        match map.get(key) {
+            Some(Flight::Flying(progress)) => return Boarding::Join(progress.clone()),
+            Some(Flight::Landed(landing, at)) => {
+                let rest = if *landing == Landing::Absent { absent } else { FAILED };
+                if now.saturating_sub(*at) < rest {
+                    return Boarding::Not(*landing);
+                }
+            }
+            None => {}
+        }
+        if map.values().filter(|flight| matches!(flight, Flight::Flying(_))).count() >= FLYING {
+            return Boarding::Full;
+        }
+        let (told, progress) = watch::channel(None);
+        map.insert(key.clone(), Flight::Flying(progress.clone()));
+        Boarding::Fly(told, progress)
+    }
+
+    /// A fetch ended.
+    pub(crate) fn land(&self, key: &Key, landing: Landing, now: Duration) {
+        let mut map = self.map();
+        if map.len() >= REMEMBERED {
+            map.retain(|_, flight| matches!(flight, Flight::Flying(_)));
+        }
+        map.insert(key.clone(), Flight::Landed(landing, now));
+    }
+
+    /// The fetches of manifests that are under way.
+    pub(crate) fn of_feeds(&self) -> Vec<Progress> {
+        let map = self.map();
+        let flying = map.iter().filter_map(|(key, flight)| match (key, flight) {
+            (Key::Feed(_), Flight::Flying(progress)) => Some(progress.clone()),
+            _ => None,
+        });
+        flying.collect()
+    }
+
+    /// How many fetches are under way.
+    pub(crate) fn flying(&self) -> usize {
+        self.map().values().filter(|flight| matches!(flight, Flight::Flying(_))).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn key(version: &str) -> Key {
+        Key::Feed(format!("elastic/{version}").parse().unwrap())
+    }
+
+    #[test]
+    fn a_thousand_ask_and_one_flies_v36() {
+        let flights = Flights::default();
+        let Boarding::Fly(..) = flights.board(&key("9.0.0"), MINUTE, MINUTE) else { panic!("the first flies") };
+        for _ in 1..1000 {
+            assert!(matches!(flights.board(&key("9.0.0"), MINUTE, MINUTE), Boarding::Join(_)));
+        }
+        assert_eq!((flights.flying(), flights.of_feeds().len()), (1, 1));
+    }
+
+    #[test]
+    fn what_the_vendor_does_not_have_is_not_asked_for_again_before_its_time() {
+        let flights = Flights::default();
+        let hour = MINUTE * 60;
+        flights.land(&key("9.9.9"), Landing::Absent, MINUTE);
+        assert!(matches!(flights.board(&key("9.9.9"), MINUTE * 2, hour), Boarding::Not(Landing::Absent)));
+        assert!(matches!(flights.board(&key("9.9.9"), MINUTE * 62, hour), Boarding::Fly(..)));
+        flights.land(&key("9.9.8"), Landing::Failed, MINUTE);
+        assert!(matches!(flights.board(&key("9.9.8"), MINUTE, hour), Boarding::Not(Landing::Failed)));
+        assert!(matches!(flights.board(&key("9.9.8"), MINUTE * 2, hour), Boarding::Fly(..)));
+    }
+
+    #[test]
+    fn a_flood_of_names_is_few_fetches_and_little_memory_v32() {
+        let flights = Flights::default();
+        let mut full = 0;
+        for patch in 0..1000 {
+            full += usize::from(matches!(flights.board(&key(&format!("9.9.{patch}")), MINUTE, MINUTE), Boarding::Full));
+        }
+        assert_eq!((flights.flying(), full), (FLYING, 1000 - FLYING));
+        for patch in 0..10_000 {
+            flights.land(&key(&format!("9.9.{patch}")), Landing::Absent, MINUTE);
+        }
+        assert!(flights.map().len() <= REMEMBERED);
+    }
+}
