@@ -1,11 +1,11 @@
 //! The folder that holds an endpoint's state, written so that it can be ended anywhere.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Clock, Reason};
+use model::{Clock, Digest, Hasher, Reason};
 use platform::fs::{Folder, FsError, Mode, Owners, create_folder, flush};
 use platform::lock::FileLock;
 use serde::Serialize;
@@ -141,7 +141,6 @@ impl Disk {
 
     /// Reads a file of ours; none if there is none.
     pub(crate) fn bytes(&self, name: &str, cap: u64) -> Result<Option<Vec<u8>>, StateError> {
-        use std::io::Read as _;
         let (file, _) = match self.root.open_plain(name, Owners::us()) {
             Ok(opened) => opened,
             Err(error) if error.is_missing() => return Ok(None),
@@ -266,4 +265,25 @@ impl Growing<'_> {
         std::io::Seek::rewind(&mut file).map_err(|source| StateError::Write { path: self.path, source })?;
         Ok(file)
     }
+}
+
+/// A digest's first half, in the form of the vendor's folder names.
+pub(crate) fn guid(digest: Digest) -> String {
+    let hex = digest.to_string();
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// A file's digest and size.
+pub(crate) fn digest(mut file: File) -> std::io::Result<(Digest, u64)> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+    let size = hasher.bytes();
+    Ok((hasher.finish(), size))
 }

@@ -25,6 +25,21 @@ impl fmt::Debug for Clients {
     }
 }
 
+/// Makes those who ask, as the settings have it at the time.
+pub trait Dial: Send + Sync + fmt::Debug {
+    /// Who asks: `mirror` is the host that the settings name, `proxy` what they say of one.
+    ///
+    /// # Errors
+    /// The proxy or a certificate cannot be used.
+    fn clients(&self, mirror: Option<&Url>, proxy: Option<&str>) -> Result<Clients, Fail>;
+}
+
+impl Dial for Clients {
+    fn clients(&self, _: Option<&Url>, _: Option<&str>) -> Result<Clients, Fail> {
+        Ok(self.clone())
+    }
+}
+
 /// Why an update did not happen. The codes are those of the product, and one of an endpoint's own:
 /// `settings_refused`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

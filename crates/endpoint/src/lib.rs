@@ -6,7 +6,7 @@
 //! [`swarm`] plays thousands of either at once.
 //!
 //! What the vendors publish about their endpoints is followed; what they do not say is chosen here, once, as data
-//! ([`defender::Assumptions`], `elastic::Assumptions`), and told in `docs/reference-endpoint.md`.
+//! ([`defender::Assumptions`], [`elastic::Assumptions`]), and told in `docs/reference-endpoint.md`.
 //!
 //! # Invariants
 //! - Nothing here knows the engine or the store: whatever a mirror proves to an endpoint, it proves over the wire.
@@ -14,6 +14,7 @@
 //! - Vendors' formats are read by `vendors`, signatures by `trust`; there is no second reader.
 //! - All state lies in the one folder that was named.
 
+mod dial;
 mod disk;
 mod fetch;
 
@@ -21,5 +22,6 @@ pub mod defender;
 pub mod elastic;
 pub mod swarm;
 
+pub use dial::{Network, ProxyUse};
 pub use disk::{Disk, StateError, Steps, Stopped, Unwatched};
-pub use fetch::{Clients, Fail};
+pub use fetch::{Clients, Dial, Fail};

@@ -22,25 +22,29 @@ pub async fn connectivity(endpoint: &Endpoint, managed: &Managed) -> Vec<Probe> 
     let plan = Plan::of(managed, &endpoint.agent, &endpoint.assumptions, &endpoint.cloud);
     let mut probes = Vec::new();
     match &plan.first {
-        Ok(site) => probes.push(endpoint.probe(site).await),
+        Ok(site) => probes.push(endpoint.probe(site, managed).await),
         Err(fail) => {
             let place = managed.url.value.clone().unwrap_or_else(|| "offlineDefinitionUpdateUrl".to_owned());
             probes.push(Probe { place, result: Err(fail.clone()) });
         }
     }
     if let Some(cloud) = &plan.fallback {
-        probes.push(endpoint.probe(cloud).await);
+        probes.push(endpoint.probe(cloud, managed).await);
     }
     probes
 }
 
 impl Endpoint {
-    async fn probe(&self, site: &Site) -> Probe {
+    async fn probe(&self, site: &Site, managed: &Managed) -> Probe {
+        let clients = match self.clients(site, managed) {
+            Ok(clients) => clients,
+            Err(fail) => return Probe { place: site.shown(self), result: Err(fail) },
+        };
         match site {
             Site::Mirror { base, written } => match base.join(&format!("{}/updates.zip", self.agent.folder())) {
                 Ok(url) => {
                     let request = Request { head_only: true, ..Request::get(url.clone()) };
-                    Probe { place: url.into(), result: head(self.clients.mirror.as_ref(), request).await }
+                    Probe { place: url.into(), result: head(clients.mirror.as_ref(), request).await }
                 }
                 Err(error) => Probe { place: written.clone(), result: Err(Fail::settings(error.to_string())) },
             },
@@ -54,7 +58,7 @@ impl Endpoint {
                 Ok((url, _)) => {
                     let redirect_hosts = self.cloud_hosts.clone();
                     let request = Request { head_only: true, redirect_hosts, ..Request::get(url.clone()) };
-                    Probe { place: url.into(), result: head(self.clients.cloud.as_ref(), request).await }
+                    Probe { place: url.into(), result: head(clients.cloud.as_ref(), request).await }
                 }
                 Err(fail) => Probe { place: base.to_string(), result: Err(fail) },
             },

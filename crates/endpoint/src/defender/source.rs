@@ -7,7 +7,7 @@
 use std::io::Read as _;
 
 use model::{Digest, Hasher, Reason, VendorVersion};
-use outbound::Request;
+use outbound::{Outbound, Request};
 use platform::fs::Folder;
 use url::Url;
 
@@ -16,7 +16,7 @@ use super::plan::Site;
 use super::store::{ARCHIVE, Answer, Installed, Record};
 use super::update::Endpoint;
 use crate::disk::Growing;
-use crate::fetch::{Fail, Trouble, Validator, to_file, to_memory};
+use crate::fetch::{Clients, Fail, Trouble, Validator, to_file, to_memory};
 
 /// The most bytes of a document beside an archive.
 const DOCUMENT: u64 = 64 << 10;
@@ -59,12 +59,12 @@ impl Site {
 }
 
 impl Endpoint {
-    pub(super) async fn get(&self, site: &Site, known: &Known<'_>) -> Result<Got, Trouble> {
+    pub(super) async fn get(&self, site: &Site, clients: &Clients, known: &Known<'_>) -> Result<Got, Trouble> {
         for _ in 0..TRIES {
             let got = match site {
-                Site::Mirror { base, .. } => self.ask_mirror(base, known).await?,
+                Site::Mirror { base, .. } => self.ask_mirror(base, clients.mirror.as_ref(), known).await?,
                 Site::Folder { path, .. } => self.read_folder(path)?,
-                Site::Cloud { base } => self.ask_cloud(base, known).await?,
+                Site::Cloud { base } => self.ask_cloud(base, clients.cloud.as_ref(), known).await?,
             };
             if let Some(got) = got {
                 return Ok(got);
@@ -74,13 +74,12 @@ impl Endpoint {
         Err(Fail::new(Reason::VersionsDisagree, detail).into())
     }
 
-    async fn ask_mirror(&self, base: &Url, known: &Known<'_>) -> Result<Option<Got>, Trouble> {
+    async fn ask_mirror(&self, base: &Url, http: &dyn Outbound, known: &Known<'_>) -> Result<Option<Got>, Trouble> {
         let join = |name: &str| {
             let url = base.join(&format!("{}/{name}", self.agent.folder()));
             url.map_err(|error| Fail::settings(format!("nothing can be appended to {base}: {error}")))
         };
         let (archive, companion) = (join("updates.zip")?, join("manifest.json")?);
-        let http = self.clients.mirror.as_ref();
         let response = http.get(self.validator(&archive, known).unless(archive.clone())).await?;
         if response.status == 304 {
             return Ok(Some(Got::Same));
@@ -101,22 +100,11 @@ impl Endpoint {
                 None
             }
         };
-        if version.is_some() && !self.is_still(&archive, &validator).await? {
+        if version.is_some() && !is_still(http, &archive, &validator).await? {
             return Ok(None);
         }
         let answer = Answer { url: archive.into(), validator, archive: digest };
         Ok(Some(Got::Archive(Box::new(Fetched { digest, size, version, answer: Some(answer), notes }))))
-    }
-
-    /// Whether the archive is the one that was fetched; without tags nobody can say, and it is believed.
-    async fn is_still(&self, archive: &Url, validator: &Validator) -> Result<bool, Trouble> {
-        if *validator == Validator::default() {
-            return Ok(true);
-        }
-        let request = Request { head_only: true, ..validator.clone().unless(archive.clone()) };
-        let response = self.clients.mirror.get(request).await?;
-        let tags = Validator { etag: response.etag, last_modified: response.last_modified };
-        Ok(response.status == 304 || tags == *validator)
     }
 
     /// What the archive in use was tagged with, if it came from this URL.
@@ -164,10 +152,9 @@ impl Endpoint {
         Ok(Some(Got::Archive(Box::new(Fetched { digest, size, version: before, answer: None, notes }))))
     }
 
-    async fn ask_cloud(&self, base: &Url, known: &Known<'_>) -> Result<Option<Got>, Trouble> {
+    async fn ask_cloud(&self, base: &Url, http: &dyn Outbound, known: &Known<'_>) -> Result<Option<Got>, Trouble> {
         let (archive, info) = self.upstream(base)?;
         let asked = |url: &Url| Request { redirect_hosts: self.cloud_hosts.clone(), ..Request::get(url.clone()) };
-        let http = self.clients.cloud.as_ref();
         let before = info_of(&to_memory(http, asked(&info), DOCUMENT).await?, &info)?;
         let same =
             |current: &&Installed| current.version.as_ref() == Some(&before) && current.source == archive.as_str();
@@ -198,6 +185,17 @@ impl Endpoint {
     fn cap(&self) -> u64 {
         self.vendor.archive_cap
     }
+}
+
+/// Whether the archive is the one that was fetched; without tags nobody can say, and it is believed.
+async fn is_still(http: &dyn Outbound, archive: &Url, validator: &Validator) -> Result<bool, Trouble> {
+    if *validator == Validator::default() {
+        return Ok(true);
+    }
+    let request = Request { head_only: true, ..validator.clone().unless(archive.clone()) };
+    let response = http.get(request).await?;
+    let tags = Validator { etag: response.etag, last_modified: response.last_modified };
+    Ok(response.status == 304 || tags == *validator)
 }
 
 /// What stands beside an archive is the mirror's, not the vendor's: an agent is not known to read it. It is taken where

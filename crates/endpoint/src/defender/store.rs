@@ -1,13 +1,12 @@
 //! Sets of definitions on disk, of which one is in use.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
-use model::{Clock, Digest, Hasher, Timestamp, VendorVersion};
+use model::{Clock, Digest, Timestamp, VendorVersion};
 use platform::lock::FileLock;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, StateError, Steps};
+use crate::disk::{Disk, StateError, Steps, digest, guid};
 use crate::fetch::{Fail, Validator};
 
 const CURRENT: &str = "current.json";
@@ -216,25 +215,4 @@ impl<'d> NewSet<'d> {
         self.disk.remove_tree(&self.folder)?;
         self.disk.remove(ARCHIVE)
     }
-}
-
-/// A digest's first half, in the form of the vendor's folder names.
-fn guid(digest: Digest) -> String {
-    let hex = digest.to_string();
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
-}
-
-/// A file's digest and size.
-pub(super) fn digest(mut file: std::fs::File) -> std::io::Result<(Digest, u64)> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
-    }
-    let size = hasher.bytes();
-    Ok((hasher.finish(), size))
 }

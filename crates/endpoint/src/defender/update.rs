@@ -13,7 +13,7 @@ use super::plan::{Plan, Site};
 use super::source::{Fetched, Got, Known};
 use super::store::{ARCHIVE, Installed, Record, Store};
 use crate::disk::StateError;
-use crate::fetch::{Clients, Fail, Trouble};
+use crate::fetch::{Clients, Dial, Fail, Trouble};
 
 /// The endpoint, and all that it needs of the world.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub struct Endpoint {
     pub assumptions: Assumptions,
     /// Its sets.
     pub store: Store,
-    /// Who asks.
-    pub clients: Clients,
+    /// Makes who asks.
+    pub dial: Arc<dyn Dial>,
     /// The forwarding link without its arguments.
     pub cloud: Url,
     /// Hosts that the cloud may redirect to.
@@ -123,6 +123,12 @@ impl Endpoint {
         Ok(report)
     }
 
+    /// Who asks one place.
+    pub(super) fn clients(&self, site: &Site, managed: &Managed) -> Result<Clients, Fail> {
+        let mirror = if let Site::Mirror { base, .. } = site { Some(base) } else { None };
+        self.dial.clients(mirror, managed.proxy.value.as_deref())
+    }
+
     /// Asks one place; whether it went well.
     async fn attempt(
         &self,
@@ -158,7 +164,8 @@ impl Endpoint {
         let current = self.store.current()?;
         let known = Known { current: current.as_ref(), record };
         let before = current.as_ref().and_then(|current| current.version.clone());
-        let mut fetched = match self.get(site, &known).await? {
+        let clients = self.clients(site, managed)?;
+        let mut fetched = match self.get(site, &clients, &known).await? {
             Got::Same => return Ok(Outcome::Current(before)),
             Got::Archive(fetched) => *fetched,
         };

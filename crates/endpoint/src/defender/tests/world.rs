@@ -114,7 +114,7 @@ pub(super) fn endpoint(state: &Path, clock: &Arc<FakeClock>, clients: Clients, s
         agent: agent("101.26062.0007"),
         assumptions: Assumptions::default(),
         store: Store::open(state, steps).unwrap(),
-        clients,
+        dial: Arc::new(clients),
         cloud: Url::parse(CLOUD).unwrap(),
         cloud_hosts: vec!["definitions.cloud.test".to_owned()],
         vendor: vendors::defender::DefenderSettings::default(),

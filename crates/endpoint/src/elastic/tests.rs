@@ -1,0 +1,5 @@
+mod document;
+mod os;
+mod policies;
+mod polls;
+mod world;
