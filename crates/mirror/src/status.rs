@@ -32,17 +32,35 @@ pub struct Status {
     pub reserve_bytes: u64,
     /// How fresh every feed that is followed is, in every measure, also where all is fine.
     pub freshness: Vec<Finding>,
+    /// What else is wrong at this site, beside feeds and rings: told by whoever keeps it.
+    pub faults: Vec<SiteFault>,
     /// What is to be known about how this site is set up, in words.
     pub notices: Vec<String>,
 }
 
+/// Something of this site that is neither a feed nor a ring and is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteFault {
+    /// What it is, in words.
+    pub subject: String,
+    /// Names it among alarms, and stays the same for as long as the fault stands.
+    pub key: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How bad it is.
+    pub level: Level,
+    /// Why, and on what.
+    pub note: Note,
+}
+
 impl Status {
-    /// The worst that was found: about freshness, or a ring that is not what was published.
+    /// The worst that was found: about freshness, a ring that is not what was published, or the site.
     pub fn level(&self) -> Level {
         let stray =
             |fault: &Note| matches!(fault.reason, Reason::RejectedServed | Reason::RingLost | Reason::CatalogDisagrees);
         let ring = if self.ring.fault.as_ref().is_some_and(stray) { Level::Fail } else { Level::default() };
-        self.freshness.iter().map(|finding| finding.level).max().unwrap_or_default().max(ring)
+        let site = self.faults.iter().map(|fault| fault.level);
+        self.freshness.iter().map(|finding| finding.level).chain(site).max().unwrap_or_default().max(ring)
     }
 }
 
@@ -222,6 +240,7 @@ impl Engine {
             free_bytes: self.ports.blobs.free_bytes().await?,
             reserve_bytes: self.ports.origins.reserve(),
             freshness: freshness::evaluate(&followed, &self.settings.freshness, now),
+            faults: (self.faults)(now),
             notices: self.settings.notices.clone(),
         })
     }

@@ -57,6 +57,7 @@ pub(super) fn of_status(status: &Status, rules: &Rules, past: &Past) -> Vec<Cond
     feeds::findings(status, (rules, past), &mut conditions);
     conditions.extend(disk(status, rules));
     conditions.extend(ring(status));
+    conditions.extend(site(status));
     if !conditions.iter().any(|condition| condition.reason() == Reason::RateLimited) {
         let long = status.host_waits.iter().filter(|(_, until)| until.since(status.at) > LONG_WAIT);
         conditions.extend(long.map(|(host, until)| {
@@ -93,6 +94,14 @@ fn ring(status: &Status) -> Option<Condition> {
     let name = status.ring.ring.as_str();
     let condition = new(fault.reason, &format!("ring/{name}"), status.at).on(&format!("ring {name}"));
     Some(condition.because(&fault.detail).at_level(Level::Fail))
+}
+
+/// What else is wrong at this site.
+fn site(status: &Status) -> impl Iterator<Item = Condition> {
+    status.faults.iter().map(|fault| {
+        let condition = new(fault.note.reason, &fault.key, fault.since).on(&fault.subject);
+        condition.because(&fault.note.detail).at_level(fault.level)
+    })
 }
 
 /// Drops what only follows from something else that is seen elsewhere.

@@ -7,9 +7,9 @@ use super::blobs::{BLOBS, Blobs, DAMAGED, PARTIAL, shard_of};
 use crate::survey::{Found, Leftover, LeftoverKind};
 
 /// What stands at the top of a data folder. The last is what mkfs makes at the root of a file system.
-const TOP: [&str; 8] = [BLOBS, PARTIAL, DAMAGED, RINGS, "catalog", "locks", "alarms", "lost+found"];
+const TOP: [&str; 9] = [BLOBS, PARTIAL, DAMAGED, RINGS, "catalog", "locks", "alarms", "trees", "lost+found"];
 /// Folders of others, of which only owner and mode are looked at.
-const OTHERS: [&str; 3] = ["catalog", "locks", "alarms"];
+const OTHERS: [&str; 4] = ["catalog", "locks", "alarms", "trees"];
 /// Where rings lie.
 const RINGS: &str = "rings";
 

@@ -66,6 +66,7 @@ fn status(feeds: Vec<FeedStatus>) -> Status {
         free_bytes: Some(100 * GIB),
         reserve_bytes: GIB,
         freshness: Vec::new(),
+        faults: Vec::new(),
         notices: Vec::new(),
     }
 }

@@ -80,6 +80,10 @@ fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("  {}", show::note(fault)))?;
         out.line(format!("  {}", fault.reason.remedy()))?;
     }
+    for fault in &status.faults {
+        out.line(format!("{}: {}", fault.subject, show::note(&fault.note)))?;
+        out.line(format!("  {}", fault.note.reason.remedy()))?;
+    }
     if let Some(free) = status.free_bytes {
         out.line(format!("disk: {} free", show::bytes(free)))?;
     }
