@@ -211,8 +211,9 @@ pub async fn engine(
     let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
     let locks = FileLocks::new(data, verb, Arc::clone(&clock));
     let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
+    let trees = crate::Trees::of(config, &clock);
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
-    Ok(Engine::new(ports, settings(config, verb)?))
+    Ok(Engine::new(ports, settings(config, verb)?).with_faults(move |now| trees.faults(now)))
 }
 
 async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {

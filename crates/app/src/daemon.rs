@@ -25,6 +25,7 @@ use crate::record::{record_start, record_start_later};
 use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
 use crate::tender::{Charge, Tender};
+use crate::trees;
 use crate::upkeep::Upkeep;
 
 /// What a process is there for.
@@ -148,6 +149,10 @@ impl Daemon {
             };
             let ends = end.clone();
             keeper.keep("data folder", move || Tender::new(charge.clone()).run(ends.clone()));
+            let (settings, clocks, ends) = (configs.clone(), Arc::clone(&clock), end.clone());
+            keeper.keep("folders of the rings", move || {
+                trees::keep(settings.subscribe(), Arc::clone(&clocks), ends.clone())
+            });
             let (engine, settings, ends) = (current.clone(), configs.clone(), end.clone());
             let sights = (Arc::clone(&clock), pulse);
             keeper.keep("heads of the history", move || {

@@ -24,6 +24,7 @@ mod schedule;
 mod scheduler;
 mod signals;
 mod tender;
+mod trees;
 mod upkeep;
 
 pub use alarms::Ways;
@@ -34,3 +35,4 @@ pub use origins::client;
 pub use record::note_configuration;
 pub use schedule::{Due, Schedule};
 pub use signals::Stops;
+pub use trees::{TreeStanding, Trees, TreesError};

@@ -1,0 +1,311 @@
+//! Rings as plain folders: kept beside HTTP after each publication, and looked after meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blob_store::StoreError;
+use blob_store::reader::{BlobFiles, RingReader};
+use config::{Config, TreeFiles};
+use mirror::SiteFault;
+use model::{Clock, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tree::{Depth, Files, Report, Rules, Standing, Tree, TreeError};
+
+use crate::scheduler::apart;
+
+/// The folder of the records below the data folder.
+const RECORDS: &str = "trees";
+/// How often it is looked whether a ring moved on.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often every file of a tree is looked at although nothing was published, and what failed is tried again.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
+/// A tree that is behind for no longer than this may just be being written.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How often a tree is brought to what was published while it was being brought to what was before.
+const ROUNDS: u32 = 4;
+
+/// The trees of a configuration.
+#[derive(Clone)]
+pub struct Trees {
+    trees: Vec<Tree>,
+    data_dir: PathBuf,
+}
+
+/// Why a tree is not what its ring serves.
+#[derive(Debug, thiserror::Error)]
+pub enum TreesError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// What the ring serves cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A defect of this program.
+    #[error("a task of this program failed: {0}")]
+    Task(String),
+}
+
+impl TreesError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Tree(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Task(_) => Reason::Internal,
+        }
+    }
+}
+
+/// How a tree stands beside its ring.
+#[derive(Clone, Debug)]
+pub struct TreeStanding {
+    /// The ring.
+    pub ring: RingName,
+    /// The folder.
+    pub root: PathBuf,
+    /// What its records say; none before the first run.
+    pub standing: Option<Standing>,
+    /// The generation that the ring serves, if it serves one.
+    pub serves: Option<u64>,
+    /// Whether the folder shows that generation, as its records say.
+    pub is_current: bool,
+}
+
+impl Trees {
+    /// The trees of a configuration; none where `tree.folder` is not set.
+    pub fn of(config: &Config, clock: &Arc<dyn Clock>) -> Self {
+        let data_dir = config.data_dir.clone();
+        let (Some(folder), Ok(source)) = (&config.tree.folder, BlobFiles::open(&data_dir)) else {
+            return Self { trees: Vec::new(), data_dir };
+        };
+        let source = Arc::new(source);
+        let made = |ring: &config::Ring| {
+            let (root, records) = (folder.join(ring.name.as_str()), data_dir.join(RECORDS));
+            Tree::new(ring.name.clone(), &root, &records, source.clone(), Arc::clone(clock)).with_rules(rules(config))
+        };
+        Self { trees: config.rings().iter().map(made).collect(), data_dir }
+    }
+
+    /// This tree alone, of the data folder's ring of that name.
+    pub fn single(tree: Tree, data_dir: PathBuf) -> Self {
+        Self { trees: vec![tree], data_dir }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.trees.is_empty()
+    }
+
+    /// The rings that have one.
+    pub fn rings(&self) -> impl Iterator<Item = &RingName> {
+        self.trees.iter().map(Tree::ring)
+    }
+
+    /// Those of these rings alone.
+    #[must_use]
+    pub fn only(mut self, rings: &[RingName]) -> Self {
+        self.trees.retain(|tree| rings.contains(tree.ring()));
+        self
+    }
+
+    /// Makes each folder what its ring serves now. A ring that never served anything has none.
+    pub async fn bring(&self, depth: Depth) -> Vec<(RingName, PathBuf, Result<Report, TreesError>)> {
+        let mut ended = Vec::new();
+        for tree in &self.trees {
+            let (owned, data_dir) = (tree.clone(), self.data_dir.clone());
+            let done = tokio::task::spawn_blocking(move || bring(&owned, &data_dir, depth)).await;
+            let done = done.unwrap_or_else(|error| Err(TreesError::Task(error.to_string())));
+            if let Some(done) = done.transpose() {
+                ended.push((tree.ring().clone(), tree.root().to_owned(), done));
+            }
+        }
+        ended
+    }
+
+    /// Says what [`Trees::bring`] would do, and does nothing.
+    pub async fn check(&self, depth: Depth) -> Vec<(RingName, Result<Report, TreesError>)> {
+        let mut ended = Vec::new();
+        for tree in &self.trees {
+            let (owned, data_dir) = (tree.clone(), self.data_dir.clone());
+            let checked = tokio::task::spawn_blocking(move || {
+                let current = RingReader::open(&data_dir)?.load(owned.ring())?;
+                current.map(|current| Ok(owned.check(&current, depth)?)).transpose()
+            });
+            let done = checked.await.unwrap_or_else(|error| Err(TreesError::Task(error.to_string())));
+            ended.extend(done.transpose().map(|done| (tree.ring().clone(), done)));
+        }
+        ended
+    }
+
+    /// How each stands, as its records say.
+    ///
+    /// # Errors
+    /// [`TreesError`] when records or rings cannot be read.
+    pub fn standings(&self) -> Result<Vec<TreeStanding>, TreesError> {
+        let of = |tree: &Tree| {
+            let standing = tree.standing()?;
+            let current = RingReader::open(&self.data_dir)?.load(tree.ring())?;
+            let shows = standing.as_ref().and_then(|standing| standing.digest);
+            Ok(TreeStanding {
+                ring: tree.ring().clone(),
+                root: tree.root().to_owned(),
+                standing,
+                is_current: current.as_ref().map(|current| current.digest) == shows,
+                serves: current.map(|current| current.generation.number),
+            })
+        };
+        self.trees.iter().map(of).collect()
+    }
+
+    /// What is wrong with them: a tree that could not be brought to what its ring serves, or has not been for long.
+    pub fn faults(&self, now: Timestamp) -> Vec<SiteFault> {
+        self.trees.iter().filter_map(|tree| self.fault(tree, now)).collect()
+    }
+
+    fn fault(&self, tree: &Tree, now: Timestamp) -> Option<SiteFault> {
+        let standing = match tree.standing() {
+            Ok(standing) => standing,
+            Err(error) => return Some(fault(tree, (now, Level::Fail), error.reason(), error_chain(&error))),
+        };
+        if let Some(trouble) = standing.as_ref().and_then(|standing| standing.trouble.clone()) {
+            let refused = matches!(trouble.reason, Reason::TreeRefused | Reason::UnsafeFile);
+            let reason = if refused { trouble.reason } else { Reason::TreeBehind };
+            return Some(fault(tree, (trouble.since, Level::Fail), reason, trouble.detail));
+        }
+        // What cannot be read here is told of the ring itself.
+        let current = RingReader::open(&self.data_dir).ok()?.load(tree.ring()).ok()??;
+        let shows = standing.and_then(|standing| standing.digest);
+        let late = now.since(current.generation.at) > PATIENCE;
+        if shows == Some(current.digest) || !late {
+            return None;
+        }
+        let detail = format!(
+            "the ring serves generation {} since {}, and nobody brought the folder there; is `waystation run` running?",
+            current.generation.number, current.generation.at
+        );
+        Some(fault(tree, (current.generation.at, Level::Warn), Reason::TreeBehind, detail))
+    }
+
+    fn marks(&self) -> BTreeMap<RingName, Option<blob_store::reader::Mark>> {
+        let rings = RingReader::open(&self.data_dir).ok();
+        let mark = |tree: &Tree| rings.as_ref().and_then(|rings| rings.current_mark(tree.ring()));
+        self.trees.iter().map(|tree| (tree.ring().clone(), mark(tree))).collect()
+    }
+}
+
+fn fault(tree: &Tree, (since, level): (Timestamp, Level), reason: Reason, detail: String) -> SiteFault {
+    let (ring, folder) = (tree.ring(), tree.root().display());
+    SiteFault {
+        subject: format!("folder of ring {ring}"),
+        key: format!("tree/{ring}"),
+        since,
+        level,
+        note: Note { reason, detail: format!("{folder}: {detail}") },
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        files: match config.tree.files {
+            TreeFiles::Copy => Files::Copy,
+            TreeFiles::Link => Files::Link,
+        },
+        grace: Vendor::ALL.into_iter().map(|vendor| (vendor, config.retention_of(vendor).grace)).collect(),
+        reserve: config.limits.disk_reserve,
+    }
+}
+
+/// Brings a tree to what its ring serves, again while that moves on; none where the ring serves nothing.
+fn bring(tree: &Tree, data_dir: &std::path::Path, depth: Depth) -> Result<Option<Report>, TreesError> {
+    let rings = RingReader::open(data_dir)?;
+    let mut done: Option<Report> = None;
+    for _ in 0..ROUNDS {
+        let mark = rings.current_mark(tree.ring());
+        let Some(current) = rings.load(tree.ring())? else { return Ok(done) };
+        done = Some(tree.bring(&current, depth)?);
+        if rings.current_mark(tree.ring()) == mark {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Keeps the trees of `run` at what its rings serve, whoever publishes.
+pub(crate) async fn keep(mut settings: watch::Receiver<Config>, clock: Arc<dyn Clock>, end: CancellationToken) {
+    let mut keeper = TreeKeeper { clock, done: None, next: Duration::ZERO };
+    loop {
+        let config = settings.borrow_and_update().clone();
+        tokio::select! {
+            () = end.cancelled() => return,
+            changed = settings.changed() => {
+                keeper.done = None;
+                if changed.is_err() {
+                    return;
+                }
+            }
+            () = keeper.turns(&config) => {}
+        }
+    }
+}
+
+struct TreeKeeper {
+    clock: Arc<dyn Clock>,
+    /// What the rings' pointers looked like when the trees were last brought to them.
+    done: Option<BTreeMap<RingName, Option<blob_store::reader::Mark>>>,
+    /// When all is looked at again.
+    next: Duration,
+}
+
+impl TreeKeeper {
+    async fn turns(&mut self, config: &Config) {
+        loop {
+            let trees = Trees::of(config, &self.clock);
+            if trees.is_empty() && config.tree.folder.is_none() {
+                return std::future::pending().await;
+            }
+            self.turn(trees).await;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn turn(&mut self, trees: Trees) {
+        let (marks, now) = (trees.marks(), self.clock.monotonic());
+        if self.done.as_ref() == Some(&marks) && now < self.next {
+            return;
+        }
+        self.done = Some(marks);
+        self.next = now.saturating_add(LOOK_AT_ALL);
+        match apart(async move { trees.bring(Depth::Look).await }).await {
+            Ok(ended) => ended.iter().for_each(|(ring, _, done)| tell(ring, done)),
+            Err(error) => tracing::error!(error, "the rings' folders could not be looked after"),
+        }
+    }
+}
+
+/// Logs what was done to a tree.
+fn tell(ring: &RingName, done: &Result<Report, TreesError>) {
+    match done {
+        Ok(report) if report.is_whole() => {
+            if report.changes() > 0 || report.taken_over > 0 {
+                tracing::info!(
+                    %ring, generation = report.generation, put = report.put, replaced = report.replaced,
+                    repaired = report.repaired, removed = report.removed, bytes = report.bytes_written,
+                    "the ring's folder shows it"
+                );
+            }
+        }
+        Ok(report) => {
+            for failed in &report.failed {
+                let (reason, remedy) = (failed.reason.code(), Reason::TreeBehind.remedy());
+                tracing::error!(%ring, folder = failed.folder, reason, error = failed.detail, remedy, "the ring's folder is behind");
+            }
+        }
+        Err(error) => {
+            let (reason, remedy) = (error.reason().code(), error.reason().remedy());
+            tracing::error!(%ring, reason, error = %error_chain(error), remedy, "the ring's folder is behind");
+        }
+    }
+}
