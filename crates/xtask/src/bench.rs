@@ -18,6 +18,7 @@ use cargo_metadata::MetadataCommand;
 use clap::Subcommand;
 
 use programs::Programs;
+use serve::{Case, Effort, Rows};
 
 /// Which programs are measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,23 @@ pub(crate) enum Bench {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Memory of idle connections, plain and over TLS, beside nginx.
+    Idle {
+        /// Rounds of each, alternated.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// How long polls take beside 8 bulk downloads, beside nginx.
+    Latency {
+        /// Rounds of each, alternated.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each measurement takes.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
+    /// Serving at full load for a long time: memory and descriptors stay as they are.
+    Soak(serve::Soak),
     /// The clients of `serve`, in a process of their own.
     #[command(hide = true)]
     Generator(serve::Generator),
@@ -68,7 +86,7 @@ pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
     match what {
         Bench::Load(load) => return load::run(load),
         Bench::Generator(generator) => return serve::generate(generator),
-        Bench::Sync { .. } | Bench::Memory { .. } | Bench::Serve { .. } => {}
+        _ => {}
     }
     let metadata = MetadataCommand::new().no_deps().exec()?;
     if build == Build::Anew {
@@ -79,9 +97,16 @@ pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
         Bench::Sync { rounds } => sync::run(&programs, *rounds)?,
         Bench::Memory { connections } => memory::run(&programs, *connections)?,
         Bench::Serve { rounds, seconds, only } => {
-            let effort = serve::Effort { rounds: *rounds, seconds: *seconds, only: only.clone() };
-            serve::run(&programs, &effort)?
+            let rows = only.clone().map_or(Rows::All, Rows::Named);
+            serve::run(&programs, &Effort { rounds: *rounds, seconds: *seconds, rows })?
         }
+        Bench::Idle { rounds } => {
+            serve::run(&programs, &Effort { rounds: *rounds, seconds: 0, rows: Rows::Of(Case::Idle) })?
+        }
+        Bench::Latency { rounds, seconds } => {
+            serve::run(&programs, &Effort { rounds: *rounds, seconds: *seconds, rows: Rows::Of(Case::Beside) })?
+        }
+        Bench::Soak(soak) => serve::soak(&programs, soak)?,
         Bench::Load(_) | Bench::Generator(_) => true,
     };
     println!("\n{}", machine::describe());

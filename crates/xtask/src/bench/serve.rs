@@ -6,6 +6,7 @@ mod cpu;
 mod generator;
 mod peer;
 mod rows;
+mod soak;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +26,9 @@ use super::vendor::Vendor;
 use generator::Seen;
 pub(crate) use generator::{Generator, run as generate};
 use peer::{Peer, Running, Stage};
-use rows::{Case, Cost, Goal, Line, ROWS, Row};
+pub(crate) use rows::Case;
+use rows::{Cost, Goal, Line, ROWS, Row};
+pub(crate) use soak::{Soak, run as soak};
 
 /// The core that clients run on; servers have another.
 const CLIENT_CORE: &str = "1";
@@ -34,8 +37,27 @@ const CLIENT_CORE: &str = "1";
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
-    /// Only the rows whose name holds this.
-    pub(crate) only: Option<String>,
+    pub(crate) rows: Rows,
+}
+
+/// Which rows are measured.
+pub(crate) enum Rows {
+    /// Every one.
+    All,
+    /// Those whose name holds this.
+    Named(String),
+    /// Those where clients do this.
+    Of(Case),
+}
+
+impl Rows {
+    fn take(&self, line: &Line) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(part) => line.name.contains(part.as_str()),
+            Self::Of(case) => line.case == *case,
+        }
+    }
 }
 
 /// A data folder, the same files as a tree, and what clients ask for.
@@ -46,6 +68,8 @@ struct House<'a> {
     certificate: (PathBuf, PathBuf),
 }
 
+/// What a fleet's files are for the mix.
+const MIXED: &str = "--size 1MB --artifacts 20 --defender-size 40MB";
 const POLLED: &str = "/downloads/endpoint/manifest/artifacts-9.0.0.zip";
 
 pub(crate) fn run(programs: &Programs, effort: &Effort) -> Result<bool> {
@@ -53,19 +77,16 @@ pub(crate) fn run(programs: &Programs, effort: &Effort) -> Result<bool> {
     for peer in Peer::ALL {
         match peer.version() {
             Ok(version) => {
-                println!("{}: {version}", peer.name());
+                println!("{}: {version}, access log {}", peer.name(), if peer.logs() { "on" } else { "off" });
                 peers.push(peer);
             }
             Err(missing) => println!("{} is NOT measured: {missing}", peer.name()),
         }
     }
     let small = House::build(programs, "--size 4KB --artifacts 30 --defender-size 250MB")?;
-    let mixed = House::build(programs, "--size 1MB --artifacts 20 --defender-size 40MB")?;
+    let mixed = House::build(programs, MIXED)?;
     let mut met = true;
-    for line in ROWS {
-        if effort.only.as_ref().is_some_and(|only| !line.name.contains(only.as_str())) {
-            continue;
-        }
+    for line in ROWS.iter().filter(|line| effort.rows.take(line)) {
         let house = if line.case == Case::Mix { &mixed } else { &small };
         met &= measure(programs, house, (&peers, line), effort)?;
     }

@@ -49,3 +49,21 @@ pub(super) fn memory(pid: u32) -> Result<u64> {
     }
     Ok(kib * 1024)
 }
+
+/// What a process holds: resident bytes, bytes with what is shared counted in part, and descriptors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) resident: u64,
+    pub(super) proportional: u64,
+    pub(super) descriptors: u64,
+}
+
+pub(super) fn held(pid: u32) -> Result<Held> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let kib = |name: &str| -> Result<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).context("no such line in smaps_rollup")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;
+    Ok(Held { resident: kib("Rss:")? * 1024, proportional: kib("Pss:")? * 1024, descriptors })
+}

@@ -51,6 +51,11 @@ impl Peer {
         }
     }
 
+    /// Whether it writes a line for each request while it is measured.
+    pub(super) const fn logs(self) -> bool {
+        !matches!(self, Self::NginxTuned)
+    }
+
     /// Its version, or the package that is missing.
     pub(super) fn version(self) -> Result<String, String> {
         let Some((program, package)) = self.program() else { return Ok(env!("CARGO_PKG_VERSION").to_owned()) };
@@ -131,6 +136,11 @@ impl Running {
     /// CPU time of all its processes and threads since they began.
     pub(super) fn cpu(&self) -> Result<Duration> {
         cpu::time(self.child.id())
+    }
+
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Memory of all its processes that is theirs alone, in bytes.

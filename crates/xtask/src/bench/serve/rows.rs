@@ -7,13 +7,20 @@ use super::peer::Peer;
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Case {
+pub(crate) enum Case {
+    /// They ask whether something is new, each on one connection.
     Poll,
+    /// The same, on a new connection each time.
     Connect,
+    /// They download a small file over and over.
     Small,
+    /// They download a large one.
     Bulk,
+    /// Nine polls, then a file.
     Mix,
+    /// They poll beside downloads of others.
     Beside,
+    /// They are connected, and say nothing.
     Idle,
 }
 
@@ -84,7 +91,7 @@ const fn goal(against: Peer, least: f64) -> Goal {
     Goal { against, least }
 }
 
-const fn line(name: &'static str, case: Case, connections: usize, goals: &'static [Goal]) -> Line {
+pub(super) const fn line(name: &'static str, case: Case, connections: usize, goals: &'static [Goal]) -> Line {
     Line { name, case, connections, tls: None, goals, at_most: None }
 }
 
