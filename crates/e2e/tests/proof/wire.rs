@@ -8,5 +8,6 @@ mod peers;
 mod publications;
 mod raw;
 mod requests;
+mod scanners;
 mod smuggling;
 mod vectors;

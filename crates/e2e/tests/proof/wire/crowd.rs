@@ -1,7 +1,7 @@
 //! Many who mean harm, or nothing at all, and a few good clients who are served throughout.
 
 mod good;
-mod many;
+pub(super) mod many;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;

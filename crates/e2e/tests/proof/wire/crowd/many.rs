@@ -49,12 +49,12 @@ fn opened(to: SocketAddr, number: usize, room: Option<usize>) -> Option<TcpStrea
 }
 
 /// How many descriptors a process has.
-pub(super) fn descriptors(pid: u32) -> usize {
+pub(in crate::wire) fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
 /// The memory of a process, in bytes; what it shares is counted in part.
-pub(super) fn memory(pid: u32) -> u64 {
+pub(in crate::wire) fn memory(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
