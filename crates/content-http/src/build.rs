@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Generation, Route};
+use model::{Generation, Route, RoutePath};
 
 use crate::blob::{Blob, Blobs};
 use crate::damage::Damage;
-use crate::index::{Entry, Served};
+use crate::index::{Entry, Served, Whose};
 use crate::source::Loaded;
 use crate::watch::Chain;
-use crate::{Source, SourceError};
+use crate::{Beyond, Source, SourceError};
 
 /// What an index is made with.
 pub(crate) struct Builder<'a> {
     pub(crate) blobs: &'a mut Blobs,
     pub(crate) damage: &'a Damage,
     pub(crate) source: &'a dyn Source,
+    /// Who tells of routes what there is to tell beside their bytes.
+    pub(crate) beyond: Option<&'a Arc<dyn Beyond>>,
 }
 
 /// A generation ready to serve, and what of it cannot be served now.
@@ -54,7 +56,8 @@ impl Builder<'_> {
                 Some(entry) => (Arc::clone(entry), None),
                 None => {
                     let (blob, error) = self.blob(&route);
-                    (Arc::new(Entry::new(path.as_str(), blob, route.since)), error)
+                    let entry = Entry::new(path.as_str(), blob, route.since);
+                    (Arc::new(self.told(entry, &path, &route)), error)
                 }
             };
             let error = match error {
@@ -68,6 +71,11 @@ impl Builder<'_> {
         }
         let bases = feeds.values().flat_map(|feed| &feed.bases).map(|base| base.as_str().as_bytes().into()).collect();
         Built { served: Served { number, digest: loaded.digest, at, routes: index, bases }, broken }
+    }
+
+    fn told(&self, entry: Entry, path: &RoutePath, route: &Route) -> Entry {
+        let Some(beyond) = self.beyond else { return entry };
+        entry.told_by(Whose { beyond: Arc::clone(beyond), feed: route.feed.clone(), path: path.clone() })
     }
 
     /// The blob of a route; with the error when it does not open now.

@@ -25,12 +25,21 @@ use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
 use crate::wire::{BulkError, Wire, flush, receive, send_bulk};
 use crate::worker::Worker;
-use model::any_contains;
+use model::{RingName, RoutePath, any_contains};
+
+use crate::index::{Snapshot, single_slash};
+use crate::{After, Instead};
 
 /// Answers that may be gathered before they are sent.
 const GATHERED: usize = 64 * 1024;
 /// How long a client gets to read a last answer before the connection is closed under it.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a request may wait for what is being fetched, whatever the one who fetches says.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How often it is looked whether what was published is served.
+const SERVED_LOOK: Duration = Duration::from_millis(10);
+/// How many times that is done.
+const SERVED_LOOKS: u32 = 500;
 /// How much of what a client still sends then is thrown away.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -82,8 +91,16 @@ enum Next {
     GoOn,
     /// Send a large body, then go on; or close.
     Bulk(Box<Download>),
+    /// Wait for what is being fetched, answer then, and go on.
+    Wait(Box<Waiting>),
     /// Close.
     Close,
+}
+
+/// A request that waits for what is being fetched.
+struct Waiting {
+    head: Vec<u8>,
+    after: Pin<Box<dyn Future<Output = After> + Send>>,
 }
 
 impl<W: Wire> Connection<W> {
@@ -112,6 +129,7 @@ impl<W: Wire> Connection<W> {
                 }
                 Next::GoOn => self.take_in(0),
                 Next::Close => return Ok(()),
+                Next::Wait(waiting) => Box::pin(self.outwait(*waiting)).await,
                 // Boxed, so that a connection without a download does not take the memory of one.
                 Next::Bulk(download) => match Box::pin(self.download(*download)).await? {
                     Persistence::Close => return Ok(()),
@@ -197,22 +215,24 @@ impl<W: Wire> Connection<W> {
                 Err(refused) => return self.refuse_and_close(refused, input.len(), output),
             };
             (used, from) = (used + blank + length, 0);
-            match self.answer_one(&request, output) {
+            match self.answer_one(head.get(..length).unwrap_or_default(), &request, (None, output)) {
                 Next::GoOn => {}
                 next => return (used, 0, next),
             }
         }
     }
 
-    fn answer_one(&self, request: &Request<'_>, output: &mut Vec<u8>) -> Next {
-        let worker = &self.seat.worker;
+    /// Answers a request whose head these bytes are; `waited` is what waiting for it came to, if it waited.
+    fn answer_one(&self, head: &[u8], request: &Request<'_>, writing: (Option<After>, &mut Vec<u8>)) -> Next {
+        let (waited, output) = writing;
+        let (worker, rewind) = (&self.seat.worker, output.len());
         let persistence = match request.method {
             _ if worker.shared.draining.load(Ordering::Relaxed) => Persistence::Close,
             Method::Get | Method::Head => request.persistence,
             _ => Persistence::Close,
         };
         let clock = worker.clock.borrow();
-        let frame = Frame { date: &clock.date, persistence };
+        let frame = Frame { date: &clock.date, persistence, now: clock.now, age: None };
         let rules = &self.seat.rules;
         let told = Told { forwarded_for: &request.forwarded_for, forwarded: &request.forwarded };
         let client = client(self.seat.peer, &told, &rules.trusted_proxies);
@@ -220,7 +240,19 @@ impl<W: Wire> Connection<W> {
             Ok(name) => {
                 let mut index = worker.index.borrow_mut();
                 let mut bodies = worker.bodies();
-                (name, answer(request, index.load(), &rules.prefix, &frame, (&mut bodies, output)))
+                let answered = answer(request, index.load(), &rules.prefix, &frame, (&mut bodies, output));
+                let waits = if answered.is_absent() { self.beyond(request, waited, index.load()) } else { None };
+                match waits {
+                    None | Some(Instead::NotFound) => (name, answered),
+                    Some(Instead::Later) => {
+                        output.truncate(rewind);
+                        (name, refuse(503, &frame, output))
+                    }
+                    Some(Instead::Wait(after)) => {
+                        output.truncate(rewind);
+                        return Next::Wait(Box::new(Waiting { head: head.to_vec(), after }));
+                    }
+                }
             }
             Err(refused) => {
                 worker.counters.trouble(Trouble::Denied);
@@ -250,11 +282,59 @@ impl<W: Wire> Connection<W> {
         }
     }
 
+    /// What becomes of a path that nothing is served at.
+    fn beyond(&self, request: &Request<'_>, waited: Option<After>, snapshot: &Snapshot) -> Option<Instead> {
+        let beyond = self.seat.worker.shared.beyond.as_ref()?;
+        match waited {
+            Some(After::Later) => return Some(Instead::Later),
+            Some(After::Look | After::NotFound) => return Some(Instead::NotFound),
+            None => {}
+        }
+        let (ring, path) = self.place(request, snapshot)?;
+        let path: RoutePath = std::str::from_utf8(path).ok()?.parse().ok()?;
+        Some(beyond.absent(ring, &path, self.seat.worker.clock.borrow().now))
+    }
+
+    fn place<'s, 'p>(&self, request: &Request<'p>, snapshot: &'s Snapshot) -> Option<(&'s RingName, &'p [u8])> {
+        let inner = request.path.strip_prefix(&*self.seat.rules.prefix)?;
+        snapshot.place(single_slash(inner))
+    }
+
+    /// Waits for what is being fetched, and answers then.
+    async fn outwait(&self, waiting: Waiting) -> Next {
+        let worker = &self.seat.worker;
+        self.seat.slot.enter(Phase::Send, worker.deadline(PATIENCE));
+        let after = waiting.after.await;
+        let Ok(request) = Request::parse(&waiting.head) else { return Next::Close };
+        if after == After::Look {
+            self.until_served(&request).await;
+        }
+        worker.look_at_clock();
+        let mut output = worker.output.borrow_mut();
+        output.clear();
+        self.answer_one(&waiting.head, &request, (Some(after), &mut output))
+    }
+
+    /// What was published a moment ago is served a moment later.
+    async fn until_served(&self, request: &Request<'_>) {
+        for _ in 0..SERVED_LOOKS {
+            let found = {
+                let mut index = self.seat.worker.index.borrow_mut();
+                let snapshot = index.load();
+                self.place(request, snapshot).is_none_or(|(ring, path)| snapshot.serves(ring, path))
+            };
+            if found {
+                return;
+            }
+            tokio::time::sleep(SERVED_LOOK).await;
+        }
+    }
+
     fn refuse_and_close(&self, refused: Refused, used: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
         let worker = &self.seat.worker;
         worker.counters.trouble(Trouble::BadRequest);
         let clock = worker.clock.borrow();
-        let frame = Frame { date: &clock.date, persistence: Persistence::Close };
+        let frame = Frame { date: &clock.date, persistence: Persistence::Close, now: clock.now, age: None };
         let status = refuse(refused.0, &frame, output).status;
         drop(clock);
         worker.counters.status(status);

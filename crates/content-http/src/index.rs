@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use model::{Digest, RingName, Timestamp};
+use model::{Digest, FeedId, RingName, RoutePath, Timestamp};
 
 use crate::blob::Blob;
+use crate::conditional::Conditions;
+use crate::{Beyond, Face};
 
 /// Everything that is served at one moment.
 #[derive(Debug)]
@@ -62,6 +64,20 @@ pub(crate) enum Found<'a> {
 }
 
 impl Snapshot {
+    /// Whether a ring answers with bytes at a path.
+    pub(crate) fn serves(&self, ring: &RingName, path: &[u8]) -> bool {
+        let index = self.rings.get(ring.as_str().as_bytes()).unwrap_or(&self.default);
+        matches!(index.find(path), Found::Entry(_))
+    }
+
+    /// The ring that a path belongs to, and the path in it.
+    pub(crate) fn place<'a, 'p>(&'a self, path: &'p [u8]) -> Option<(&'a RingName, &'p [u8])> {
+        let Some(rest) = path.strip_prefix(b"/rings/") else { return Some((&self.default.ring, path)) };
+        let at = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (name, inner) = rest.split_at(at);
+        self.rings.get(name).map(|ring| (&ring.ring, single_slash(inner)))
+    }
+
     /// Looks a path up; `path` starts with a slash and has lost the listener's prefix.
     pub(crate) fn find(&self, path: &[u8]) -> Found<'_> {
         let Some(rest) = path.strip_prefix(b"/rings/") else { return self.default.find(path) };
@@ -103,17 +119,58 @@ pub(crate) struct Entry {
     pub(crate) blob: Arc<Blob>,
     pub(crate) since: Timestamp,
     kind: ContentType,
+    face: OnceLock<Option<Box<Face>>>,
+    /// Whose face it is; none where nobody tells anything of it.
+    whose: Option<Box<Whose>>,
     head: OnceLock<Head>,
+}
+
+/// Who is asked for a route's face, and by what names.
+pub(crate) struct Whose {
+    pub(crate) beyond: Arc<dyn Beyond>,
+    pub(crate) feed: FeedId,
+    pub(crate) path: RoutePath,
+}
+
+impl std::fmt::Debug for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.path, self.feed)
+    }
 }
 
 impl Entry {
     pub(crate) fn new(path: &str, blob: Arc<Blob>, since: Timestamp) -> Self {
-        Self { blob, since, kind: ContentType::of(path), head: OnceLock::new() }
+        let kind = ContentType::of(path);
+        Self { blob, since, kind, face: OnceLock::new(), whose: None, head: OnceLock::new() }
+    }
+
+    /// Has somebody tell what there is to tell of it beside its bytes.
+    pub(crate) fn told_by(self, whose: Whose) -> Self {
+        Self { whose: Some(Box::new(whose)), ..self }
+    }
+
+    /// What is told of it beside its bytes.
+    pub(crate) fn face(&self) -> Option<&Face> {
+        let whose = self.whose.as_deref()?;
+        let face = || whose.beyond.face(&whose.feed, &whose.path, &self.blob.digest).map(Box::new);
+        self.face.get_or_init(face).as_deref()
+    }
+
+    /// When it was modified, for conditions on dates: a date that another server gave counts only where the client
+    /// brings that very date, so that two kinds of dates are never compared.
+    pub(crate) fn modified(&self, conditions: &Conditions<'_>) -> Timestamp {
+        let Some(face) = self.face() else { return self.since };
+        let given = [conditions.if_modified_since, conditions.if_unmodified_since];
+        let brought = face.last_modified.as_ref().is_some_and(|date| given.contains(&Some(date.as_bytes())));
+        face.modified().filter(|_| brought).unwrap_or(self.since)
     }
 
     /// The prebuilt head, made on the first request so that routes nobody asks for cost nothing.
     pub(crate) fn head(&self) -> &Head {
-        self.head.get_or_init(|| Head::of(&self.blob.digest, self.blob.size, Some(self.since), self.kind))
+        self.head.get_or_init(|| match self.face() {
+            None => Head::of(&self.blob.digest, self.blob.size, Some(self.since), self.kind),
+            Some(face) => Head::with_face(&self.blob, self.since, self.kind, face),
+        })
     }
 }
 
@@ -134,15 +191,28 @@ impl Head {
         Self::of(&Digest::of(text), text.len() as u64, None, ContentType::Text)
     }
 
+    fn with_face(blob: &Blob, since: Timestamp, kind: ContentType, face: &Face) -> Self {
+        let date = face.modified().and(face.last_modified.clone()).unwrap_or_else(|| since.http_date());
+        let kind = face.content_type.clone().unwrap_or_else(|| kind.as_str().to_owned());
+        let language = face.content_language.as_ref();
+        let more = language.map(|language| format!("Content-Language: {language}\r\n")).unwrap_or_default();
+        Self::build((&blob.digest, blob.size), Some(&date), &format!("{kind}\r\n{more}"))
+    }
+
     fn of(digest: &Digest, size: u64, since: Option<Timestamp>, kind: ContentType) -> Self {
+        let date = since.map(|since| since.http_date());
+        Self::build((digest, size), date.as_deref(), &format!("{}\r\n", kind.as_str()))
+    }
+
+    fn build((digest, size): (&Digest, u64), date: Option<&str>, kind: &str) -> Self {
         let mut lines = format!("ETag: {}", digest.etag());
         let etag_end = lines.len();
         lines.push_str("\r\nCache-Control: no-cache\r\n");
         let validators_end = lines.len();
-        if let Some(since) = since {
-            lines.push_str(&format!("Last-Modified: {}\r\nAccept-Ranges: bytes\r\n", since.http_date()));
+        if let Some(date) = date {
+            lines.push_str(&format!("Last-Modified: {date}\r\nAccept-Ranges: bytes\r\n"));
         }
-        lines.push_str(&format!("Content-Type: {}\r\n", kind.as_str()));
+        lines.push_str(&format!("Content-Type: {kind}"));
         let partial_end = lines.len();
         lines.push_str(&format!("Content-Length: {size}\r\n"));
         Self { lines: lines.into_bytes().into_boxed_slice(), etag_end, validators_end, partial_end }

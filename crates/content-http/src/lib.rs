@@ -6,7 +6,7 @@
 //! open or an allocation.
 //!
 //! # Deliberately absent
-//! SQL, the engine, the vendors, an HTTP framework, content coding, redirects, listings, ranges in several parts.
+//! SQL, the engine, the vendors (what is fetched while a client waits is [`Beyond`]'s business), an HTTP framework, content coding, redirects, listings, ranges in several parts.
 //!
 //! # Invariants
 //! - Only a path that stands in a generation answers with bytes, and only with the bytes of that generation. A
@@ -34,6 +34,7 @@
 //! - Bytes outside printable ASCII in a request's head are a 400.
 
 mod announced;
+mod beyond;
 mod blob;
 mod build;
 mod client;
@@ -68,6 +69,7 @@ mod watch;
 mod wire;
 mod worker;
 
+pub use beyond::{After, Beyond, Face, Instead};
 pub use credentials::CredentialsError;
 pub use model::{Cidr, CidrError};
 pub use rules::ReloadError;

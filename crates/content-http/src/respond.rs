@@ -5,6 +5,8 @@ use std::io::Write;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
+use model::Timestamp;
+
 use crate::SourceError;
 use crate::conditional::{Precondition, if_range_holds};
 use crate::identity::Identity;
@@ -17,6 +19,9 @@ pub(crate) struct Frame<'a> {
     /// The time as an HTTP date.
     pub(crate) date: &'a [u8],
     pub(crate) persistence: Persistence,
+    pub(crate) now: Timestamp,
+    /// For how many seconds the vendor has failed to confirm what is served, while it does.
+    pub(crate) age: Option<u64>,
 }
 
 /// Opens blobs and reads small ones.
@@ -71,6 +76,11 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
+    /// Whether nothing is served at the path that was asked for.
+    pub(crate) fn is_absent(&self) -> bool {
+        !self.found && self.missed.is_none() && matches!(self.status, 404 | 503)
+    }
+
     fn plain(status: u16) -> Self {
         Self { status, body: 0, bulk: None, missed: None, found: false }
     }
@@ -160,7 +170,9 @@ fn serve(
     // Before any precondition: those count only where the answer would be a success (RFC 9110, 13.2.1).
     let Some(epoch) = entry.blob.epoch() else { return refuse(503, frame, out) };
     let head = entry.head();
-    let precondition = request.conditions.evaluate(head.etag(), Some(entry.since));
+    let aged = Frame { age: entry.face().and_then(|face| face.age(frame.now)), ..*frame };
+    let frame = &aged;
+    let precondition = request.conditions.evaluate(head.etag(), Some(entry.modified(&request.conditions)));
     if let Some(refused) = unless_wanted(precondition, head, frame, out) {
         return refused;
     }
@@ -242,6 +254,9 @@ fn start(out: &mut Vec<u8>, status: u16, frame: &Frame<'_>) {
         Persistence::StaySaid => b"\r\nConnection: keep-alive\r\n",
         Persistence::Close => b"\r\nConnection: close\r\n",
     });
+    if let Some(age) = frame.age {
+        let _ = write!(out, "Age: {age}\r\n");
+    }
 }
 
 fn status_line(status: u16) -> &'static [u8] {

@@ -22,7 +22,7 @@ use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats, Watched};
 use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
-use crate::{AccessLog, Bind, Listener, LogTarget, Policy, ServeLimits, Settings, Source};
+use crate::{AccessLog, Beyond, Bind, Listener, LogTarget, Policy, ServeLimits, Settings, Source};
 
 /// Descriptors that are left for everything but connections.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -79,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) cut_off: AtomicUsize,
     most_open: usize,
     pub(crate) damage: Arc<Damage>,
+    pub(crate) beyond: Option<Arc<dyn Beyond>>,
     pub(crate) crowd: Crowd,
 }
 
@@ -125,6 +126,19 @@ impl ContentServer {
     /// # Errors
     /// [`StartError`] when a listener, certificate or log cannot be had.
     pub fn start(settings: Settings, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::start_with(settings, source, clock, None)
+    }
+
+    /// As [`ContentServer::start`], with somebody who knows of what lies beyond the index.
+    ///
+    /// # Errors
+    /// As [`ContentServer::start`].
+    pub fn start_with(
+        settings: Settings,
+        source: Arc<dyn Source>,
+        clock: Arc<dyn Clock>,
+        beyond: Option<Arc<dyn Beyond>>,
+    ) -> Result<Self, StartError> {
         let common = Arc::new(Counters::default());
         let view = Arc::new(View::new(&settings.default_ring));
         let since = clock.now();
@@ -139,6 +153,7 @@ impl ContentServer {
             most_open: most_open(&settings.limits),
             crowd: Crowd::new(settings.limits.connections_per_client),
             damage: Arc::clone(&damage),
+            beyond: beyond.clone(),
             limits: settings.limits,
         });
         let workers =
@@ -150,6 +165,7 @@ impl ContentServer {
 
         let mut watcher = Watcher::new(source, view, Arc::clone(&common), damage)
             .only(settings.rings)
+            .told_by(beyond)
             .small_file_memory(shared.limits.small_file_memory);
         watcher.look();
         let (wake, woken) = sync_channel(1);

@@ -25,7 +25,7 @@ use crate::damage::Damage;
 use crate::index::{RingIndex, Served, Snapshot};
 use crate::kept::KeptFiles;
 use crate::stats::{Counters, RingStats, Trouble};
-use crate::{Source, SourceError};
+use crate::{Beyond, Source, SourceError};
 
 /// How often `current` is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -89,6 +89,7 @@ pub(crate) struct Watcher {
     pub(crate) view: Arc<View>,
     pub(crate) counters: Arc<Counters>,
     damage: Arc<Damage>,
+    beyond: Option<Arc<dyn Beyond>>,
     default_ring: RingName,
     only: Vec<RingName>,
     blobs: Blobs,
@@ -134,6 +135,7 @@ impl Watcher {
             view,
             counters,
             damage,
+            beyond: None,
             default_ring,
             only: Vec::new(),
             blobs: Blobs::new(0),
@@ -146,6 +148,12 @@ impl Watcher {
     /// Follows these rings alone; none: all there are.
     pub(crate) fn only(mut self, rings: Vec<RingName>) -> Self {
         self.only = rings;
+        self
+    }
+
+    /// Has somebody tell of routes what there is to tell beside their bytes.
+    pub(crate) fn told_by(mut self, beyond: Option<Arc<dyn Beyond>>) -> Self {
+        self.beyond = beyond;
         self
     }
 
@@ -287,7 +295,8 @@ impl Watcher {
         }
         let source = self.source.as_ref();
         let Built { served, broken } =
-            Builder { blobs: &mut self.blobs, damage: &self.damage, source }.build(loaded, old);
+            Builder { blobs: &mut self.blobs, damage: &self.damage, source, beyond: self.beyond.as_ref() }
+                .build(loaded, old);
         if let Some(first) = broken.first() {
             let why = first.why();
             if old.is_some_and(Served::is_whole) {
