@@ -8,7 +8,9 @@
 //! Below HTTP, [`RawHost`] plays [`Script`]s of exact bytes, [`Relay`] is a bad line to any host, and the feature `tls`
 //! brings hosts behind TLS with every certificate that should be refused.
 //!
-//! Only tests, benches and `demo` lean on this crate; it speaks HTTP by hand so that it can break it.
+//! Beside the vendors stands [`Stack`]: Kibana and Elasticsearch, as far as their documentation says how they answer.
+//!
+//! Only tests, benches and `demo` lean on this crate; the vendors speak HTTP by hand so that they can break it.
 //!
 //! # Invariants
 //! - The same [`Settings`] and key give the same bytes at the same paths in every process.
@@ -31,6 +33,7 @@ mod script;
 mod server;
 mod settings;
 mod simulator;
+mod stack;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod tree;
@@ -56,4 +59,5 @@ pub use settings::{
     ArtifactUrls, DefenderSettings, ElasticSettings, Network, QuantityError, Settings, parse_duration, parse_size,
 };
 pub use simulator::{Simulator, StartError};
+pub use stack::{Stack, StackFault};
 pub use world::PublishError;

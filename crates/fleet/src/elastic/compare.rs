@@ -1,0 +1,475 @@
+//! Each endpoint against what a ring offers for its version.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{Bound, FeedId, Level, Timestamp, Vendor, Version};
+use serde::Serialize;
+
+use super::{PolicyResponse, Unread};
+use crate::elasticsearch::Fleet;
+use crate::offers::{Offer, Offers};
+
+/// How an endpoint stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It has what the ring offers for its version.
+    Equal,
+    /// It has less.
+    Behind,
+    /// It has more: it reached the vendor, another ring, or takes candidates.
+    Ahead,
+    /// It is pinned to a date.
+    Dated,
+    /// Its last download did not end well.
+    Failing,
+    /// It has not reported for long.
+    Silent,
+    /// The ring offers nothing for its version.
+    Unmirrored,
+    /// Its report cannot be read.
+    Unread,
+}
+
+impl State {
+    /// Every state, in the order of tables.
+    pub const ALL: [Self; 8] = [
+        Self::Equal,
+        Self::Behind,
+        Self::Ahead,
+        Self::Dated,
+        Self::Failing,
+        Self::Silent,
+        Self::Unmirrored,
+        Self::Unread,
+    ];
+
+    /// The word in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Behind => "behind",
+            Self::Ahead => "ahead",
+            Self::Dated => "dated",
+            Self::Failing => "failing",
+            Self::Silent => "silent",
+            Self::Unmirrored => "unmirrored",
+            Self::Unread => "unread",
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Equal => "",
+            Self::Behind => {
+                "on the endpoint `elastic-endpoint test output` shows the address that it asks; look for it in the mirror's log"
+            }
+            Self::Ahead => {
+                "check that its policy sets artifacts.global.base_url and channel stable, and that it cannot reach elastic.co"
+            }
+            Self::Dated => "set the policy's protection updates to latest, or mirror the date ([elastic] dated)",
+            Self::Failing => "its message says why; `waystation doctor URL` plays its requests against the mirror",
+            Self::Silent => "check that the agent runs and is enrolled",
+            Self::Unmirrored => "add its version to [elastic] versions, and do so before agents are upgraded",
+            Self::Unread => "the document is not as documented: look at it in Discover",
+        }
+    }
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its name, where it says one.
+    pub host: Option<String>,
+    /// Its agent's id.
+    pub agent: String,
+    /// Its system.
+    pub system: Option<String>,
+    /// Its agent's version.
+    pub agent_version: Option<Version>,
+    /// The feed that it is held against.
+    pub feed: Option<FeedId>,
+    /// What it has applied.
+    pub applied: Option<Version>,
+    /// What the ring offers.
+    pub offered: Option<Version>,
+    /// How it stands.
+    pub state: State,
+    /// How bad that is.
+    pub level: Level,
+    /// When it reported.
+    pub reported_at: Option<Timestamp>,
+    /// Since how many seconds it lacks what is offered, where that is known.
+    pub lag_seconds: Option<u64>,
+    /// For how many days it has not been current, in its own words.
+    pub update_age_days: Option<u64>,
+    /// Its channel.
+    pub channel: Option<String>,
+    /// The kind of manifest that it has.
+    pub manifest_type: Option<String>,
+    /// The date that it is pinned to.
+    pub date: Option<String>,
+    /// Why it stands so, in words; empty where all is well.
+    pub why: String,
+}
+
+/// The endpoints of one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The version; none for those that do not say it.
+    pub agent_version: Option<Version>,
+    /// What the ring offers for it.
+    pub offered: Option<Version>,
+    /// The oldest that is applied.
+    pub oldest: Option<Version>,
+    /// How many there are.
+    pub endpoints: usize,
+    /// How many stand how.
+    pub states: BTreeMap<State, usize>,
+    /// The worst of their levels.
+    pub level: Level,
+}
+
+const DAY: u64 = 86_400;
+
+/// Holds every endpoint against what a ring offers; worst first, then by version and name. An endpoint is silent when
+/// its last report is older than `silent_after`.
+pub fn compare(fleet: &Fleet, offers: &Offers, silent_after: Duration, now: Timestamp) -> Vec<Row> {
+    let judge = Judge { offers, silent_after, now };
+    let read = fleet.endpoints.iter().map(|endpoint| judge.row(endpoint));
+    let mut rows: Vec<Row> = read.chain(fleet.unread.iter().map(unread)).collect();
+    rows.sort_by(|a, b| {
+        (b.level, &a.agent_version, &a.host, &a.agent).cmp(&(a.level, &b.agent_version, &b.host, &b.agent))
+    });
+    rows
+}
+
+/// The rows by version.
+pub fn summary(rows: &[Row]) -> Vec<Summary> {
+    let mut by_version: BTreeMap<Option<Version>, Summary> = BTreeMap::new();
+    for row in rows {
+        let version = row.agent_version.clone();
+        let summary = by_version.entry(version.clone()).or_insert_with(|| Summary {
+            agent_version: version,
+            offered: None,
+            oldest: None,
+            endpoints: 0,
+            states: BTreeMap::new(),
+            level: Level::Fine,
+        });
+        // Dated endpoints are held against another feed.
+        if row.date.is_none() && row.feed.as_ref().is_some_and(|feed| feed.segments().count() == 1) {
+            summary.offered = summary.offered.take().or_else(|| row.offered.clone());
+        }
+        summary.oldest = match (summary.oldest.take(), row.applied.clone()) {
+            (Some(known), Some(other)) => Some(known.min(other)),
+            (known, other) => known.or(other),
+        };
+        summary.endpoints += 1;
+        *summary.states.entry(row.state).or_default() += 1;
+        summary.level = summary.level.max(row.level);
+    }
+    by_version.into_values().collect()
+}
+
+struct Judge<'a> {
+    offers: &'a Offers,
+    silent_after: Duration,
+    now: Timestamp,
+}
+
+/// What came of one endpoint.
+struct Verdict {
+    state: State,
+    level: Level,
+    lag: Option<Duration>,
+    why: String,
+}
+
+impl Verdict {
+    fn new(state: State, level: Level, why: impl Into<String>) -> Self {
+        Self { state, level, lag: None, why: why.into() }
+    }
+}
+
+impl Judge<'_> {
+    fn row(&self, endpoint: &PolicyResponse) -> Row {
+        let date = endpoint.wants_date.clone().or_else(|| endpoint.has_date.clone());
+        let (feed, offer) = match self.offer(endpoint, date.as_deref()) {
+            Some((feed, offer)) => (Some(feed), Some(offer)),
+            None => (None, None),
+        };
+        let verdict = self.verdict(endpoint, date.as_deref(), offer);
+        let mut why = verdict.why;
+        for odd in &endpoint.odd {
+            why.push_str(if why.is_empty() { "" } else { "; " });
+            why.push_str(odd);
+        }
+        Row {
+            host: endpoint.host.clone(),
+            agent: endpoint.agent.clone(),
+            system: endpoint.system.clone(),
+            agent_version: endpoint.agent_version.clone(),
+            feed: feed.cloned(),
+            applied: endpoint.applied.clone(),
+            offered: offer.map(|offer| offer.version.version.clone()),
+            state: verdict.state,
+            level: verdict.level,
+            reported_at: Some(endpoint.at),
+            lag_seconds: verdict.lag.map(|lag| lag.as_secs()),
+            update_age_days: endpoint.update_age_days,
+            channel: endpoint.channel.clone(),
+            manifest_type: endpoint.manifest_type.clone(),
+            date,
+            why,
+        }
+    }
+
+    /// What the ring offers for an endpoint: the dated feed of a pinned one, candidates where it has one and the ring
+    /// offers them, else its version's own.
+    fn offer(&self, endpoint: &PolicyResponse, date: Option<&str>) -> Option<(&FeedId, &Offer)> {
+        let version = endpoint.agent_version.as_ref()?.as_str();
+        let released = version.split('+').next().unwrap_or(version);
+        let released = released.strip_suffix("-SNAPSHOT").unwrap_or(released);
+        let find = |name: String| {
+            let feed: FeedId = name.parse().ok()?;
+            self.offers.feeds.get_key_value(&feed)
+        };
+        for version in [version, released] {
+            let found = match date {
+                Some(date) => find(format!("elastic/{version}@{date}")),
+                None => {
+                    let candidate = endpoint.manifest_type.as_deref() == Some("candidate");
+                    let candidates = candidate.then(|| find(format!("elastic/{version}/candidate"))).flatten();
+                    candidates.or_else(|| find(format!("elastic/{version}")))
+                }
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// The limits that count where the ring offers nothing for an endpoint.
+    fn bound(&self, offer: Option<&Offer>) -> Bound {
+        let any = || self.offers.of(Vendor::Elastic).map(|(_, offer)| offer.bound).next();
+        let week = Bound { warn: Duration::from_secs(5 * DAY), fail: Duration::from_secs(7 * DAY) };
+        offer.map(|offer| offer.bound).or_else(any).unwrap_or(week)
+    }
+
+    fn verdict(&self, endpoint: &PolicyResponse, date: Option<&str>, offer: Option<&Offer>) -> Verdict {
+        let bound = self.bound(offer);
+        let age = self.now.since(endpoint.at);
+        if age > self.silent_after {
+            let why = format!("last report {}", days(age));
+            return Verdict { lag: Some(age), ..Verdict::new(State::Silent, bound.level(age).max(Level::Warn), why) };
+        }
+        if let Some(date) = date {
+            return self.dated(endpoint, date, offer);
+        }
+        let own_age = endpoint.update_age_days.map(|days| Duration::from_secs(days.saturating_mul(DAY)));
+        if let Some(download) = endpoint.download.as_ref().filter(|download| download.status != "success") {
+            let lag = own_age.unwrap_or(age);
+            let why = format!("{}: {}", download.status, download.message);
+            return Verdict { lag: own_age, ..Verdict::new(State::Failing, bound.level(lag).max(Level::Warn), why) };
+        }
+        let Some(offer) = offer else {
+            let what = endpoint.agent_version.as_ref().map_or("its version", Version::as_str);
+            return Verdict::new(State::Unmirrored, Level::Fail, format!("the ring offers nothing for {what}"));
+        };
+        match &endpoint.applied {
+            None => Verdict::new(State::Behind, Level::Warn, "it does not say what it has applied"),
+            Some(applied) if *applied == offer.version.version => Verdict::new(State::Equal, Level::Fine, ""),
+            Some(applied) if *applied < offer.version.version => {
+                let (level, lag) = offer.level_of_lacking(self.now, own_age);
+                let why = match (lag, offer.since) {
+                    (Some(lag), Some(_)) => format!("offered {}", days(lag)),
+                    (Some(lag), None) => format!("last current {}, in its own words", days(lag)),
+                    (None, _) => "since when is not known".to_owned(),
+                };
+                Verdict { lag, ..Verdict::new(State::Behind, level, why) }
+            }
+            Some(_) => {
+                let candidate = endpoint.manifest_type.as_deref() == Some("candidate");
+                let why = if candidate { "it takes candidates" } else { "it has it from elsewhere than this ring" };
+                Verdict::new(State::Ahead, Level::Warn, why)
+            }
+        }
+    }
+
+    fn dated(&self, endpoint: &PolicyResponse, date: &str, offer: Option<&Offer>) -> Verdict {
+        let mut why = Vec::new();
+        let mut level = Level::Fine;
+        if endpoint.built.as_deref().is_some_and(|built| date <= built) {
+            level = Level::Fail;
+            let built = endpoint.built.as_deref().unwrap_or_default();
+            why.push(format!("pinned to {date}, and built on {built}: no vendor has a manifest from before the build"));
+        }
+        match (offer, &endpoint.applied) {
+            (None, _) => {
+                level = level.max(Level::Warn);
+                why.push(format!("the ring has no manifest of {date} for its version"));
+            }
+            (Some(offer), Some(applied)) if *applied != offer.version.version => {
+                level = level.max(Level::Warn);
+                why.push(format!("the mirror's manifest of {date} is {}", offer.version.version));
+            }
+            _ => {}
+        }
+        if let Some(download) = endpoint.download.as_ref().filter(|download| download.status != "success") {
+            level = level.max(Level::Warn);
+            why.push(format!("{}: {}", download.status, download.message));
+        }
+        Verdict::new(State::Dated, level, why.join("; "))
+    }
+}
+
+fn unread(unread: &Unread) -> Row {
+    Row {
+        host: None,
+        agent: unread.agent.clone(),
+        system: None,
+        agent_version: None,
+        feed: None,
+        applied: None,
+        offered: None,
+        state: State::Unread,
+        level: Level::Warn,
+        reported_at: None,
+        lag_seconds: None,
+        update_age_days: None,
+        channel: None,
+        manifest_type: None,
+        date: None,
+        why: unread.what.clone(),
+    }
+}
+
+/// So long ago, in the largest unit that fits.
+fn days(age: Duration) -> String {
+    match age.as_secs() {
+        seconds if seconds >= 2 * DAY => format!("{} d ago", seconds / DAY),
+        seconds if seconds >= 3600 => format!("{} h ago", seconds / 3600),
+        seconds => format!("{} min ago", seconds / 60),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use model::VendorVersion;
+
+    use super::super::response::Download;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_768_478_400_000_000);
+
+    fn offers(since_days: u64) -> Offers {
+        let bound = Bound { warn: Duration::from_secs(5 * DAY), fail: Duration::from_secs(7 * DAY) };
+        let offer = |version: &str| Offer {
+            version: VendorVersion::plain(version.parse().unwrap()),
+            since: Some(NOW.before(Duration::from_secs(since_days * DAY))),
+            bound,
+        };
+        let feeds = [
+            ("elastic/9.0.0", "1.0.100"),
+            ("elastic/9.0.0@2026-01-10", "1.0.90"),
+            ("elastic/9.1.0/candidate", "1.0.101"),
+        ];
+        Offers {
+            ring: None,
+            feeds: feeds.iter().map(|(feed, version)| (feed.parse().unwrap(), offer(version))).collect(),
+        }
+    }
+
+    fn endpoint(version: &str, applied: &str) -> PolicyResponse {
+        PolicyResponse {
+            agent: "a".to_owned(),
+            host: Some("h".to_owned()),
+            system: None,
+            agent_version: version.parse().ok(),
+            at: NOW.before(Duration::from_secs(3600)),
+            applied: applied.parse().ok(),
+            has_date: None,
+            wants_date: None,
+            update_age_days: Some(0),
+            channel: None,
+            manifest_type: None,
+            built: None,
+            download: Some(Download { status: "success".to_owned(), message: String::new() }),
+            odd: Vec::new(),
+        }
+    }
+
+    fn judged(endpoint: PolicyResponse, since_days: u64) -> (State, Level) {
+        let fleet = Fleet { endpoints: vec![endpoint], unread: Vec::new(), pages: 1 };
+        let row = compare(&fleet, &offers(since_days), Duration::from_secs(3 * DAY), NOW).remove(0);
+        (row.state, row.level)
+    }
+
+    #[test]
+    fn every_state_is_told_apart() {
+        let base = || endpoint("9.0.0", "1.0.100");
+        let failing = |days| PolicyResponse {
+            download: Some(Download { status: "failure".to_owned(), message: "404".to_owned() }),
+            update_age_days: Some(days),
+            ..base()
+        };
+        let old = |days| PolicyResponse { at: NOW.before(Duration::from_secs(days * DAY)), ..base() };
+        let pinned = |date: &str, built: &str| PolicyResponse {
+            has_date: Some(date.to_owned()),
+            built: Some(built.to_owned()),
+            ..endpoint("9.0.0", "1.0.90")
+        };
+        for (endpoint, since, state, level) in [
+            (base(), 0, State::Equal, Level::Fine),
+            (endpoint("9.0.0-SNAPSHOT", "1.0.100"), 0, State::Equal, Level::Fine),
+            (endpoint("9.0.0+build1", "1.0.100"), 0, State::Equal, Level::Fine),
+            (endpoint("9.0.0", "1.0.99"), 1, State::Behind, Level::Fine),
+            (endpoint("9.0.0", "1.0.99"), 6, State::Behind, Level::Warn),
+            (endpoint("9.0.0", "1.0.99"), 8, State::Behind, Level::Fail),
+            (endpoint("9.0.0", "x"), 0, State::Behind, Level::Warn),
+            (endpoint("9.0.0", "1.0.101"), 0, State::Ahead, Level::Warn),
+            (endpoint("8.0.0", "1.0.100"), 0, State::Unmirrored, Level::Fail),
+            (endpoint("x", "1.0.100"), 0, State::Unmirrored, Level::Fail),
+            (failing(0), 0, State::Failing, Level::Warn),
+            (failing(8), 0, State::Failing, Level::Fail),
+            (failing(u64::MAX), 0, State::Failing, Level::Fail),
+            (old(4), 0, State::Silent, Level::Warn),
+            (old(8), 0, State::Silent, Level::Fail),
+            (pinned("2026-01-10", "2025-12-01"), 0, State::Dated, Level::Fine),
+            (pinned("2026-01-10", "2026-01-10"), 0, State::Dated, Level::Fail),
+            (pinned("2026-01-11", "2025-12-01"), 0, State::Dated, Level::Warn),
+        ] {
+            assert_eq!(judged(endpoint.clone(), since), (state, level), "{endpoint:?} {since}");
+        }
+        let candidate = PolicyResponse { manifest_type: Some("candidate".to_owned()), ..endpoint("9.1.0", "1.0.101") };
+        assert_eq!(judged(candidate, 0), (State::Equal, Level::Fine));
+        // A clock that runs ahead makes nobody silent.
+        let ahead = PolicyResponse { at: NOW.after(Duration::from_secs(90 * DAY)), ..base() };
+        assert_eq!(judged(ahead, 0), (State::Equal, Level::Fine));
+    }
+
+    #[test]
+    fn versions_are_summed_up_and_the_worst_come_first() {
+        let fleet = Fleet {
+            endpoints: vec![endpoint("9.0.0", "1.0.100"), endpoint("9.0.0", "1.0.7"), endpoint("8.0.0", "1.0.1")],
+            unread: vec![Unread { agent: "b".to_owned(), what: "odd".to_owned() }],
+            pages: 1,
+        };
+        let rows = compare(&fleet, &offers(6), Duration::from_secs(3 * DAY), NOW);
+        assert_eq!(
+            rows.iter().map(|row| row.state).collect::<Vec<_>>(),
+            [State::Unmirrored, State::Unread, State::Behind, State::Equal]
+        );
+        let sums = summary(&rows);
+        assert_eq!(sums.iter().map(|sum| sum.endpoints).collect::<Vec<_>>(), [1, 1, 2]);
+        let nine = &sums[2];
+        assert_eq!((nine.level, nine.states[&State::Behind], nine.states[&State::Equal]), (Level::Warn, 1, 1));
+        assert_eq!(nine.oldest.as_ref().map(Version::as_str), Some("1.0.7"));
+        assert_eq!(nine.offered.as_ref().map(Version::as_str), Some("1.0.100"));
+    }
+}

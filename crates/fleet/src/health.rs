@@ -1,0 +1,10 @@
+//! What `mdatp health` prints, as text or as JSON, and how that stands against what a ring offers.
+//!
+//! The key names of the text are those of the vendor's page; in JSON they are the same in camel case, of which only the
+//! general report has a public sample. Whatever is not known is kept out of verdicts.
+
+mod judge;
+mod read;
+
+pub use judge::{Fault, Row, State, judge};
+pub use read::{Health, HealthError, Setting};
