@@ -16,11 +16,13 @@
 
 mod alarms;
 mod connection;
+mod demand;
 mod limits;
 mod metrics;
 mod server;
 
 pub use alarms::{AlarmFacts, AlarmSource, WayFacts};
+pub use demand::{DemandFacts, DemandSource};
 pub use limits::Limits;
 pub use metrics::Facts;
 pub use server::{AdminError, AdminServer, Serving, StatusSource};

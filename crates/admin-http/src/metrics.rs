@@ -1,6 +1,7 @@
 //! OpenMetrics, made anew for each scrape out of one snapshot.
 
 mod alarms;
+mod demand;
 mod freshness;
 mod values;
 
@@ -25,6 +26,8 @@ pub struct Facts {
     pub status: Option<Result<Status, String>>,
     /// How alarms stand, where they are looked after.
     pub alarms: Option<crate::AlarmFacts>,
+    /// What endpoints ask for and is not held, where that is seen.
+    pub demand: Option<crate::DemandFacts>,
 }
 
 pub(crate) fn render(facts: Facts) -> Result<String, fmt::Error> {
@@ -46,6 +49,9 @@ impl Collector for Facts {
         }
         if let Some(facts) = &self.alarms {
             alarms::alarms(facts, &mut encoder)?;
+        }
+        if let Some(facts) = &self.demand {
+            demand::demand(facts, &mut encoder)?;
         }
         match &self.status {
             Some(Ok(status)) => {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::converse;
 use crate::metrics::{Facts, render};
-use crate::{AlarmSource, Limits};
+use crate::{AlarmSource, DemandSource, Limits};
 
 /// How everything stands, as the engine sees it; absent where only content is served.
 #[async_trait]
@@ -56,6 +56,7 @@ struct Shared {
     serving: Option<Arc<dyn Serving>>,
     status: Option<Arc<dyn StatusSource>>,
     alarms: Option<Arc<dyn AlarmSource>>,
+    demand: Option<Arc<dyn DemandSource>>,
 }
 
 /// The admin listener, bound and ready to run.
@@ -82,7 +83,7 @@ impl AdminServer {
         Ok(Self {
             listener,
             address: bound,
-            shared: Shared { serving, status, alarms: None },
+            shared: Shared { serving, status, alarms: None, demand: None },
             limits: Limits::default(),
         })
     }
@@ -91,6 +92,13 @@ impl AdminServer {
     #[must_use]
     pub fn with_alarms(mut self, alarms: Arc<dyn AlarmSource>) -> Self {
         self.shared.alarms = Some(alarms);
+        self
+    }
+
+    /// Shows what endpoints ask for and is not held.
+    #[must_use]
+    pub fn with_demand(mut self, demand: Arc<dyn DemandSource>) -> Self {
+        self.shared.demand = Some(demand);
         self
     }
 
@@ -164,8 +172,12 @@ fn router(shared: Shared, limits: Limits) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/wanted", get(wanted))
         .fallback(|| async {
-            (StatusCode::NOT_FOUND, "no such path; there are /healthz, /readyz, /metrics and /api/v1/status\n")
+            (
+                StatusCode::NOT_FOUND,
+                "no such path; there are /healthz, /readyz, /metrics, /api/v1/status and /api/v1/wanted\n",
+            )
         })
         .layer(from_fn_with_state(limits, bounded))
         .with_state(shared)
@@ -184,7 +196,8 @@ async fn metrics(State(shared): State<Shared>) -> Response {
         None => None,
     };
     let stats = shared.serving.as_ref().map(|serving| serving.stats());
-    let facts = Facts { stats, status, alarms: shared.alarms.as_ref().map(|source| source.alarms()) };
+    let alarms = shared.alarms.as_ref().map(|source| source.alarms());
+    let facts = Facts { stats, status, alarms, demand: shared.demand.as_ref().map(|source| source.facts()) };
     match render(facts) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -193,6 +206,19 @@ async fn metrics(State(shared): State<Shared>) -> Response {
         Err(error) => {
             tracing::error!(%error, "metrics cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn wanted(State(shared): State<Shared>) -> Response {
+    let Some(source) = &shared.demand else {
+        return (StatusCode::NOT_FOUND, "this process does not see what is wanted\n").into_response();
+    };
+    match source.wanted() {
+        Ok(list) => axum::Json(list).into_response(),
+        Err(error) => {
+            tracing::error!(error, "the wanted list cannot be told");
+            (StatusCode::SERVICE_UNAVAILABLE, "the wanted list cannot be read; see the log\n").into_response()
         }
     }
 }

@@ -213,7 +213,8 @@ pub async fn engine(
     let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
     let trees = crate::Trees::of(config, &clock);
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
-    Ok(Engine::new(ports, settings(config, verb)?).with_faults(move |now| trees.faults(now)))
+    let engine = Engine::new(ports, settings(config, verb)?).with_faults(move |now| trees.faults(now));
+    Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
 }
 
 async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
@@ -289,6 +290,7 @@ fn elastic(config: &Config) -> Result<ElasticSettings, BuildError> {
         },
         keys: Arc::new(keys),
         dated_templates: elastic.dated_templates.clone(),
+        track_templates: elastic.track_templates.clone(),
         manifest_cap: limits.manifest_bytes,
         artifact_cap: limits.artifact_bytes,
         artifacts: limits.artifacts,

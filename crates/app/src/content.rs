@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{Config, Serve};
 use content_http::{
-    AccessLog, Bind, ContentServer, DataFolder, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings,
+    AccessLog, Beyond, Bind, ContentServer, DataFolder, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings,
     TlsSettings,
 };
 use model::Clock;
@@ -19,6 +19,7 @@ pub(crate) fn start(
     config: &Config,
     inherited: &mut Inherited,
     clock: Arc<dyn Clock>,
+    beyond: Arc<dyn Beyond>,
 ) -> Result<ContentServer, DaemonError> {
     let path = &config.data_dir;
     let source = DataFolder::open(path).map_err(|source| BuildError::Store { path: path.clone(), source })?;
@@ -30,7 +31,7 @@ pub(crate) fn start(
         limits: limits(config),
         access_log: config.access_log.as_ref().map(log),
     };
-    Ok(ContentServer::start(settings, Arc::new(source), clock)?)
+    Ok(ContentServer::start_with(settings, Arc::new(source), clock, Some(beyond))?)
 }
 
 /// Takes over what may change while it runs.

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::alarms::{AlarmView, Alarms, Sights, Ways};
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
+use crate::demand::{self, Demand};
 use crate::heads;
 use crate::keeper::Keeper;
 use crate::listen::Inherited;
@@ -98,13 +99,19 @@ impl Daemon {
             None => true,
         };
         let mut inherited = Inherited::take();
-        let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock))?);
+        let (engines, current) = watch::channel(None);
+        let demand = Arc::new(match self.role {
+            Role::Run => Demand::fetching(&self.config, current.clone(), Arc::clone(&self.clock)),
+            Role::Serve => Demand::seeing(&self.config, Arc::clone(&self.clock)),
+        });
+        let beyond = Arc::clone(&demand) as Arc<dyn content_http::Beyond>;
+        let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock), beyond)?);
         for address in content.local_addresses() {
             tracing::info!(%address, "serving content");
         }
-        let nudged = built.map(|engine| nudging(engine, &content));
-        let (engines, current) = watch::channel(nudged.map(Arc::new));
-        let mut admin = self.admin(&content, current.clone()).await?;
+        engines.send_replace(built.map(|engine| Arc::new(nudging(engine, (&content, &demand)))));
+        let admin = self.admin(&content, current.clone()).await?;
+        let mut admin = admin.with_demand(Arc::clone(&demand) as Arc<dyn admin_http::DemandSource>);
         inherited.finish();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         let pulse = Arc::new(Pulse::default());
@@ -119,6 +126,7 @@ impl Daemon {
         tasks.spawn(admin.run(end.clone().cancelled_owned()));
         let (changes, timetable) = watch::channel(Timetable::of(&self.config));
         let configs = watch::Sender::new(self.config.clone());
+        tasks.spawn(demand::leave(Arc::clone(&demand), self.spool(), end.clone()));
         if self.role == Role::Run {
             let (hurry, hurried) = watch::channel(0);
             let clock = Arc::clone(&self.clock);
@@ -153,6 +161,10 @@ impl Daemon {
             keeper.keep("folders of the rings", move || {
                 trees::keep(settings.subscribe(), Arc::clone(&clocks), ends.clone())
             });
+            let (asked, settings, ends) = (Arc::clone(&demand), configs.clone(), end.clone());
+            keeper.keep("what endpoints ask for", move || {
+                demand::gather(Arc::clone(&asked), settings.subscribe(), ends.clone())
+            });
             let (engine, settings, ends) = (current.clone(), configs.clone(), end.clone());
             let sights = (Arc::clone(&clock), pulse);
             keeper.keep("heads of the history", move || {
@@ -165,7 +177,7 @@ impl Daemon {
             });
         }
         tell(News::Ready);
-        let mut live = Live { daemon: self, content, engines, changes, configs, alarms };
+        let mut live = Live { daemon: self, content, demand, engines, changes, configs, alarms };
         while let Some(ask) = asks.recv().await {
             match ask {
                 Ask::Reload => live.reload().await,
@@ -175,6 +187,17 @@ impl Daemon {
         }
         live.finish(asks, &end, tasks).await;
         Ok(())
+    }
+
+    /// Where what was seen is left. Who fetches makes the folder; who only serves takes it as it is.
+    fn spool(&self) -> Arc<proxy::Spool> {
+        let spool = proxy::Spool::new(self.config.spool_dir());
+        if self.role == Role::Run
+            && let Err(error) = spool.make()
+        {
+            tracing::error!(error = %error_chain(&error), "the spool cannot be made");
+        }
+        Arc::new(spool)
     }
 
     async fn admin(
@@ -191,15 +214,16 @@ impl Daemon {
     }
 }
 
-fn nudging(engine: Engine, content: &Arc<ContentServer>) -> Engine {
+fn nudging(engine: Engine, (content, demand): (&Arc<ContentServer>, &Arc<Demand>)) -> Engine {
     let content = Arc::clone(content);
-    engine.with_nudge(move || content.nudge())
+    engine.with_nudge(move || content.nudge()).with_learned(demand.book())
 }
 
 /// A daemon that runs.
 struct Live {
     daemon: Daemon,
     content: Arc<ContentServer>,
+    demand: Arc<Demand>,
     engines: watch::Sender<Option<Arc<Engine>>>,
     changes: watch::Sender<Timetable>,
     configs: watch::Sender<Config>,
@@ -231,7 +255,7 @@ impl Live {
         let config = &self.daemon.config;
         match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
             Ok(built) => {
-                self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
+                self.engines.send_replace(Some(Arc::new(nudging(built, (&self.content, &self.demand)))));
                 tracing::warn!(data_dir = %config.data_dir.display(), "another data folder stands here now, and was opened");
             }
             Err(error) => {
@@ -262,7 +286,8 @@ impl Live {
             if let Some(alarms) = &mut self.alarms {
                 alarms.set(ways, &newer);
             }
-            self.engines.send_replace(Some(Arc::new(nudging(built, &self.content))));
+            self.engines.send_replace(Some(Arc::new(nudging(built, (&self.content, &self.demand)))));
+            self.demand.set(&newer);
             self.changes.send_replace(Timetable::of(&newer));
         } else {
             content::reload(&self.content, &newer)?;
@@ -319,6 +344,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let changed = [
         ("data_dir", old.data_dir != new.data_dir),
         ("data_group", old.data_group != new.data_group),
+        ("spool_dir", old.spool_dir() != new.spool_dir()),
         ("[admin]", old.admin != new.admin),
         ("[[ring]]", old.rings() != new.rings()),
         ("a [[serve]] address", listeners(old) != listeners(new)),

@@ -13,6 +13,7 @@ mod alarms;
 mod build;
 mod content;
 mod daemon;
+mod demand;
 mod heads;
 mod keeper;
 mod listen;

@@ -1,0 +1,230 @@
+//! What endpoints ask for and is not held: between the content side, the desk that fetches, and the folder that both
+//! leave word in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use admin_http::{DemandFacts, DemandSource};
+use config::{Config, ElasticMode, UnknownPaths};
+use content_http::{After, Beyond, Face, Instead};
+use mirror::Engine;
+use model::{Clock, Digest, FeedId, RingName, RoutePath, Timestamp, Vendor, error_chain};
+use proxy::{Asked, Book, Desk, Gatherer, Landing, Pattern, Rules, Sightings, Spool};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::scheduler::apart;
+
+/// How often what was seen is left in the spool.
+const LEAVE: Duration = Duration::from_secs(1);
+/// How often it is gathered.
+const GATHER: Duration = Duration::from_secs(3);
+
+/// What the content side hands on, and what it is told.
+pub(crate) struct Demand {
+    pub(crate) sightings: Arc<Sightings>,
+    desk: Option<Arc<Desk>>,
+    book: Arc<Book>,
+    /// How long a request waits, in milliseconds.
+    wait: AtomicU64,
+    rules: watch::Sender<Rules>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Demand {
+    /// For a process that only serves: it sees, and leaves word.
+    pub(crate) fn seeing(config: &Config, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            sightings: Arc::default(),
+            desk: None,
+            book: Arc::new(book(config)),
+            wait: AtomicU64::new(0),
+            rules: watch::Sender::new(rules(config)),
+            clock,
+        }
+    }
+
+    /// For a process that fetches as well.
+    pub(crate) fn fetching(
+        config: &Config,
+        engine: watch::Receiver<Option<Arc<Engine>>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let seeing = Self::seeing(config, clock);
+        let (book, rules) = (Arc::clone(&seeing.book), seeing.rules.subscribe());
+        let desk = Desk::new(engine, book, rules, tokio::runtime::Handle::current());
+        let fetching = Self { desk: Some(Arc::new(desk)), ..seeing };
+        fetching.set(config);
+        fetching
+    }
+
+    /// Takes over what may change while it runs.
+    pub(crate) fn set(&self, config: &Config) {
+        let wait = config.elastic.as_ref().map_or(Duration::ZERO, |elastic| elastic.demand.wait);
+        self.wait.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.rules.send_replace(rules(config));
+    }
+
+    /// What was learned, for engines.
+    pub(crate) fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
+    }
+
+    /// What it knows of faces; none where nobody fetches.
+    fn fetches(&self) -> Option<&Arc<Desk>> {
+        self.desk.as_ref().filter(|_| self.rules.borrow().proxy)
+    }
+}
+
+/// What was learned at a site.
+pub(crate) fn book(config: &Config) -> Book {
+    Book::new(&config.data_dir, config.elastic.as_ref().map_or(0, |elastic| elastic.demand.forwarded_bytes))
+}
+
+fn rules(config: &Config) -> Rules {
+    let Some(elastic) = &config.elastic else {
+        return Rules {
+            proxy: false,
+            learns: false,
+            forwards: false,
+            learned_feeds: 0,
+            revalidate: Duration::MAX,
+            refresh: Duration::MAX,
+            probe: Duration::MAX,
+            pass_headers: Vec::new(),
+        };
+    };
+    let demand = &elastic.demand;
+    Rules {
+        proxy: demand.mode == ElasticMode::Proxy,
+        learns: demand.learns(),
+        forwards: demand.unknown_paths == UnknownPaths::Forward,
+        learned_feeds: demand.learned_feeds,
+        revalidate: demand.revalidate,
+        refresh: elastic.schedule,
+        probe: demand.probe,
+        pass_headers: demand.pass_headers.clone(),
+    }
+}
+
+fn patterns(config: &Config) -> Vec<Pattern> {
+    let of = |elastic: &config::Elastic| {
+        let pattern = |one: &config::VersionPattern| Pattern { name: one.to_string(), line: one.line().to_owned() };
+        elastic.patterns.iter().map(pattern).collect()
+    };
+    config.elastic.as_ref().map(of).unwrap_or_default()
+}
+
+impl Beyond for Demand {
+    fn absent(&self, ring: &RingName, path: &RoutePath, at: Timestamp) -> Instead {
+        if path.is_under(vendors::elastic::DOWNLOADS) {
+            self.sightings.note(ring, path, at);
+        }
+        let Some(desk) = self.fetches() else { return Instead::NotFound };
+        match desk.ask(ring, path) {
+            Asked::Absent => Instead::NotFound,
+            Asked::Later => Instead::Later,
+            Asked::Flying(mut progress) => {
+                let wait = Duration::from_millis(self.wait.load(Ordering::Relaxed));
+                Instead::Wait(Box::pin(async move {
+                    let landed = tokio::time::timeout(wait, progress.wait_for(Option::is_some)).await;
+                    match landed.ok().and_then(Result::ok).and_then(|landing| *landing) {
+                        Some(Landing::Held) => After::Look,
+                        Some(Landing::Absent) => After::NotFound,
+                        Some(Landing::Failed) | None => After::Later,
+                    }
+                }))
+            }
+        }
+    }
+
+    fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<Face> {
+        let desk = self.fetches().filter(|_| feed.vendor() == Vendor::Elastic)?;
+        let told = desk.face(feed, path, digest);
+        let named = |name: &str| told.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        Some(Face {
+            content_type: named("content-type"),
+            content_language: named("content-language"),
+            last_modified: named("last-modified"),
+            confirmed: Some(told.confirmed),
+        })
+    }
+}
+
+impl DemandSource for Demand {
+    fn facts(&self) -> DemandFacts {
+        let desk = self.desk.as_ref().map(|desk| desk.facts()).unwrap_or_default();
+        let now = self.clock.now();
+        let unconfirmed = self.fetches().map(|desk| desk.unconfirmed()).unwrap_or_default();
+        DemandFacts {
+            dropped: self.sightings.dropped(),
+            wanted: self.desk.as_ref().and_then(|_| self.book.wanted().ok()).map(|list| list.entries().len()),
+            learned: self.desk.as_ref().and_then(|_| self.book.learned().ok()).map(|learned| learned.len()),
+            flying: desk.flying,
+            fetches: vec![("held", desk.held), ("absent", desk.absent), ("failed", desk.failed), ("full", desk.full)],
+            unconfirmed: unconfirmed.into_iter().map(|(feed, at)| (feed, now.since(at))).collect(),
+        }
+    }
+
+    fn wanted(&self) -> Result<serde_json::Value, String> {
+        let list = self.book.wanted().map_err(|error| error_chain(&error))?;
+        serde_json::to_value(list.entries()).map_err(|error| error.to_string())
+    }
+}
+
+/// Leaves what was seen in the spool, until the end.
+pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: CancellationToken) {
+    let mut told = false;
+    loop {
+        let ended = tokio::select! {
+            () = end.cancelled() => true,
+            () = tokio::time::sleep(LEAVE) => false,
+        };
+        let seen = demand.sightings.take();
+        let count: u64 = seen.iter().map(|seen| seen.count).sum();
+        if count > 0 {
+            let spool = Arc::clone(&spool);
+            let put = tokio::task::spawn_blocking(move || spool.put(&seen).map_err(|error| error_chain(&error))).await;
+            match put.map_err(|error| error.to_string()).and_then(|put| put) {
+                Ok(()) => told = false,
+                Err(error) => {
+                    demand.sightings.drop_some(count);
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(error, "what endpoints ask for in vain is dropped: see spool_dir");
+                    }
+                }
+            }
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// Gathers what was left, and learns, until the end.
+pub(crate) async fn gather(demand: Arc<Demand>, configs: watch::Receiver<Config>, end: CancellationToken) {
+    let Some(desk) = demand.desk.clone() else { return };
+    let mut gatherer = Some(Gatherer::new(desk, configs.borrow().spool_dir()));
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(GATHER) => {}
+        }
+        let Some(mut one) = gatherer.take() else { return };
+        let patterns = patterns(&configs.borrow());
+        let turn = apart(async move {
+            one.turn(&patterns).await;
+            one
+        });
+        let turned = tokio::select! {
+            () = end.cancelled() => return,
+            turned = turn => turned,
+        };
+        match turned {
+            Ok(one) => gatherer = Some(one),
+            // The keeper is told, and begins anew.
+            Err(error) => std::panic::resume_unwind(Box::new(error)),
+        }
+    }
+}
