@@ -17,4 +17,5 @@ mod hostile;
 mod letter;
 mod lifecycle;
 mod publishing;
+mod rough;
 mod tls;

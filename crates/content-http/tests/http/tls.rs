@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use content_http::{Policy, Settings, StartError, TlsSettings, Trouble};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
 use crate::harness::{Client, Site, noise, ring, source, until};
 
-struct Authority {
+pub struct Authority {
     certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -28,25 +31,30 @@ fn authority() -> Authority {
 
 impl Authority {
     fn issue(&self, name: &str) -> (String, String) {
+        self.issue_as(name, None)
+    }
+
+    fn issue_as(&self, name: &str, serial: Option<u64>) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.serial_number = serial.map(SerialNumber::from);
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()).unwrap();
         roots
     }
 }
 
-struct Served {
-    site: Site,
-    authority: Authority,
+pub struct Served {
+    pub site: Site,
+    pub authority: Authority,
     folder: tempfile::TempDir,
 }
 
-fn served(client_ca: Option<&str>) -> Served {
+pub fn served(client_ca: Option<&str>) -> Served {
     let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
     put(folder.path(), &authority.issue("mirror"));
     let tls = settings(folder.path(), client_ca);
@@ -98,7 +106,7 @@ impl Served {
         Client::new(StreamOwned::new(connection, socket))
     }
 
-    fn try_get(&self, name: &str, identity: Option<&(String, String)>) -> std::io::Result<Vec<u8>> {
+    pub fn try_get(&self, name: &str, identity: Option<&(String, String)>) -> std::io::Result<Vec<u8>> {
         let mut client = self.connect(name, &rustls::version::TLS13, identity);
         client.stream.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")?;
         Ok(client.answer()?.body)
