@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{alarm, demo, doctor, feed, gc, history, init, release, ring, run, serve, status, sync};
+use crate::commands::{alarm, demo, doctor, endpoint, feed, gc, history, init, release, ring, run, serve, status, sync};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -89,13 +89,19 @@ pub(crate) enum Command {
     Alarm(alarm::Alarm),
     #[command(subcommand)]
     History(history::History),
+    #[command(subcommand)]
+    Endpoint(endpoint::Endpoint),
     Demo(demo::Demo),
 }
 
 impl Command {
     /// Whether it goes on until it is told to end: its log is then its only voice.
     pub(crate) fn stays(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Serve(_))
+        match self {
+            Self::Run(_) | Self::Serve(_) => true,
+            Self::Endpoint(verb) => verb.stays(),
+            _ => false,
+        }
     }
 }
 

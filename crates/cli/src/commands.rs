@@ -3,6 +3,7 @@
 pub(crate) mod alarm;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod endpoint;
 pub(crate) mod feed;
 pub(crate) mod gc;
 pub(crate) mod history;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Gc(args) => gc::run(args, context).await,
             Command::Alarm(verb) => alarm::run(verb, context).await,
             Command::History(verb) => history::run(verb, context).await,
+            Command::Endpoint(verb) => endpoint::run(verb, context).await,
             Command::Demo(args) => demo::run(args, context).await,
         };
         context.tell_head().await;
