@@ -11,6 +11,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long an answer may take to be made.
     pub answer: Duration,
+    /// How long metrics wait for the catalog: after that they come without what it says, as scrapers wait 10 s.
+    pub catalog: Duration,
     /// How old a connection may get: after that it is closed when its present answer is sent.
     pub age: Duration,
     /// How long that last answer may take to be sent, then and when the listener ends.
@@ -25,6 +27,7 @@ impl Default for Limits {
             connections: 128,
             head: Duration::from_secs(10),
             answer: Duration::from_secs(30),
+            catalog: Duration::from_secs(5),
             age: Duration::from_secs(60),
             ending: Duration::from_secs(10),
             body: 16 * 1024,

@@ -53,6 +53,8 @@ pub struct AdminError {
 
 #[derive(Clone)]
 struct Shared {
+    /// How long metrics wait for the status.
+    patience: Duration,
     serving: Option<Arc<dyn Serving>>,
     status: Option<Arc<dyn StatusSource>>,
     alarms: Option<Arc<dyn AlarmSource>>,
@@ -83,7 +85,7 @@ impl AdminServer {
         Ok(Self {
             listener,
             address: bound,
-            shared: Shared { serving, status, alarms: None, demand: None },
+            shared: Shared { patience: Limits::default().catalog, serving, status, alarms: None, demand: None },
             limits: Limits::default(),
         })
     }
@@ -106,6 +108,7 @@ impl AdminServer {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self.shared.patience = limits.catalog;
         self
     }
 
@@ -192,7 +195,10 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(shared): State<Shared>) -> Response {
     let status = match &shared.status {
-        Some(source) => Some(source.status().await),
+        Some(source) => {
+            let told = tokio::time::timeout(shared.patience, source.status()).await;
+            Some(told.unwrap_or_else(|_| Err(format!("the catalog did not answer within {:?}", shared.patience))))
+        }
         None => None,
     };
     let stats = shared.serving.as_ref().map(|serving| serving.stats());

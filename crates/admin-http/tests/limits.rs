@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(300);
 const SHORT: Duration = Duration::from_millis(100);
 
 fn patient() -> Limits {
-    Limits { head: LONG, answer: LONG, age: LONG, ending: LONG, ..Limits::default() }
+    Limits { head: LONG, answer: LONG, catalog: LONG, age: LONG, ending: LONG, ..Limits::default() }
 }
 
 /// A status that is told only when the test lets it be.
@@ -110,6 +110,14 @@ async fn a_slow_head_is_closed_at_its_deadline_v08_v09() {
     for stream in [silent, partial] {
         assert!(!rest(stream).await.contains("200 OK"));
     }
+}
+
+#[tokio::test]
+async fn metrics_do_not_wait_for_a_catalog_that_hangs_i9() {
+    let server = run(Limits { catalog: SHORT, ..patient() }, &gate()).await;
+    let asked = server.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let told = rest(asked).await;
+    assert!(told.starts_with("HTTP/1.1 200 OK") && told.contains("catalog_readable 0"), "{told}");
 }
 
 #[tokio::test]
