@@ -5,7 +5,7 @@ mod past;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Level, Reason, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,10 @@ pub struct Alarm {
     /// How often it happened, where it is something that happens and passes.
     #[serde(default)]
     times: u32,
+    /// Every reason that it had so far, the present one among them: one that is new is told at once, and one that
+    /// comes and goes is not told again and again.
+    #[serde(default)]
+    reasons: BTreeSet<Reason>,
     /// How long it has been over while somebody looked, in seconds: a clock that jumps adds nothing.
     #[serde(default)]
     waited: u64,
@@ -74,6 +78,17 @@ pub struct Told {
     /// How often it had happened then.
     #[serde(default)]
     pub times: u32,
+    /// How many reasons it had had by then.
+    #[serde(default)]
+    pub reasons: usize,
+}
+
+impl Told {
+    /// An alarm as it stands, told now.
+    fn of(alarm: &Alarm, at: Timestamp) -> Self {
+        let Alarm { number, level, times, .. } = *alarm;
+        Self { number, level, at, over: alarm.over.is_some(), times, reasons: alarm.reasons.len() }
+    }
 }
 
 /// What is remembered of one way to tell.
@@ -113,6 +128,8 @@ pub enum ChangeKind {
     Worse,
     /// It became a warning again.
     Better,
+    /// It has a reason that it did not have before.
+    Changed,
     /// It ended.
     Recovered,
     /// It began and ended before anybody could look.
@@ -126,6 +143,7 @@ impl ChangeKind {
             Self::Raised => "raised",
             Self::Worse => "worse",
             Self::Better => "better",
+            Self::Changed => "changed",
             Self::Recovered => "recovered",
             Self::Passed => "passed",
         }
@@ -256,6 +274,7 @@ impl Ledger {
             key: condition.key.clone(),
             source: condition.source,
             reason: condition.reason,
+            reasons: BTreeSet::from([condition.reason]),
             level: condition.level,
             peak: condition.level,
             subject: condition.subject.clone(),
@@ -291,7 +310,9 @@ impl Alarm {
     /// It is seen again; what changed by that.
     fn go_on(&mut self, condition: &Condition, now: Timestamp, damping: &Damping) -> Option<ChangeKind> {
         self.gone = None;
+        self.reasons.insert(self.reason);
         self.reason = condition.reason;
+        let is_news = self.reasons.insert(condition.reason);
         self.source = condition.source;
         self.subject.clone_from(&condition.subject);
         self.detail.clone_from(&condition.detail);
@@ -312,7 +333,7 @@ impl Alarm {
                 return Some(ChangeKind::Better);
             }
         }
-        None
+        is_news.then_some(ChangeKind::Changed)
     }
 }
 

@@ -29,6 +29,8 @@ pub enum ItemKind {
     Worse,
     /// It became a warning again.
     Better,
+    /// It has a reason that it did not have before.
+    Changed,
     /// It still stands.
     Reminder,
     /// It ended.
@@ -44,6 +46,7 @@ impl ItemKind {
             Self::Raised => "raised",
             Self::Worse => "worse",
             Self::Better => "better",
+            Self::Changed => "changed",
             Self::Reminder => "reminder",
             Self::Recovered => "recovered",
             Self::Passed => "passed",
@@ -206,6 +209,7 @@ impl Item {
             ItemKind::Raised => alarm.level.as_str().to_ascii_uppercase(),
             ItemKind::Worse => "FAIL (was a warning)".to_owned(),
             ItemKind::Better => "WARN (was a failure)".to_owned(),
+            ItemKind::Changed => format!("{} now", alarm.level.as_str().to_ascii_uppercase()),
             ItemKind::Reminder => format!("{} still", alarm.level.as_str().to_ascii_uppercase()),
             ItemKind::Recovered => "recovered".to_owned(),
             ItemKind::Passed => "passed".to_owned(),

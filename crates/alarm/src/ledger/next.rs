@@ -44,9 +44,7 @@ impl Ledger {
     pub fn told(&mut self, way: &str, items: &[Item], now: Timestamp) {
         let Some(memory) = self.ways.get_mut(way) else { return };
         for item in items {
-            let Alarm { number, level, times, .. } = item.alarm;
-            let over = item.alarm.over.is_some();
-            memory.told.insert(item.alarm.key.clone(), Told { number, level, at: now, over, times });
+            memory.told.insert(item.alarm.key.clone(), Told::of(&item.alarm, now));
         }
         memory.failing = None;
         memory.attempts = 0;
@@ -88,6 +86,9 @@ pub(super) fn pending(
         (None, None) => way.wants(alarm.reason, alarm.level).then_some(ItemKind::Raised),
         (None, Some(told)) if alarm.level > told.level => Some(ItemKind::Worse),
         (None, Some(told)) if alarm.level < told.level => Some(ItemKind::Better),
+        (None, Some(told)) if alarm.reasons.len() > told.reasons && way.wants(alarm.reason, alarm.level) => {
+            Some(ItemKind::Changed)
+        }
         (None, Some(told)) => (now.since(told.at) >= damping.remind).then_some(ItemKind::Reminder),
         (Some(_), Some(_)) => Some(ItemKind::Recovered),
         (Some(over), None) => {

@@ -135,12 +135,7 @@ impl Ledger {
 
     pub(super) fn assumed_told(&self, way: &Way, at: Timestamp) -> BTreeMap<String, Told> {
         let wanted = self.alarms.values().filter(|alarm| way.wants(alarm.reason, alarm.level));
-        wanted
-            .map(|alarm| {
-                let Alarm { number, level, times, .. } = *alarm;
-                (alarm.key.clone(), Told { number, level, at, over: false, times })
-            })
-            .collect()
+        wanted.map(|alarm| (alarm.key.clone(), Told { over: false, ..Told::of(alarm, at) })).collect()
     }
 }
 

@@ -46,6 +46,32 @@ fn what_still_stands_is_told_again_each_day() {
 }
 
 #[test]
+fn a_reason_that_is_new_is_told_at_once_and_one_that_comes_and_goes_is_not_i9() {
+    let because = |reason| Condition { reason, ..is("a", Level::Warn) };
+    let (first, second, third) = (Reason::Timeout, Reason::HashMismatch, Reason::TlsFailed);
+    let mut bench = bench();
+    bench.look(&[because(first)]);
+    assert_eq!(bench.tell(), ["raised a"]);
+    assert_eq!(bench.look(&[because(second)]), [ChangeKind::Changed]);
+    assert_eq!(bench.tell(), ["changed a"]);
+    for reason in [first, second, first, second] {
+        assert!(bench.look_for(MINUTE, &[because(reason)]).is_empty());
+        assert!(bench.tell().is_empty());
+    }
+    // Worse and another reason at once is one message.
+    let worse = Condition { level: Level::Fail, ..because(third) };
+    assert_eq!(bench.look(&[worse]), [ChangeKind::Worse]);
+    assert_eq!(bench.tell(), ["worse a"]);
+    assert!(bench.tell().is_empty());
+    // The next time it begins, everything is new again.
+    bench.look_for(2 * HOUR, &[]);
+    assert_eq!(bench.tell(), ["recovered a"]);
+    bench.look_for(2 * HOUR, &[]);
+    assert_eq!(bench.look(&[because(first)]), [ChangeKind::Raised]);
+    assert_eq!(bench.look(&[because(second)]), [ChangeKind::Changed]);
+}
+
+#[test]
 fn a_blink_is_no_end_and_coming_and_going_is_told_less() {
     let mut bench = bench();
     bench.look(&[is("a", Level::Warn)]);

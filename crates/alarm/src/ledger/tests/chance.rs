@@ -17,7 +17,7 @@ impl Reader {
             ItemKind::Raised => known.is_none(),
             ItemKind::Worse => known < Some(level),
             ItemKind::Better => known > Some(level),
-            ItemKind::Reminder => known == Some(level),
+            ItemKind::Changed | ItemKind::Reminder => known == Some(level),
             ItemKind::Recovered => known.is_some(),
             ItemKind::Passed => known.is_none(),
         };

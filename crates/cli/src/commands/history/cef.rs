@@ -201,6 +201,7 @@ mod tests {
             ("raised", "fail", "8"),
             ("worse", "fail", "8"),
             ("better", "warn", "5"),
+            ("changed", "fail", "8"),
             ("recovered", "fail", "3"),
             ("recovered", "warn", "3"),
             ("passed", "fail", "8"),
