@@ -60,3 +60,21 @@ fn a_tree_with_a_file_cut_short_takes_nothing_good_away_u02() {
     assert_eq!(e2e::get(serve.content, &path).unwrap().body, before[0].as_bytes());
     serve.finish();
 }
+
+/// There is no temporary folder at all, so nothing can be renamed out of one on another device.
+#[test]
+fn no_temporary_folder_is_needed_s33() {
+    let vendor = vendor(64 * 1024);
+    let site = Site::new(&crate::vendor::sections(&vendor));
+    let nowhere = site.folder().join("nothing/here");
+    for act in [&["sync"][..], &["sync"], &["release", "verify", "--all", "--store"], &["gc"], &["history", "verify"]] {
+        vendor.publish_defender(vendor_sim::DefenderTarget::All, vendor_sim::DefenderChange::default()).unwrap();
+        let ended = site
+            .command(act)
+            .envs(["TMPDIR", "TMP", "TEMP", "SQLITE_TMPDIR"].map(|name| (name, &nowhere)))
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{act:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
