@@ -6,6 +6,7 @@
 mod content;
 mod page;
 mod scan;
+mod serving;
 mod storage;
 mod upstream;
 
@@ -56,10 +57,11 @@ struct Family {
     rows: &'static [Row],
 }
 
-const FAMILIES: [Family; 3] = [
+const FAMILIES: [Family; 4] = [
     Family { letter: 'U', name: "Upstream", rows: upstream::ROWS },
     Family { letter: 'C', name: "Content", rows: content::ROWS },
     Family { letter: 'S', name: "Storage, process, clock", rows: storage::ROWS },
+    Family { letter: 'V', name: "Serving", rows: serving::ROWS },
 ];
 
 /// The tests of each id, in the order of their crates and names.

@@ -22,6 +22,11 @@ const FEED: DefenderFeed = DefenderFeed::new(Platform::Linux, Track::Production,
 /// One crowd at a time, so that each is seen alone.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// How long good clients are looked at.
+fn looking() -> Duration {
+    Duration::from_secs(if is_small() { 1 } else { 5 })
+}
+
 /// A mirror and what it serves.
 struct House {
     serve: Daemon,
@@ -56,7 +61,7 @@ impl House {
 
     /// Good clients for a while, with nobody else about.
     fn calm(&self) -> Good {
-        Good::during(self.at(), &manifest_path(VERSION), || std::thread::sleep(Duration::from_secs(3)))
+        Good::during(self.at(), &manifest_path(VERSION), || std::thread::sleep(looking()))
     }
 
     /// Waits until the server holds no more than it did.
@@ -111,7 +116,7 @@ fn heads_that_trickle_are_closed_at_their_deadline_and_good_clients_are_served_v
 #[test]
 fn readers_that_hardly_read_hold_no_memory_and_good_clients_are_served_v10() {
     let _alone = ALONE.lock();
-    let (count, seconds) = if is_small() { (200, 6) } else { (2_000, 60) };
+    let (count, seconds) = if is_small() { (200, 4) } else { (2_000, 60) };
     let house = House::new("");
     let calm = house.calm();
     let (before, held) = (descriptors(house.serve.id()), memory(house.serve.id()));
@@ -171,7 +176,7 @@ fn thousands_of_idle_connections_stay_and_good_clients_are_served_v12() {
     let each = memory(house.serve.id()).saturating_sub(held) / count as u64;
     let open = metric(house.serve.admin, "waystation_http_open_connections");
     assert!(open >= count as u64, "{open} of {count} are open");
-    let good = Good::during(house.at(), &manifest_path(VERSION), || std::thread::sleep(Duration::from_secs(5)));
+    let good = Good::during(house.at(), &manifest_path(VERSION), || std::thread::sleep(looking()));
     // Each of them is still served.
     idle.iter_mut().for_each(ask);
     drop(idle);
@@ -184,9 +189,40 @@ fn thousands_of_idle_connections_stay_and_good_clients_are_served_v12() {
 }
 
 #[test]
+fn thousands_that_ask_at_once_are_all_answered_v36() {
+    let _alone = ALONE.lock();
+    let count: usize = if is_small() { 1_500 } else { 10_000 };
+    many::raise_descriptors();
+    let house = House::new("serve_connections = 15000\n");
+    let calm = house.calm();
+    let before = descriptors(house.serve.id());
+    let manifest = manifest_path(VERSION);
+    let body = get(house.at(), &manifest).unwrap().body;
+    let ask = format!("GET {manifest} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let mut all: Vec<_> = (0..count).map(|number| connect(house.at(), number)).collect();
+    let begun = Instant::now();
+    let good = Good::during(house.at(), &manifest, || {
+        all.iter_mut().for_each(|stream| stream.write_all(ask.as_bytes()).unwrap());
+        for stream in &mut all {
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&body), "an answer that is not whole");
+        }
+    });
+    let took = begun.elapsed();
+    drop(all);
+    house.settles(before);
+    saw(&format!(
+        "{count} that ask at once, all answered within {:.2} s; good clients beside: {good}; with nobody about: {calm}",
+        took.as_secs_f64()
+    ));
+    house.serve.finish();
+}
+
+#[test]
 fn a_storm_of_connections_leaves_nothing_behind_v37() {
     let _alone = ALONE.lock();
-    let seconds = if is_small() { 3 } else { 30 };
+    let seconds = if is_small() { 2 } else { 30 };
     let house = House::new("");
     let calm = house.calm();
     let (before, done) = (descriptors(house.serve.id()), AtomicBool::new(false));
@@ -198,7 +234,7 @@ fn a_storm_of_connections_leaves_nothing_behind_v37() {
                 while !done.load(Ordering::Relaxed) {
                     // Dropped at once; half of them after a cut head.
                     if let Some(mut stream) = many::try_connect(house.at(), from)
-                        && count % 2 == 0
+                        && u64::is_multiple_of(count, 2)
                     {
                         let _ = stream.write_all(b"GET / HT");
                     }

@@ -14,8 +14,8 @@ that it plays in its name; this page is made from those names, and `cargo xtask 
 test nor a reason. Unless said otherwise the oracle is the same for all: the failure has a reason code, what was served
 stays served whole, and once the fault is gone the next run serves what a mirror serves that met none.
 
-Three families of faults are here. Those of serving, administration, bundles, the rollout and the supply chain belong
-to the parts of the product that they are about, and stand with these.
+Four families of faults are here. Those of administration, bundles, the rollout and the supply chain belong to the
+parts of the product that they are about, and stand with these.
 
 **Runs**: *test* in every `cargo test --workspace`; *ci* in `cargo xtask proof --ci` as well, larger in `--full`; *full*
 in `cargo xtask proof --full` alone.

@@ -59,7 +59,7 @@ fn tier(source: &Source, required: &[String], proofs: &str) -> Tier {
     }
     // A row of the proofs names tests by the beginning of their path: the module, which is the file.
     let module = parts.last().copied().unwrap_or_default().trim_end_matches(".rs");
-    let rows = || proofs.split("\n    Proof {").skip(1).filter(|row| row.contains(&format!("\"{module}::")));
+    let rows = || proofs.split("\n    Proof {").skip(1).filter(|row| row.contains(&format!("{module}::\"")));
     let only_full = rows().next().is_some() && rows().all(|row| row.contains("from: Size::Full"));
     if only_full { Tier::Full } else { Tier::Ci }
 }
@@ -102,7 +102,7 @@ pub(super) fn ids(name: &str, catalogue: &[&str]) -> Vec<String> {
 }
 
 fn id(word: &str) -> Option<String> {
-    let digits = word.strip_prefix(['u', 'c', 's'])?;
+    let digits = word.strip_prefix(['u', 'c', 's', 'v'])?;
     (digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| word.to_ascii_uppercase())
 }
 

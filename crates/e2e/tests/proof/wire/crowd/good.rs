@@ -67,7 +67,7 @@ fn one(address: SocketAddr, poll: &str, number: usize, done: &AtomicBool) -> Vec
     let (mut stream, mut seen, mut buffer) = (connect(), Vec::new(), [0; 2048]);
     while !done.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             stream = connect();
         }
         stream.write_all(poll.as_bytes()).unwrap();

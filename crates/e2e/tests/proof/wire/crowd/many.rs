@@ -23,7 +23,7 @@ fn source(number: usize) -> SocketAddr {
 
 /// A connection from one of the addresses.
 pub(super) fn connect(to: SocketAddr, number: usize) -> TcpStream {
-    try_connect(to, number).expect("it connects")
+    try_connect(to, number).unwrap()
 }
 
 pub(super) fn try_connect(to: SocketAddr, number: usize) -> Option<TcpStream> {
@@ -32,7 +32,7 @@ pub(super) fn try_connect(to: SocketAddr, number: usize) -> Option<TcpStream> {
 
 /// The same with room for a few bytes that were not read.
 pub(super) fn narrow(to: SocketAddr, number: usize) -> TcpStream {
-    opened(to, number, Some(4096)).expect("it connects")
+    opened(to, number, Some(4096)).unwrap()
 }
 
 fn opened(to: SocketAddr, number: usize, room: Option<usize>) -> Option<TcpStream> {

@@ -27,7 +27,7 @@ pub(super) fn odd(dice: &mut Dice, draft: &mut Draft) {
         ("target:dot", format!("{start}/.{end}").into()),
         ("target:dots-inside", format!("{start}/..{start}{end}").into()),
         ("target:dots-above", format!("/..{path}").into()),
-        ("target:dots-above", format!("/../../../../etc/passwd").into()),
+        ("target:dots-above", "/../../../../etc/passwd".into()),
         ("target:percent", escaped.clone().into()),
         ("target:percent", escaped.to_uppercase().replace("/DOWNLOADS/", "/downloads/").into()),
         ("target:percent-slash", format!("{start}%2f{}", &end[1..]).into()),
