@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{alarm, demo, doctor, endpoint, feed, gc, history, init, release, ring, run, serve, status, sync};
+use crate::commands::{
+    alarm, compat, demo, doctor, endpoint, feed, gc, history, init, release, ring, run, serve, status, sync, tree,
+};
 
 /// The exit codes of verbs that either do their work or fail.
 pub(crate) const TWO_ENDS: &str = "\
@@ -86,11 +88,15 @@ pub(crate) enum Command {
     Ring(ring::Ring),
     Gc(gc::Gc),
     #[command(subcommand)]
+    Tree(tree::Tree),
+    #[command(subcommand)]
     Alarm(alarm::Alarm),
     #[command(subcommand)]
     History(history::History),
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
+    #[command(subcommand)]
+    Compat(compat::Compat),
     Demo(demo::Demo),
 }
 

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod alarm;
+pub(crate) mod compat;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod endpoint;
@@ -14,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod tree;
 
 use crate::arguments::Command;
 use crate::context::Context;
@@ -35,11 +37,14 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Release(verb) => release::run(verb, context).await,
             Command::Ring(verb) => ring::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,
+            Command::Tree(verb) => tree::run(verb, context).await,
             Command::Alarm(verb) => alarm::run(verb, context).await,
             Command::History(verb) => history::run(verb, context).await,
             Command::Endpoint(verb) => endpoint::run(verb, context).await,
+            Command::Compat(verb) => compat::run(verb, context).await,
             Command::Demo(args) => demo::run(args, context).await,
         };
+        let ended = if context.acted.get().is_some() { tree::follow(ended, context).await } else { ended };
         context.tell_head().await;
         ended
     });

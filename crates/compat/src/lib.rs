@@ -1,1 +1,27 @@
 //! The face of Microsoft's downloader script over the engine: its settings, tree, log and exit codes.
+//!
+//! Start with [`run`]. A `settings.json` becomes a configuration ([`Derived`]), the ordinary engine fetches, proves and
+//! publishes, and the folder that the settings name becomes the ring's tree. Nothing here decides about content.
+//!
+//! ```text
+//! <downloadFolder>/linux/production/arch_x86_64/{updates.zip,manifest.json}    as the script lays it out
+//! <downloadFolder>/linux/production_back/arch_x86_64/…                         the release before
+//! <state>/data/                                                                the engine's data folder
+//! <state>/waystation.toml                                                      the configuration, for other commands
+//! ```
+//!
+//! # Invariants
+//! - No state lies in the shared folder, and no shared folder in the state.
+//! - What the folder holds is replaced by proven content alone, a pair at a time, and by nothing when a fetch fails.
+//! - A run that did not bring all that the settings ask for does not exit 0.
+
+mod derive;
+mod log;
+mod run;
+mod settings;
+mod takeover;
+
+pub use derive::{Derived, state_folder};
+pub use log::Log;
+pub use run::{CompatError, Ended, Outcome, run};
+pub use settings::{Settings, SettingsError};

@@ -12,4 +12,5 @@ mod history;
 mod release;
 mod status;
 mod sync;
+mod tree;
 mod usage;

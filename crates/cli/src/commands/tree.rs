@@ -1,0 +1,294 @@
+//! `waystation tree rebuild|status`.
+
+use std::sync::Arc;
+
+use app::{Purpose, TreeStanding, Trees, TreesError};
+use clap::{Args, Subcommand};
+use model::{Reason, RingName};
+use serde::Serialize;
+use tree::{Depth, Report, Standing};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::out::Out;
+use crate::show;
+
+/// How many names are shown of what is not ours.
+const SHOWN: usize = 20;
+
+/// Shows and rebuilds the rings' plain folders
+///
+/// `run` keeps them, and so does every command that publishes.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example:
+  waystation tree status
+
+Exit codes:
+  0  done
+  1  failed, or a folder is not what its ring serves
+  2  wrong usage or configuration")]
+pub(crate) enum Tree {
+    Status(Status),
+    Rebuild(Rebuild),
+}
+
+/// Shows whether each folder is what its ring serves
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation tree status --all
+
+Changes nothing.
+
+Exit codes:
+  0  every folder is what its ring serves
+  1  one is not, or it cannot be told; the page names what, the reason and what to do
+  2  wrong usage or configuration")]
+pub(crate) struct Status {
+    /// Only these rings
+    #[arg(value_name = "RING")]
+    rings: Vec<RingName>,
+    /// Read every byte, and tell what somebody else put there
+    #[arg(long)]
+    all: bool,
+    /// One JSON line per ring
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads every byte of the folders and repairs what is altered, missing or left over
+///
+/// What Waystation did not write is told and left alone. A folder of this installation whose records were lost is taken
+/// over, one that was emptied is filled again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  waystation tree rebuild
+
+Exit codes:
+  0  every folder is what its ring serves
+  1  one could not be brought there; the others were
+  2  wrong usage or configuration")]
+pub(crate) struct Rebuild {
+    /// Only these rings
+    #[arg(value_name = "RING")]
+    rings: Vec<RingName>,
+    /// One JSON line per ring
+    #[arg(long)]
+    json: bool,
+}
+
+/// A folder and what a look at it, or work on it, came to.
+#[derive(Serialize)]
+struct Line<'a> {
+    ring: &'a RingName,
+    folder: String,
+    /// What the ring serves.
+    serves: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<&'a Standing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Report>,
+    /// Why nothing could be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+pub(crate) async fn run(verb: &Tree, context: &mut Context) -> Result<Exit, Failure> {
+    match verb {
+        Tree::Status(args) => status(args, context).await,
+        Tree::Rebuild(args) => rebuild(args, context).await,
+    }
+}
+
+/// The trees that are meant; the engine is opened only to see that the data folder is this user's to use.
+async fn trees(rings: &[RingName], verb: &str, context: &Context) -> Result<Trees, Failure> {
+    let config = context.config()?;
+    if config.tree.folder.is_none() {
+        let text = format!("{verb}: no folder is configured");
+        return Err(
+            Failure::usage(text).with_next("name one in the configuration: [tree] folder = \"/srv/waystation\"")
+        );
+    }
+    context.something_held(verb)?;
+    let _usable = context.engine(&config, verb, Purpose::Look).await?;
+    let all = Trees::of(&config, &context.clock);
+    if let Some(unknown) = rings.iter().find(|ring| all.rings().all(|known| known != *ring)) {
+        let known: Vec<&str> = all.rings().map(RingName::as_str).collect();
+        return Err(Failure::usage(format!("{verb}: there is no ring {unknown}; known: {}", known.join(", "))));
+    }
+    Ok(if rings.is_empty() { all } else { all.only(rings) })
+}
+
+async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
+    let trees = trees(&args.rings, "tree status", context).await?;
+    let depth = if args.all { Depth::Rebuild } else { Depth::Look };
+    let standings = trees.standings().map_err(|error| failure("tree status", &error))?;
+    let checked = trees.check(depth).await;
+    let mut exit = Exit::DONE;
+    for one in &standings {
+        let found = checked.iter().find(|(ring, _)| *ring == one.ring).map(|(_, found)| found);
+        let trouble = one.standing.as_ref().and_then(|standing| standing.trouble.as_ref());
+        let is_right = match found {
+            Some(Ok(report)) => report.is_whole() && report.changes() == 0,
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if !is_right || trouble.is_some() || !one.is_current {
+            exit = Exit::FAILED;
+        }
+        if args.json {
+            context.out.json(&line(one, found))?;
+        } else {
+            tell(one, found, context)?;
+        }
+    }
+    Ok(exit)
+}
+
+async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure> {
+    let trees = trees(&args.rings, "tree rebuild", context).await?;
+    let ended = trees.bring(Depth::Rebuild).await;
+    let standings = trees.standings().map_err(|error| failure("tree rebuild", &error))?;
+    let mut exit = Exit::DONE;
+    for one in &standings {
+        let done = ended.iter().find(|(ring, ..)| *ring == one.ring).map(|(.., done)| done);
+        if !done.is_none_or(|done| done.as_ref().is_ok_and(Report::is_whole)) {
+            exit = Exit::FAILED;
+        }
+        if args.json {
+            context.out.json(&line(one, done))?;
+        } else {
+            done_line(one, done, &mut context.out)?;
+        }
+    }
+    Ok(exit)
+}
+
+fn line<'a>(one: &'a TreeStanding, done: Option<&'a Result<Report, TreesError>>) -> Line<'a> {
+    let error = done.and_then(|done| done.as_ref().err());
+    Line {
+        ring: &one.ring,
+        folder: one.root.display().to_string(),
+        serves: one.serves,
+        standing: one.standing.as_ref(),
+        report: done.and_then(|done| done.as_ref().ok()),
+        reason: error.map(TreesError::reason),
+        detail: error.map(|error| model::error_chain(error)),
+    }
+}
+
+fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context: &mut Context) -> Result<(), Failure> {
+    let now = context.clock.now();
+    let out = &mut context.out;
+    let Some(serves) = one.serves else {
+        return out.line(format!("ring {}: nothing was published yet, so there is no folder", one.ring));
+    };
+    let standing = one.standing.as_ref();
+    let shows = match standing.and_then(|standing| Some((standing.generation?, standing.since))) {
+        Some((generation, since)) if generation == serves => format!("shows it since {}", show::at(now, since)),
+        Some((generation, _)) => format!("shows generation {generation}"),
+        None => "does not show it whole".to_owned(),
+    };
+    out.line(format!("ring {}: serves generation {serves}; {} {shows}", one.ring, one.root.display()))?;
+    if let Some(standing) = standing {
+        let kept = show::count(standing.retired, "replaced folder");
+        out.line(format!("  {} written here; {kept} kept for who still reads", show::count(standing.files, "file")))?;
+        if let Some(trouble) = &standing.trouble {
+            out.line(format!(
+                "  {}: {} (since {})",
+                trouble.reason,
+                trouble.detail,
+                show::at(now, Some(trouble.since))
+            ))?;
+            out.line(format!("  {}", trouble.reason.remedy()))?;
+        }
+    }
+    match found {
+        Some(Ok(report)) if report.changes() > 0 || !report.is_whole() => {
+            out.line(format!(
+                "  missing {}, with other bytes {}, left over {}: `waystation tree rebuild` repairs it",
+                report.put, report.replaced, report.removed
+            ))?;
+            troubles(report, out)
+        }
+        Some(Ok(report)) => foreign(report, out),
+        Some(Err(error)) => refused(error, out),
+        None => Ok(()),
+    }
+}
+
+fn done_line(one: &TreeStanding, done: Option<&Result<Report, TreesError>>, out: &mut Out) -> Result<(), Failure> {
+    match done {
+        None => out.line(format!("ring {}: nothing was published yet, so there is no folder", one.ring)),
+        Some(Err(error)) => {
+            out.line(format!("ring {}: {} was not brought to what the ring serves", one.ring, one.root.display()))?;
+            refused(error, out)
+        }
+        Some(Ok(report)) => {
+            let state = if report.is_whole() { "shows" } else { "is not yet what it should be for" };
+            out.line(format!(
+                "ring {}: {} {state} generation {}; put {}, replaced {}, taken over {}, removed {}, {} written",
+                one.ring,
+                one.root.display(),
+                report.generation,
+                report.put,
+                report.replaced,
+                report.taken_over,
+                report.removed,
+                show::bytes(report.bytes_written),
+            ))?;
+            troubles(report, out)
+        }
+    }
+}
+
+fn troubles(report: &Report, out: &mut Out) -> Result<(), Failure> {
+    for failed in &report.failed {
+        let folder = if failed.folder.is_empty() { "the folder itself" } else { &failed.folder };
+        out.line(format!("  {folder}: {}: {}", failed.reason, failed.detail))?;
+    }
+    foreign(report, out)
+}
+
+fn foreign(report: &Report, out: &mut Out) -> Result<(), Failure> {
+    for name in report.foreign.iter().take(SHOWN) {
+        out.line(format!("  not Waystation's, left alone: {name}"))?;
+    }
+    let more = report.foreign_count.saturating_sub(report.foreign.len().min(SHOWN) as u64);
+    if more > 0 { out.line(format!("  and {more} more that are not Waystation's")) } else { Ok(()) }
+}
+
+fn refused(error: &TreesError, out: &mut Out) -> Result<(), Failure> {
+    out.line(format!("  {}: {}", error.reason(), model::error_chain(error)))?;
+    out.line(format!("  {}", error.reason().remedy()))
+}
+
+fn failure(what: &str, error: &TreesError) -> Failure {
+    Failure::new(what, error).with_next(format!("{} (reason {})", error.reason().remedy(), error.reason()))
+}
+
+/// Brings the trees to what the rings serve after a command that may have published; `ended` is how that command ended.
+pub(crate) async fn follow(ended: Result<Exit, Failure>, context: &Context) -> Result<Exit, Failure> {
+    let Ok(exit) = ended else { return ended };
+    let config = context.config()?;
+    let trees = Trees::of(&config, &Arc::clone(&context.clock));
+    let failed = trees.bring(Depth::Look).await.into_iter().find_map(|(ring, root, done)| {
+        let (reason, detail) = match done {
+            Ok(report) => report.failed.first().map(|failed| {
+                let folder = if failed.folder.is_empty() { String::new() } else { format!("{}: ", failed.folder) };
+                (failed.reason, format!("{folder}{}", failed.detail))
+            })?,
+            Err(error) => (error.reason(), model::error_chain(&error)),
+        };
+        Some((ring, root, reason, detail))
+    });
+    let Some((ring, root, reason, detail)) = failed else { return Ok(exit) };
+    let text = format!("the folder {} does not show yet what ring {ring} serves: {detail}", root.display());
+    let remedy = if reason == Reason::TreeRefused { reason.remedy() } else { Reason::TreeBehind.remedy() };
+    let exit = if exit == Exit::DONE { Exit::PART } else { exit };
+    Err(Failure::usage(text).with_exit(exit).with_next(format!("{remedy} (reason {reason})")))
+}

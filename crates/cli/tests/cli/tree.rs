@@ -1,0 +1,112 @@
+//! Rings as plain folders, kept by whoever publishes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use vendor_sim::{Change, DefenderChange, DefenderFeed, DefenderTarget};
+
+use crate::site::Site;
+
+/// A site of both vendors whose ring stands as a folder beside it.
+fn site() -> (Site, PathBuf) {
+    let site = Site::builder().defender().build();
+    fs::create_dir(site.path().join("shared")).unwrap();
+    let config = site.path().join("waystation.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(config, format!("{text}[tree]\nfolder = \"shared\"\n")).unwrap();
+    let tree = site.path().join("shared/broad");
+    (site, tree)
+}
+
+fn publish(site: &Site) {
+    site.vendors.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
+    site.vendors.publish_elastic("9.0.0", Change::default()).unwrap();
+}
+
+#[test]
+fn sync_keeps_the_folder_at_what_it_publishes() {
+    let (site, tree) = site();
+    let zip = tree.join("linux/production/arch_x86_64/updates.zip");
+    site.run(&["tree", "status"]).with(1);
+    for _ in 0..2 {
+        publish(&site);
+        site.run(&["sync"]).with(0);
+        let release = site.vendors.defender_release(DefenderFeed::ALL[0]).unwrap();
+        assert_eq!(model::Digest::of(&fs::read(&zip).unwrap()), release.archive.digest());
+        let manifest = tree.join("downloads/endpoint/manifest/artifacts-9.0.0.zip");
+        assert_eq!(fs::read(manifest).unwrap(), &site.vendors.elastic_release("9.0.0").unwrap().manifest[..]);
+        let status = site.run(&["tree", "status", "--all"]).with(0);
+        assert!(status.stdout.contains("ring broad: serves generation "), "{}", status.stdout);
+    }
+    assert!(tree.join("linux/production_back/arch_x86_64/manifest.json").exists());
+    site.run(&["release", "verify", "--store"]).with(0);
+}
+
+#[test]
+fn what_was_altered_is_told_and_rebuilt_and_what_is_not_ours_is_left_alone() {
+    let (site, tree) = site();
+    site.run(&["sync"]).with(0);
+    let folder = tree.join("linux/production/arch_x86_64");
+    fs::write(folder.join("updates.zip"), "altered").unwrap();
+    fs::remove_file(folder.join("manifest.json")).unwrap();
+    fs::write(folder.join("notes"), "mine").unwrap();
+    let status = site.run(&["tree", "status"]).with(1);
+    assert!(status.stdout.contains("missing 1, with other bytes 1, left over 0"), "{}", status.stdout);
+    let rebuilt = site.run(&["tree", "rebuild", "--json"]).with(0).lines();
+    assert_eq!(
+        (&rebuilt[0]["report"]["put"], &rebuilt[0]["report"]["replaced"]),
+        (&1.into(), &1.into()),
+        "{rebuilt:?}"
+    );
+    let status = site.run(&["tree", "status", "--all"]).with(0);
+    assert!(status.stdout.contains("left alone: linux/production/arch_x86_64/notes"), "{}", status.stdout);
+    assert_eq!(fs::read(folder.join("notes")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_folder_that_cannot_be_kept_fails_loudly_and_publishes_all_the_same() {
+    let (site, tree) = site();
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("photos"), "mine").unwrap();
+    let synced = site.run(&["sync"]).with(3);
+    assert!(synced.stderr.contains("holds 'photos'") && synced.stderr.contains("tree_refused"), "{}", synced.stderr);
+    let status = site.run(&["status"]).with(4);
+    assert!(status.stdout.contains("folder of ring broad: tree_refused"), "{}", status.stdout);
+    let json = site.run(&["status", "--json"]).with(4).lines();
+    assert_eq!(json[0]["faults"][0]["note"]["reason"], "tree_refused", "{json:?}");
+    assert!(json[0]["ring"]["generation"].as_u64().unwrap() > 0, "HTTP does not wait for it");
+    fs::remove_file(tree.join("photos")).unwrap();
+    site.run(&["sync"]).with(0);
+    site.run(&["status"]).with(0);
+}
+
+#[test]
+fn without_a_folder_there_is_nothing_to_tell() {
+    let site = Site::builder().build();
+    let told = site.run(&["tree", "status"]).with(2);
+    assert!(told.stderr.contains("[tree] folder = "), "{}", told.stderr);
+}
+
+#[test]
+fn run_keeps_the_folder_whoever_publishes() {
+    let (site, tree) = site();
+    let mut daemon = site.spawn(&["run"]);
+    let zip = tree.join("linux/production/arch_x86_64/updates.zip");
+    let shows = |site: &Site| {
+        let release = site.vendors.defender_release(DefenderFeed::ALL[0]).unwrap();
+        fs::read(&zip).is_ok_and(|bytes| model::Digest::of(&bytes) == release.archive.digest())
+    };
+    let until = |site: &Site| {
+        let begun = std::time::Instant::now();
+        while !shows(site) {
+            assert!(begun.elapsed().as_secs() < 60, "the folder does not follow");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    until(&site);
+    publish(&site);
+    site.run(&["sync", "--wait"]).with(0);
+    until(&site);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}

@@ -1,0 +1,337 @@
+//! One run, as the script has it: from settings to an exit code.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::{BuildError, Purpose, Stops};
+use blob_store::reader::BlobFiles;
+use blob_store::{Current, StoreError};
+use config::{Config, ConfigError};
+use mirror::{Engine, EngineError, FeedReport, Silent, SyncRequest};
+use model::{Clock, Digest, Generation, Outcome as FeedOutcome, Reason, Vendor, error_chain};
+use platform::fs::{Folder, FsError, Mode, create_folder};
+use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
+
+use crate::{Derived, Log, Settings, takeover};
+
+/// How long a folder that was replaced is kept for those who have it open.
+const GRACE: Duration = Duration::from_secs(3600);
+/// The file in the state folder that other commands can read.
+const CONFIG: &str = "waystation.toml";
+/// What the process is called in locks and in the history.
+const VERB: &str = "defender-downloader";
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All that the settings ask for is in the folder, and current.
+    Done,
+    /// Nothing was brought.
+    Failed,
+    /// Some of it failed or waits for a person.
+    Part,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// What the run did for each feed.
+    pub feeds: Vec<FeedReport>,
+    /// What it did to the folder; none where nothing was ever published.
+    pub tree: Option<Report>,
+}
+
+/// Why a run could not take place.
+#[derive(Debug, thiserror::Error)]
+pub enum CompatError {
+    /// The environment makes no configuration.
+    #[error("the environment does not fit: {0}")]
+    Config(#[from] ConfigError),
+    /// The state would be shared.
+    #[error("the state in {} and downloadFolder {} must not lie in each other: choose another with --state", state.display(), folder.display())]
+    Nested {
+        /// The state's folder.
+        state: PathBuf,
+        /// The shared folder.
+        folder: PathBuf,
+    },
+    /// Another run fills the folder.
+    #[error("another run is filling {}; this one does nothing", folder.display())]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder cannot be used.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The engine cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The engine failed as a whole.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What is held cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder cannot be kept.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A task of this program failed.
+    #[error("a task of this program failed: {0}")]
+    Task(String),
+}
+
+impl CompatError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Config(_) | Self::Nested { .. } => Reason::NotFollowed,
+            Self::Busy { .. } => Reason::Locked,
+            Self::Fs(error) => error.reason(),
+            Self::Build(error) => error.reason().unwrap_or(Reason::StoreFailed),
+            Self::Engine(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Tree(error) => error.reason(),
+            Self::Task(_) => Reason::Internal,
+        }
+    }
+
+    /// Whether what was given is what must be changed.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Nested { .. } => true,
+            Self::Build(error) => error.is_configuration(),
+            _ => false,
+        }
+    }
+}
+
+/// Who hears what a run says: the log in the script's form, and a line for people.
+pub(crate) struct Voice<'a> {
+    log: Option<Log>,
+    line: &'a mut (dyn FnMut(&str) + Send),
+    /// The log took something badly.
+    lost: bool,
+}
+
+impl Voice<'_> {
+    fn say(&mut self, text: &str) {
+        (self.line)(text);
+        self.note(text);
+    }
+
+    fn note(&mut self, text: &str) {
+        let Some(log) = &mut self.log else { return };
+        if let Err(error) = log.write(text) {
+            self.lost = true;
+            self.log = None;
+            (self.line)(&format!("Error: the log cannot be written: {}", error_chain(&error)));
+        }
+    }
+}
+
+/// Carries out what a `settings.json` asks for; `line` gets what the script would print.
+///
+/// # Errors
+/// [`CompatError`] when the run could not take place; what fails for one feed is in the outcome.
+pub async fn run(
+    settings: &Settings,
+    state: &Path,
+    (clock, environment): (Arc<dyn Clock>, &[(String, String)]),
+    line: &mut (dyn FnMut(&str) + Send),
+) -> Result<Outcome, CompatError> {
+    let (log, refused) = match Log::open(&settings.log, Arc::clone(&clock)) {
+        Ok(log) => (Some(log), None),
+        Err(error) => (None, Some(error_chain(&error))),
+    };
+    let mut voice = Voice { log, line, lost: refused.is_some() };
+    if let Some(refused) = refused {
+        voice.say(&format!("Error: the log cannot be used, and what is told here is told nowhere else: {refused}"));
+    }
+    voice.note("Script started.");
+    let ended = fill(settings, state, (clock, environment), &mut voice).await;
+    match &ended {
+        Ok(outcome) if outcome.ended == Ended::Done => voice.note("Script completed."),
+        Ok(_) => voice.say("Script completed with errors: see above for what failed and why."),
+        Err(error) => voice.note(&format!("Error: {} (reason {})\nScript failed.", error_chain(error), error.reason())),
+    }
+    ended.map(|outcome| match outcome.ended {
+        Ended::Done if voice.lost => Outcome { ended: Ended::Part, ..outcome },
+        _ => outcome,
+    })
+}
+
+async fn fill(
+    settings: &Settings,
+    state: &Path,
+    (clock, environment): (Arc<dyn Clock>, &[(String, String)]),
+    voice: &mut Voice<'_>,
+) -> Result<Outcome, CompatError> {
+    let derived = Derived::of(settings, state, environment)?;
+    let folder = shared(&settings.folder)?;
+    let _one = alone(&folder)?;
+    prepared(state, &folder)?.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
+    voice.say(&format!("Using download folder: {}; state: {}", folder.display(), state.display()));
+    for unknown in &settings.unknown {
+        voice.say(&format!("settings.json: {unknown} means nothing here and is passed by"));
+    }
+    let config = &derived.config;
+    let engine = app::engine(config, VERB, Purpose::Act, Arc::clone(&clock)).await?;
+    app::note_configuration(&engine, config, "start of defender-downloader").await?;
+    let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
+    take_over(&folder, config, &engine, (&clock, voice)).await?;
+    let request = SyncRequest { wait: true, ..SyncRequest::default() };
+    let report = tokio::select! {
+        report = engine.sync_until(&request, Arc::new(Silent), stops.asked(1)) => report?,
+        () = stops.asked(2) => return Err(EngineError::Interrupted.into()),
+    };
+    for feed in &report.feeds {
+        tell(feed, voice);
+    }
+    // What is no longer kept goes before the folder needs the room.
+    if let Err(error) = engine.collect().await {
+        voice.say(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
+    }
+    let tree = kept(settings, &folder, config, (&engine, &clock)).await?;
+    for failed in tree.iter().flat_map(|tree| &tree.failed) {
+        voice.say(&format!("Error: {}: {} (reason {})", failed.folder, failed.detail, failed.reason));
+    }
+    for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
+        voice.say(&format!("{foreign} is not ours and is left alone"));
+    }
+    let ended = match report.exit_code() {
+        _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => Ended::Part,
+        0 => Ended::Done,
+        1 => Ended::Failed,
+        _ => Ended::Part,
+    };
+    Ok(Outcome { ended, feeds: report.feeds, tree })
+}
+
+/// The shared folder, made with all above it, by its real path.
+fn shared(path: &Path) -> Result<PathBuf, FsError> {
+    let made = make(path)?;
+    let real = path.canonicalize();
+    drop(made);
+    real.map_err(|source| FsError::Io { act: "find", path: path.to_owned(), source })
+}
+
+fn make(path: &Path) -> Result<Folder, FsError> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && matches!(parent.try_exists(), Ok(false))
+    {
+        make(parent)?;
+    }
+    create_folder(path, Mode::FOLDER)
+}
+
+/// The state's folder, which must not be shared.
+fn prepared(state: &Path, folder: &Path) -> Result<Folder, CompatError> {
+    let nested = || CompatError::Nested { state: state.to_owned(), folder: folder.to_owned() };
+    if state.starts_with(folder) || folder.starts_with(state) {
+        return Err(nested());
+    }
+    let made = make(state)?;
+    let real = state.canonicalize().map_err(|source| FsError::Io { act: "find", path: state.to_owned(), source })?;
+    if real.starts_with(folder) || folder.starts_with(&real) { Err(nested()) } else { Ok(made) }
+}
+
+/// Keeps other runs out of the folder, whatever their state is, with nothing left in it.
+fn alone(folder: &Path) -> Result<File, CompatError> {
+    let failed = |act| move |source| FsError::Io { act, path: folder.to_owned(), source };
+    let handle = File::open(folder).map_err(failed("open"))?;
+    match handle.try_lock() {
+        Ok(()) => Ok(handle),
+        Err(std::fs::TryLockError::WouldBlock) => Err(CompatError::Busy { folder: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed("lock")(source).into()),
+    }
+}
+
+/// Takes over what lies in the folder and is right.
+async fn take_over(
+    folder: &Path,
+    config: &Config,
+    engine: &Engine,
+    (clock, voice): (&Arc<dyn Clock>, &mut Voice<'_>),
+) -> Result<(), CompatError> {
+    let ring = &engine.settings().ring;
+    let serving = engine.ports().rings.current(ring).await?.map(|current| current.generation);
+    let outbound = app::client(config, Arc::clone(clock))?;
+    let mut told = Vec::new();
+    let feeds = takeover::good(folder, config, (serving.as_ref(), outbound.as_ref()), &mut told).await;
+    told.iter().for_each(|why| voice.say(why));
+    if feeds.is_empty() {
+        return Ok(());
+    }
+    let request = SyncRequest { feeds, from: Some(folder.to_owned()), wait: true, ..SyncRequest::default() };
+    for feed in engine.sync(&request, Arc::new(Silent)).await?.feeds {
+        match (&feed.vendor_version, feed.outcome) {
+            (Some(version), FeedOutcome::Published | FeedOutcome::Current) => {
+                voice.say(&format!("{}: {version} is taken over from the folder", feed.feed));
+            }
+            _ => {
+                let detail = feed.detail.unwrap_or_default();
+                voice.say(&format!("{}: what is in the folder is not taken over: {detail}", feed.feed));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the script would say of one target.
+fn tell(feed: &FeedReport, voice: &mut Voice<'_>) {
+    let name = &feed.feed;
+    match (feed.outcome, &feed.vendor_version) {
+        (FeedOutcome::Current, _) => voice.say(&format!("{name}: No new update available")),
+        (FeedOutcome::Published, Some(version)) => {
+            if let Some(engine) = &version.engine {
+                voice.say(&format!("{name}: Engine version: {engine}"));
+            }
+            voice.say(&format!("{name}: Definition version: {}.", version.version));
+        }
+        (outcome, _) => {
+            let detail = feed.detail.as_deref().unwrap_or("no particulars");
+            let reason =
+                feed.reason.map_or_else(String::new, |reason| format!(" (reason {reason}: {})", reason.remedy()));
+            voice.say(&format!("Error: {name} {}: {detail}{reason}", outcome.as_str()));
+        }
+    }
+}
+
+/// Brings the folder to what is published.
+async fn kept(
+    settings: &Settings,
+    folder: &Path,
+    config: &Config,
+    (engine, clock): (&Engine, &Arc<dyn Clock>),
+) -> Result<Option<Report>, CompatError> {
+    let ring = engine.settings().ring.clone();
+    let Some(current) = engine.ports().rings.current(&ring).await? else { return Ok(None) };
+    let wanted = laid_out(current.generation, settings.back);
+    let source = Arc::new(BlobFiles::open(&config.data_dir)?);
+    let rules = Rules {
+        files: Files::Copy,
+        grace: BTreeMap::from([(Vendor::Defender, GRACE)]),
+        reserve: config.limits.disk_reserve,
+    };
+    let records = config.data_dir.join("trees");
+    let tree =
+        Tree::new(ring, folder, &records, source, Arc::clone(clock)).with_claim(Claim::TakeOver).with_rules(rules);
+    let brought = tokio::task::spawn_blocking(move || tree.bring(&wanted, Depth::Look)).await;
+    Ok(Some(brought.map_err(|error| CompatError::Task(error.to_string()))??))
+}
+
+/// What the folder shows of a generation: the release before only where the settings ask for it.
+fn laid_out(mut generation: Generation, back: bool) -> Current {
+    if !back {
+        let served: Vec<_> = generation.feeds.keys().cloned().collect();
+        let bases: Vec<_> = served.iter().flat_map(|feed| vendors::registry(feed.vendor()).back_bases(feed)).collect();
+        generation.routes.retain(|path, _| !bases.iter().any(|base| path.is_under(base.as_str())));
+    }
+    Current { digest: Digest::of(&generation.encode()), generation }
+}

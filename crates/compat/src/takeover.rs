@@ -1,0 +1,116 @@
+//! Which pairs that somebody left in the folder may be taken over instead of fetched again.
+//!
+//! Nothing in a pair proves that its two files belong together: the script fetches them one after the other, and the
+//! vendor may publish in between. The vendor is asked for the head of its archive: where it still offers the version that
+//! `manifest.json` names, the sizes must be equal. Where it has moved on, the pair is superseded in this very run.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use config::Config;
+use model::{FeedId, Generation};
+use outbound::{Outbound, Request, Response};
+use platform::fs::Folder;
+use serde_json::Value;
+use url::Url;
+use vendors::defender::DefenderSettings;
+
+/// The most of a companion that is read.
+const COMPANION: u64 = 64 << 10;
+
+/// A pair that somebody left.
+struct Pair {
+    feed: FeedId,
+    /// The archive's size.
+    size: u64,
+    /// What its companion says, if it says anything.
+    definitions: Option<String>,
+}
+
+/// The feeds whose pair may be taken over from the folder; `told` gets why one may not.
+pub(crate) async fn good(
+    folder: &Path,
+    config: &Config,
+    (serving, outbound): (Option<&Generation>, &dyn Outbound),
+    told: &mut Vec<String>,
+) -> Vec<FeedId> {
+    let mut found = Vec::new();
+    for pair in pairs(folder, config, serving) {
+        match judge(&pair, config, outbound).await {
+            Ok(()) => found.push(pair.feed),
+            Err(why) => told.push(format!("{}: what is in the folder is not taken over: {why}", pair.feed)),
+        }
+    }
+    found
+}
+
+/// What lies there of the feeds that the ring does not serve yet.
+fn pairs(folder: &Path, config: &Config, serving: Option<&Generation>) -> Vec<Pair> {
+    let Ok(root) = Folder::open(folder) else { return Vec::new() };
+    let missing = |feed: &FeedId| serving.is_none_or(|serving| !serving.feeds.contains_key(feed));
+    config.feeds().into_iter().filter(missing).filter_map(|feed| pair(&root, feed)).collect()
+}
+
+fn pair(root: &Folder, feed: FeedId) -> Option<Pair> {
+    let at = place(&feed)?;
+    let at = at.to_str()?;
+    let (_, size) = root.open_regular(&format!("{at}/updates.zip")).ok()?;
+    let (companion, _) = root.open_regular(&format!("{at}/manifest.json")).ok()?;
+    let mut bytes = Vec::new();
+    companion.take(COMPANION).read_to_end(&mut bytes).ok()?;
+    let plain = bytes.strip_prefix(&[0xef, 0xbb, 0xbf][..]).unwrap_or(&bytes);
+    let read: Option<Value> = serde_json::from_slice(plain).ok();
+    let definitions = read.and_then(|read| Some(read.get("DefinitionVersion")?.as_str()?.to_owned()));
+    Some(Pair { feed, size, definitions })
+}
+
+/// `linux/production/arch_x86_64`.
+fn place(feed: &FeedId) -> Option<PathBuf> {
+    let mut parts = feed.as_str().split('/').skip(1);
+    let (platform, track, arch) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Path::new(platform).join(track).join(format!("arch_{arch}")))
+}
+
+async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<(), String> {
+    let Some(definitions) = pair.definitions.as_deref().filter(|version| !version.is_empty()) else {
+        return Err("its manifest.json names no version".to_owned());
+    };
+    let head = head(pair, config, outbound).await?;
+    let offered = head.exchange.urls.last().and_then(|url| version_in(url));
+    if offered.as_deref().is_some_and(|offered| offered != definitions) {
+        return Ok(());
+    }
+    match head.length {
+        Some(length) if length != pair.size => {
+            Err(format!("updates.zip has {} bytes, and the vendor's has {length}", pair.size))
+        }
+        Some(_) => Ok(()),
+        None => Err("the vendor does not say how large its archive is".to_owned()),
+    }
+}
+
+async fn head(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<Response, String> {
+    let defender = config.defender.as_ref().ok_or("nothing is followed")?;
+    let url = address(&defender.origin, &pair.feed).ok_or("its address cannot be made")?;
+    let redirect_hosts = defender.redirect_hosts.clone();
+    let request = Request { redirect_hosts, head_only: true, ..Request::get(url) };
+    outbound.get(request).await.map_err(|error| format!("the vendor could not be asked: {error}"))
+}
+
+/// Where the vendor has a feed's archive, as its script asks for it.
+fn address(origin: &Url, feed: &FeedId) -> Option<Url> {
+    let settings = DefenderSettings::default();
+    let mut parts = feed.as_str().split('/').skip(1);
+    let (platform, track, arch) = (parts.next()?, parts.next()?, parts.next()?);
+    let link = if platform == "mac" { settings.mac_link } else { settings.linux_link };
+    let arch = if arch == "arm64" { "&arch=arm64" } else { "" };
+    let rings = if track == "preview" { "&engRing=3&sigRing=1" } else { "" };
+    origin.join(&format!("?linkid={link}{arch}{rings}")).ok()
+}
+
+/// The version that the content's own address names, where it names one.
+fn version_in(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let (_, version) = url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("packageVersion"))?;
+    (!version.is_empty()).then(|| version.into_owned())
+}
