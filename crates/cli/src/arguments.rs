@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    alarm, compat, demo, doctor, endpoint, feed, gc, history, init, release, ring, run, serve, status, sync, tree,
+    alarm, compat, configure, demo, doctor, endpoint, feed, gc, history, init, release, ring, run, serve, status, sync,
+    tree, validate,
 };
 
 /// The exit codes of verbs that either do their work or fail.
@@ -89,6 +90,10 @@ pub(crate) enum Command {
     Gc(gc::Gc),
     #[command(subcommand)]
     Tree(tree::Tree),
+    #[command(subcommand)]
+    Configure(configure::Configure),
+    #[command(subcommand)]
+    Validate(validate::Validate),
     #[command(subcommand)]
     Alarm(alarm::Alarm),
     #[command(subcommand)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod compat;
+pub(crate) mod configure;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod endpoint;
@@ -16,6 +17,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tree;
+pub(crate) mod validate;
 
 use crate::arguments::Command;
 use crate::context::Context;
@@ -38,6 +40,8 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Ring(verb) => ring::run(verb, context).await,
             Command::Gc(args) => gc::run(args, context).await,
             Command::Tree(verb) => tree::run(verb, context).await,
+            Command::Configure(verb) => configure::run(verb, context).await,
+            Command::Validate(verb) => validate::run(verb, context).await,
             Command::Alarm(verb) => alarm::run(verb, context).await,
             Command::History(verb) => history::run(verb, context).await,
             Command::Endpoint(verb) => endpoint::run(verb, context).await,

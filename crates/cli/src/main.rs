@@ -10,7 +10,9 @@
 
 mod arguments;
 mod commands;
+mod console;
 mod context;
+mod csv;
 mod demo;
 mod failure;
 mod logs;

@@ -93,11 +93,11 @@ impl Serialize for Check {
 checks! {
     Unreadable "unreadable" Error
         "The file is not JSON, or not a property list."
-        "Microsoft: invalid JSON breaks the configuration; the agent goes on with its defaults and asks the cloud."
+        "Microsoft says that invalid JSON breaks the configuration; most likely none of its settings hold then."
         "Mend the place that the finding names; `jq . FILE` or `plutil -lint FILE` check again.";
     NotSettings "not_settings" Error
         "The file holds something else than settings: no object at its top, or no payload of Defender's in a profile."
-        "The agent finds no settings and goes on with its defaults."
+        "The agent finds none of the settings that are meant."
         "Start from what `waystation configure defender` prints, or name the file that holds com.microsoft.wdav.";
     ByteOrderMark "byte_order_mark" Warn
         "The file begins with a byte order mark."

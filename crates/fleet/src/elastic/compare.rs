@@ -284,9 +284,9 @@ impl Judge<'_> {
             None => Verdict::new(State::Behind, Level::Warn, "it does not say what it has applied"),
             Some(applied) if *applied == offer.version.version => Verdict::new(State::Equal, Level::Fine, ""),
             Some(applied) if *applied < offer.version.version => {
-                let (level, lag) = offer.level_of_lacking(self.now, own_age);
-                let why = match (lag, offer.since) {
-                    (Some(lag), Some(_)) => format!("offered {}", days(lag)),
+                let (level, lag) = offer.lacking(applied, self.now, own_age);
+                let why = match (lag, offer.lacking_since(applied)) {
+                    (Some(lag), Some(_)) => format!("a newer one was held {}", days(lag)),
                     (Some(lag), None) => format!("last current {}, in its own words", days(lag)),
                     (None, _) => "since when is not known".to_owned(),
                 };
@@ -371,7 +371,7 @@ mod tests {
         let bound = Bound { warn: Duration::from_secs(5 * DAY), fail: Duration::from_secs(7 * DAY) };
         let offer = |version: &str| Offer {
             version: VendorVersion::plain(version.parse().unwrap()),
-            since: Some(NOW.before(Duration::from_secs(since_days * DAY))),
+            held: vec![(version.parse().unwrap(), NOW.before(Duration::from_secs(since_days * DAY)))],
             bound,
         };
         let feeds = [

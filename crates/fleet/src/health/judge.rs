@@ -181,9 +181,9 @@ pub fn judge(host: &str, health: &Health, rings: &[Offers], now: Timestamp) -> R
         faults.push(Fault::EngineDrift);
     }
     let own_age = health.updated_minutes_ago().map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
-    let lacking = match (state, against) {
-        (State::Behind, Some((_, offer))) => offer.level_of_lacking(now, own_age).0,
-        (State::Ahead | State::Unknown, _) => Level::Warn,
+    let lacking = match (state, against, &definitions) {
+        (State::Behind, Some((_, offer)), Some(own)) => offer.lacking(own, now, own_age).0,
+        (State::Ahead | State::Unknown, ..) => Level::Warn,
         _ => Level::Fine,
     };
     let level = faults.iter().map(|fault| fault.level()).max().unwrap_or_default().max(lacking);
@@ -316,7 +316,7 @@ mod tests {
                             version: version.parse().unwrap(),
                             engine: Some(engine.parse().unwrap()),
                         },
-                        since: Some(NOW.before(Duration::from_secs(hours * 3600))),
+                        held: vec![(version.parse().unwrap(), NOW.before(Duration::from_secs(hours * 3600)))],
                         bound: Bound { warn: Duration::from_secs(86_400), fail: Duration::from_secs(2 * 86_400) },
                     };
                     (format!("defender/linux/production/{arch}").parse().unwrap(), offer)

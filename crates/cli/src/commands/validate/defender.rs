@@ -1,0 +1,59 @@
+//! `waystation validate defender`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use model::{RingName, Vendor};
+
+use super::elastic::Form;
+use super::{health, mirror, walk};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Compares Microsoft's version information with the mirror's, and the mirror with what agents say of themselves
+///
+/// Asks the vendor what it offers, shows what each ring serves, and fetches every archive through the public route.
+/// With --health reads what `mdatp health` printed on endpoints: who is behind, on what source, with which engine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  waystation validate defender --url https://mirror.example:8443
+  waystation validate defender --health health/ --form csv > fleet.csv
+  mdatp health --output json | waystation validate defender --health -
+
+Exit codes:
+  0  in order, or within policy
+  1  the vendor could not be asked, an archive is not served whole, an endpoint takes definitions from elsewhere, or a
+     report cannot be read
+  2  wrong usage or configuration
+  4  freshness beyond policy: of a feed, or of an endpoint")]
+pub(crate) struct Defender {
+    #[command(flatten)]
+    pub(super) route: walk::Route,
+    /// The ring that is walked; without it the one at the mirror's root
+    #[arg(long, value_name = "NAME")]
+    pub(super) ring: Option<RingName>,
+    /// What `mdatp health` printed: files, folders of them, or - for standard input
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(super) health: Vec<PathBuf>,
+    /// Shows endpoints that are in order, too
+    #[arg(long, requires = "health")]
+    pub(super) all: bool,
+    /// How it is told: text, or csv (one line an endpoint)
+    #[arg(long, value_name = "FORM", default_value = "text", hide_possible_values = true, conflicts_with = "json")]
+    pub(super) form: Form,
+    /// JSON lines: one an endpoint, or one a feed
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(crate) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, Failure> {
+    if !args.health.is_empty() {
+        return health::run(args, context).await;
+    }
+    if args.form == Form::Csv {
+        return Err(Failure::usage("csv lists endpoints: name --health"));
+    }
+    let job = mirror::Job { vendor: Vendor::Defender, ring: args.ring.as_ref(), route: &args.route, json: args.json };
+    mirror::run(&job, context).await
+}

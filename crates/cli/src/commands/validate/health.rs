@@ -1,0 +1,250 @@
+//! What agents of Defender say of themselves, against what rings offer.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use app::Purpose;
+use fleet::Offers;
+use fleet::health::{Fault, Health, Row, State, judge};
+use model::{Level, Vendor};
+use serde::Serialize;
+
+use super::defender::Defender;
+use super::elastic::Form;
+use super::rings;
+use super::walk::Walk;
+use crate::commands::configure::configuration;
+use crate::context::Context;
+use crate::csv;
+use crate::failure::{Exit, Failure};
+use crate::show;
+use crate::table::{Align, Table};
+
+/// The most reports.
+const MOST: usize = 500_000;
+/// The most bytes that are read of one; a larger one is none.
+const LARGEST: u64 = 2 << 20;
+/// Endpoints that the page shows; all of them are in CSV and JSON.
+const SHOWN: usize = 200;
+
+/// A report that cannot be read.
+#[derive(Serialize)]
+struct Unread {
+    host: String,
+    unread: String,
+}
+
+pub(super) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, Failure> {
+    let rings = offers(args, context).await?;
+    let now = context.clock.now();
+    let (mut rows, mut unread) = (Vec::new(), Vec::new());
+    for file in files(&args.health)? {
+        let host = name(&file);
+        match bytes(&file).and_then(|bytes| Health::read(&bytes).map_err(|error| error.to_string())) {
+            Ok(health) => rows.push(judge(&host, &health, &rings, now)),
+            Err(why) => unread.push(Unread { host, unread: why }),
+        }
+    }
+    rows.sort_by(|a, b| (b.level, &a.host).cmp(&(a.level, &b.host)));
+    if args.json {
+        rows.iter().try_for_each(|row| context.out.json(row))?;
+        unread.iter().try_for_each(|one| context.out.json(one))?;
+    } else if args.form == Form::Csv {
+        csv_of(&rows, &unread, context)?;
+    } else {
+        page(args, &rows, &unread, context)?;
+    }
+    Ok(exit(&rows, &unread))
+}
+
+fn exit(rows: &[Row], unread: &[Unread]) -> Exit {
+    if rows.iter().any(|row| row.beyond_policy) {
+        return Exit::STALE;
+    }
+    let wrong = !unread.is_empty() || rows.iter().any(|row| row.level == Level::Fail);
+    if wrong { Exit::FAILED } else { Exit::DONE }
+}
+
+/// What rings offer; of a mirror that is named, what it serves; nothing where neither is known.
+async fn offers(args: &Defender, context: &Context) -> Result<Vec<Offers>, Failure> {
+    let config = configuration(context)?;
+    if args.route.url.is_some() {
+        let Some(mirror) = args.route.address(config.as_ref())? else { return Ok(Vec::new()) };
+        let followed = config.iter().flat_map(|config| config.feeds());
+        let walk = Walk {
+            mirror: &mirror,
+            ring: args.ring.as_ref(),
+            config: config.as_ref(),
+            feeds: followed.filter(|feed| feed.vendor() == Vendor::Defender).collect(),
+            versions_alone: true,
+        };
+        let report = args.route.walk(walk, context).await?;
+        return Ok(vec![rings::seen(&report, config.as_ref())]);
+    }
+    let Some(config) = config else { return Ok(Vec::new()) };
+    if matches!(config.data_dir.join("catalog").try_exists(), Ok(false)) {
+        return Ok(Vec::new());
+    }
+    let engine = context.engine(&config, "validate", Purpose::Look).await?;
+    rings::offers(&engine, &config, Vendor::Defender).await
+}
+
+/// Every file that is meant: of a folder the plain files in it, in order of name.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path == Path::new("-") {
+            files.push(path.clone());
+            continue;
+        }
+        let cannot =
+            |error: &io::Error| Failure::new(&format!("cannot read {}", path.display()), error).with_exit(Exit::USAGE);
+        let kind = std::fs::metadata(path).map_err(|error| cannot(&error))?;
+        if !kind.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(|error| cannot(&error))? {
+            let entry = entry.map_err(|error| cannot(&error))?;
+            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            if !hidden && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                inside.push(entry.path());
+            }
+        }
+        if inside.is_empty() {
+            return Err(Failure::usage(format!("{} holds no files", path.display())));
+        }
+        inside.sort();
+        files.append(&mut inside);
+    }
+    if files.len() > MOST {
+        return Err(Failure::usage(format!("more than {MOST} reports: name them in parts")));
+    }
+    Ok(files)
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().take(LARGEST).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|open| open.take(LARGEST).read_to_end(&mut bytes))
+    };
+    read.map(|_| bytes).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// An endpoint's name: that of its file, without what says its form.
+fn name(file: &Path) -> String {
+    if file == Path::new("-") {
+        return "standard input".to_owned();
+    }
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = [".txt", ".json", ".log", ".out"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    stem.unwrap_or(&name).to_owned()
+}
+
+fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), Failure> {
+    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
+    let mut faults: BTreeMap<Fault, usize> = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.state).or_default() += 1;
+        row.faults.iter().for_each(|fault| *faults.entry(*fault).or_default() += 1);
+    }
+    let told: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+    let head = format!("{}: {}", show::count(rows.len() + unread.len(), "endpoint"), told.join(", "));
+    context.out.line(head.trim_end_matches([':', ' ']))?;
+    let wanted: Vec<&Row> = rows.iter().filter(|row| args.all || row.level != Level::Fine).collect();
+    let mut table = Table::new([
+        ("HOST", Align::Left),
+        ("STATE", Align::Left),
+        ("LEVEL", Align::Left),
+        ("DEFINITIONS", Align::Left),
+        ("OFFERED", Align::Left),
+        ("ENGINE", Align::Left),
+        ("SOURCE", Align::Left),
+        ("FAULTS", Align::Left),
+    ]);
+    for row in wanted.iter().take(SHOWN) {
+        let or_dash = |version: Option<&model::Version>| version.map_or_else(show::dash, ToString::to_string);
+        let codes: Vec<&str> = row.faults.iter().map(|fault| fault.code()).collect();
+        table.push([
+            row.host.clone(),
+            row.state.as_str().to_owned(),
+            row.level.to_string(),
+            or_dash(row.definitions.as_ref()),
+            or_dash(row.offered.as_ref()),
+            or_dash(row.engine.as_ref()),
+            row.source.clone().unwrap_or_else(show::dash),
+            if codes.is_empty() { show::dash() } else { codes.join(", ") },
+        ]);
+    }
+    if !wanted.is_empty() {
+        context.out.line("")?;
+    }
+    table.write(&mut context.out)?;
+    if wanted.len() > SHOWN {
+        context.out.line(format!("and {} more; --form csv has all", wanted.len() - SHOWN))?;
+    }
+    for one in unread {
+        context.out.line(format!("{}: {}", one.host, one.unread))?;
+    }
+    for (fault, count) in faults {
+        context.out.line("")?;
+        context.out.line(format!("{} on {}: {}", fault.code(), show::count(count, "endpoint"), fault.what()))?;
+        context.out.line(format!("  {}", fault.remedy()))?;
+    }
+    for row in wanted.iter().take(SHOWN).filter(|row| row.fail_reason.is_some()) {
+        context.out.line(format!("{} says: {}", row.host, row.fail_reason.as_deref().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), Failure> {
+    let head = [
+        "host",
+        "agent version",
+        "feed",
+        "state",
+        "level",
+        "definitions",
+        "offered",
+        "engine",
+        "source",
+        "configured",
+        "updated minutes ago",
+        "faults",
+        "its own words",
+    ];
+    csv::line(&mut context.out, head)?;
+    let text = |value: Option<String>| value.unwrap_or_default();
+    for row in rows {
+        let codes: Vec<&str> = row.faults.iter().map(|fault| fault.code()).collect();
+        csv::line(
+            &mut context.out,
+            [
+                row.host.clone(),
+                text(row.agent_version.clone()),
+                text(row.feed.as_ref().map(ToString::to_string)),
+                row.state.as_str().to_owned(),
+                row.level.to_string(),
+                text(row.definitions.as_ref().map(ToString::to_string)),
+                text(row.offered.as_ref().map(ToString::to_string)),
+                text(row.engine.as_ref().map(ToString::to_string)),
+                text(row.source.clone()),
+                text(row.configured.clone()),
+                text(row.updated_minutes_ago.map(|minutes| minutes.to_string())),
+                codes.join(" "),
+                text(row.fail_reason.clone()),
+            ],
+        )?;
+    }
+    let empty = String::new;
+    unread.iter().try_for_each(|one| {
+        let mut cells = vec![one.host.clone(), empty(), empty(), "unread".to_owned(), "fail".to_owned()];
+        cells.resize(head.len() - 1, empty());
+        cells.push(one.unread.clone());
+        csv::line(&mut context.out, cells)
+    })
+}

@@ -1,0 +1,206 @@
+//! The vendor against rings, and rings against what the public route gives.
+
+use std::collections::BTreeMap;
+
+use app::Purpose;
+use doctor::{FeedSeen, Finding, Report};
+use fleet::Offers;
+use mirror::{FeedPlan, Status, SyncRequest};
+use model::{FeedId, Level, Reason, RingName, Vendor, VendorVersion, Version};
+use serde::Serialize;
+
+use super::rings;
+use super::walk::{Route, Walk};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::show;
+use crate::table::{Align, Table};
+
+/// What is compared.
+pub(super) struct Job<'a> {
+    pub(super) vendor: Vendor,
+    pub(super) ring: Option<&'a RingName>,
+    pub(super) route: &'a Route,
+    pub(super) json: bool,
+}
+
+/// How a feed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Equal,
+    Behind,
+    Ahead,
+    Unserved,
+    Unasked,
+}
+
+/// One feed.
+#[derive(Serialize)]
+struct Row {
+    feed: FeedId,
+    state: State,
+    level: Level,
+    /// What the vendor offers now.
+    offered: Option<VendorVersion>,
+    /// What each ring serves.
+    rings: BTreeMap<RingName, VendorVersion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// What the public route gave; none where it was not walked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    walked: Option<FeedSeen>,
+}
+
+/// What the walk found, as JSON lines have it.
+#[derive(Serialize)]
+struct Found<'a> {
+    finding: &'a Finding,
+}
+
+pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    if let Some(ring) = job.ring
+        && !config.rings().iter().any(|known| known.name == *ring)
+    {
+        return Err(Failure::usage(format!("there is no ring {ring}; `waystation ring list` shows all")));
+    }
+    let feeds: Vec<FeedId> = config.feeds().into_iter().filter(|feed| feed.vendor() == job.vendor).collect();
+    if feeds.is_empty() {
+        let next = format!("add a [{}] section with what is to be followed", job.vendor);
+        return Err(Failure::usage(format!("no feed of {} is followed", job.vendor)).with_next(next));
+    }
+    let engine = context.engine(&config, "validate", Purpose::Look).await?;
+    let failed = |error: mirror::EngineError| Failure::engine("validate", &error);
+    let status = engine.status().await.map_err(failed)?;
+    let request = SyncRequest { feeds: feeds.clone(), from: None, wait: false, tentative: false };
+    let plans = engine.plan_sync(&request).await.map_err(failed)?;
+    let offers = rings::offers(&engine, &config, job.vendor).await?;
+    let ring = job.ring.cloned().unwrap_or_else(|| config.default_ring());
+    let address = if job.route.no_walk { None } else { job.route.address(Some(&config))? };
+    let report = match &address {
+        None => None,
+        Some(mirror) => {
+            let served = |feed: &&FeedId| of_ring(&offers, &ring).is_some_and(|ring| ring.feeds.contains_key(*feed));
+            let feeds: Vec<FeedId> = feeds.iter().filter(served).cloned().collect();
+            let walk = Walk { mirror, ring: Some(&ring), config: Some(&config), feeds, versions_alone: false };
+            if walk.feeds.is_empty() { None } else { Some(job.route.walk(walk, context).await?) }
+        }
+    };
+    let rows: Vec<Row> =
+        feeds.iter().map(|feed| row(feed, &ring, &plans, &offers, (&status, report.as_ref()))).collect();
+    tell(job, &rows, report.as_ref(), context)?;
+    if report.is_none() && !job.route.no_walk && !job.json {
+        context.out.line(match address {
+            Some(_) => "nothing is served yet: nothing was walked".to_owned(),
+            None => "not walked: every listener speaks TLS or has no fixed port; name the public address with --url"
+                .to_owned(),
+        })?;
+    }
+    Ok(exit(&rows, report.as_ref()))
+}
+
+fn of_ring<'a>(offers: &'a [Offers], ring: &RingName) -> Option<&'a Offers> {
+    offers.iter().find(|offers| offers.ring.as_ref() == Some(ring))
+}
+
+fn row(
+    feed: &FeedId,
+    ring: &RingName,
+    plans: &[FeedPlan],
+    offers: &[Offers],
+    (status, report): (&Status, Option<&Report>),
+) -> Row {
+    let plan = plans.iter().find(|plan| plan.feed == *feed);
+    let offered = plan.and_then(|plan| plan.vendor_version.clone());
+    let of = |offers: &Offers| Some((offers.ring.clone()?, offers.feeds.get(feed)?.version.clone()));
+    let rings: BTreeMap<RingName, VendorVersion> = offers.iter().filter_map(of).collect();
+    let state = state(offered.as_ref().map(|offered| &offered.version), rings.get(ring).map(|served| &served.version));
+    let findings = status.freshness.iter().filter(|finding| finding.feed == *feed);
+    Row {
+        feed: feed.clone(),
+        state,
+        level: findings.map(|finding| finding.level).max().unwrap_or_default(),
+        offered,
+        rings,
+        reason: plan.and_then(|plan| plan.reason),
+        detail: plan.and_then(|plan| plan.detail.clone()),
+        walked: report.and_then(|report| report.feeds.iter().find(|seen| seen.feed == *feed)).cloned(),
+    }
+}
+
+fn state(offered: Option<&Version>, served: Option<&Version>) -> State {
+    match (offered, served) {
+        (None, _) => State::Unasked,
+        (Some(_), None) => State::Unserved,
+        (Some(offered), Some(served)) if offered == served => State::Equal,
+        (Some(offered), Some(served)) if offered > served => State::Behind,
+        _ => State::Ahead,
+    }
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Behind => "behind",
+            Self::Ahead => "ahead",
+            Self::Unserved => "unserved",
+            Self::Unasked => "unasked",
+        }
+    }
+}
+
+fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Context) -> Result<(), Failure> {
+    let troubles: Vec<&Finding> = report.into_iter().flat_map(Report::troubles).collect();
+    let out = &mut context.out;
+    if job.json {
+        rows.iter().try_for_each(|row| out.json(row))?;
+        return troubles.iter().try_for_each(|finding| out.json(&Found { finding }));
+    }
+    let mut table = Table::new([
+        ("FEED", Align::Left),
+        ("VENDOR OFFERS", Align::Left),
+        ("RINGS SERVE", Align::Left),
+        ("STATE", Align::Left),
+        ("FRESHNESS", Align::Left),
+        ("ROUTE GIVES", Align::Left),
+        ("FILES", Align::Right),
+    ]);
+    for row in rows {
+        let rings: Vec<String> = row.rings.iter().map(|(ring, version)| format!("{ring} {version}")).collect();
+        let walked = row.walked.as_ref();
+        table.push([
+            row.feed.to_string(),
+            show::version(row.offered.as_ref()),
+            if rings.is_empty() { show::dash() } else { rings.join(", ") },
+            row.state.as_str().to_owned(),
+            row.level.to_string(),
+            walked.and_then(|seen| seen.vendor_version.clone()).unwrap_or_else(show::dash),
+            walked.map_or_else(show::dash, |seen| seen.files.to_string()),
+        ]);
+    }
+    table.write(out)?;
+    for row in rows.iter().filter(|row| row.reason.is_some()) {
+        let reason = row.reason.map_or_else(String::new, |reason| format!("{reason}: "));
+        out.line(format!("{}: {reason}{}", row.feed, row.detail.as_deref().unwrap_or_default()))?;
+    }
+    for finding in troubles {
+        out.line("")?;
+        out.line(format!("{:<4}  {} on {}", finding.level.as_str(), finding.check, finding.on.join(", ")))?;
+        for (word, text) in [("came", finding.came.as_str()), ("why", finding.why), ("do", finding.remedy)] {
+            out.line(format!("      {word:<5} {text}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn exit(rows: &[Row], report: Option<&Report>) -> Exit {
+    let broken = report.is_some_and(|report| report.level == doctor::Level::Fail);
+    if broken || rows.iter().any(|row| row.state == State::Unasked) {
+        return Exit::FAILED;
+    }
+    if rows.iter().any(|row| row.level == Level::Fail) { Exit::STALE } else { Exit::DONE }
+}
