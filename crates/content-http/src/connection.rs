@@ -18,6 +18,7 @@ use crate::announced::announced;
 use crate::client::{Told, client};
 use crate::crowd::ClientKey;
 use crate::download::{Asked, Download, Sending};
+use crate::net::hold_little;
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
 use crate::respond::{Answered, Bulk, Frame, Missed, answer, refuse};
 use crate::rules::Rules;
@@ -68,6 +69,7 @@ pub(crate) async fn serve(tcp: TcpStream, mut seat: Seat) {
 }
 
 async fn serve_tls(tcp: TcpStream, config: Arc<ServerConfig>, seat: Seat) {
+    hold_little(&tcp);
     match TlsAcceptor::from(config).accept(tcp).await {
         Ok(tls) => Connection::new(tls, seat).run().await,
         Err(_) => seat.worker.counters.trouble(Trouble::Handshake),
@@ -354,6 +356,7 @@ impl<W: Wire> Connection<W> {
         let sent = send_bulk(&mut self.wire, worker, (bulk, &turn), |sent| {
             let total = &guard.download.sent;
             total.set(total.get().saturating_add(sent as u64));
+            worker.look_at_clock();
             progress(slot, worker, sent);
         })
         .await;

@@ -18,6 +18,21 @@ pub(crate) fn prepare(listener: &TcpListener, stall: Duration) -> std::io::Resul
     Ok(())
 }
 
+/// What the system takes of an answer over TLS beyond what is on its way.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 256 * 1024;
+
+/// Lets a client that reads slowly hold little of this machine's memory: what is encrypted is a copy of its own. A plain
+/// download is made of the file's own pages, and pays a third more CPU for such a bound.
+#[cfg(target_os = "linux")]
+pub(crate) fn hold_little<'s>(socket: impl Into<socket2::SockRef<'s>>) {
+    let _ = socket.into().set_tcp_notsent_lowat(UNSENT);
+}
+
+/// Systems without the option hold as much as they hold.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn hold_little<'s>(_: impl Into<socket2::SockRef<'s>>) {}
+
 #[cfg(target_os = "linux")]
 fn end_stalled(listener: &TcpListener, stall: Duration) {
     let millis = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);

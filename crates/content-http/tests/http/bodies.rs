@@ -163,18 +163,59 @@ fn a_slow_reader_takes_hours_as_long_as_bytes_move_v10() {
     let mut client = site.connect();
     client.get("/big", "Connection: close\r\n");
     let mut got = Vec::new();
-    let mut chunk = vec![0; 4 << 20];
+    let mut chunk = vec![0; 256 << 10];
     loop {
         let read = client.stream.read(&mut chunk).unwrap();
         got.extend_from_slice(&chunk[..read]);
         if read == 0 {
             break;
         }
-        // Far beyond every deadline in sum, never between two reads.
-        site.clock.advance(Duration::from_secs(10 * 60));
+        // A few thousand bytes a second: far beyond every deadline in sum, never between two reads.
+        site.clock.advance(Duration::from_micros(read as u64 * 400));
     }
     assert!(got.ends_with(&big[big.len() - 1000..]) && got.len() > big.len());
     assert_eq!(site.server.stats().trouble(Trouble::Stalled), 0);
+}
+
+/// Whether a reader is let go that takes some megabytes, makes a long pause, and does so again.
+fn is_let_go(minimum_rate: u64) -> bool {
+    let big = noise(6, 64 << 20);
+    let site = Site::empty(|settings| settings.limits.minimum_rate = minimum_rate);
+    site.publish("broad", &[("/big", &big)]);
+    let mut client = site.connect();
+    client.get("/big", "");
+    let settled = || {
+        let mut before = 0;
+        until(|| {
+            let sent = site.server.stats().bytes_sent;
+            std::mem::replace(&mut before, sent) == sent && sent > 0
+        });
+        before
+    };
+    for _ in 0..2 {
+        let sent = settled();
+        while site.server.stats().bytes_sent == sent {
+            client.stream.read_exact(&mut vec![0; 256 << 10]).unwrap();
+        }
+        settled();
+        site.clock.advance(Duration::from_secs(11 * 60));
+    }
+    // A connection of another client's shows that deadlines were looked at since then.
+    let seen = site.server.stats().connections_total;
+    let mut idle = site.connect();
+    idle.get("/nowhere", "");
+    idle.answer().unwrap();
+    site.clock.advance(Duration::from_secs(76));
+    until(|| idle.is_closed());
+    assert!(site.server.stats().connections_total > seen);
+    site.server.stats().trouble(Trouble::Stalled) == 1
+}
+
+#[test]
+fn a_reader_below_the_least_rate_is_let_go_though_bytes_move_v10() {
+    assert!(is_let_go(1 << 30), "megabytes in minutes are nothing to a gigabyte a second");
+    assert!(!is_let_go(100), "nor anything to hurry at a hundred bytes");
+    assert!(!is_let_go(0));
 }
 
 #[test]

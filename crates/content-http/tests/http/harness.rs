@@ -21,6 +21,10 @@ pub const SINCE: i64 = 784_000_000_700_000;
 pub struct TestClock(AtomicI64);
 
 impl TestClock {
+    pub fn at_start() -> Self {
+        Self(AtomicI64::new(START))
+    }
+
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }

@@ -16,6 +16,8 @@ mod harness;
 mod hostile;
 mod letter;
 mod lifecycle;
+mod names;
+mod proxies;
 mod publishing;
 mod rough;
 mod tls;

@@ -41,6 +41,25 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
+    /// A list that revokes one serial number and ends in that year.
+    fn revoke(&self, serial: u64, until: i32) -> String {
+        let revoked = RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()).unwrap();
@@ -223,4 +242,34 @@ fn client_certificates_fail_closed_v34() {
     let error =
         content_http::ContentServer::start(start, source(), Arc::new(platform::SystemClock::new())).unwrap_err();
     assert!(matches!(error, StartError::Policy(_)), "{error}");
+}
+
+#[test]
+fn whom_a_list_revokes_is_refused_and_a_list_that_ended_refuses_all_v34() {
+    let (people, others) = (authority(), authority());
+    let served = served(Some(&people.certificate));
+    let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
+    let path = served.folder.path().join("clients.crl");
+    let with_list = |pem: &str| {
+        std::fs::write(&path, pem).unwrap();
+        let mut tls = settings(served.folder.path(), Some(&people.certificate));
+        tls.client_crl = Some(path.clone());
+        served.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }])
+    };
+    let lets_in = |who| served.try_get("mirror", Some(who)).is_ok();
+    assert!(lets_in(&good) && lets_in(&bad));
+    with_list(&people.revoke(8, 3000)).unwrap();
+    assert!(lets_in(&good) && !lets_in(&bad));
+    // A changed list is taken over by itself, as certificates are.
+    std::fs::write(&path, people.revoke(7, 3000)).unwrap();
+    until(|| {
+        served.site.server.nudge();
+        !lets_in(&good)
+    });
+    assert!(lets_in(&bad));
+    with_list(&people.revoke(8, 2021)).unwrap();
+    assert!(!lets_in(&good), "a list that ended says nothing of today");
+    with_list(&others.revoke(8, 3000)).unwrap();
+    assert!(!lets_in(&good), "nor does another authority's");
+    assert!(with_list("").is_err() && with_list("nonsense").is_err());
 }
