@@ -162,6 +162,8 @@ impl Daemon {
                 trees::keep(settings.subscribe(), Arc::clone(&clocks), ends.clone())
             });
             let (asked, settings, ends) = (Arc::clone(&demand), configs.clone(), end.clone());
+            let (tended, over) = (Arc::clone(&demand), end.clone());
+            keeper.keep("what the vendor says of it", move || demand::tend(Arc::clone(&tended), over.clone()));
             keeper.keep("what endpoints ask for", move || {
                 demand::gather(Arc::clone(&asked), settings.subscribe(), ends.clone())
             });

@@ -78,7 +78,7 @@ impl Demand {
 }
 
 /// What was learned at a site.
-pub(crate) fn book(config: &Config) -> Book {
+pub fn book(config: &Config) -> Book {
     Book::new(&config.data_dir, config.elastic.as_ref().map_or(0, |elastic| elastic.demand.forwarded_bytes))
 }
 
@@ -121,7 +121,7 @@ impl Beyond for Demand {
         if path.is_under(vendors::elastic::DOWNLOADS) {
             self.sightings.note(ring, path, at);
         }
-        let Some(desk) = self.fetches() else { return Instead::NotFound };
+        let Some(desk) = self.fetches() else { return Instead::AsEver };
         match desk.ask(ring, path) {
             Asked::Absent => Instead::NotFound,
             Asked::Later => Instead::Later,
@@ -173,6 +173,26 @@ impl DemandSource for Demand {
     }
 }
 
+/// What is wanted, with what the spool still holds and without what is held by now. Changes nothing.
+///
+/// # Errors
+/// When the list cannot be read.
+pub async fn wanted_now(config: &Config, engine: &Engine) -> Result<proxy::WantedList, proxy::BookError> {
+    let settings = engine.vendor_settings().elastic;
+    let mut list = proxy::pending(&book(config), &config.spool_dir(), &settings, engine.ports().clock.now())?;
+    proxy::drop_held(engine, &mut list).await;
+    Ok(list)
+}
+
+/// Gathers what the spool holds, for a process that does not stay.
+///
+/// # Errors
+/// When the spool cannot be read or the list cannot be kept.
+pub fn gather_once(config: &Config, engine: &Engine) -> Result<(), proxy::BookError> {
+    let settings = engine.vendor_settings().elastic;
+    proxy::collect(&book(config), &config.spool_dir(), &settings, engine.ports().clock.now())
+}
+
 /// Leaves what was seen in the spool, until the end.
 pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: CancellationToken) {
     let mut told = false;
@@ -198,6 +218,18 @@ pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: Cancellat
         }
         if ended {
             return;
+        }
+    }
+}
+
+/// Looks what the vendor says of what is served, until the end.
+pub(crate) async fn tend(demand: Arc<Demand>, end: CancellationToken) {
+    let Some(desk) = demand.desk.clone() else { return };
+    loop {
+        desk.tend().await;
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(GATHER) => {}
         }
     }
 }

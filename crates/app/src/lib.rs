@@ -31,6 +31,7 @@ mod upkeep;
 pub use alarms::Ways;
 pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_group, vendor_settings};
 pub use daemon::{Daemon, DaemonError, Role};
+pub use demand::{book, gather_once, wanted_now};
 pub use heads::{HeadError, Heads, NO_SITE};
 pub use origins::client;
 pub use record::note_configuration;

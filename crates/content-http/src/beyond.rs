@@ -19,7 +19,9 @@ pub trait Beyond: Send + Sync + 'static {
 
 /// What becomes of a request for a path that nothing is served at.
 pub enum Instead {
-    /// It is not found.
+    /// Nothing: it is answered as if nobody had been asked.
+    AsEver,
+    /// It is not found: 404, also where the ring has nothing published yet.
     NotFound,
     /// It cannot be had now: 503 with Retry-After.
     Later,
@@ -30,6 +32,7 @@ pub enum Instead {
 impl fmt::Debug for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::AsEver => "AsEver",
             Self::NotFound => "NotFound",
             Self::Later => "Later",
             Self::Wait(_) => "Wait",

@@ -121,6 +121,14 @@ impl Engine {
         self.record_one(EntryKind::Alarm, key, data).await
     }
 
+    /// Records that a feed is followed, or is followed no longer, though the configuration says nothing of it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the catalog fails.
+    pub async fn record_learning(&self, feed: &FeedId, act: &str, why: &str) -> Result<(), EngineError> {
+        self.record_one(EntryKind::Act, feed.as_str(), json!({ "act": act, "why": why })).await
+    }
+
     async fn record_one(&self, kind: EntryKind, subject: &str, data: Value) -> Result<(), EngineError> {
         let history = vec![self.entry(kind, subject, data)];
         Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)

@@ -10,6 +10,9 @@ use model::{FeedId, Timestamp};
 use platform::fs::{Folder, FsError, Mode, Owners, modified};
 use platform::lock::FileLock;
 
+use vendors::elastic::ElasticSettings;
+
+use crate::spool::gather;
 use crate::state::{ForwardedFile, State};
 use crate::{LearnedFeed, WantedList, Why};
 
@@ -146,8 +149,11 @@ impl Book {
         self.trying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A form that a path may have.
-    pub(crate) fn guess(&self, template: &str) -> Result<bool, BookError> {
+    /// A form that a path may have, and that the vendor is to be asked about.
+    ///
+    /// # Errors
+    /// [`BookError`] when that cannot be kept.
+    pub fn guess(&self, template: &str) -> Result<bool, BookError> {
         if self.state()?.guesses.iter().any(|known| known == template) {
             return Ok(false);
         }
@@ -250,6 +256,35 @@ impl Book {
     fn damaged(&self, name: &str) -> BookError {
         BookError::Damaged { path: self.data.join(FOLDER).join(name) }
     }
+}
+
+/// What is wanted, with what the spool still holds.
+///
+/// # Errors
+/// [`BookError`] when the list or the spool cannot be read.
+pub fn pending(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<WantedList, BookError> {
+    let mut list = book.wanted()?;
+    for seen in &gather(spool, now)?.seen {
+        list.add(seen, settings);
+    }
+    Ok(list)
+}
+
+/// Takes what the spool holds into the list.
+///
+/// # Errors
+/// [`BookError`] when the spool cannot be read or the list cannot be kept; then the spool is as it was.
+pub fn collect(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<(), BookError> {
+    let gathered = gather(spool, now)?;
+    if gathered.seen.is_empty() {
+        return Ok(gathered.done()?);
+    }
+    let mut list = book.wanted()?;
+    for seen in &gathered.seen {
+        list.add(seen, settings);
+    }
+    book.keep_wanted(&list)?;
+    Ok(gathered.done()?)
 }
 
 /// Lets the oldest go until the rest fits; what is being fetched stays.

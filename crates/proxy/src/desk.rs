@@ -278,7 +278,11 @@ impl Desk {
         let request =
             SyncRequest { feeds: vec![feed.clone()], wait: true, tentative: !follows, ..SyncRequest::default() };
         let ended = engine.sync(&request, Arc::clone(&learning) as Arc<dyn Observer>).await;
-        learning.finish().await;
+        if learning.finish().await
+            && let Err(error) = engine.record_learning(feed, "learn", why.as_str()).await
+        {
+            tracing::error!(%feed, error = %error_chain(&error), "that it was learned could not be recorded");
+        }
         drop(trial);
         let report = match ended {
             Ok(report) => report.feeds.into_iter().find(|report| report.feed == *feed),
@@ -435,8 +439,13 @@ impl Desk {
         landing
     }
 
-    /// Looks up what is told of routes beside their bytes.
-    pub(crate) async fn look_up(&self, engine: &Engine) {
+    /// Looks up what is told of routes beside their bytes, where that is told at all.
+    pub async fn tend(&self) {
+        let Some(engine) = self.engine().filter(|_| self.rules.borrow().proxy) else { return };
+        self.look_up(&engine).await;
+    }
+
+    async fn look_up(&self, engine: &Engine) {
         let forwarded: Vec<_> = self.book.forwarded().into_iter().map(|file| (file.route, file.headers)).collect();
         let revalidate = self.rules.borrow().revalidate;
         let looked = async {
@@ -494,15 +503,17 @@ struct Learning {
     desk: Arc<Desk>,
     why: Why,
     follows: bool,
-    begun: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    begun: Mutex<Option<tokio::task::JoinHandle<bool>>>,
 }
 
 impl Learning {
-    async fn finish(&self) {
+    /// Whether the feed was learned.
+    async fn finish(&self) -> bool {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(begun) = begun {
+        match begun {
             // A defect in there was told where it happened.
-            let _ = begun.await;
+            Some(begun) => begun.await.unwrap_or(false),
+            None => false,
         }
     }
 }
@@ -515,9 +526,15 @@ impl Observer for Learning {
         let (book, why, most) = (Arc::clone(&self.desk.book), self.why, self.desk.rules.borrow().learned_feeds);
         *begun = Some(self.desk.runtime.spawn_blocking(move || {
             match book.learn(&feed, why, engine.ports().clock.now(), most) {
-                Ok(true) => tracing::info!(%feed, why = why.as_str(), "followed from now on"),
-                Ok(false) => {}
-                Err(error) => tracing::error!(%feed, error = %error_chain(&error), "could not be learned"),
+                Ok(true) => {
+                    tracing::info!(%feed, why = why.as_str(), "followed from now on");
+                    true
+                }
+                Ok(false) => false,
+                Err(error) => {
+                    tracing::error!(%feed, error = %error_chain(&error), "could not be learned");
+                    false
+                }
             }
         }));
     }

@@ -14,6 +14,8 @@ use crate::{Desk, Landing, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
+/// How long what came of asking the vendor waits for what was asked for to be gathered.
+const NOTED: Duration = Duration::from_secs(60);
 /// How many feeds are learned in one turn.
 const AT_ONCE: usize = 8;
 /// What was asked for longer ago than this is no reason to fetch anything.
@@ -56,12 +58,14 @@ pub struct Gatherer {
     /// The generation that was last looked at.
     generation: Option<u64>,
     proven: usize,
+    /// What came of asking the vendor, and belongs to nothing in the list yet.
+    notes: Vec<(FeedId, Tried)>,
 }
 
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
-        Self { desk, spool, list: None, generation: None, proven: usize::MAX }
+        Self { desk, spool, list: None, generation: None, proven: usize::MAX, notes: Vec::new() }
     }
 
     /// One look: gathers, learns, asks the vendor what is due. An error in one does not keep the others.
@@ -74,7 +78,6 @@ impl Gatherer {
         self.use_places(&engine).await;
         if rules.proxy {
             self.tend_forwarded(&engine, rules.refresh).await;
-            self.desk.look_up(&engine).await;
         }
     }
 
@@ -106,10 +109,14 @@ impl Gatherer {
         for seen in &gathered.seen {
             changed |= list.add(seen, &settings);
         }
-        for (feed, tried) in self.desk.take_notes() {
-            list.note(&feed, &tried);
-            changed = true;
-        }
+        // What was asked for is in the spool a moment after the vendor was asked for it.
+        self.notes.extend(self.desk.take_notes());
+        let now = engine.ports().clock.now();
+        self.notes.retain(|(feed, tried)| {
+            let noted = list.note(feed, tried);
+            changed |= noted;
+            !noted && now.since(tried.at) < NOTED
+        });
         match held(engine, list).await {
             Ok(held) => changed |= list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone()))),
             Err(error) => tracing::warn!(error = %error_chain(&error), "what is held by now cannot be looked up"),
@@ -167,7 +174,9 @@ impl Gatherer {
             }
             if let Err(failure) = engine.probe(&feed).await {
                 let tried = Tried { at: now, reason: failure.reason, detail: failure.detail };
-                self.list.iter_mut().for_each(|list| list.note(&feed, &tried));
+                if let Some(list) = self.list.as_mut() {
+                    list.note(&feed, &tried);
+                }
                 let _ = self.desk.book().drop_guess(&guess);
             }
         }
@@ -194,10 +203,12 @@ impl Gatherer {
         let now = engine.ports().clock.now();
         for pattern in patterns {
             let due = self.desk.book().probed(&pattern.name).is_none_or(|at| now.since(at) >= every);
-            if due && self.probe_line(engine, pattern).await {
-                if let Err(error) = self.desk.book().note_probed(&pattern.name, now) {
-                    tracing::error!(error = %error_chain(&error), pattern = pattern.name, "that it was asked for cannot be kept");
-                }
+            if due
+                && self.probe_line(engine, pattern).await
+                && let Err(error) = self.desk.book().note_probed(&pattern.name, now)
+            {
+                let error = error_chain(&error);
+                tracing::error!(error, pattern = pattern.name, "that it was asked for cannot be kept");
             }
         }
     }
@@ -265,6 +276,14 @@ impl Gatherer {
         if let Some(file) = old.min_by_key(|file| file.fetched_at) {
             self.desk.refresh(&file.route).await;
         }
+    }
+}
+
+/// Lets go of what is served by now; what cannot be looked up stays.
+pub async fn drop_held(engine: &Engine, list: &mut WantedList) {
+    match held(engine, list).await {
+        Ok(held) => drop(list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone())))),
+        Err(error) => tracing::warn!(error = %error_chain(&error), "what is held by now cannot be looked up"),
     }
 }
 

@@ -36,12 +36,12 @@ mod seen;
 mod spool;
 mod state;
 
-pub use book::{Book, BookError};
+pub use book::{Book, BookError, collect, pending};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use export::{ExportError, Exported, read_export, write_export};
 pub use faces::{Face, Faces};
 pub use flight::Landing;
-pub use gatherer::{Gatherer, Pattern};
+pub use gatherer::{Gatherer, Pattern, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};

@@ -111,11 +111,14 @@ impl WantedList {
         self.entries.len() != before
     }
 
-    /// Notes what came of asking the vendor for a feed.
-    pub fn note(&mut self, feed: &FeedId, tried: &Tried) {
+    /// Notes what came of asking the vendor for a feed; whether it is wanted at all.
+    pub fn note(&mut self, feed: &FeedId, tried: &Tried) -> bool {
+        let mut any = false;
         for entry in self.entries.iter_mut().filter(|entry| entry.feed.as_ref() == Some(feed)) {
             entry.tried = Some(tried.clone());
+            any = true;
         }
+        any
     }
 
     /// Its text, as it is kept.

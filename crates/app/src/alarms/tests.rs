@@ -64,7 +64,9 @@ impl Bench {
         let shared: Arc<dyn Clock> = clock.clone();
         crate::prepare_data_folder(&config.data_dir).unwrap();
         let engine = Arc::new(engine(&config, "run", Purpose::Schedule, Arc::clone(&shared)).await.unwrap());
-        let content = Arc::new(crate::content::start(&config, &mut Inherited::take(), Arc::clone(&shared)).unwrap());
+        let beyond = Arc::new(crate::demand::Demand::seeing(&config, Arc::clone(&shared)));
+        let content = crate::content::start(&config, &mut Inherited::take(), Arc::clone(&shared), beyond);
+        let content = Arc::new(content.unwrap());
         let pulse = Arc::new(Pulse::default());
         let book = Arc::new(Book::new(alarm::Ledger::default(), shared));
         book.set(vec![Way::new("w")], Quiet::never(), damping(&config));

@@ -1,4 +1,9 @@
-//! `waystation feed list|show`.
+//! `waystation feed list|show|wanted|check|check-date|learn|forget`.
+
+mod check;
+mod dates;
+mod learn;
+mod wanted;
 
 use clap::{Args, Subcommand};
 use mirror::{FeedStatus, Status};
@@ -10,12 +15,17 @@ use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
 use crate::show;
 
-/// Shows feeds
+/// Shows and checks feeds, and what endpoints ask for
 #[derive(Debug, Subcommand)]
 #[command(after_help = format!("Example:\n  waystation feed show elastic/9.0.0\n\n{TWO_ENDS}"))]
 pub(crate) enum Feed {
     List(List),
     Show(Show),
+    Wanted(wanted::Wanted),
+    Check(check::Check),
+    CheckDate(dates::CheckDate),
+    Learn(learn::Learn),
+    Forget(learn::Forget),
 }
 
 /// Lists the feeds that are followed, or were
@@ -38,13 +48,21 @@ pub(crate) struct Show {
 }
 
 pub(crate) async fn run(verb: &Feed, context: &mut Context) -> Result<Exit, Failure> {
-    let engine = context.looking("feed").await?;
-    let status = engine.status().await.map_err(|error| Failure::engine("feed", &error))?;
     match verb {
-        Feed::List(args) => list(args, &status, context)?,
-        Feed::Show(args) => one(args, &status, context)?,
+        Feed::List(args) => list(args, &status(context).await?, context)?,
+        Feed::Show(args) => one(args, &status(context).await?, context)?,
+        Feed::Wanted(args) => return wanted::run(args, context).await,
+        Feed::Check(args) => return check::run(args, context).await,
+        Feed::CheckDate(args) => return dates::run(args, context),
+        Feed::Learn(args) => return learn::learn(args, context).await,
+        Feed::Forget(args) => return learn::forget(args, context).await,
     }
     Ok(Exit::DONE)
+}
+
+async fn status(context: &mut Context) -> Result<Status, Failure> {
+    let engine = context.looking("feed").await?;
+    engine.status().await.map_err(|error| Failure::engine("feed", &error))
 }
 
 fn list(args: &List, status: &Status, context: &mut Context) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 mod plan;
 mod report;
+mod wanted;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ Examples:
   waystation sync
   waystation sync elastic/9.0.0 --plan
   waystation sync --from /media/usb/mirror
+  waystation sync --wanted /media/usb/wanted.json
 
 Exit codes:
   0  every feed is published, current or held
@@ -42,6 +44,9 @@ pub(crate) struct Sync {
     /// Take the feeds from a folder instead of the vendors; no network is touched
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
+    /// Follow and fetch what a list asks for that `feed wanted --export` wrote elsewhere
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "from", "feeds"])]
+    wanted: Option<PathBuf>,
     /// Wait for another fetch run to end rather than fail
     #[arg(long, conflicts_with = "plan")]
     wait: bool,
@@ -52,15 +57,22 @@ pub(crate) struct Sync {
 
 pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let followed = config.feeds();
+    let brought = match &args.wanted {
+        Some(path) => wanted::learn(path, &config, context).await?,
+        None => Vec::new(),
+    };
+    let mut followed = config.feeds();
+    let learned = app::book(&config).learned().map_err(|error| Failure::new("sync", &error))?;
+    followed.extend(learned.into_iter().map(|learned| learned.feed));
     if followed.is_empty() {
         return Err(Failure::engine("sync", &EngineError::NoFeeds));
     }
     let mut feeds: Vec<FeedId> = args.feeds.iter().map(|text| feed(text, &followed)).collect::<Result<_, _>>()?;
+    feeds.extend(brought);
     feeds.sort();
     feeds.dedup();
     let asked = if feeds.is_empty() { followed } else { feeds.clone() };
-    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: false };
+    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: args.wanted.is_some() };
     let ended = if args.plan {
         plan(args, &config, &request, context).await?
     } else {
@@ -87,8 +99,10 @@ async fn fetch(
     context: &mut Context,
 ) -> Result<Result<Exit, EngineError>, Failure> {
     let engine = context.engine(config, "sync", Purpose::Act).await?;
-    let watching =
-        progress::observer(context, if request.feeds.is_empty() { &engine.settings().feeds } else { &request.feeds });
+    let watching = {
+        let all = engine.feeds();
+        progress::observer(context, if request.feeds.is_empty() { &all } else { &request.feeds })
+    };
     let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
     let ended = tokio::select! {
         ended = engine.sync_until(request, watching, stops.asked(1)) => ended,
@@ -98,6 +112,12 @@ async fn fetch(
         Ok(report) => report,
         Err(error) => return Ok(Err(error)),
     };
+    if args.wanted.is_some() {
+        wanted::forget_absent(config, &report)?;
+    }
+    if let Err(error) = app::gather_once(config, &engine) {
+        tracing::warn!(error = %model::error_chain(&error), "what endpoints asked for in vain could not be gathered");
+    }
     if args.json {
         report.feeds.iter().try_for_each(|feed| context.out.json(&report::Line::of(feed)))?;
     } else {

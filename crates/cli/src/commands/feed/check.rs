@@ -1,0 +1,146 @@
+//! `waystation feed check`.
+
+use app::Purpose;
+use clap::Args;
+use mirror::{Engine, FeedStatus};
+use model::{FeedId, Note, RingName, Vendor, VendorVersion};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Tells whether agents can be upgraded to a version: offered, held, and served in which rings
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  waystation feed check 9.1.2
+  waystation feed check 8.18.3@2026-01-15 --json
+
+Run it before agents are upgraded: an endpoint whose version is not served stays without updates.
+
+Exit codes:
+  0  every ring serves it
+  1  not every ring serves it, or it could not be told
+  2  wrong usage or configuration")]
+pub(crate) struct Check {
+    /// A version of Elastic Defend, or the name of a feed
+    #[arg(value_name = "VERSION")]
+    version: String,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Found {
+    feed: FeedId,
+    /// What the vendor offers; none where that could not be told, or there is nothing.
+    offered: Option<VendorVersion>,
+    /// Why nothing is offered, or why that could not be told.
+    not_offered: Option<Note>,
+    followed: bool,
+    /// What is held, served or not.
+    held: Option<VendorVersion>,
+    rings: Vec<InRing>,
+}
+
+#[derive(Debug, Serialize)]
+struct InRing {
+    ring: RingName,
+    served: Option<VendorVersion>,
+}
+
+impl Found {
+    fn is_ready(&self) -> bool {
+        self.rings.iter().all(|ring| ring.served.is_some())
+    }
+}
+
+pub(crate) async fn run(args: &Check, context: &mut Context) -> Result<Exit, Failure> {
+    let feed = named(&args.version)?;
+    let config = context.config()?;
+    let engine = context.engine(&config, "feed check", Purpose::Look).await?;
+    let failed = |error: &mirror::EngineError| Failure::engine("feed check", error);
+    let status = engine.status().await.map_err(|error| failed(&error))?;
+    let known = status.feeds.iter().find(|known| known.feed == feed);
+    let mut rings = Vec::new();
+    for ring in config.rings() {
+        let current = engine.ports().rings.current(&ring.name).await.map_err(|error| failed(&error.into()))?;
+        let served = current.and_then(|current| current.generation.feeds.get(&feed).cloned());
+        rings.push(InRing { ring: ring.name.clone(), served: served.map(|served| served.vendor_version) });
+    }
+    let (offered, not_offered) = match ask(&engine, &feed).await {
+        Ok(version) => (Some(version), None),
+        Err(note) => (None, Some(note)),
+    };
+    let held = known.and_then(held);
+    let found = Found { followed: engine.follows(&feed), held, offered, not_offered, rings, feed };
+    if args.json {
+        context.out.json(&found)?;
+    } else {
+        page(&found, context)?;
+    }
+    Ok(if found.is_ready() { Exit::DONE } else { Exit::FAILED })
+}
+
+/// A version of Elastic's, or the whole name of a feed.
+pub(super) fn named(text: &str) -> Result<FeedId, Failure> {
+    let full = if text.contains('/') && text.split('/').next().is_some_and(is_vendor) {
+        text.to_owned()
+    } else {
+        format!("elastic/{text}")
+    };
+    let feed: FeedId = full.parse().map_err(|error: model::FeedError| Failure::usage(error.to_string()))?;
+    vendors::registry(feed.vendor()).supports(&feed).map_err(Failure::usage)?;
+    Ok(feed)
+}
+
+fn is_vendor(text: &str) -> bool {
+    Vendor::ALL.into_iter().any(|vendor| vendor.as_str() == text)
+}
+
+async fn ask(engine: &Engine, feed: &FeedId) -> Result<VendorVersion, Note> {
+    engine.probe(feed).await
+}
+
+fn held(feed: &FeedStatus) -> Option<VendorVersion> {
+    feed.served.as_ref().map(|served| served.vendor_version.clone()).or_else(|| feed.mark.clone())
+}
+
+fn page(found: &Found, context: &mut Context) -> Result<(), Failure> {
+    let out = &mut context.out;
+    out.line(format!("feed      {}", found.feed))?;
+    match (&found.offered, &found.not_offered) {
+        (Some(version), _) => out.line(format!("offered   {version} by the vendor"))?,
+        (None, Some(note)) => out.line(format!("offered   not seen: {} ({})", note.detail, note.reason))?,
+        (None, None) => out.line("offered   not asked")?,
+    }
+    out.line(format!("followed  {}", if found.followed { "yes" } else { "no" }))?;
+    out.line(format!("held      {}", found.held.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string)))?;
+    for ring in &found.rings {
+        let served =
+            ring.served.as_ref().map_or_else(|| "not served".to_owned(), |version| format!("serves {version}"));
+        out.line(format!("ring      {}: {served}", ring.ring))?;
+    }
+    out.line("")?;
+    out.line(verdict(found))
+}
+
+fn verdict(found: &Found) -> String {
+    let feed = &found.feed;
+    if found.is_ready() {
+        return "ready: every ring serves it".to_owned();
+    }
+    let served = found.rings.iter().any(|ring| ring.served.is_some());
+    if served {
+        return "not ready everywhere: upgrade agents of the rings that serve it alone, or promote it first".to_owned();
+    }
+    match (found.followed, &found.offered) {
+        (true, _) => format!("not ready: fetch it first, with `waystation sync {feed}`"),
+        (false, Some(_)) => format!(
+            "not ready: follow it first, with `waystation feed learn {feed}` or in elastic.versions, and run `waystation sync`"
+        ),
+        (false, None) => "not ready: the vendor was not seen to offer it; check the version's spelling".to_owned(),
+    }
+}

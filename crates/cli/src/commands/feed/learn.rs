@@ -1,0 +1,78 @@
+//! `waystation feed learn|forget`.
+
+use app::Purpose;
+use clap::Args;
+use proxy::Why;
+
+use super::check::named;
+use crate::arguments::TWO_ENDS;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// Follows feeds beside those that the configuration names
+#[derive(Debug, Args)]
+#[command(after_help = format!("Example:\n  waystation feed learn 9.1.2 && waystation sync\n\n{TWO_ENDS}"))]
+pub(crate) struct Learn {
+    /// Versions of Elastic Defend, or names of feeds
+    #[arg(value_name = "FEED", required = true)]
+    feeds: Vec<String>,
+}
+
+/// Follows a feed no longer that was learned; it leaves its rings when its grace ends
+#[derive(Debug, Args)]
+#[command(after_help = format!("Example:\n  waystation feed forget elastic/9.1.2\n\n{TWO_ENDS}"))]
+pub(crate) struct Forget {
+    /// Versions of Elastic Defend, or names of feeds
+    #[arg(value_name = "FEED", required = true)]
+    feeds: Vec<String>,
+}
+
+pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let Some(elastic) = &config.elastic else {
+        return Err(Failure::usage("feed learn: nothing of Elastic is followed").with_next("add an [elastic] section"));
+    };
+    let feeds: Vec<_> = args.feeds.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
+    let engine = context.engine(&config, "feed learn", Purpose::Act).await?;
+    let book = app::book(&config);
+    for feed in feeds {
+        if config.feeds().contains(&feed) {
+            context.out.line(format!("{feed} is followed: the configuration names it"))?;
+            continue;
+        }
+        if feed.vendor() != model::Vendor::Elastic {
+            let text = format!("feed learn: {feed} is not learned: the configuration alone names such feeds");
+            return Err(Failure::usage(text).with_next("add it to the section of its vendor"));
+        }
+        let learned = book.learn(&feed, Why::Operator, context.clock.now(), elastic.demand.learned_feeds);
+        let news = learned.map_err(|error| Failure::new("feed learn", &error))?;
+        if news {
+            let recorded = engine.record_learning(&feed, "learn", Why::Operator.as_str()).await;
+            recorded.map_err(|error| Failure::engine("feed learn", &error))?;
+        }
+        context.out.line(if news {
+            format!("{feed} is followed from now on")
+        } else {
+            format!("{feed} was learned before")
+        })?;
+    }
+    Ok(Exit::DONE)
+}
+
+pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let feeds: Vec<_> = args.feeds.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
+    let engine = context.engine(&config, "feed forget", Purpose::Act).await?;
+    let book = app::book(&config);
+    for feed in feeds {
+        let forgotten = book.forget(&feed).map_err(|error| Failure::new("feed forget", &error))?;
+        if !forgotten && !vendors::elastic::is_forwarded(&feed) {
+            let next = "`waystation feed list` shows what is followed; what the configuration names is removed there";
+            return Err(Failure::usage(format!("feed forget: {feed} was not learned")).with_next(next));
+        }
+        let recorded = engine.record_learning(&feed, "forget", "the operator's word").await;
+        recorded.map_err(|error| Failure::engine("feed forget", &error))?;
+        context.out.line(format!("{feed} is followed no longer; `waystation gc` lets it leave its rings"))?;
+    }
+    Ok(Exit::DONE)
+}

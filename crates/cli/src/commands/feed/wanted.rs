@@ -1,0 +1,90 @@
+//! `waystation feed wanted`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use model::Timestamp;
+use proxy::{Exported, WantedEntry, write_export};
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::show;
+use crate::table::{Align, Table};
+
+/// Lists what endpoints asked for and is not held
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  waystation feed wanted
+  waystation feed wanted --export /media/usb/wanted.json
+
+Carry the exported list to the connected side of an air gap, and have it fetched there with
+`waystation sync --wanted /media/usb/wanted.json`.
+
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration")]
+pub(crate) struct Wanted {
+    /// One JSON line for each
+    #[arg(long)]
+    json: bool,
+    /// Write the list to a file, for the connected side of an air gap
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let engine = context.looking("feed").await?;
+    let list = app::wanted_now(&config, &engine).await;
+    let list = list.map_err(|error| Failure::new("feed wanted", &error))?;
+    let entries = list.entries();
+    let now = context.clock.now();
+    if let Some(path) = &args.export {
+        let exported = Exported::new(config.site.name.clone(), now, entries.clone());
+        write_export(path, &exported).map_err(|error| Failure::new("feed wanted", &error))?;
+    }
+    if args.json {
+        entries.iter().try_for_each(|entry| context.out.json(entry))?;
+        return Ok(Exit::DONE);
+    }
+    if entries.is_empty() {
+        context.out.line("nothing is wanted: whatever endpoints asked for below /downloads was held")?;
+    } else {
+        table(&entries, now, context)?;
+    }
+    if list.pushed_out() > 0 {
+        context.out.line(format!("{} more were let go of: the list is full", list.pushed_out()))?;
+    }
+    if let Some(path) = &args.export {
+        let told = format!("written to {}; on the connected side: waystation sync --wanted FILE", path.display());
+        context.out.line(told)?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn table(entries: &[WantedEntry], now: Timestamp, context: &mut Context) -> Result<(), Failure> {
+    let mut table = Table::new([
+        ("WANTED", Align::Left),
+        ("RING", Align::Left),
+        ("COUNT", Align::Right),
+        ("FIRST", Align::Left),
+        ("LAST", Align::Left),
+        ("THE VENDOR", Align::Left),
+    ]);
+    for entry in entries {
+        table.push([
+            entry.feed.as_ref().map_or_else(|| entry.path.to_string(), ToString::to_string),
+            entry.ring.to_string(),
+            entry.count.to_string(),
+            show::ago(now, Some(entry.first)),
+            show::ago(now, Some(entry.last)),
+            entry.tried.as_ref().map_or_else(
+                || "not asked".to_owned(),
+                |tried| format!("{}, {}", tried.reason.code(), show::ago(now, Some(tried.at))),
+            ),
+        ]);
+    }
+    table.write(&mut context.out)
+}
