@@ -8,6 +8,7 @@
 )]
 
 mod beside;
+mod demand;
 mod doctor;
 mod folder;
 mod killed;
