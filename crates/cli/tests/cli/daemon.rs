@@ -10,20 +10,20 @@ use serde_json::Value;
 use crate::site::{Site, command};
 
 /// A daemon that is told to end when the test is over, however it is over.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     logs: BufReader<ChildStderr>,
 }
 
 impl Running {
-    fn start(site: &Site, verb: &str) -> Self {
+    pub(crate) fn start(site: &Site, verb: &str) -> Self {
         let mut child = site.spawn(&[verb, "--log", "json"]);
         let logs = BufReader::new(child.stderr.take().unwrap());
         Self { child, logs }
     }
 
     /// Reads logs up to the event with this message.
-    fn event(&mut self, message: &str) -> Value {
+    pub(crate) fn event(&mut self, message: &str) -> Value {
         let mut seen = String::new();
         loop {
             let mut line = String::new();

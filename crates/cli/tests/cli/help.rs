@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 29] = [
+const VERBS: [&[&str]; 40] = [
     &[],
     &["init"],
     &["run"],
@@ -13,6 +13,11 @@ const VERBS: [&[&str]; 29] = [
     &["feed"],
     &["feed", "list"],
     &["feed", "show"],
+    &["feed", "wanted"],
+    &["feed", "check"],
+    &["feed", "check-date"],
+    &["feed", "learn"],
+    &["feed", "forget"],
     &["release"],
     &["release", "list"],
     &["release", "show"],
@@ -32,6 +37,12 @@ const VERBS: [&[&str]; 29] = [
     &["ring"],
     &["ring", "list"],
     &["ring", "show"],
+    &["configure"],
+    &["configure", "elastic"],
+    &["configure", "defender"],
+    &["validate"],
+    &["validate", "elastic"],
+    &["validate", "defender"],
 ];
 
 #[test]

@@ -6,6 +6,7 @@
 mod site;
 
 mod alarm;
+mod configure;
 mod daemon;
 mod help;
 mod history;
@@ -14,3 +15,4 @@ mod status;
 mod sync;
 mod tree;
 mod usage;
+mod validate;

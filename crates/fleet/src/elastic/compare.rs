@@ -134,14 +134,16 @@ pub struct Summary {
 
 const DAY: u64 = 86_400;
 
-/// Holds every endpoint against what a ring offers; worst first, then by version and name. An endpoint is silent when
+/// Holds every endpoint against what a ring offers; worst first, those in order last, then by version and name. An endpoint is silent when
 /// its last report is older than `silent_after`.
 pub fn compare(fleet: &Fleet, offers: &Offers, silent_after: Duration, now: Timestamp) -> Vec<Row> {
     let judge = Judge { offers, silent_after, now };
     let read = fleet.endpoints.iter().map(|endpoint| judge.row(endpoint));
     let mut rows: Vec<Row> = read.chain(fleet.unread.iter().map(unread)).collect();
+    let key = |row: &Row| (std::cmp::Reverse(row.level), row.state == State::Equal);
     rows.sort_by(|a, b| {
-        (b.level, &a.agent_version, &a.host, &a.agent).cmp(&(a.level, &b.agent_version, &b.host, &b.agent))
+        let by_name = (&a.agent_version, &a.host, &a.agent).cmp(&(&b.agent_version, &b.host, &b.agent));
+        key(a).cmp(&key(b)).then(by_name)
     });
     rows
 }

@@ -1,0 +1,146 @@
+//! `configure`: settings for a ring, merged, checked, and put into a policy.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use vendor_sim::{Stack, StackFault};
+
+use crate::site::{Ended, Site, command, waystation};
+
+const KEY: &str = "aWQ6aHVudGVyMg==";
+const GOOD: &str = r#"{"cloudService": {"automaticDefinitionUpdateEnabled": true},
+  "antivirusEngine": {"enforcementLevel": "real_time", "offlineDefinitionUpdate": "enabled",
+    "offlineDefinitionUpdateUrl": "https://m.example/linux/production/", "offlineDefinitionUpdateFallbackToCloud": false}}"#;
+
+#[test]
+fn a_ring_s_settings_are_printed_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |rest: &[&str]| waystation(folder.path(), &[&["configure"], rest].concat());
+    let url = ["--url", "https://m.example:8443/", "--ring", "canary"];
+    let elastic = run(&[&["elastic"], &url[..]].concat()).with(0).stdout;
+    assert!(elastic.contains("mac.advanced.artifacts.global.base_url = https://m.example:8443/rings/canary\n"));
+    let nested = run(&[&["elastic"], &url[..], &["--form", "json", "--os", "linux"]].concat()).with(0).stdout;
+    let nested: Value = serde_json::from_str(&nested).unwrap();
+    assert_eq!(nested["linux"]["advanced"]["artifacts"]["global"]["channel"], "stable");
+    assert!(nested.get("mac").is_none());
+
+    let managed = run(&[&["defender"], &url[..], &["--enforcement", "real_time"]].concat()).with(0);
+    let managed: Value = serde_json::from_str(&managed.stdout).unwrap();
+    let engine = &managed["antivirusEngine"];
+    assert_eq!(engine["offlineDefinitionUpdateUrl"], "https://m.example:8443/rings/canary/linux/production/");
+    let profile = run(&[&["defender"], &url[..], &["--platform", "mac"]].concat()).with(0).stdout;
+    assert!(profile.contains("<string>https://m.example:8443/rings/canary/mac/production/</string>"), "{profile}");
+    let tasks = run(&[&["defender"], &url[..], &["--form", "ansible"]].concat()).with(0).stdout;
+    assert!(tasks.contains("recursive=True"), "{tasks}");
+    assert!(
+        run(&[&["defender"], &url[..], &["--form", "portal"]].concat()).with(0).stdout.contains("Antivirus engine >")
+    );
+}
+
+#[test]
+fn addresses_that_break_and_rings_that_are_not_there_are_refused() {
+    let site = Site::builder().build();
+    for (verb, url, part) in [
+        ("elastic", "m.example", "has no scheme"),
+        ("elastic", "http://m.example", "--allow-plain-http"),
+        ("defender", "https://m.example/linux/production/arch_x86_64", "end the address before it"),
+        ("defender", "https://eve:hunter2@m.example", "leave it out"),
+    ] {
+        let ended = site.run(&["configure", verb, "--url", url]).with(2);
+        assert!(ended.stderr.contains(part) && !ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+    let told = site.run(&["configure", "elastic", "--url", "https://m.example", "--ring", "nightly"]).with(2).stderr;
+    assert!(told.contains("there is no ring nightly; the configuration has broad"), "{told}");
+    // The ring at the end of the chain stands at the root.
+    let broad = site.run(&["configure", "elastic", "--url", "https://m.example", "--ring", "broad"]).with(0).stdout;
+    assert!(broad.contains("base_url = https://m.example\n"), "{broad}");
+}
+
+#[test]
+fn a_file_is_merged_without_loss_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("managed.json");
+    std::fs::write(&file, "{\n\t\"edr\": {\n\t\t\"z\": 1,\n\t\t\"a\": 2\n\t}\n}\n").unwrap();
+    let merge = ["configure", "defender", "--url", "https://m.example", "--merge", "managed.json"];
+    let merged = waystation(folder.path(), &merge).with(0);
+    assert!(merged.stdout.starts_with("{\n\t\"edr\": {\n\t\t\"z\": 1,\n\t\t\"a\": 2\n\t},\n\t\"cloudService\""));
+    assert!(merged.stderr.contains("offlineDefinitionUpdate: (not set) -> \"enabled\""), "{}", merged.stderr);
+    assert!(merged.stderr.contains("error  passive"), "{}", merged.stderr);
+    std::fs::write(&file, "{\"a\":1,\"a\":2}").unwrap();
+    let told = waystation(folder.path(), &merge).with(1);
+    assert!(told.stdout.is_empty() && told.stderr.contains("stands twice"), "{}", told.stderr);
+
+    let check = |text: &str, rest: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        waystation(folder.path(), &[&["configure", "defender", "--check", "managed.json"], rest].concat())
+    };
+    check(GOOD, &["--strict"]).with(0);
+    let passive = GOOD.replace("real_time", "passive");
+    assert!(check(&passive, &[]).with(1).stdout.contains("error  passive at /antivirusEngine/enforcementLevel"));
+    check(&passive, &["--allow", "passive"]).with(0);
+    check(&passive, &["--allow", "pasive"]).with(2);
+    check(&GOOD.replace("https", "http"), &[]).with(0);
+    check(&GOOD.replace("https", "http"), &["--strict"]).with(1);
+    let told = check(GOOD, &["--url", "https://m.example", "--ring", "canary", "--json"]).with(0);
+    assert_eq!(told.lines()[0]["findings"][0]["check"], "url_ring");
+    assert!(check("{", &[]).with(1).stdout.contains("error  unreadable"));
+    let told = waystation(folder.path(), &["configure", "defender", "--check", "absent.json"]).with(2).stderr;
+    assert!(told.contains("cannot read absent.json"), "{told}");
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path(), &["configure", "defender", "--check", "-"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(GOOD.as_bytes()).unwrap();
+    Ended::from(child.wait_with_output().unwrap()).with(0);
+}
+
+#[test]
+fn a_policy_is_shown_then_changed_and_refusals_are_explained() {
+    let stack = Stack::start(KEY).unwrap();
+    stack.add_policy("p1", "servers");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), format!("{KEY}\n")).unwrap();
+    let kibana = stack.url();
+    let run = |rest: &[&str]| {
+        let common = ["configure", "elastic", "--kibana", &kibana, "--api-key-file", "key", "--allow-plain-http"];
+        waystation(folder.path(), &[&common, rest].concat())
+    };
+    let listed = run(&["--list"]).with(0).stdout;
+    assert!(listed.contains("servers") && listed.contains("Elastic's own"), "{listed}");
+
+    let to = ["--url", "https://m.example", "--policy", "p1"];
+    let shown = run(&to).with(0).stdout;
+    assert!(
+        shown.contains("linux.advanced.artifacts.global.base_url\n  - (not set)\n  + https://m.example\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("6 settings would change"), "{shown}");
+    let base = "/inputs/0/config/policy/value/linux/advanced/artifacts/global/base_url";
+    assert_eq!(stack.policy("p1").unwrap().pointer(base), None);
+
+    // Before it is applied, the mirror is asked for what endpoints will ask it for.
+    let told = run(&[&to[..], &["--apply"]].concat()).with(2).stderr;
+    assert!(told.contains("name a version"), "{told}");
+    let nowhere = ["--url", "http://127.0.0.1:1", "--policy", "p1", "--apply", "--try", "9.0.0"];
+    let told = run(&nowhere).with(1).stderr;
+    assert!(told.contains("nothing was changed") && told.contains("reached on 127.0.0.1:1"), "{told}");
+
+    stack.play(Some(StackFault::Protected));
+    let told = run(&[&to[..], &["--apply", "--untried"]].concat()).with(1).stderr;
+    assert!(told.contains("(403)") && told.contains("Only superusers may change"), "{told}");
+    stack.play(None);
+    let done = run(&[&to[..], &["--apply", "--untried", "--json"]].concat()).with(0).lines();
+    assert_eq!((&done[0]["applied"], done[0]["changes"].as_array().unwrap().len()), (&json!(true), 6));
+    assert_eq!(stack.policy("p1").unwrap().pointer(base), Some(&json!("https://m.example")));
+    assert!(run(&to).with(0).stdout.contains("nothing to change"));
+
+    std::fs::write(folder.path().join("key"), "eve:hunter2hunter2").unwrap();
+    let told = run(&to).with(1).stderr;
+    assert!(told.contains("(401)") && !told.contains("hunter2"), "{told}");
+    std::fs::write(folder.path().join("key"), "two words").unwrap();
+    assert!(run(&to).with(2).stderr.contains("holds no API key"));
+}

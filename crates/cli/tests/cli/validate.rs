@@ -1,0 +1,145 @@
+//! `validate`: the vendor against the mirror, the mirror against endpoints.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use vendor_sim::{Change, Fault, FaultRule, Kind, Pattern, Stack, Times};
+
+use crate::daemon::Running;
+use crate::site::{Ended, Site, command};
+
+const KEY: &str = "aWQ6aHVudGVyMg==";
+
+/// A mirror that serves, and its address.
+fn serving(site: &Site) -> (Running, String) {
+    let mut running = Running::start(site, "serve");
+    let address = running.event("serving content")["address"].as_str().unwrap().to_owned();
+    (running, format!("http://{address}"))
+}
+
+/// Runs the binary with an Elasticsearch key in its environment.
+fn with_key(site: &Site, arguments: &[&str]) -> Ended {
+    let output: Output = command(site.path(), arguments).env("WAYSTATION_ELASTICSEARCH_API_KEY", KEY).output().unwrap();
+    output.into()
+}
+
+/// An hour ago, or so many days, by this machine's clock.
+fn report(agent: &str, days: u64, version: &str, applied: &str) -> Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let micros =
+        i64::try_from(now.as_micros()).unwrap() - 3_600_000_000 - i64::try_from(days).unwrap() * 86_400_000_000;
+    json!({
+        "@timestamp": model::Timestamp::from_micros(micros).to_string(),
+        "agent": {"id": agent, "version": version}, "host": {"hostname": format!("host-{agent}")},
+        "Endpoint": {"policy": {"applied": {"actions": [{"name": "download_global_artifacts", "status": "success"}],
+            "artifacts": {"global": {"version": applied, "update_age": days}}}}}
+    })
+}
+
+#[test]
+fn a_mirror_is_compared_with_the_vendor_and_walked() {
+    let site = Site::builder().defender().build();
+    let before = site.run(&["validate", "elastic", "--no-walk"]).with(0).stdout;
+    assert!(before.contains("unserved"), "{before}");
+    site.run(&["sync"]).with(0);
+    let (_running, url) = serving(&site);
+    for vendor in ["elastic", "defender"] {
+        let rows = site.run(&["validate", vendor, "--url", &url, "--json"]).with(0).lines();
+        assert_eq!((&rows[0]["state"], &rows[0]["level"]), (&json!("equal"), &json!("fine")), "{rows:?}");
+        assert!(rows[0]["walked"]["files"].as_u64().unwrap() >= 1, "{rows:?}");
+        assert!(rows.iter().all(|row| row["finding"]["level"] != "fail"), "{rows:?}");
+    }
+    site.vendors.publish_elastic("9.0.0", Change::of(1)).unwrap();
+    let rows = site.run(&["validate", "elastic", "--no-walk", "--json"]).with(0).lines();
+    assert_eq!(rows[0]["state"], "behind");
+    assert!(rows[0]["rings"]["broad"]["version"].is_string());
+    // The listener has no fixed port, so that the public address has to be told.
+    assert!(site.run(&["validate", "elastic"]).with(0).stdout.contains("name the public address with --url"));
+
+    site.vendors.inject(FaultRule {
+        pattern: Pattern::Kind(Kind::Manifest),
+        fault: "status-503".parse::<Fault>().unwrap(),
+        times: Times::Always,
+    });
+    let told = site.run(&["validate", "elastic", "--no-walk"]).with(1).stdout;
+    assert!(told.contains("unasked") && told.contains("server_error"), "{told}");
+    let told = site.run(&["validate", "elastic", "--no-walk", "--ring", "nightly"]).with(2).stderr;
+    assert!(told.contains("there is no ring nightly"), "{told}");
+}
+
+#[test]
+fn what_endpoints_would_not_get_ends_with_1_u13() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let (_running, url) = serving(&site);
+    let nowhere = site.run(&["validate", "elastic", "--url", "http://127.0.0.1:1"]).with(1).stdout;
+    assert!(nowhere.contains("fail  reached"), "{nowhere}");
+    let prefix = format!("{url}/elsewhere");
+    let told = site.run(&["validate", "elastic", "--url", &prefix]).with(1).stdout;
+    assert!(told.contains("fail  not_found"), "{told}");
+}
+
+#[test]
+fn a_fleet_is_held_against_the_ring_and_against_any_mirror() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let served = site.run(&["feed", "show", "elastic/9.0.0", "--json"]).with(0).lines();
+    let version = served[0]["served"]["vendor_version"]["version"].as_str().unwrap().to_owned();
+    let stack = Stack::start(KEY).unwrap();
+    let cluster = stack.url();
+    let fleet = ["validate", "elastic", "--elasticsearch", &cluster, "--allow-plain-http"];
+    let run = |rest: &[&str]| with_key(&site, &[&fleet, rest].concat());
+
+    assert!(run(&[]).with(0).stdout.contains("no endpoint reported within 30 days"));
+    stack.add_documents([report("a", 0, "9.0.0", &version), report("b", 0, "9.0.0", "1.0.0")]);
+    let table = run(&[]).with(0).stdout;
+    assert!(table.contains("1 equal, 1 behind") && table.contains("host-b") && !table.contains("host-a"), "{table}");
+    let csv = run(&["--form", "csv"]).with(0).stdout;
+    assert_eq!(csv.lines().count(), 3);
+    let (_running, url) = serving(&site);
+    let rows = run(&["--url", &url, "--json"]).with(0).lines();
+    assert_eq!(rows[0]["versions"][0]["offered"], json!(version));
+
+    stack.add_documents([report("c", 20, "9.0.0", &version), report("d", 0, "8.0.0", "1.0.0")]);
+    let rows = run(&["--json"]).with(4).lines();
+    let states: Vec<&str> = rows[1..].iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["unmirrored", "silent", "behind", "equal"]);
+
+    let told = site.run(&fleet).with(2).stderr;
+    assert!(told.contains("no API key") && told.contains("WAYSTATION_ELASTICSEARCH_API_KEY"), "{told}");
+    let told = with_key(&site, &["validate", "elastic", "--elasticsearch", &cluster]).with(2).stderr;
+    assert!(told.contains("--allow-plain-http"), "{told}");
+}
+
+#[test]
+fn health_reports_are_held_against_their_ring() {
+    let site = Site::builder().defender().build();
+    let folder = site.path().join("health");
+    std::fs::create_dir(&folder).unwrap();
+    site.run(&["sync"]).with(0);
+    let served = site.run(&["feed", "show", "defender/linux/production/x86_64", "--json"]).with(0).lines();
+    let version = served[0]["served"]["vendor_version"]["version"].as_str().unwrap().to_owned();
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let text = |version: &str, source: &str| {
+        format!(
+            "definitions_version : \"{version}\"\ndefinitions_status : \"up_to_date\"\n\
+             definitions_update_source_uri : \"{source}\"\n\
+             offline_definition_url_configured : \"https://m.example/linux/production/\" [managed]\n\
+             offline_definition_update : \"enabled\" [managed]\n"
+        )
+    };
+    let run = |rest: &[&str]| site.run(&[&["validate", "defender", "--health", "health"], rest].concat());
+    let here = "https://m.example/linux/production/";
+    write("good.txt", text(&version, here));
+    write("late.txt", text("1.1.1.0", here));
+    assert!(run(&[]).with(0).stdout.starts_with("2 endpoints: 1 equal, 1 behind\n"));
+    write("cloud.txt", text(&version, "https://go.microsoft.com/fwlink/?linkid=2144709"));
+    write("json.json", format!(r#"{{"definitionsVersion":"{version}","engineVersion":"1.1.1.1"}}"#));
+    let told = run(&[]).with(1).stdout;
+    assert!(told.contains("cloud_fallback on 1 endpoint: ") && told.contains("engine_drift on 1 endpoint: "), "{told}");
+    write("page.txt", "<html>Sign in</html>".to_owned());
+    assert!(run(&[]).with(1).stdout.contains("page: holds no value of `mdatp health`"));
+    assert_eq!(run(&["--form", "csv"]).with(1).stdout.lines().count(), 6);
+    assert_eq!(run(&["--json"]).with(1).lines().len(), 5);
+    assert!(site.run(&["validate", "defender", "--health", "absent"]).with(2).stderr.contains("cannot read absent"));
+}
