@@ -139,10 +139,10 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "wire::differential::"),
     },
     Proof {
-        name: "smuggled requests never get anybody another's answer, alone and behind nginx and haproxy",
+        name: "smuggled requests never get anybody another's answer, alone and behind nginx, Apache and haproxy",
         from: Size::Ci,
-        needs: &[("nginx", "nginx-light"), ("haproxy", "haproxy")],
-        by: User::Any,
+        needs: &[("nginx", "nginx-light"), ("apache2", "apache2"), ("haproxy", "haproxy")],
+        by: User::Root,
         run: |stage| tests::end_to_end(stage, "wire::smuggling::"),
     },
     Proof {
@@ -178,6 +178,22 @@ const PROOFS: &[Proof] = &[
         needs: &[("nginx", "nginx-light"), ("apache2", "apache2")],
         by: User::Any,
         run: |stage| tests::end_to_end(stage, "doctor::"),
+    },
+    Proof {
+        name: "a thousand endpoints at a cold proxy are one request each to the vendor; the page's recipes beside ours",
+        from: Size::Ci,
+        needs: &[
+            BASH,
+            CURL,
+            JQ,
+            ("wget", "wget"),
+            ("zcat", "gzip"),
+            ("xargs", "findutils"),
+            ("nginx", "nginx-light"),
+            ("apache2", "apache2"),
+        ],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "demand::"),
     },
     Proof {
         name: "serve runs as nobody on a mount that cannot be written",

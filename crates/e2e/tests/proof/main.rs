@@ -10,6 +10,7 @@
 
 mod alarms;
 mod clients;
+mod demand;
 mod doctor;
 mod group;
 mod layout;

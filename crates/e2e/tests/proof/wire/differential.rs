@@ -21,12 +21,10 @@ use super::differences::{Difference, Rules, Unexplained};
 use super::peers::{Peer, aged, apache, nginx, open_folder};
 use super::raw::{Answer, Framing, exchange, read_all, shown};
 use super::requests::{Dice, Request, Validators, make};
-use crate::shell::{is_small, saw};
+use crate::shell::saw;
 
 const SEED: u64 = 5;
-/// How many requests; fewer in a continuous run, where not every rule is met.
 const COUNT: usize = 5_000;
-const COUNT_OF_CI: usize = 1_500;
 /// Larger than what is held in memory for an answer.
 const LARGE: u64 = 1_200_000;
 const VERSION: &str = "9.0.0";
@@ -241,13 +239,12 @@ fn house() -> House {
 fn every_difference_to_nginx_and_apache_is_explained_v04_v06_v14_v15_v17_v19() {
     let house = house();
     let names: Vec<&str> = house.files.iter().map(String::as_str).collect();
-    let count = if is_small() { COUNT_OF_CI } else { COUNT };
     let mut dice = Dice::new(SEED);
     let mut connections: Vec<Vec<Request>> = Vec::new();
     let mut made = 0;
-    while made < count {
+    while made < COUNT {
         // One connection in nine carries two, sent at once.
-        let pipelined = if made + 1 < count && dice.percent(11) { 2 } else { 1 };
+        let pipelined = if made + 1 < COUNT && dice.percent(11) { 2 } else { 1 };
         connections.push((0..pipelined).map(|_| make(&mut dice, &names)).collect());
         made += pipelined;
     }
@@ -267,8 +264,6 @@ fn every_difference_to_nginx_and_apache_is_explained_v04_v06_v14_v15_v17_v19() {
     let (known, explained) = rules.count();
     println!("{} classes are not explained:\n{}", unexplained.len(), unexplained.join("\n"));
     assert!(unexplained.is_empty(), "{} classes of differences are not explained; they stand above", unexplained.len());
-    if !is_small() {
-        assert_eq!(rules.unused(), Vec::<&str>::new(), "explained, and never seen");
-    }
-    saw(&format!("{count} requests to three servers: {explained} differences, all explained by {known} rules"));
+    assert_eq!(rules.unused(), Vec::<&str>::new(), "explained, and never seen");
+    saw(&format!("{COUNT} requests to three servers: {explained} differences, all explained by {known} rules"));
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use e2e::closed_address;
 
-use super::peers::{Peer, nginx_with, open_folder, started};
+use super::peers::{Peer, apache_with, nginx_with, open_folder, started};
 
 /// Something that stands in front.
 pub(crate) struct Front {
@@ -21,6 +21,8 @@ pub(crate) fn before(mirror: SocketAddr) -> Vec<Front> {
     vec![
         Front { name: "nginx", peer: nginx(mirror, "", "") },
         Front { name: "nginx, lenient", peer: nginx(mirror, lenient_nginx, streaming) },
+        Front { name: "Apache", peer: apache(mirror, "") },
+        Front { name: "Apache, lenient", peer: apache(mirror, "HttpProtocolOptions Unsafe\n") },
         Front { name: "haproxy", peer: haproxy(mirror, "", "") },
         Front {
             name: "haproxy, lenient",
@@ -34,6 +36,10 @@ fn nginx(mirror: SocketAddr, server: &str, location: &str) -> Peer {
         "{server}\n    location / {{ proxy_pass http://mirror; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          {location} }}\n  }}\n  upstream mirror {{ server {mirror}; keepalive 1; "
     ))
+}
+
+fn apache(mirror: SocketAddr, more: &str) -> Peer {
+    apache_with(&["proxy", "proxy_http"], &format!("{more}ProxyPass / http://{mirror}/ max=1\n"))
 }
 
 fn haproxy(mirror: SocketAddr, frontend: &str, backend: &str) -> Peer {

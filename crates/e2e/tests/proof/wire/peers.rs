@@ -62,17 +62,28 @@ pub(super) fn nginx_with(server: &str) -> Peer {
 
 /// Apache over a tree, with its own defaults.
 pub(crate) fn apache(tree: &Path) -> Peer {
+    let tree = tree.display();
+    apache_with(
+        &["mime", "dir"],
+        &format!(
+            "TypesConfig /etc/mime.types\nDocumentRoot {tree}\n<Directory {tree}>\n  Options FollowSymLinks\n  \
+             AllowOverride None\n  Require all granted\n</Directory>\n"
+        ),
+    )
+}
+
+/// Apache with one process, so that all clients share its connections to what is behind it.
+pub(super) fn apache_with(modules: &[&str], server: &str) -> Peer {
     let (folder, address) = (open_folder(), closed_address());
-    let modules: String = ["mpm_event", "authz_core", "mime", "dir"]
+    let modules: String = ["mpm_event", "authz_core"]
         .iter()
+        .chain(modules)
         .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
         .collect();
     let configuration = format!(
         "ServerRoot {folder}\nServerName localhost\nListen {address}\nPidFile {folder}/pid\nErrorLog {folder}/log\n\
-         {modules}User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nDocumentRoot {tree}\n\
-         <Directory {tree}>\n  Options FollowSymLinks\n  AllowOverride None\n  Require all granted\n</Directory>\n",
+         {modules}User www-data\nGroup www-data\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 25\n{server}",
         folder = folder.path().display(),
-        tree = tree.display(),
     );
     fs::write(folder.path().join("httpd.conf"), configuration).unwrap();
     let mut command = Command::new("apache2");
