@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 40] = [
+const VERBS: [&[&str]; 50] = [
     &[],
     &["init"],
     &["run"],
@@ -43,6 +43,16 @@ const VERBS: [&[&str]; 40] = [
     &["validate"],
     &["validate", "elastic"],
     &["validate", "defender"],
+    &["endpoint"],
+    &["endpoint", "defender"],
+    &["endpoint", "defender", "update"],
+    &["endpoint", "defender", "health"],
+    &["endpoint", "defender", "connectivity"],
+    &["endpoint", "defender", "run"],
+    &["endpoint", "elastic"],
+    &["endpoint", "elastic", "update"],
+    &["endpoint", "elastic", "status"],
+    &["endpoint", "swarm"],
 ];
 
 #[test]

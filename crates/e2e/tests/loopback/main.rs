@@ -10,6 +10,7 @@
 mod beside;
 mod demand;
 mod doctor;
+mod endpoint;
 mod folder;
 mod killed;
 mod lifecycle;

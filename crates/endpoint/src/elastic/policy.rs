@@ -194,7 +194,7 @@ impl Policy {
         let url =
             Url::parse(text).map_err(|_| wrong(key, text, "is no URL: it must begin with http:// or https://"))?;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong(key, text, "is no base: http or https, without a query"));
+            return Err(wrong(key, text, "is no base: it must begin with http:// or https://, and have no query"));
         }
         self.base_url = text.to_owned();
         Ok(())

@@ -64,11 +64,11 @@ pub async fn play(
     for number in 0..shared.rehearsal.elastic.saturating_add(shared.rehearsal.defender) {
         tasks.spawn(live(Arc::clone(&shared), number, warm.clone()));
     }
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
     while !tasks.is_empty() {
-        let tick = tokio::time::sleep(Duration::from_secs(1));
         tokio::select! {
             _ = tasks.join_next() => {}
-            () = tick => told(&progress(&shared, tasks.len())),
+            _ = seconds.tick() => told(&progress(&shared, tasks.len())),
         }
     }
     let lasted = shared.clock.monotonic().saturating_sub(begun);
@@ -210,21 +210,24 @@ async fn live(shared: Arc<Shared>, number: u32, warm: Arc<Warm>) {
             Arrival::Spread => own,
             Arrival::Burst => 0,
         };
-        moments.push(start + within);
+        moments.push((start + within, false));
         if client.befalls(shared.rehearsal.restart_percent) {
-            moments.push(start + client.rng.random_range(0..interval));
+            moments.push((start + client.rng.random_range(0..interval), true));
         }
         if start + interval >= millis(shared.rehearsal.length) {
             break;
         }
     }
     moments.sort_unstable();
-    for moment in moments {
+    for (moment, is_restart) in moments {
         let moment = Duration::from_millis(moment);
         if moment >= shared.rehearsal.length {
             break;
         }
         shared.sleep_until(moment).await;
+        if is_restart {
+            client.restart();
+        }
         poll(&mut one, &mut client).await;
     }
 }

@@ -30,7 +30,7 @@ pub struct Report {
     pub connections: u64,
     /// The most at once.
     pub most_connections: u64,
-    /// Endpoints that were restarted in the middle of something.
+    /// How often an endpoint was restarted, in the middle of a download or between two polls.
     pub restarts: u64,
     /// How late endpoints woke for want of this machine's time, in milliseconds: where this is long, the swarm was the
     /// limit and not the mirror.

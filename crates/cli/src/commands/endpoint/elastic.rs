@@ -128,7 +128,8 @@ fn tell(report: &Report, context: &mut Context) -> Result<(), Failure> {
             let (fetched, bytes) = (show::count(*fetched, "artifact"), show::bytes(*bytes));
             format!("{url}: {before}{to}, {fetched} fetched ({bytes}), {kept} kept")
         }
-        Err(fail) => format!("{url}: failed: {fail}"),
+        // The detail names the URL, where it is about one.
+        Err(fail) => format!("failed: {fail}"),
     };
     context.out.line(line)?;
     for note in &report.notes {

@@ -27,7 +27,7 @@ pub(super) fn told(report: &Report, managed: &Managed, out: &mut Out) -> Result<
 }
 
 fn line(attempt: &Attempt) -> String {
-    let source = if attempt.source.is_empty() { "no source" } else { &attempt.source };
+    let source = if attempt.source.is_empty() { "no source".to_owned() } else { attempt.source.clone() };
     match &attempt.result {
         Ok(Outcome::Current(version)) => format!("{source}: nothing newer than {}", show::version(version.as_ref())),
         Ok(Outcome::Updated { from: None, to, bytes }) => {
@@ -37,6 +37,7 @@ fn line(attempt: &Attempt) -> String {
             let (from, to) = (show::version(from.as_ref()), show::version(to.as_ref()));
             format!("{source}: {from} -> {to}, {}", show::bytes(*bytes))
         }
+        Err(fail) if fail.detail.contains(source.as_str()) => format!("failed: {fail}"),
         Err(fail) => format!("{source}: failed: {fail}"),
     }
 }
