@@ -15,6 +15,7 @@ mod configuration;
 mod dates;
 mod defender;
 mod elastic;
+mod endpoints;
 mod json;
 mod keys;
 mod names;
@@ -30,6 +31,7 @@ pub use configuration::configuration;
 pub use dates::http_date;
 pub use defender::{defender_archive, defender_companion, defender_info};
 pub use elastic::{elastic_artifact, elastic_session, held_artifacts, manifest_json};
+pub use endpoints::{health_report, managed_settings, policy_response};
 pub use json::strict_json;
 pub use keys::pem_keys;
 pub use names::url_key;
@@ -65,10 +67,13 @@ targets![
     elastic_session,
     etag_list,
     generation_file,
+    health_report,
     history,
     http_date,
+    managed_settings,
     manifest_json,
     pem_keys,
+    policy_response,
     range_header,
     redirect_location,
     request_head,

@@ -2,6 +2,7 @@
 //! its number in the list of attacks that the tests are named after), and honest ones cut and with bits flipped.
 
 mod documents;
+mod endpoints;
 mod manifests;
 mod messages;
 mod names;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Seed> {
     manifests::write(&mut book);
     zips::write(&mut book);
     documents::write(&mut book);
+    endpoints::write(&mut book);
     messages::write(&mut book);
     names::write(&mut book);
     records::write(&mut book);
