@@ -182,7 +182,11 @@ impl Daemon {
         let mut live = Live { daemon: self, content, demand, engines, changes, configs, alarms };
         while let Some(ask) = asks.recv().await {
             match ask {
-                Ask::Reload => live.reload().await,
+                Ask::Reload => {
+                    live.content.reopen_log();
+                    live.reload().await;
+                }
+                Ask::ReopenLog => live.content.reopen_log(),
                 Ask::Reopen => live.reopen().await,
                 Ask::End => break,
             }

@@ -9,6 +9,8 @@ pub(crate) enum Ask {
     Reload,
     /// Open the data folder anew: another stands where it was. No signal, but something a part of the process finds.
     Reopen,
+    /// Open the access log again: it was moved away.
+    ReopenLog,
     /// End, finishing what clients are in the middle of.
     End,
 }
@@ -18,8 +20,12 @@ pub(crate) enum Ask {
 pub(crate) fn listen() -> std::io::Result<(mpsc::Sender<Ask>, mpsc::Receiver<Ask>)> {
     use tokio::signal::unix::{SignalKind, signal};
     let (send, receive) = mpsc::channel(8);
-    let watched =
-        [(SignalKind::hangup(), Ask::Reload), (SignalKind::terminate(), Ask::End), (SignalKind::interrupt(), Ask::End)];
+    let watched = [
+        (SignalKind::hangup(), Ask::Reload),
+        (SignalKind::user_defined1(), Ask::ReopenLog),
+        (SignalKind::terminate(), Ask::End),
+        (SignalKind::interrupt(), Ask::End),
+    ];
     for (kind, ask) in watched {
         let (mut stream, send) = (signal(kind)?, send.clone());
         tokio::spawn(async move {

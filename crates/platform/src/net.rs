@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
@@ -29,7 +30,8 @@ pub fn listener(address: SocketAddr, reuse_port: bool) -> Result<TcpListener, Li
 }
 
 /// `count` nonblocking listeners on one address, one for each loop that accepts. Unlike [`listener`] with
-/// `reuse_port`, this fails when another process already listens there. Port 0 gives all of them one free port.
+/// `reuse_port`, this fails when another process already listens there. Port 0 gives all of them one free port. Where
+/// the system cannot share a port, all accept from one socket: right as well, if less even.
 ///
 /// # Errors
 /// As [`listener`].
@@ -38,14 +40,34 @@ pub fn listeners(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, 
     if count <= 1 {
         return Ok(vec![probe]);
     }
-    let bound = probe.local_addr().map_err(|source| ListenError { address, source })?;
+    let failed = |source| ListenError { address, source };
+    let bound = probe.local_addr().map_err(failed)?;
+    if !shares_ports(address) {
+        return clones(probe, count).map_err(failed);
+    }
     drop(probe);
     (0..count).map(|_| listener(bound, true)).collect()
 }
 
-fn open(address: SocketAddr, reuse_port: bool) -> rustix::io::Result<TcpListener> {
+/// Whether the system lets several sockets listen on one port, and spreads connections over them.
+fn shares_ports(address: SocketAddr) -> bool {
+    unbound(address).and_then(|socket| sockopt::set_socket_reuseport(&socket, true)).is_ok()
+}
+
+/// One socket, so many times.
+fn clones(socket: TcpListener, count: usize) -> io::Result<Vec<TcpListener>> {
+    let mut all = (1..count).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    all.push(socket);
+    Ok(all)
+}
+
+fn unbound(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
+}
+
+fn open(address: SocketAddr, reuse_port: bool) -> rustix::io::Result<TcpListener> {
+    let socket = unbound(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if reuse_port {
         sockopt::set_socket_reuseport(&socket, true)?;
@@ -86,6 +108,22 @@ mod tests {
         let others = listener(address, false).unwrap_err();
         assert_eq!(others.source.kind(), io::ErrorKind::AddrInUse);
         TcpStream::connect(address).unwrap();
+    }
+
+    #[test]
+    fn where_ports_cannot_be_shared_all_accept_from_one() {
+        let one = listener("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let address = one.local_addr().unwrap();
+        let all = clones(one, 3).unwrap();
+        assert!(all.iter().all(|socket| socket.local_addr().unwrap() == address));
+        for socket in &all {
+            TcpStream::connect(address).unwrap();
+            let taken = (0..1000).find_map(|_| {
+                std::thread::yield_now();
+                socket.accept().ok()
+            });
+            assert!(taken.is_some());
+        }
     }
 
     #[test]
