@@ -57,7 +57,8 @@ pub struct Gatherer {
     list: Option<WantedList>,
     /// The generation that was last looked at.
     generation: Option<u64>,
-    proven: usize,
+    /// How many places were known at the last look.
+    proven: Option<usize>,
     /// What came of asking the vendor, and belongs to nothing in the list yet.
     notes: Vec<(FeedId, Tried)>,
 }
@@ -65,13 +66,16 @@ pub struct Gatherer {
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
-        Self { desk, spool, list: None, generation: None, proven: usize::MAX, notes: Vec::new() }
+        Self { desk, spool, list: None, generation: None, proven: None, notes: Vec::new() }
     }
 
     /// One look: gathers, learns, asks the vendor what is due. An error in one does not keep the others.
     pub async fn turn(&mut self, patterns: &[Pattern]) {
         let Some(engine) = self.desk.engine() else { return };
         let rules = self.desk.rules();
+        if self.proven.is_none() {
+            self.proven = self.desk.book().proven().ok().map(|proven| proven.len());
+        }
         self.gather(&engine).await;
         self.learn(&engine, patterns, rules.learns).await;
         self.probe(&engine, patterns, rules.probe).await;
@@ -243,8 +247,8 @@ impl Gatherer {
     /// When a place turned out right, what is configured and lies at such a place is fetched.
     async fn use_places(&mut self, engine: &Engine) {
         let Ok(proven) = self.desk.book().proven() else { return };
-        let before = std::mem::replace(&mut self.proven, proven.len());
-        if before >= proven.len() {
+        let before = self.proven.replace(proven.len());
+        if before.is_none_or(|before| before >= proven.len()) {
             return;
         }
         let placed = |feed: &&FeedId| feed.date().is_some() || feed.segments().count() > 1;

@@ -71,7 +71,11 @@ fn what_the_closed_side_wants_the_connected_side_fetches() {
     let list = closed.folder().join("wanted.json");
     let synced = connected.sync(&["--wanted", list.to_str().unwrap()]).expect(0);
     assert_eq!(synced.outcomes(), ["published", "published"], "{}", synced.text());
-    assert_eq!(connected.act(&["feed", "list", "--json"]).lines().len(), 2);
+    assert_eq!(
+        connected.act(&["feed", "list", "--json"]).lines().len(),
+        3,
+        "what the configuration names, and what was brought"
+    );
     let serve = connected.start("serve");
     walk(serve.content, &manifest_path("8.18.3"));
     walk(serve.content, DATED);

@@ -164,6 +164,27 @@ fn what_a_release_names_is_routed_i1() {
 }
 
 #[test]
+fn what_no_manifest_names_makes_room_for_what_one_does() {
+    const F: &str = "elastic/forwarded";
+    let mut ring = Ring::new();
+    ring.serve(&[release(F, 1, &[("/x/1", 77), ("/x/9", 9)])]);
+    ring.shows("/x/1", 77);
+    let made = ring.serve(&[release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);
+    assert!(held(&made).is_empty(), "{:?}", made.held);
+    ring.shows("/x/1", 11);
+    ring.shows("/x/9", 9);
+    let made = ring.serve(&[release(F, 2, &[("/x/1", 78), ("/x/8", 8)])]);
+    assert!(held(&made).is_empty(), "{:?}", made.held);
+    ring.shows("/x/1", 11);
+    ring.shows("/x/8", 8);
+    // Both at once.
+    let mut ring = Ring::new();
+    ring.serve(&[release(F, 1, &[("/x/1", 77)]), release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);
+    ring.shows("/x/1", 11);
+    assert_eq!(ring.generation.feeds.len(), 2);
+}
+
+#[test]
 fn superseded_routes_stay_through_grace_then_go_i2() {
     let mut ring = Ring::new();
     ring.serve(&[release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);

@@ -247,6 +247,13 @@ impl World {
         Build::default().start().await
     }
 
+    /// In memory, with a dated manifest at the vendor.
+    pub(crate) async fn with_dated((version, date): (&str, &str)) -> Self {
+        let mut build = Build::default();
+        build.sim.elastic.dated = vec![(version.to_owned(), date.to_owned())];
+        build.start().await
+    }
+
     /// The same on files.
     pub(crate) async fn on_files() -> Self {
         Build { files: true, ..Build::default() }.start().await

@@ -1,0 +1,161 @@
+//! What is followed because it was asked for.
+
+use std::sync::{Arc, Mutex};
+
+use mirror::{Engine, Learned, Silent, SyncRequest};
+use model::{Checked, FeedId, Outcome, Reason};
+use vendors::elastic::{Forwarded, ForwardedPath};
+
+use crate::world::{ELASTIC, OTHER, World, ended, id, line};
+
+#[derive(Default)]
+struct Known {
+    feeds: Option<Vec<FeedId>>,
+    dated: Vec<String>,
+    forwarded: Vec<String>,
+    serial: u64,
+    proven: Vec<String>,
+}
+
+/// What was learned, as a test says it.
+#[derive(Default)]
+struct Notes(Mutex<Known>);
+
+impl Notes {
+    fn of(feeds: &[&str]) -> Arc<Self> {
+        let notes = Self::default();
+        notes.0.lock().unwrap().feeds = Some(feeds.iter().map(|feed| id(feed)).collect());
+        Arc::new(notes)
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.0.lock().unwrap());
+    }
+}
+
+impl Learned for Notes {
+    fn feeds(&self) -> Option<Vec<FeedId>> {
+        self.0.lock().unwrap().feeds.clone()
+    }
+
+    fn furnish(&self, settings: &mut vendors::Settings) {
+        let known = self.0.lock().unwrap();
+        settings.elastic.dated_templates = [known.proven.clone(), known.dated.clone()].concat();
+        let path = |path: &String| ForwardedPath { route: path.parse().unwrap(), held: None };
+        let paths = known.forwarded.iter().map(path).collect();
+        settings.elastic.forwarded = Forwarded { serial: known.serial, paths, cap: 1 << 20 };
+    }
+
+    fn is_proven(&self, place: &str) -> bool {
+        self.0.lock().unwrap().proven.iter().any(|known| known == place)
+    }
+
+    fn proved(&self, place: &str) {
+        self.0.lock().unwrap().proven.push(place.to_owned());
+    }
+}
+
+fn engine(world: &World, notes: &Arc<Notes>) -> Engine {
+    world.engine().with_learned(Arc::clone(notes) as Arc<dyn Learned>)
+}
+
+async fn sync(world: &World, notes: &Arc<Notes>, feeds: &[&str]) -> mirror::SyncReport {
+    let feeds = feeds.iter().map(|feed| id(feed)).collect();
+    let request = SyncRequest { feeds, tentative: true, ..SyncRequest::default() };
+    engine(world, notes).sync(&request, Arc::new(Silent)).await.unwrap()
+}
+
+/// A world that follows one version by its configuration.
+async fn following_one() -> World {
+    let mut world = World::new().await;
+    world.settings.feeds = vec![id(ELASTIC)];
+    world.sync().await;
+    world
+}
+
+#[tokio::test]
+async fn what_was_learned_is_followed_and_leaves_when_it_is_forgotten() {
+    let world = following_one().await;
+    let notes = Notes::of(&[OTHER]);
+    ended(&sync(&world, &notes, &[]).await, OTHER, Outcome::Published, None);
+    world.walk().await;
+    let plan = || async { engine(&world, &notes).plan_collection().await.unwrap().retired };
+    assert!(plan().await.is_empty());
+    notes.set(|known| known.feeds = None);
+    assert!(plan().await.is_empty(), "what cannot be told lets nothing go");
+    notes.set(|known| known.feeds = Some(Vec::new()));
+    assert_eq!(plan().await, [id(OTHER)]);
+}
+
+#[tokio::test]
+async fn what_somebody_merely_asked_for_leaves_no_record_i6() {
+    let world = following_one().await;
+    let notes = Notes::of(&["elastic/7.7.7"]);
+    let before = world.history().await.len();
+    ended(&sync(&world, &notes, &["elastic/7.7.7"]).await, "elastic/7.7.7", Outcome::Failed, Some(Reason::NotFound));
+    assert_eq!(world.history().await.len(), before);
+    assert_eq!(world.ports.catalog.feed(&id("elastic/7.7.7")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_published_is_looked_for_and_remembered() {
+    const AT: &str = "/downloads/endpoint/manifest";
+    let dated = "elastic/8.18.3@2026-01-15";
+    let mut world = World::with_dated(("8.18.3", "2026-01-15")).await;
+    world.settings.feeds = vec![id(dated)];
+    let notes = Notes::of(&[]);
+    let run = || async { world.engine().with_learned(Arc::clone(&notes) as Arc<dyn Learned>) };
+    let report = run().await.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+    ended(&report, dated, Outcome::Failed, Some(Reason::DatedPathUnknown));
+    let right = format!("{AT}/artifacts-{{version}}-{{date}}.zip");
+    notes.set(|known| known.dated = vec![format!("{AT}/{{date}}/artifacts-{{version}}.zip"), right.clone()]);
+    let report = run().await.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+    ended(&report, dated, Outcome::Published, None);
+    assert_eq!(notes.0.lock().unwrap().proven, [right.clone()]);
+    // From then on it is asked for there, and nowhere else.
+    world.sim.reset_counters();
+    run().await.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+    assert_eq!(world.sim.requests().requests, 1);
+    assert!(run().await.probe(&id("elastic/8.18.3@2026-01-16")).await.unwrap_err().reason == Reason::NotFound);
+}
+
+#[tokio::test]
+async fn what_no_manifest_names_is_kept_with_the_transports_word_and_makes_room() {
+    let world = following_one().await;
+    let other = world.sim.elastic_release("8.18.3").unwrap();
+    let path = other.artifacts.last().unwrap().relative_url.clone();
+    let notes = Notes::of(&["elastic/forwarded"]);
+    notes.set(|known| {
+        known.forwarded = vec![path.clone()];
+        known.serial = 1;
+    });
+    let report = sync(&world, &notes, &["elastic/forwarded"]).await;
+    ended(&report, "elastic/forwarded", Outcome::Published, None);
+    let release = line(&report, "elastic/forwarded").release.unwrap();
+    let record = world.ports.catalog.release(&release).await.unwrap().unwrap();
+    assert_eq!(record.release.verdict.trust.checked, Checked::TransportOnly);
+    // A manifest that names the path is not held up by it.
+    notes.set(|known| known.feeds = Some(vec![id("elastic/forwarded"), id(OTHER)]));
+    ended(&sync(&world, &notes, &[OTHER]).await, OTHER, Outcome::Published, None);
+    let generation = world.generation().await.unwrap();
+    assert_eq!(generation.routes[&path.parse().unwrap()].feed, id(OTHER));
+    // What the vendor no longer has is no reason to lose what is there.
+    notes.set(|known| {
+        known.forwarded.push("/downloads/absent".to_owned());
+        known.serial = 2;
+    });
+    let report = sync(&world, &notes, &["elastic/forwarded"]).await;
+    ended(&report, "elastic/forwarded", Outcome::Failed, Some(Reason::NotFound));
+    assert_eq!(world.serves("elastic/forwarded").await, Some("1.0.1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_feed_is_claimed_once() {
+    let world = following_one().await;
+    let engine = world.engine();
+    let claim = engine.claim(&id(ELASTIC)).unwrap();
+    assert!(engine.clone().claim(&id(ELASTIC)).is_none() && engine.claim(&id(OTHER)).is_some());
+    assert_eq!(engine.running().len(), 1);
+    drop(claim);
+    assert!(engine.claim(&id(ELASTIC)).is_some());
+}
