@@ -36,7 +36,7 @@ pub use json::strict_json;
 pub use keys::pem_keys;
 pub use names::url_key;
 pub use records::{generation_file, history};
-pub use requests::{etag_list, range_header, request_head};
+pub use requests::{etag_list, proxy_header, range_header, request_head};
 pub use versions::version_order;
 pub use wrap::zip_of_one;
 pub use zip::zip_view;
@@ -74,6 +74,7 @@ targets![
     manifest_json,
     pem_keys,
     policy_response,
+    proxy_header,
     range_header,
     redirect_location,
     request_head,

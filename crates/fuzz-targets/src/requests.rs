@@ -1,6 +1,6 @@
 //! What endpoints send: a request's head, its range, its conditions.
 
-use content_http::fuzzing::{self, Arrived, Wanted};
+use content_http::fuzzing::{self, Arrived, Header, Wanted};
 
 /// A head as another reader takes it, line by line.
 struct Naive<'b> {
@@ -80,6 +80,32 @@ fn agreed(head: &[u8], taken: &fuzzing::Head<'_>) {
         assert!(taken.path.starts_with(b"/") && !taken.path.contains(&b'?'));
         let inside = target.windows(taken.path.len()).any(|part| part == taken.path);
         assert!(inside || taken.path == b"/", "a path that was not asked for");
+    }
+}
+
+/// Any bytes as what a trusted proxy begins a connection with: the same is read wherever reading stops on the way, no
+/// byte behind the header is looked at, and a line of version 1 is what a plain reader of words takes it for.
+pub fn proxy_header(bytes: &[u8]) {
+    let whole = fuzzing::proxy_header(bytes);
+    for cut in (0..bytes.len()).step_by(bytes.len() / 8 + 1) {
+        let early = fuzzing::proxy_header(bytes.get(..cut).unwrap_or_default());
+        assert!(early == Header::Partly || early == whole, "read up to {cut}: {early:?}, later {whole:?}");
+    }
+    let Header::Whole { length, client } = whole else { return };
+    let header = bytes.get(..length).expect("no longer than what there is");
+    assert_eq!(fuzzing::proxy_header(header), whole, "what follows changes it");
+    if let Some(line) = header.strip_prefix(b"PROXY ") {
+        assert!(length <= 107 && header.ends_with(b"\r\n"));
+        let words: Vec<&str> = std::str::from_utf8(line).unwrap_or("UNKNOWN").trim_end().split(' ').collect();
+        let named = words.get(1).and_then(|word| word.parse::<std::net::IpAddr>().ok());
+        match words.first() {
+            Some(&"UNKNOWN") => assert_eq!(client, None),
+            _ => assert_eq!(client, named.map(|named| named.to_canonical())),
+        }
+    } else {
+        let [fixed @ ..] = header.get(12..16).expect("the fixed part");
+        assert_eq!(length, 16 + usize::from(u16::from_be_bytes([fixed[2], fixed[3]])));
+        assert!(client.is_none() || fixed[0] == 0x21);
     }
 }
 

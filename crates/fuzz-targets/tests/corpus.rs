@@ -69,6 +69,7 @@ replays![
     manifest_json,
     pem_keys,
     policy_response,
+    proxy_header,
     range_header,
     redirect_location,
     request_head,

@@ -71,6 +71,7 @@ fn requests(book: &mut Book) {
     ];
     book.family(&["range_header"], "v14-ranges", ranges.map(sized));
     book.family(&["range_header"], "v14-empty-file", ["bytes=0-", "bytes=-5"].map(|text| format!("\0\0{text}")));
+    proxies(book);
     let tag = "\"0123456789abcdef0123456789abcdef\"";
     let lists = [
         tag.to_owned(),
@@ -154,4 +155,33 @@ fn redirects(book: &mut Book) {
             "https://cdn\u{3002}test/",
         ],
     );
+}
+
+/// What proxies put before a connection, and what they must not.
+fn proxies(book: &mut Book) {
+    let version_2 = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();
+    let four = b"\x21\x11\x00\x0c\x0a\x00\x00\x07\xc0\x00\x02\x01\x30\x39\x01\xbb";
+    let target = &["proxy_header"];
+    book.honest(target, "line", b"PROXY TCP4 10.0.0.7 192.0.2.1 12345 443\r\nGET / HTTP/1.1\r\n");
+    book.honest(target, "binary", version_2(four));
+    let lines = [
+        "PROXY UNKNOWN\r\n",
+        "PROXY TCP6 2001:db8::7 ::1 0 65535\r\n",
+        "PROXY TCP6 ::ffff:10.0.0.7 ::1 1 2\r\n",
+        "PROXY TCP4 10.0.0.07 192.0.2.1 1 2\r\n",
+        "PROXY TCP4 10.0.0.7 192.0.2.1 01 2\r\n",
+        "PROXY TCP4  10.0.0.7 192.0.2.1 1 2\r\n",
+        "PROXY TCP4 10.0.0.7 192.0.2.1 1 2\n",
+        "PROXY UNKNOWNER\r\n",
+        "GET / HTTP/1.1\r\n",
+    ];
+    book.family(target, "v33-lines", lines);
+    let binaries: [&[u8]; 5] = [
+        b"\x20\x00\x00\x00",
+        b"\x21\x00\x00\x00",
+        b"\x21\x12\x00\x00",
+        b"\x21\x11\xff\xff",
+        b"\x21\x11\x00\x10\x0a\x00\x00\x07\xc0\x00\x02\x01\x30\x39\x01\xbb\x04\x00\x02a",
+    ];
+    book.family(target, "v33-binaries", binaries.map(version_2));
 }
