@@ -10,11 +10,12 @@ use app::{BuildError, Purpose, Stops};
 use blob_store::reader::BlobFiles;
 use blob_store::{Current, StoreError};
 use config::{Config, ConfigError};
-use mirror::{Engine, EngineError, FeedReport, Silent, SyncRequest};
-use model::{Clock, Digest, Generation, Outcome as FeedOutcome, Reason, Vendor, error_chain};
+use mirror::{Engine, EngineError, FeedReport, Silent, SyncReport, SyncRequest};
+use model::{Clock, Digest, FeedId, Generation, Outcome as FeedOutcome, Reason, Vendor, error_chain};
 use platform::fs::{Folder, FsError, Mode, create_folder};
 use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
 
+use crate::takeover::Judged;
 use crate::{Derived, Log, Settings, takeover};
 
 /// How long a folder that was replaced is kept for those who have it open.
@@ -184,12 +185,9 @@ async fn fill(
     let engine = app::engine(config, VERB, Purpose::Act, Arc::clone(&clock)).await?;
     app::note_configuration(&engine, config, "start of defender-downloader").await?;
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
-    take_over(&folder, config, &engine, (&clock, voice)).await?;
-    let request = SyncRequest { wait: true, ..SyncRequest::default() };
-    let report = tokio::select! {
-        report = engine.sync_until(&request, Arc::new(Silent), stops.asked(1)) => report?,
-        () = stops.asked(2) => return Err(EngineError::Interrupted.into()),
-    };
+    let spared = take_over(&folder, config, &engine, (&clock, voice)).await?;
+    spared.iter().for_each(|feed| voice.say(&format!("{feed}: No new update available")));
+    let report = fetched(&engine, &spared, &stops).await?;
     for feed in &report.feeds {
         tell(feed, voice);
     }
@@ -207,10 +205,23 @@ async fn fill(
     let ended = match report.exit_code() {
         _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => Ended::Part,
         0 => Ended::Done,
-        1 => Ended::Failed,
+        1 if spared.is_empty() => Ended::Failed,
         _ => Ended::Part,
     };
     Ok(Outcome { ended, feeds: report.feeds, tree })
+}
+
+/// Has the engine fetch all but what need not be.
+async fn fetched(engine: &Engine, spared: &[FeedId], stops: &Stops) -> Result<SyncReport, EngineError> {
+    let feeds: Vec<FeedId> = engine.settings().feeds.iter().filter(|feed| !spared.contains(feed)).cloned().collect();
+    if feeds.is_empty() {
+        return Ok(SyncReport::default());
+    }
+    let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
+    tokio::select! {
+        report = engine.sync_until(&request, Arc::new(Silent), stops.asked(1)) => report,
+        () = stops.asked(2) => Err(EngineError::Interrupted),
+    }
 }
 
 /// The shared folder, made with all above it, by its real path.
@@ -252,23 +263,21 @@ fn alone(folder: &Path) -> Result<File, CompatError> {
     }
 }
 
-/// Takes over what lies in the folder and is right.
+/// Takes over what lies in the folder and is right; answers the feeds of which there is nothing to fetch.
 async fn take_over(
     folder: &Path,
     config: &Config,
     engine: &Engine,
     (clock, voice): (&Arc<dyn Clock>, &mut Voice<'_>),
-) -> Result<(), CompatError> {
-    let ring = &engine.settings().ring;
-    let serving = engine.ports().rings.current(ring).await?.map(|current| current.generation);
+) -> Result<Vec<FeedId>, CompatError> {
     let outbound = app::client(config, Arc::clone(clock))?;
     let mut told = Vec::new();
-    let feeds = takeover::good(folder, config, (serving.as_ref(), outbound.as_ref()), &mut told).await;
+    let Judged { take, mut spare } = takeover::judged(folder, config, (engine, outbound.as_ref()), &mut told).await?;
     told.iter().for_each(|why| voice.say(why));
-    if feeds.is_empty() {
-        return Ok(());
+    if take.is_empty() {
+        return Ok(spare);
     }
-    let request = SyncRequest { feeds, from: Some(folder.to_owned()), wait: true, ..SyncRequest::default() };
+    let request = SyncRequest { feeds: take, from: Some(folder.to_owned()), wait: true, ..SyncRequest::default() };
     for feed in engine.sync(&request, Arc::new(Silent)).await?.feeds {
         match (&feed.vendor_version, feed.outcome) {
             (Some(version), FeedOutcome::Published | FeedOutcome::Current) => {
@@ -277,10 +286,11 @@ async fn take_over(
             _ => {
                 let detail = feed.detail.unwrap_or_default();
                 voice.say(&format!("{}: what is in the folder is not taken over: {detail}", feed.feed));
+                spare.retain(|spared| *spared != feed.feed);
             }
         }
     }
-    Ok(())
+    Ok(spare)
 }
 
 /// What the script would say of one target.

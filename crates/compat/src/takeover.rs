@@ -3,12 +3,16 @@
 //! Nothing in a pair proves that its two files belong together: the script fetches them one after the other, and the
 //! vendor may publish in between. The vendor is asked for the head of its archive: where it still offers the version that
 //! `manifest.json` names, the sizes must be equal. Where it has moved on, the pair is superseded in this very run.
+//!
+//! The engine fetches what a person brought from the vendor once, to have the vendor's word for it. Here that would fetch
+//! again what is right: as long as the vendor offers that version in that size, such a feed is not asked for.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use config::Config;
-use model::{FeedId, Generation};
+use mirror::{Engine, EngineError};
+use model::{FeedId, Generation, ItemKind};
 use outbound::{Outbound, Request, Response};
 use platform::fs::Folder;
 use serde_json::Value;
@@ -17,6 +21,15 @@ use vendors::defender::DefenderSettings;
 
 /// The most of a companion that is read.
 const COMPANION: u64 = 64 << 10;
+
+/// What the vendor's word on pairs that somebody left comes to.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// To be taken over.
+    pub(crate) take: Vec<FeedId>,
+    /// What the vendor still offers just so: there is nothing to fetch.
+    pub(crate) spare: Vec<FeedId>,
+}
 
 /// A pair that somebody left.
 struct Pair {
@@ -27,21 +40,51 @@ struct Pair {
     definitions: Option<String>,
 }
 
-/// The feeds whose pair may be taken over from the folder; `told` gets why one may not.
-pub(crate) async fn good(
+/// What may be taken over from the folder, and what need not be fetched; `told` gets why something may not.
+pub(crate) async fn judged(
     folder: &Path,
     config: &Config,
-    (serving, outbound): (Option<&Generation>, &dyn Outbound),
+    (engine, outbound): (&Engine, &dyn Outbound),
     told: &mut Vec<String>,
-) -> Vec<FeedId> {
-    let mut found = Vec::new();
-    for pair in pairs(folder, config, serving) {
+) -> Result<Judged, EngineError> {
+    let serving = engine.ports().rings.current(&engine.settings().ring).await?.map(|current| current.generation);
+    let mut judged = Judged::default();
+    for pair in pairs(folder, config, serving.as_ref()) {
         match judge(&pair, config, outbound).await {
-            Ok(()) => found.push(pair.feed),
+            Ok(Offer::Same) => {
+                judged.take.push(pair.feed.clone());
+                judged.spare.push(pair.feed);
+            }
+            Ok(Offer::Newer) => judged.take.push(pair.feed),
             Err(why) => told.push(format!("{}: what is in the folder is not taken over: {why}", pair.feed)),
         }
     }
-    found
+    for pair in taken_over_before(config, engine, serving.as_ref()).await? {
+        // Where the vendor cannot be asked, the run says so.
+        if let Ok(Offer::Same) = judge(&pair, config, outbound).await {
+            judged.spare.push(pair.feed);
+        }
+    }
+    Ok(judged)
+}
+
+/// What the ring serves out of the folder, and nobody but a person vouches for.
+async fn taken_over_before(
+    config: &Config,
+    engine: &Engine,
+    serving: Option<&Generation>,
+) -> Result<Vec<Pair>, EngineError> {
+    let mut found = Vec::new();
+    for feed in config.feeds() {
+        let Some(served) = serving.and_then(|serving| serving.feeds.get(&feed)) else { continue };
+        let Some(record) = engine.ports().catalog.release(&served.release).await? else { continue };
+        let release = record.release;
+        let archive = release.items.iter().find(|item| item.kind == ItemKind::Artifact).map(|item| item.size);
+        if let (Some(_), Some(size)) = (&release.provenance.folder, archive) {
+            found.push(Pair { feed, size, definitions: Some(release.vendor_version.version.to_string()) });
+        }
+    }
+    Ok(found)
 }
 
 /// What lies there of the feeds that the ring does not serve yet.
@@ -71,20 +114,26 @@ fn place(feed: &FeedId) -> Option<PathBuf> {
     Some(Path::new(platform).join(track).join(format!("arch_{arch}")))
 }
 
-async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<(), String> {
+/// What the vendor offers beside a pair.
+enum Offer {
+    Same,
+    Newer,
+}
+
+async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<Offer, String> {
     let Some(definitions) = pair.definitions.as_deref().filter(|version| !version.is_empty()) else {
         return Err("its manifest.json names no version".to_owned());
     };
     let head = head(pair, config, outbound).await?;
     let offered = head.exchange.urls.last().and_then(|url| version_in(url));
     if offered.as_deref().is_some_and(|offered| offered != definitions) {
-        return Ok(());
+        return Ok(Offer::Newer);
     }
     match head.length {
         Some(length) if length != pair.size => {
             Err(format!("updates.zip has {} bytes, and the vendor's has {length}", pair.size))
         }
-        Some(_) => Ok(()),
+        Some(_) => Ok(Offer::Same),
         None => Err("the vendor does not say how large its archive is".to_owned()),
     }
 }
