@@ -6,7 +6,8 @@
 //! open or an allocation.
 //!
 //! # Deliberately absent
-//! SQL, the engine, the vendors (what is fetched while a client waits is [`Beyond`]'s business), an HTTP framework, content coding, redirects, listings, ranges in several parts.
+//! SQL, the engine, the vendors (what is fetched while a client waits is [`Beyond`]'s business), an HTTP framework,
+//! content coding, redirects, listings, ranges in several parts.
 //!
 //! # Invariants
 //! - Only a path that stands in a generation answers with bytes, and only with the bytes of that generation. A
@@ -24,14 +25,31 @@
 //! - An answer is whole or its connection is reset: no short 200.
 //! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
 //!
-//! # Documented choices where the standards leave one
-//! - Several ranges are answered with 200 and the whole file. `If-Range` takes an entity tag; a date is never
-//!   proof enough here and gets the whole file, so that two releases are never spliced.
-//! - A request with a body and one Content-Length gets 405 or 501 and the connection ends, its body unread; a GET
-//!   or HEAD with a body is a 400.
-//! - A query is ignored. One doubled slash directly after the prefix (or the ring's base) is taken as one.
-//! - A percent-encoded path is not a route: 404.
-//! - Bytes outside printable ASCII in a request's head are a 400.
+//! # What is answered, clause by clause
+//! - RFC 9110, 9.1 and 15.5.6: GET and HEAD; the other methods of HTTP get 405 with `Allow`, unknown ones 501.
+//! - RFC 9110, 13.1 and 13.2: `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` in this order, and
+//!   only where the answer would be a success. 15.4.5: a 304 repeats tag, date and cache rule.
+//! - RFC 9110, 14.2: a single range of bytes, for GET alone. Several get 200 and the whole file: a client has to expect
+//!   that, and none can make us send a file many times over (17.15). 15.5.17: 416 says how long the file is.
+//! - RFC 9110, 13.1.5: `If-Range` takes an entity tag; a date is never proof enough here and gets the whole file, so
+//!   that two releases are never spliced.
+//! - RFC 9110, 10.1.1: `100-continue` is let pass, for there is never a body to wait for; any other expectation is 417.
+//! - RFC 9110, 11.6.1: a 401 names both schemes that are taken; 15.6.4: a 503 says when to come again.
+//! - RFC 9112, 2.2: one empty line before a request is skipped; a bare CR or LF is a 400. 3.2: a 1.1 request has one
+//!   `Host`, which means nothing here. 3.2.2: the absolute form is taken, its authority ignored. 5.1: no blank before a
+//!   colon. 5.2: no folded line.
+//! - RFC 9112, 6.1 and 6.3: `Transfer-Encoding`, several lengths, lengths that are no plain number: 400. A GET or HEAD
+//!   with a body is a 400; any other method with one length gets its 405 or 501 and the connection ends, its body unread.
+//! - RFC 9112, 9.3: requests are answered in their order, however many arrive at once (9.3.2); 1.0 stays only where the
+//!   client asked (C.2.2). 9.6: `close` is said and waited for before the connection ends.
+//!
+//! Where the standards leave the choice: a query is ignored, one doubled slash directly after the prefix (or the ring's
+//! base) is taken as one, a percent-encoded path is not a route (404), and bytes outside printable ASCII in a request's
+//! head are a 400.
+//!
+//! # Who is believed
+//! An address in `X-Forwarded-For`, `Forwarded` or a PROXY header counts from [`Policy::trusted_proxies`] alone, and is
+//! derived once, in `client` and `announced`; lists of addresses, caps, fair turns and the log all go by it.
 
 mod announced;
 mod beyond;
