@@ -156,7 +156,10 @@ impl Desk {
             Some(found) if self.has_room(&engine, &found.feed, &rules) => {
                 self.board_feed(found.feed, found.guess, Why::Asked)
             }
-            Some(_) => Asked::Absent,
+            Some(found) => {
+                tracing::warn!(feed = %found.feed, "asked for, and not learned: elastic.learned_feeds lets no more in");
+                Asked::Absent
+            }
             None if rules.forwards => self.board(Key::Path(path.clone()), {
                 let (desk, path) = (Arc::clone(self), path.clone());
                 async move { desk.forward(&path).await }

@@ -137,6 +137,15 @@ impl Site {
         Self { server, source, clock }
     }
 
+    /// A site that has published nothing, with somebody who knows of what lies beyond.
+    pub fn beyond(beyond: Arc<dyn content_http::Beyond>) -> Self {
+        let mut settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+        settings.workers = NonZeroUsize::new(1);
+        let (source, clock) = (source(), Arc::new(TestClock(AtomicI64::new(START))));
+        let server = ContentServer::start_with(settings, source.clone(), clock.clone(), Some(beyond)).unwrap();
+        Self { server, source, clock }
+    }
+
     /// The same data folder under a new process.
     pub fn restarted(&self) -> Self {
         let mut settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));

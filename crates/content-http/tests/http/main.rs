@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod beyond;
 mod bodies;
 mod damage;
 mod folder;
