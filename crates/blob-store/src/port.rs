@@ -113,6 +113,7 @@ impl StoreError {
                 Reason::SizeMismatch
             }
             Self::Mismatch { .. } => Reason::HashMismatch,
+            Self::Damaged { source, .. } if !source.is_newer() => Reason::GenerationDamaged,
             Self::Conflict { .. } | Self::Damaged { .. } => Reason::StoreFailed,
         }
     }

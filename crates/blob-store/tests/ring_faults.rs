@@ -125,6 +125,10 @@ async fn when_no_generation_is_whole_the_ring_fails_closed_s41() {
         fs::write(site.path(&format!("generation-{number}")), "rubbish").unwrap();
     }
     assert!(matches!(site.served().await, Err(StoreError::Damaged { .. })));
+    assert!(site.rings.publish(&generation(3), Some(Digest::of(b"rubbish"))).await.is_err());
+    // Who expects nothing, and passes all numbers, makes it anew.
+    site.rings.publish(&generation(3), None).await.unwrap();
+    assert_eq!(site.served().await.unwrap(), Some(3));
     fs::remove_dir_all(site.dir.path().join("rings")).unwrap();
     assert_eq!(site.served().await.unwrap(), None);
     site.rings.publish(&generation(1), None).await.unwrap();
@@ -144,6 +148,7 @@ async fn a_newer_programs_generation_is_refused_and_not_passed_over_s34() {
     fs::write(site.path("generation-2"), &newer).unwrap();
     fs::write(site.path("current"), format!("2 {}\n", Digest::of(newer.as_bytes()))).unwrap();
     assert!(matches!(site.served().await, Err(StoreError::Damaged { .. })));
+    assert!(site.rings.publish(&generation(3), None).await.is_err());
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 
 mod acts;
 mod at;
+mod denied;
 mod engine;
 mod feed_run;
 pub mod freshness;
@@ -27,6 +28,7 @@ mod plan_sync;
 mod probe;
 mod prune;
 mod publish;
+mod rebuild;
 mod reconcile;
 mod report;
 pub mod retention;

@@ -113,7 +113,9 @@ impl Engine {
             "reason": fault.reason, "detail": fault.detail,
         });
         let history = vec![self.entry(EntryKind::Upkeep, generation.ring.as_str(), data)];
-        Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)
+        let mut batch = Batch { history, ..Batch::default() };
+        self.deny_again(&generation, &mut batch).await?;
+        Ok(self.ports.catalog.apply(batch).await?)
     }
 
     /// Whether the history tells of the publication of this very generation, as far back as is looked.

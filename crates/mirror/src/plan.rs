@@ -8,7 +8,9 @@ mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Digest, FeedId, Generation, ItemKind, Note, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp};
+use model::{
+    Digest, FeedId, Generation, ItemKind, Note, ReleaseId, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp,
+};
 use trust::Admitted;
 
 use crate::Graces;
@@ -36,6 +38,8 @@ pub struct Input<'a> {
     pub newcomers: &'a [Newcomer],
     /// For each feed whose layout has it, the earlier releases that `_back` may serve, newest version first.
     pub earlier: &'a BTreeMap<FeedId, Vec<Admitted>>,
+    /// For each feed, the releases that the operator rejected or rolled back from, in order of id.
+    pub denied: &'a BTreeMap<FeedId, Vec<ReleaseId>>,
     /// Feeds to be served no longer.
     pub retire: &'a BTreeSet<FeedId>,
     /// Superseded bytes that are held no longer: there is nothing to keep reachable.
@@ -138,6 +142,7 @@ impl Layout<'_> {
             // Endpoints knock at the bases of `_back` before there is anything in it.
             bases: release.bases.iter().cloned().chain(back_bases).collect(),
             back: back.map(|back| back.release().id),
+            denied: self.input.denied.get(&release.feed).cloned().unwrap_or_default(),
         }
     }
 

@@ -58,7 +58,7 @@ impl Engine {
     pub(crate) async fn publish_locked(&self, mut what: Publishing) -> Result<Done, EngineError> {
         let mut failed = self.drop_incomplete(&mut what.pending).await;
         let waiting = self.waiting(&what).await?;
-        let mut taken = 0;
+        let mut taken = self.newest_known().await?;
         for _ in 0..ROUNDS {
             let present = self.present().await?;
             let newcomers: Vec<Newcomer> = what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
@@ -98,11 +98,11 @@ impl Engine {
     }
 
     /// The highest number of all generation files, whole or not.
-    async fn newest_number(&self) -> Result<u64, EngineError> {
+    pub(crate) async fn newest_number(&self) -> Result<u64, EngineError> {
         Ok(self.ports.rings.numbers(&self.settings.ring).await?.last().copied().unwrap_or(0))
     }
 
-    async fn plan_for(
+    pub(crate) async fn plan_for(
         &self,
         present: Option<&Current>,
         newcomers: &[Newcomer],
@@ -113,11 +113,13 @@ impl Engine {
         let generation = present.map_or(&empty, |current| &current.generation);
         let incumbents = self.incumbents(generation).await?;
         let earlier = self.earlier(generation, newcomers).await?;
+        let denied = self.denied(generation, newcomers).await?;
         let input = Input {
             present: generation,
             incumbents: &incumbents,
             newcomers,
             earlier: &earlier,
+            denied: &denied,
             retire: &what.retire,
             gone: &self.gone(generation).await,
             grace: self.settings.grace,
@@ -248,7 +250,7 @@ impl Engine {
     }
 
     /// Intent, generation file, pointer.
-    async fn move_pointer(
+    pub(crate) async fn move_pointer(
         &self,
         plan: &Plan,
         present: Option<&Current>,
@@ -277,7 +279,7 @@ impl Engine {
             Err(error) => {
                 let cause = note(error.reason(), model::error_chain(&error));
                 // The pointer may have moved before the failure was noticed; recovery looks and decides.
-                self.reconcile_locked().await?;
+                self.close_open_locked().await?;
                 Ok(Moved::Failed(cause))
             }
         }
@@ -304,7 +306,7 @@ impl Engine {
     }
 
     /// Records completion together with what it means for each feed.
-    async fn complete(&self, generation: &Generation, done: &Done) -> Result<(), EngineError> {
+    pub(crate) async fn complete(&self, generation: &Generation, done: &Done) -> Result<(), EngineError> {
         let mut publication = self.publication(generation);
         publication.closed_at = Some(self.ports.clock.now());
         let data = json!({
@@ -343,7 +345,8 @@ impl Engine {
     }
 }
 
-enum Moved {
+/// How moving the pointer ended.
+pub(crate) enum Moved {
     Done,
     Overtaken,
     Failed(Note),

@@ -17,6 +17,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when the ring cannot be read or written, or the catalog fails.
     pub async fn mend_ring(&self) -> Result<Option<u64>, EngineError> {
+        self.restore_ring().await?;
         if self.ring_fault().await?.is_none() {
             return Ok(None);
         }
@@ -57,8 +58,14 @@ impl Engine {
     }
 
     /// Closes what a crash left open: a publication whose generation the ring serves, or has served since, was
-    /// done; any other was not. Whoever holds the publication lock does it first.
+    /// done; any other was not. Makes the ring anew if nothing of it is left to serve. Whoever holds the publication
+    /// lock does it first.
     pub(crate) async fn reconcile_locked(&self) -> Result<(), EngineError> {
+        self.close_open_locked().await?;
+        self.restore_ring_locked().await
+    }
+
+    pub(crate) async fn close_open_locked(&self) -> Result<(), EngineError> {
         if let Err(error) = self.mend_locked().await {
             // Who cannot write it again can still read past it; what follows tells of a disk that takes nothing.
             tracing::error!(error = %error_chain(&error), "the ring's pointer could not be looked after");
@@ -138,7 +145,12 @@ impl Engine {
     }
 
     async fn happened(&self, open: &Publication) -> Result<bool, EngineError> {
-        let Some(current) = self.ports.rings.current(&open.ring).await? else { return Ok(false) };
+        let current = match self.ports.rings.current(&open.ring).await {
+            // Nothing of the ring is whole: it is made anew as it was published before.
+            Err(error) if error.reason() == Reason::GenerationDamaged => None,
+            current => current?,
+        };
+        let Some(current) = current else { return Ok(false) };
         if current.generation.number <= open.number {
             return Ok(current.digest == open.digest);
         }

@@ -33,6 +33,8 @@ struct Ruling {
 struct Weighed {
     decision: Decision,
     known: Option<ReleaseState>,
+    /// Whether only the ring knows it.
+    unrecorded: bool,
 }
 
 impl Engine {
@@ -135,10 +137,17 @@ impl Engine {
         present: Option<&Current>,
     ) -> Result<Weighed, EngineError> {
         let Proposed { proposal, provenance, attested_by, validator } = proposed;
-        let context = self.context(&proposal, record, present).await?;
+        let mut context = self.context(&proposal, record, present).await?;
         record.validator = validator;
+        let id = proposal.id();
+        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
+        // A catalog that was lost does not make the ring forget the operator's word.
+        let unrecorded = context.known.is_none() && served.is_some_and(|served| served.denied.contains(&id));
+        if unrecorded {
+            context.known = Some(ReleaseState::Rejected);
+        }
         let decision = decide(proposal, attested_by, provenance, &context, record.checked_at);
-        Ok(Weighed { decision, known: context.known })
+        Ok(Weighed { decision, known: context.known, unrecorded })
     }
 
     async fn context(
@@ -179,7 +188,7 @@ impl Engine {
 
     /// Writes a decision into the record; gives back what is to be published.
     fn settle(&self, weighed: Weighed, record: &mut FeedRecord, batch: &mut Batch) -> Option<Newcomer> {
-        let Weighed { decision, known } = weighed;
+        let Weighed { decision, known, unrecorded } = weighed;
         let declined = record.reason == Some(Reason::RejectedBefore);
         let before = record.release;
         let succeeded_before = record.succeeded_at;
@@ -209,6 +218,9 @@ impl Engine {
             }
             Decision::RejectedBefore(release) => {
                 turn_down(record, &release);
+                if unrecorded {
+                    batch.releases.push(NewRelease { release: release.clone(), state: ReleaseState::Rejected });
+                }
                 (release, "rejected-before")
             }
         };

@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// Where the word leads: what was rolled back to, and on from there if that was rolled back from, too.
-    async fn led_to(&self, from: &ReleaseRecord) -> Result<Option<ReleaseRecord>, EngineError> {
+    pub(crate) async fn led_to(&self, from: &ReleaseRecord) -> Result<Option<ReleaseRecord>, EngineError> {
         let mut seen = BTreeSet::from([from.release.id]);
         let mut at = from.release.id;
         loop {

@@ -117,6 +117,7 @@ impl Engine {
             () = &mut stop => return Err(EngineError::Stopped),
         };
         let calm = self.calm().await?;
+        self.restore_ring().await?;
         self.adopt().await?;
         if lock.first {
             self.ports.catalog.unreserve(None).await?;

@@ -47,6 +47,15 @@ pub struct ServedFeed {
     /// The release that `_back` serves, where the feed's layout has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<ReleaseId>,
+    /// Releases of the feed that the operator rejected or rolled back from, in order of id; no more than
+    /// [`ServedFeed::MAX_DENIED`]. The ring keeps the operator's word also where the catalog is lost or an older one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<ReleaseId>,
+}
+
+impl ServedFeed {
+    /// The most releases that a ring remembers as denied, for each feed: with them a line stays within its cap.
+    pub const MAX_DENIED: usize = 64;
 }
 
 /// One path and the bytes behind it.
@@ -80,6 +89,13 @@ pub enum GenerationError {
     /// A route or feed stands twice, or there are over a million routes.
     #[error("line {0} repeats a route or feed, or passes the cap")]
     Repeated(usize),
+}
+
+impl GenerationError {
+    /// Whether the file is whole and was written by a newer program: that is no damage.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Format(_))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,6 +242,7 @@ mod tests {
                 since: at,
                 bases: vec!["/linux/production".parse().unwrap()],
                 back: None,
+                denied: vec![Digest::of(b"another").to_string().parse().unwrap()],
             },
         );
         for (name, until) in [("/linux/production/arch_x86_64/updates.zip", None), ("/old", Some(at))] {

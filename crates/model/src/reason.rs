@@ -250,7 +250,7 @@ reasons! {
         "It is written again by the next sync, or by `waystation run` within a minute; check the disk.";
     GenerationDamaged "generation_damaged" Operator Never
         "A ring's generation file is damaged."
-        "Where it is the one that `current` names, the newest whole one is served, and the next sync publishes anew. Check the disk.";
+        "Where it is the one that `current` names, the newest whole one is served. Where none is whole, the next sync, or `waystation run`, makes the ring anew as it was published last. Check the disk.";
     CatalogDisagrees "catalog_disagrees" Operator Later
         "The catalog does not say of a release what its ring serves."
         "Run `waystation sync`: it records what is served. If a backup of one part only was restored, restore the other part, too.";
@@ -259,7 +259,7 @@ reasons! {
         "Run `waystation sync`, or let `waystation run` carry it out within a minute; if what was gone back to is no longer held, admit another release.";
     RingLost "ring_lost" Operator Now
         "A ring's generations are gone, or older than the one that was published last: files were lost, or an older copy was put in their place."
-        "Restore the folder rings from the newest backup, or run `waystation sync`: it publishes what is admitted anew. Find out who removed it.";
+        "Run `waystation sync`, or leave it to `waystation run`: where nothing is left, the ring is made anew as it was published last, from what is held; else what is admitted is published anew. Find out who removed it.";
     HistoryBroken "history_broken" Operator Never
         "The history's chain of digests is broken: entries were edited, removed or moved."
         "Keep a copy of the catalog and compare it with a backup: this is how tampering looks, and how a failing disk does.";

@@ -77,7 +77,11 @@ impl Rings {
 
     pub(super) fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError> {
         let (folder, _lock) = self.locked(&generation.ring)?;
-        let there = self.served(&folder, &generation.ring, Some(generation.number))?;
+        let there = match self.served(&folder, &generation.ring, Some(generation.number)) {
+            // Who expects nothing knows that no file is whole, and makes the ring anew; a newer program's file is whole.
+            Err(StoreError::Damaged { source, .. }) if expected.is_none() && !source.is_newer() => None,
+            there => there?,
+        };
         let found = there.as_ref().map_or(0, |current| current.generation.number);
         // Numbers only go up, so that the newest file is what a lost pointer falls back to.
         let stale = there.is_some() && generation.number <= found;

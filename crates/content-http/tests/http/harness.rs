@@ -185,6 +185,7 @@ impl Site {
             since,
             bases: vec!["/linux/production".parse().unwrap(), "/linux/production/arch_x86_64".parse().unwrap()],
             back: None,
+            denied: Vec::new(),
         };
         generation.feeds = BTreeMap::from([(feed, served)]);
         generation

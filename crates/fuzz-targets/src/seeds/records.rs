@@ -57,6 +57,7 @@ fn generations(book: &mut Book) {
         since: AT,
         bases: release.bases.clone(),
         back: Some(release.id),
+        denied: vec![release.id],
     };
     made.feeds.insert(feed(), served);
     for item in &release.items {

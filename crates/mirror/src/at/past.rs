@@ -236,6 +236,9 @@ impl Fold {
         for id in expired(data) {
             self.set_state(id, (ReleaseState::Expired, entry.at), entry, sources);
         }
+        if let (Ok(id), Some(state)) = (entry.subject.parse(), denied_again(data)) {
+            self.set_state(id, (state, entry.at), entry, sources);
+        }
         if let (Some(ring), Some(told)) = (ring_of(entry), ToldAdopted::read(data)) {
             let ToldAdopted { number: generation, digest, feeds, .. } = told;
             let (since, entry_number) = (entry.at, entry.seq);
@@ -363,4 +366,10 @@ fn content(release: &PastRelease) -> Content {
         held_since: release.held_since,
         state_since: release.state_since,
     }
+}
+
+/// The state of a release that counts as rejected again because its ring remembered the word.
+fn denied_again(data: &Value) -> Option<ReleaseState> {
+    let text = |name: &str| data.get(name).and_then(Value::as_str);
+    (text("act") == Some("deny-again")).then(|| text("state").and_then(ReleaseState::from_word))?
 }

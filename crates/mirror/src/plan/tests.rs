@@ -88,6 +88,7 @@ impl Ring {
             incumbents: &self.served,
             newcomers,
             earlier: &self.earlier(),
+            denied: &BTreeMap::new(),
             retire: &retire,
             gone: &BTreeSet::new(),
             grace: Graces::same(GRACE),

@@ -20,6 +20,7 @@ mod identity;
 mod keeping;
 mod learned;
 mod random;
+mod rebuilt;
 mod runs;
 mod store;
 mod tending;

@@ -165,6 +165,7 @@ impl Stage {
             since: made.at,
             bases: Vec::new(),
             back: None,
+            denied: Vec::new(),
         };
         made.feeds.insert(feed.clone(), served);
     }

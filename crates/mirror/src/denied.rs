@@ -1,0 +1,64 @@
+//! The operator's words against releases, kept beside what the ring serves: a catalog that is lost, or an older one that
+//! is put in its place, does not bring back what was rejected or rolled back from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog::{Batch, EntryKind, ReleaseFilter};
+use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
+use serde_json::json;
+
+use crate::plan::Newcomer;
+use crate::{Engine, EngineError};
+
+impl Engine {
+    /// For each feed that is or will be served, what the next generation is to remember: what the catalog holds as
+    /// rejected, the newest first, and what the ring remembers and the catalog knows nothing of.
+    pub(crate) async fn denied(
+        &self,
+        present: &Generation,
+        newcomers: &[Newcomer],
+    ) -> Result<BTreeMap<FeedId, Vec<ReleaseId>>, EngineError> {
+        let feeds: BTreeSet<&FeedId> =
+            present.feeds.keys().chain(newcomers.iter().map(|newcomer| &newcomer.admitted.release().feed)).collect();
+        let mut denied = BTreeMap::new();
+        for feed in feeds {
+            let rejected = ReleaseFilter {
+                feed: Some(feed.clone()),
+                state: Some(ReleaseState::Rejected),
+                limit: ServedFeed::MAX_DENIED,
+                ..ReleaseFilter::default()
+            };
+            let mut ids: Vec<ReleaseId> = Vec::new();
+            for id in present.feeds.get(feed).into_iter().flat_map(|served| &served.denied) {
+                if self.ports.catalog.release(id).await?.is_none() {
+                    ids.push(*id);
+                }
+            }
+            ids.extend(self.ports.catalog.releases(&rejected).await?.into_iter().map(|found| found.release.id));
+            ids.truncate(ServedFeed::MAX_DENIED);
+            ids.sort_unstable();
+            denied.insert(feed.clone(), ids);
+        }
+        Ok(denied)
+    }
+
+    /// Adds to a batch what the ring remembers as denied and the catalog holds otherwise: it is an older one, or was
+    /// copied from one.
+    pub(crate) async fn deny_again(&self, present: &Generation, batch: &mut Batch) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        for (feed, served) in &present.feeds {
+            for id in &served.denied {
+                let Some(found) = self.ports.catalog.release(id).await? else { continue };
+                if found.state == ReleaseState::Rejected {
+                    continue;
+                }
+                tracing::error!(%feed, release = found.number, "the ring remembers that it was rejected: it counts as rejected again");
+                batch.states.push((*id, ReleaseState::Rejected, now));
+                let state = ReleaseState::Rejected;
+                let data = json!({ "act": "deny-again", "feed": feed, "was": found.state, "state": state });
+                batch.history.push(self.entry(EntryKind::Upkeep, id.to_string(), data));
+            }
+        }
+        Ok(())
+    }
+}

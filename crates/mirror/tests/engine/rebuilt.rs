@@ -1,0 +1,172 @@
+//! What catalog and ring know makes up for the loss of the other.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use catalog::ReleaseFilter;
+use mirror::{Depth, Silent, SyncRequest};
+use model::{Outcome, Reason, ReleaseState};
+use vendor_sim::{Fault, FaultRule, Kind};
+
+use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
+
+/// Every feed's two releases; of `ELASTIC` and `DEFENDER` the second was rolled back from.
+async fn rolled_back() -> World {
+    let world = World::on_files().await;
+    world.sync().await;
+    world.clock.advance(DAY);
+    world.publish();
+    world.sync().await;
+    for feed in [ELASTIC, DEFENDER] {
+        world.may_go_back();
+        world.engine().admit(&release(&world, feed, 1).await, "the newer one breaks hosts").await.unwrap();
+        world.walk().await;
+    }
+    world
+}
+
+/// The number of a feed's release, counted from the newest.
+async fn release(world: &World, feed: &str, nth: usize) -> String {
+    let filter = ReleaseFilter { feed: Some(id(feed)), ..ReleaseFilter::default() };
+    world.engine().ports().catalog.releases(&filter).await.unwrap()[nth].number.to_string()
+}
+
+async fn rejected(world: &World) -> usize {
+    let filter = ReleaseFilter { state: Some(ReleaseState::Rejected), ..ReleaseFilter::default() };
+    world.engine().ports().catalog.releases(&filter).await.unwrap().len()
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+async fn is_good(world: &World) {
+    let checked = world.engine().check_store(Depth::Rehash, &|_| ()).await;
+    assert!(checked.is_good(), "{checked:#?}");
+}
+
+#[tokio::test]
+async fn a_lost_ring_is_made_anew_as_it_was_whatever_the_vendors_say_s18_s42() {
+    for by in ["upkeep", "a run", "a run without vendors"] {
+        let mut world = rolled_back().await;
+        let (before, whole) = (world.generation().await.unwrap(), world.tree().await);
+        fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
+        world.forget();
+        world.reopen().await;
+        assert_eq!(world.engine().status().await.unwrap().ring.fault.unwrap().reason, Reason::RingLost);
+        match by {
+            "upkeep" => assert!(world.engine().mend_ring().await.is_ok()),
+            "a run" => {
+                let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+                for feed in [ELASTIC, DEFENDER] {
+                    assert_eq!(line(&report, feed).reason, Some(Reason::RejectedBefore), "{by}: {report:#?}");
+                }
+            }
+            _ => {
+                for kind in [Kind::Manifest, Kind::Info] {
+                    world.inject(FaultRule::always(kind, Fault::Status(503)));
+                }
+                let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+                assert_eq!(line(&report, ELASTIC).outcome, Outcome::Failed);
+            }
+        }
+        let now = world.generation().await.unwrap();
+        assert!(now.number > before.number, "{by}: {} after {}", now.number, before.number);
+        assert_eq!(world.tree().await, whole, "{by}");
+        for (feed, served) in &before.feeds {
+            assert_eq!((now.feeds[feed].release, now.feeds[feed].back), (served.release, served.back), "{by}: {feed}");
+        }
+        assert!(world.history().await.iter().any(|entry| entry.data.contains("\"act\":\"rebuild\"")), "{by}");
+        assert_eq!(world.engine().status().await.unwrap().ring.fault, None, "{by}");
+        world.walk().await;
+        is_good(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_ring_of_which_no_file_is_whole_is_made_anew_s41() {
+    for releases in [1, 2] {
+        let mut world = if releases == 1 { World::on_files().await } else { rolled_back().await };
+        if releases == 1 {
+            world.sync().await;
+        }
+        let (before, whole) = (world.generation().await.unwrap(), world.tree().await);
+        let ring = world.ports.path().join("rings").join(before.ring.as_str());
+        for number in world.engine().ports().rings.numbers(&before.ring).await.unwrap() {
+            let path = ring.join(format!("generation-{number}"));
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+        world.forget();
+        world.reopen().await;
+        assert_eq!(world.try_sync(&SyncRequest::default()).await.unwrap().exit_code(), 0);
+        assert_eq!(world.tree().await, whole);
+        assert!(world.generation().await.unwrap().number > before.number);
+        world.walk().await;
+        is_good(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_ring_with_nothing_left_of_it_still_counts_on_s18() {
+    let world = World::on_files().await;
+    world.sync().await;
+    let before = world.generation().await.unwrap().number;
+    fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
+    fs::remove_dir_all(world.ports.path().join("blobs")).unwrap();
+    world.forget();
+    let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+    assert_eq!(report.exit_code(), 0, "{report:#?}");
+    assert!(world.generation().await.unwrap().number > before);
+    is_good(&world).await;
+}
+
+#[tokio::test]
+async fn a_lost_or_older_catalog_brings_nothing_back_that_was_rejected_s18_s40() {
+    for damage in ["lost", "empty", "older"] {
+        let mut world = World::on_files().await;
+        world.sync().await;
+        world.clock.advance(DAY);
+        world.publish();
+        world.sync().await;
+        let (catalog, older) = (world.ports.path().join("catalog"), world.ports.path().with_extension("older"));
+        world.reopen().await;
+        copy(&catalog, &older);
+        for feed in [ELASTIC, DEFENDER] {
+            world.may_go_back();
+            world.engine().admit(&release(&world, feed, 1).await, "the newer one breaks hosts").await.unwrap();
+        }
+        let whole = world.tree().await;
+        fs::remove_dir_all(&catalog).unwrap();
+        match damage {
+            "older" => copy(&older, &catalog),
+            "empty" => {
+                fs::create_dir(&catalog).unwrap();
+                fs::write(catalog.join("catalog.sqlite3"), b"").unwrap();
+            }
+            _ => {}
+        }
+        fs::remove_dir_all(&older).unwrap();
+        world.reopen().await;
+        for round in 0..3 {
+            let report = world.sync().await;
+            assert_eq!(report.exit_code(), 0, "{damage}: {report:#?}");
+            for feed in [ELASTIC, DEFENDER] {
+                assert_eq!(line(&report, feed).reason, Some(Reason::RejectedBefore), "{damage} {round}: {report:#?}");
+            }
+            assert_eq!(world.tree().await, whole, "{damage} {round}");
+            assert_eq!(rejected(&world).await, 2, "{damage} {round}");
+        }
+        assert_eq!(world.engine().status().await.unwrap().ring.fault, None, "{damage}");
+        // The operator's word ends it, and the ring forgets it, too.
+        let word = release(&world, ELASTIC, 0).await;
+        world.engine().admit(&word, "it was mended").await.unwrap();
+        let feeds = world.generation().await.unwrap().feeds;
+        assert_eq!((feeds[&id(ELASTIC)].denied.len(), feeds[&id(DEFENDER)].denied.len()), (0, 1), "{damage}");
+        assert_eq!(feeds[&id(OTHER)].denied.len(), 0);
+        world.walk().await;
+    }
+}
