@@ -168,7 +168,7 @@ impl Document {
     }
 
     /// The object that holds the sections, and the pointer to it.
-    pub(crate) fn sections(&self) -> (Map<String, Value>, String) {
+    pub fn sections(&self) -> (Map<String, Value>, String) {
         let at = self.way.iter().fold(String::new(), |at, name| json::step(&at, name));
         let value = match &self.tree {
             Tree::Json { value, .. } => value.clone(),

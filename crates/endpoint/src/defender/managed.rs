@@ -1,23 +1,21 @@
-//! Managed settings: what of `mdatp_managed.json` decides over updates.
+//! Managed settings: what of `mdatp_managed.json`, or of a macOS profile, decides over updates.
 //!
 //! Read as leniently as the vendor's own sample needs (keys may stand twice, the last one counts). What has the wrong
-//! type or a name that is known to be misspelt is left out and told, never guessed.
+//! type or a name that is known to be misspelt is left out and told, never guessed. Which keys there are, what they take
+//! and where that is written stands in [`settings::defender::KEYS`].
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+use settings::defender::{KEYS, Kind};
+use settings::{Document, DocumentError};
 
 use super::agent::{Agent, Assumptions, Fallback, Platform};
 
 /// Eight hours, the vendor's default.
 const INTERVAL: u64 = 28_800;
-/// The bounds of the vendor's schema.
-const INTERVALS: std::ops::RangeInclusive<u64> = 60..=86_400;
-/// Days, the vendor's default and bounds (macOS schema).
+/// Days, the vendor's default (macOS schema).
 const DUE: u64 = 7;
-const DUES: std::ops::RangeInclusive<u64> = 1..=30;
-/// The most bytes of a settings file.
-pub(super) const CAP: usize = 1 << 20;
 
 /// A setting, and whether the managed file set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,19 +75,8 @@ pub struct Managed {
 
 /// The managed settings cannot be read at all.
 #[derive(Debug, thiserror::Error)]
-pub enum ManagedError {
-    /// They are no JSON.
-    #[error(
-        "the managed settings are no JSON object, so none of them counts; an endpoint reads nothing of such a file"
-    )]
-    Json(#[source] serde_json::Error),
-    /// They are something else than an object.
-    #[error("the managed settings are JSON, and no object: they must begin with '{{'")]
-    Shape,
-    /// They are too large.
-    #[error("the managed settings have more than {CAP} bytes")]
-    Large,
-}
+#[error("the managed settings cannot be read, so none of them counts")]
+pub struct ManagedError(#[from] DocumentError);
 
 impl Managed {
     /// What holds where nothing is managed.
@@ -114,20 +101,13 @@ impl Managed {
         }
     }
 
-    /// Reads `mdatp_managed.json`.
+    /// Reads `mdatp_managed.json`, a property list or a configuration profile.
     ///
     /// # Errors
-    /// It is no JSON object.
+    /// It is none of them, or holds no settings.
     pub fn read(bytes: &[u8], agent: &Agent, assumptions: &Assumptions) -> Result<Self, ManagedError> {
-        if bytes.len() > CAP {
-            return Err(ManagedError::Large);
-        }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let document: Value = serde_json::from_slice(bytes).map_err(ManagedError::Json)?;
-        if !document.is_object() {
-            return Err(ManagedError::Shape);
-        }
-        let mut reading = Reading { document: &document, managed: Self::defaults(agent, assumptions) };
+        let (sections, _) = Document::read(bytes)?.sections();
+        let mut reading = Reading { sections: &sections, managed: Self::defaults(agent, assumptions) };
         reading.cloud_service();
         reading.engine(agent);
         reading.features(agent);
@@ -137,7 +117,7 @@ impl Managed {
 
 /// A document, and what was understood of it so far.
 struct Reading<'d> {
-    document: &'d Value,
+    sections: &'d Map<String, Value>,
     managed: Managed,
 }
 
@@ -146,10 +126,10 @@ impl Reading<'_> {
         if let Some(value) = self.boolean("cloudService", "automaticDefinitionUpdateEnabled") {
             self.managed.automatic = set(value);
         }
-        if let Some(seconds) = self.number("cloudService", "definitionUpdatesInterval", INTERVALS) {
+        if let Some(seconds) = self.number("cloudService", "definitionUpdatesInterval") {
             self.managed.interval = set(Duration::from_secs(seconds));
         }
-        if let Some(count) = self.number("cloudService", "definitionUpdateDue", DUES) {
+        if let Some(count) = self.number("cloudService", "definitionUpdateDue") {
             self.managed.due = set(days(count));
         }
         if let Some(text) = self.text("cloudService", "proxy") {
@@ -205,7 +185,7 @@ impl Reading<'_> {
     }
 
     fn at(&self, section: &str, key: &str) -> Option<&Value> {
-        self.document.get(section)?.get(key)
+        self.sections.get(section)?.get(key)
     }
 
     fn wrong(&mut self, section: &str, key: &str, expected: &str) {
@@ -243,18 +223,25 @@ impl Reading<'_> {
         }
     }
 
-    fn number(&mut self, section: &str, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    fn number(&mut self, section: &str, key: &str) -> Option<u64> {
         let Some(number) = self.at(section, key)?.as_u64() else {
             self.wrong(section, key, "a whole number (without quotes)");
             return None;
         };
-        let taken = number.clamp(*bounds.start(), *bounds.end());
+        let Some((least, most)) = bounds(section, key) else { return Some(number) };
+        let taken = number.clamp(least, most);
         if taken != number {
-            let told = format!("{section}.{key} {number} is outside of {} to {}", bounds.start(), bounds.end());
-            self.managed.warnings.push(format!("{told}: {taken} is taken"));
+            let told = format!("{section}.{key} {number} is outside of {least} to {most}: {taken} is taken");
+            self.managed.warnings.push(told);
         }
         Some(taken)
     }
+}
+
+/// The least and the most that a key takes.
+fn bounds(section: &str, name: &str) -> Option<(u64, u64)> {
+    let key = KEYS.iter().find(|key| key.section == section && key.name == name)?;
+    if let Kind::Whole { least, most } = key.kind { Some((least, most)) } else { None }
 }
 
 fn set<T>(value: T) -> Setting<T> {

@@ -159,7 +159,7 @@ fn what_is_typed_wrong_is_answered_with_what_to_do() {
             "none.json",
         ),
         (&["endpoint", "defender", "update", "--state", "s", "--settings", "none.json"], "none.json"),
-        (&["endpoint", "defender", "update", "--state", "s", "--settings", "waystation.toml"], "no JSON object"),
+        (&["endpoint", "defender", "update", "--state", "s", "--settings", "waystation.toml"], "is not JSON"),
         (&["endpoint", "defender", "health", "--state", "s", "--assume", "x=y"], "scheme=refuse|http"),
         (&["endpoint", "defender", "health", "--state", "s", "--field", "definition_status"], "definitions_status"),
         (&["endpoint", "swarm", "http://127.0.0.1:9"], "--elastic"),

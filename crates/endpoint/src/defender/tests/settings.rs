@@ -51,9 +51,41 @@ fn what_is_no_object_is_refused_whole() {
     for text in ["", "[]", "{", "nothing", "{\"a\":1} x"] {
         assert!(Managed::read(text.as_bytes(), &agent, &Assumptions::default()).is_err(), "{text:?}");
     }
-    assert!(Managed::read(&vec![b' '; 2 << 20], &agent, &Assumptions::default()).is_err());
+    assert!(Managed::read(&vec![b' '; 5 << 20], &agent, &Assumptions::default()).is_err());
     let marked = Managed::read(b"\xef\xbb\xbf{}", &agent, &Assumptions::default());
     assert!(marked.is_ok());
+}
+
+#[test]
+fn a_property_list_says_the_same() {
+    let dictionary = "<dict><key>antivirusEngine</key><dict><key>offlineDefinitionUpdate</key><string>enabled</string>\
+        <key>offlineDefinitionUpdateUrl</key><string>http://m/mac/production/</string></dict>\
+        <key>cloudService</key><dict><key>definitionUpdatesInterval</key><integer>7200</integer>\
+        <key>automaticDefinitionUpdateEnabled</key><false/></dict></dict>";
+    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \
+        \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n<plist version=\"1.0\">";
+    let managed = read(&format!("{head}{dictionary}</plist>"));
+    assert_eq!(managed.url.value.as_deref(), Some("http://m/mac/production/"));
+    assert_eq!((managed.offline.value, managed.automatic.value), (true, false));
+    assert_eq!(managed.interval.value.as_secs(), 7200);
+}
+
+#[test]
+fn every_key_that_is_read_stands_in_the_table_of_keys() {
+    let source = include_str!("../managed.rs");
+    let quoted: Vec<&str> = source.split('"').skip(1).step_by(2).collect();
+    let known = |name: &str| settings::defender::KEYS.iter().any(|key| key.name == name);
+    let keys: Vec<&&str> = quoted
+        .iter()
+        .filter(|text| {
+            text.starts_with("offline") || text.starts_with("definitionUpdate") || text.starts_with("automatic")
+        })
+        .filter(|text| text.chars().all(char::is_alphanumeric) && !text.contains("Defintion"))
+        .collect();
+    assert!(keys.len() > 5, "{keys:?}");
+    for key in keys {
+        assert!(known(key), "{key}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) struct Player {
     /// The folder that keeps the endpoint's state; made if it is not there
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
-    /// The managed settings
+    /// The managed settings: mdatp_managed.json, or a macOS property list or profile
     #[arg(long, value_name = "FILE", default_value = SETTINGS)]
     settings: PathBuf,
     /// The system that is played: linux or mac
@@ -95,7 +95,7 @@ impl Player {
         Managed::read(&bytes, agent, assumptions).map_err(|error| {
             Failure::new(&self.settings.display().to_string(), &error)
                 .with_exit(Exit::USAGE)
-                .with_next("correct the file; `jq . FILE` shows where it breaks")
+                .with_next("`waystation configure defender --check FILE` says what else an endpoint would make of it")
         })
     }
 
