@@ -27,6 +27,7 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
+pub use aging::{Lived, Span};
 pub use chain::{ChainBreak, ChainFault, Proven, chain_digest, prove_chain, verify_chain};
 pub use entry::{Actor, Anchor, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry, Prune};
 pub use memory::MemoryCatalog;

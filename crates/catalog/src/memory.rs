@@ -1,13 +1,12 @@
 //! A catalog in memory: for tests and `demo`. Forgets everything when dropped.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Digest, FeedId, ReleaseId, ReleaseState, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::aging::Aging;
+use crate::aging::{Aging, Lived, Span, step_back};
 use crate::batch::{Needle, check_identity, check_prune, numbered, release_of, state_since, unknown_release};
 use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, Prune};
 use crate::paging::Paging;
@@ -230,10 +229,11 @@ impl Catalog for MemoryCatalog {
         Ok(found)
     }
 
-    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
+    async fn lived(&self, now: Timestamp, spans: &[Span]) -> Result<Vec<Option<Lived>>, CatalogError> {
         let state = self.state.lock().await;
-        let mut aging = Aging::new(age, silence);
-        Ok(state.history.iter().rev().find(|entry| aging.is_past(entry.at)).map(|entry| entry.seq))
+        let mut walks = Aging::all(spans, now);
+        let _over = state.history.iter().rev().any(|entry| step_back(&mut walks, entry.seq, entry.at));
+        Ok(walks.into_iter().map(Aging::found).collect())
     }
 
     async fn examine(&self, _: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {

@@ -1,7 +1,6 @@
 //! The port and its records.
 
 use std::io;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
@@ -10,6 +9,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::aging::{Lived, Span};
 use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry, Prune};
 
 /// A vendor's validator and what it stands for, stored together with the verdict on it.
@@ -247,10 +247,9 @@ pub trait Catalog: Send + Sync {
     async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError>;
     /// Of one kind, the last entry on each subject up to number `until`, in the order of their numbers.
     async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError>;
-    /// The number of the newest entry that at least `age` has surely passed since; none if there is none. Time is
-    /// counted from entry to entry up to the last one: a step back counts for nothing, and a step of more than
-    /// `silence` counts for no more than that, so that a clock that jumps makes nothing old.
-    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError>;
+    /// For each span, the newest entry that it has surely passed since by `now`; none where there is none. Time is
+    /// counted from entry to entry, so that a clock that jumps makes nothing old. Reads no further back than it must.
+    async fn lived(&self, now: Timestamp, spans: &[Span]) -> Result<Vec<Option<Lived>>, CatalogError>;
     /// Looks at every row of every table but the history, which has its chain, and tells `each` what is damaged: rows
     /// that do not read or lack their sum, releases whose index of blobs is not that of their record, and whatever the
     /// database itself finds. Reads a page at a time. An error means that it could not look at all.

@@ -26,12 +26,12 @@ mod sweep;
 mod write;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Digest, FeedId, ReleaseId, Timestamp};
 
 use self::connect::{Access, Lease, Slot};
+use crate::aging::{Lived, Span};
 use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder};
 use crate::paging::Paging;
 use crate::port::{
@@ -189,10 +189,10 @@ impl Catalog for SqlCatalog {
         lease.give_back(entries)
     }
 
-    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
+    async fn lived(&self, now: Timestamp, spans: &[Span]) -> Result<Vec<Option<Lived>>, CatalogError> {
         let mut lease = self.read().await?;
-        let seq = history::older_than(&mut lease.connection, age, silence).await;
-        lease.give_back(seq)
+        let lived = history::lived(&mut lease.connection, now, spans).await;
+        lease.give_back(lived)
     }
 
     async fn examine(&self, each: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {

@@ -1,12 +1,12 @@
 //! What this program wrote and reads back: generation files, the catalog's records, the history.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{
-    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, MemoryCatalog,
-    NewEntry, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep, chain_digest, verify_chain,
+    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Lived,
+    MemoryCatalog, NewEntry, Publication, ReleaseFilter, ReleaseRecord, Remover, Span, Sweep, chain_digest,
+    verify_chain,
 };
 use futures_util::FutureExt as _;
 use model::{Digest, FeedId, Generation, Release, ReleaseId, Timestamp};
@@ -173,8 +173,8 @@ impl Catalog for Given<'_> {
     async fn latest(&self, _: EntryKind, _: u64) -> Result<Vec<Entry>, CatalogError> {
         Ok(Vec::new())
     }
-    async fn older_than(&self, _: Duration, _: Duration) -> Result<Option<u64>, CatalogError> {
-        Ok(None)
+    async fn lived(&self, _: Timestamp, spans: &[Span]) -> Result<Vec<Option<Lived>>, CatalogError> {
+        Ok(vec![None; spans.len()])
     }
     async fn examine(&self, _: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
         Ok(())

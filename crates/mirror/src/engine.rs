@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use blob_store::{BlobStore, RingStore, StoreError};
 use catalog::{Actor, Catalog, CatalogError, EntryKind, NewEntry, ReleaseRecord};
@@ -11,10 +10,6 @@ use origin::{Crowd, HostGate, Origin};
 use trust::Admitted;
 
 use crate::{Learned, LockHolder, Locks, NothingLearned, Settings, SiteFault};
-
-/// The history is never silent for longer than this while the program is in use; a longer silence may be a clock that
-/// jumped.
-pub(crate) const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What the engine works with.
 #[derive(Clone)]
@@ -226,21 +221,6 @@ impl Engine {
     /// Its ports.
     pub fn ports(&self) -> &Ports {
         &self.ports
-    }
-
-    /// Until when time has surely passed: now, unless the history was silent for so long that the clock may have
-    /// jumped. Then nothing may end by age beyond the last entry; the entry that this look leaves behind makes the
-    /// next one sure.
-    pub(crate) async fn calm(&self) -> Result<Timestamp, EngineError> {
-        let now = self.ports.clock.now();
-        let last = self.ports.catalog.chain_head().await?.at;
-        Ok(match last {
-            Some(last) if now.since(last) > SILENCE => {
-                tracing::warn!(%last, %now, "the clock jumped or nothing ran for long: nothing ends by age in this look");
-                last
-            }
-            _ => now,
-        })
     }
 
     pub(crate) fn entry(&self, kind: EntryKind, subject: impl Into<String>, data: serde_json::Value) -> NewEntry {

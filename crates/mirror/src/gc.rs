@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use blob_store::BlobStore;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover};
-use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Timestamp, Vendor};
+use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Vendor};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::calm::Calm;
 use crate::publish::Publishing;
 use crate::retention::{Kept, expire};
 use crate::{Engine, EngineError};
 
 /// How many generation files of a ring are kept, the present one included.
 const GENERATIONS: usize = 10;
-/// Unfinished downloads older than this are given up.
-const PARTIALS: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a collection would let go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -76,7 +74,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store cannot be read.
     pub async fn plan_collection(&self) -> Result<GcPlan, EngineError> {
-        Ok(self.census(self.calm().await?).await?.plan)
+        Ok(self.census(&self.calm().await?).await?.plan)
     }
 
     /// Lets go what retention no longer keeps and nothing refers to. Waits for neither a fetch run nor for long
@@ -86,9 +84,9 @@ impl Engine {
     /// [`EngineError`] when catalog or store fail; what is served is untouched.
     pub async fn collect(&self) -> Result<GcReport, EngineError> {
         let calm = self.calm().await?;
-        let let_go = self.let_go(calm).await?;
+        let let_go = self.let_go(&calm).await?;
         // What is served has changed: look again before anything is removed.
-        let second = self.census(calm).await?;
+        let second = self.census(&calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
         let keep = |digest: &Digest| second.kept.contains(digest);
         let nothing = second.candidates.is_empty() && second.plan.generations.is_empty();
@@ -104,7 +102,7 @@ impl Engine {
         for number in &second.plan.generations {
             self.ports.rings.remove(&self.settings.ring, *number).await?;
         }
-        let partial_bytes = self.ports.blobs.tidy_partials(calm.before(PARTIALS)).await?;
+        let partial_bytes = self.ports.blobs.tidy_partials(calm.partials_since).await?;
         let plan = GcPlan { releases: let_go.releases, retired: let_go.retired, ..second.plan };
         let data = json!({ "act": "collect", "blobs": swept.removed, "bytes": plan.bytes });
         let entry = self.entry(EntryKind::Upkeep, "gc", data);
@@ -113,7 +111,7 @@ impl Engine {
     }
 
     /// Expires what retention no longer keeps, and publishes what has left its grace or is followed no longer.
-    async fn let_go(&self, calm: Timestamp) -> Result<GcPlan, EngineError> {
+    async fn let_go(&self, calm: &Calm) -> Result<GcPlan, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         self.settle_locked().await?;
@@ -127,20 +125,20 @@ impl Engine {
             batch.history.push(self.entry(EntryKind::Upkeep, "retention", data));
         }
         let retire: BTreeSet<FeedId> = plan.retired.iter().cloned().collect();
-        let done = self.publish_locked(Publishing { pending: Vec::new(), batch, retire, calm }).await?;
+        let done = self.publish_locked(Publishing { pending: Vec::new(), batch, retire, calm: calm.grace }).await?;
         match done.failure {
             Some(cause) => Err(EngineError::NotPublished(cause)),
             None => Ok(plan),
         }
     }
 
-    async fn census(&self, calm: Timestamp) -> Result<Census, EngineError> {
+    async fn census(&self, calm: &Calm) -> Result<Census, EngineError> {
         let current = self.ports.rings.current(&self.settings.ring).await?;
         let generation = current
             .map(|current| current.generation)
             .unwrap_or_else(|| Generation::empty(self.settings.ring.clone(), self.ports.clock.now()));
         let mut kept: HashSet<Digest> = generation.routes.values().map(|route| route.digest).collect();
-        let stays = |route: &&Route| route.until.is_none_or(|until| until > calm);
+        let stays = |route: &&Route| route.until.is_none_or(|until| until > calm.grace.of(route.feed.vendor()));
         let staying: HashSet<Digest> = generation.routes.values().filter(stays).map(|route| route.digest).collect();
         let mut releases = Vec::new();
         let mut named: HashSet<Digest> = HashSet::new();
@@ -176,8 +174,8 @@ impl Engine {
     }
 
     /// The blobs of what was rejected within the days that retention keeps: the operator may think better of it.
-    async fn rejected_of_late(&self, vendor: Vendor, calm: Timestamp) -> Result<HashSet<Digest>, EngineError> {
-        let horizon = calm.before(self.settings.keep(vendor).age);
+    async fn rejected_of_late(&self, vendor: Vendor, calm: &Calm) -> Result<HashSet<Digest>, EngineError> {
+        let horizon = calm.kept_since.of(vendor);
         let state = Some(ReleaseState::Rejected);
         let filter = ReleaseFilter { vendor: Some(vendor), state, ..ReleaseFilter::default() };
         let rejected = self.ports.catalog.releases(&filter).await?;
@@ -199,7 +197,7 @@ impl Engine {
         vendor: Vendor,
         held: &[ReleaseRecord],
         generation: &Generation,
-        calm: Timestamp,
+        calm: &Calm,
     ) -> Result<HashSet<ReleaseId>, EngineError> {
         let records = self.ports.catalog.feeds().await?;
         let newest = newest_earlier(held, generation);
@@ -215,11 +213,11 @@ impl Engine {
                 protected: protected || (spoken_of && !self.left(&found.release.feed)),
             });
         }
-        Ok(expire(kept, &self.settings.keep(vendor), calm).into_iter().collect())
+        Ok(expire(kept, calm.kept_since.of(vendor), self.settings.keep(vendor).bytes).into_iter().collect())
     }
 
     /// Served, served as `_back`, still reachable in its grace, or dated.
-    fn protects(&self, found: &ReleaseRecord, generation: &Generation, calm: Timestamp) -> bool {
+    fn protects(&self, found: &ReleaseRecord, generation: &Generation, calm: &Calm) -> bool {
         let release = &found.release;
         let served = generation
             .feeds
@@ -228,7 +226,10 @@ impl Engine {
         let dated = release.feed.date().is_some() && !self.left(&release.feed);
         let in_grace = release.items.iter().any(|item| {
             let route = generation.routes.get(&item.route).filter(|route| route.digest == item.digest);
-            route.is_some_and(|route| route.feed == release.feed && route.until.is_some_and(|until| until > calm))
+            route.is_some_and(|route| {
+                route.feed == release.feed
+                    && route.until.is_some_and(|until| until > calm.grace.of(release.feed.vendor()))
+            })
         });
         served || dated || in_grace
     }

@@ -12,6 +12,7 @@
 
 mod acts;
 mod at;
+mod calm;
 mod denied;
 mod engine;
 mod feed_run;
@@ -42,6 +43,7 @@ mod verify;
 
 pub use acts::ActReport;
 pub use at::{Past, PastAct, PastFeed, PastRelease, PastRing};
+pub use calm::Ends;
 pub use engine::{Claim, Engine, EngineError, Origins, Ports};
 pub use fsck::{CheckProgress, Depth, LeftoverCount, LeftoverOf, StoreFault, StoreReport};
 pub use gc::{GcPlan, GcReport, PlannedRelease};

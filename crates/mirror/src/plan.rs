@@ -13,7 +13,7 @@ use model::{
 };
 use trust::Admitted;
 
-use crate::Graces;
+use crate::{Ends, Graces};
 
 use seats::Seats;
 
@@ -49,7 +49,7 @@ pub struct Input<'a> {
     /// When the plan is made.
     pub now: Timestamp,
     /// Until when time has surely passed; behind `now` while the clock may have jumped. No grace ends beyond it.
-    pub calm: Timestamp,
+    pub calm: Ends,
 }
 
 /// The next generation and what it took to get there.
@@ -161,7 +161,7 @@ impl Layout<'_> {
             // Never longer than a grace from now: the clock may have been set back since it was begun.
             let end = input.now.after(input.grace.of(route.feed.vendor()));
             let until = route.until.unwrap_or(end).min(end);
-            let past = until <= input.now.min(input.calm) || input.gone.contains(&route.digest);
+            let past = until <= input.now.min(input.calm.of(route.feed.vendor())) || input.gone.contains(&route.digest);
             if past || self.is_past_back(&route.feed, path) {
                 continue;
             }

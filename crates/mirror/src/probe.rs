@@ -17,7 +17,7 @@ impl Engine {
     /// Why that cannot be told, or that the vendor has no such feed.
     pub async fn probe(&self, feed: &FeedId) -> Result<VendorVersion, Note> {
         let request = SyncRequest { feeds: vec![feed.clone()], ..SyncRequest::default() };
-        let run = self.open_run(&request, Arc::new(Silent), self.ports.clock.now()).await;
+        let run = self.open_run(&request, Arc::new(Silent), crate::Ends::NEVER).await;
         let run = run.map_err(|error| note(error.reason(), model::error_chain(&error)))?;
         let Some((feed, origin)) = run.feeds.first() else {
             return Err(note(Reason::NotFollowed, format!("nobody publishes {feed}")));

@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use catalog::{Anchor, Batch, Entry, EntryKind, Prune, ReleaseFilter};
+use catalog::{Anchor, Batch, Entry, EntryKind, Lived, Prune, ReleaseFilter, Span};
 use model::{FeedId, ReleaseId, ReleaseState, RingName};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::at::Past;
 use crate::at::carry::{Fact, Sources, wrapped};
-use crate::engine::SILENCE;
 use crate::{Engine, EngineError};
 
+/// For how much the time between one entry and the next counts, at the most.
+const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 /// How much lies together before anything goes: what still matters is carried over each time.
 const STEP: Duration = Duration::from_secs(30 * 86_400);
 
@@ -44,10 +45,12 @@ impl Engine {
         let Some(first) = catalog.history(1, 1).await?.pop() else { return Ok(None) };
         let due = keep.saturating_add(STEP);
         // Cheap, and nearly always the answer.
-        if self.ports.clock.now().since(first.at) < due || catalog.older_than(due, SILENCE).await?.is_none() {
+        let now = self.ports.clock.now();
+        if now.since(first.at) < due {
             return Ok(None);
         }
-        let Some(seq) = catalog.older_than(keep, SILENCE).await? else { return Ok(None) };
+        let spans = [due, keep].map(|age| Span { age, step: SILENCE });
+        let [Some(_), Some(Lived { seq, .. })] = *catalog.lived(now, &spans).await? else { return Ok(None) };
         let Some(last) = catalog.history(seq, 1).await?.pop().filter(|last| last.seq == seq) else { return Ok(None) };
         let mut sources = Kept::default();
         let past = self.past_of(seq, &mut sources).await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
 use catalog::{Batch, EntryKind, FeedRecord, Publication};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath, Timestamp};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath};
 use serde_json::json;
 use trust::Admitted;
 
@@ -12,7 +12,7 @@ use crate::engine::restore;
 use crate::feed_run::note;
 use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::ruling::Costs;
-use crate::{Engine, EngineError};
+use crate::{Ends, Engine, EngineError};
 
 /// How often a publication begins anew because somebody else moved the pointer.
 const ROUNDS: u32 = 4;
@@ -33,13 +33,13 @@ pub(crate) struct Publishing {
     /// Feeds to be served no longer.
     pub(crate) retire: BTreeSet<FeedId>,
     /// Until when time has surely passed: nothing ends by age beyond it.
-    pub(crate) calm: Timestamp,
+    pub(crate) calm: Ends,
 }
 
 impl Publishing {
     /// Publishes releases and lets nothing end.
     pub(crate) fn new(pending: Vec<Pending>, batch: Batch) -> Self {
-        Self { pending, batch, retire: BTreeSet::new(), calm: Timestamp::from_micros(i64::MIN) }
+        Self { pending, batch, retire: BTreeSet::new(), calm: Ends::NEVER }
     }
 }
 
@@ -123,7 +123,7 @@ impl Engine {
             retire: &what.retire,
             gone: &self.gone(generation).await,
             grace: self.settings.grace,
-            calm: what.calm.min(now),
+            calm: what.calm,
             now,
         };
         let served = generation.feeds.iter().map(|(feed, served)| (feed.clone(), served.release)).collect();

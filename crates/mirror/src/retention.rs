@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Digest, ReleaseId, Timestamp};
 
-use crate::RetentionRule;
-
 /// A release as retention sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -19,18 +17,18 @@ pub struct Kept {
     pub protected: bool,
 }
 
-/// The releases of one vendor to let go, oldest first.
-pub fn expire(mut releases: Vec<Kept>, rule: &RetentionRule, now: Timestamp) -> Vec<ReleaseId> {
+/// The releases of one vendor to let go, oldest first: those held since before `horizon`, and above so many bytes the
+/// oldest, too.
+pub fn expire(mut releases: Vec<Kept>, horizon: Timestamp, bytes: u64) -> Vec<ReleaseId> {
     releases.sort_by_key(|release| (release.held_since, release.id));
     let mut users: BTreeMap<Digest, (u32, u64)> = BTreeMap::new();
     for (digest, size) in releases.iter().flat_map(|release| distinct(&release.blobs)) {
         users.entry(digest).or_insert((0, size)).0 += 1;
     }
     let mut total: u64 = users.values().map(|(_, size)| *size).fold(0, u64::saturating_add);
-    let horizon = now.before(rule.age);
     let mut gone = Vec::new();
     for release in releases.iter().filter(|release| !release.protected) {
-        if release.held_since >= horizon && total <= rule.bytes {
+        if release.held_since >= horizon && total <= bytes {
             continue;
         }
         gone.push(release.id);
@@ -71,8 +69,7 @@ mod tests {
     #[track_caller]
     fn check(releases: &[Kept], days: u32, bytes: u64, gone: &[u8]) {
         let expected: Vec<ReleaseId> = gone.iter().map(|name| kept(*name, 0, &[], false).id).collect();
-        let rule = RetentionRule { age: DAY * days, bytes };
-        assert_eq!(expire(releases.to_vec(), &rule, now()), expected);
+        assert_eq!(expire(releases.to_vec(), now().before(DAY * days), bytes), expected);
     }
 
     #[test]
@@ -98,8 +95,7 @@ mod tests {
     #[test]
     fn a_clock_ten_years_ahead_spares_what_is_protected_s27() {
         let releases = [kept(1, 1, &[1], true), kept(2, 1, &[2], false)];
-        let rule = RetentionRule { age: DAY * 35, bytes: 1000 };
-        let later = now().after(DAY * 3650);
-        assert_eq!(expire(releases.to_vec(), &rule, later), vec![kept(2, 0, &[], false).id]);
+        let horizon = now().after(DAY * 3650).before(DAY * 35);
+        assert_eq!(expire(releases.to_vec(), horizon, 1000), vec![kept(2, 0, &[], false).id]);
     }
 }

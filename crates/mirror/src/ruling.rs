@@ -3,14 +3,14 @@
 
 use blob_store::Current;
 use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord, StoredValidator};
-use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, Timestamp, VendorVersion};
+use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, VendorVersion};
 use trust::{Context, Decision, Proposal, decide};
 
 use crate::feed_run::{Found, Proposed, Settled};
 use crate::freshness::keep_ages;
 use crate::plan::Newcomer;
 use crate::publish::{Done, Pending, Publishing};
-use crate::{Engine, EngineError};
+use crate::{Ends, Engine, EngineError};
 
 /// What a feed's run cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ struct Weighed {
 impl Engine {
     /// Decides about feeds whose runs have ended, records it, and publishes what is admitted, under the publication lock
     /// that the caller holds. `calm` is until when time has surely passed.
-    pub(crate) async fn rule_locked(&self, ended: Vec<Settled>, calm: Timestamp) -> Result<Done, EngineError> {
+    pub(crate) async fn rule_locked(&self, ended: Vec<Settled>, calm: Ends) -> Result<Done, EngineError> {
         self.reconcile_locked().await?;
         self.settle_locked().await?;
         let present = self.present().await?;

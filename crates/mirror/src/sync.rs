@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::FeedRecord;
-use model::{Digest, FeedId, Held, Note, Reason, ReleaseId, Timestamp, Vendor};
+use model::{Digest, FeedId, Held, Note, Reason, ReleaseId, Vendor};
 use origin::{FolderOrigin, HostGate, Origin};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use vendors::Inspection;
 use crate::feed_run::{FeedRun, Settled, note};
 use crate::probe::is_absence;
 use crate::ruling::{Costs, died, interrupted};
-use crate::{Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
+use crate::{Ends, Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) folder: Option<String>,
     tentative: bool,
     /// Until when time has surely passed.
-    calm: Timestamp,
+    calm: Ends,
     serving: BTreeMap<FeedId, ReleaseId>,
     inspected: Mutex<HashMap<(Digest, String), Inspected>>,
     places: Semaphore,
@@ -116,7 +116,7 @@ impl Engine {
             lock = self.fetch_lock(request.wait, observer.as_ref()) => lock?,
             () = &mut stop => return Err(EngineError::Stopped),
         };
-        let calm = self.calm().await?;
+        let calm = self.calm_for_grace().await?;
         self.restore_ring().await?;
         self.adopt().await?;
         if lock.first {
@@ -134,7 +134,7 @@ impl Engine {
     /// The runs that a plan talks through.
     pub(crate) async fn jobs_to_plan(&self, request: &SyncRequest) -> Result<Vec<FeedRun>, EngineError> {
         self.known(&request.feeds)?;
-        let run = self.open_run(request, Arc::new(crate::Silent), self.ports.clock.now()).await?;
+        let run = self.open_run(request, Arc::new(crate::Silent), Ends::NEVER).await?;
         Ok(run.feeds.iter().map(|(feed, origin)| run.job(feed, origin)).collect())
     }
 
@@ -164,7 +164,7 @@ impl Engine {
         &self,
         request: &SyncRequest,
         observer: Arc<dyn Observer>,
-        calm: Timestamp,
+        calm: Ends,
     ) -> Result<Run, EngineError> {
         let now = self.ports.clock.now();
         let serving = self.present().await?.map(|current| {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use mirror::{ActReport, Depth, Engine, EngineError, FeedReport, Silent, StoreReport, SyncReport, SyncRequest};
+use mirror::{
+    ActReport, Depth, Engine, EngineError, FeedReport, KeptConfig, ProcessEvent, Silent, StoreReport, SyncReport,
+    SyncRequest,
+};
 use model::{Digest, FeedId, Outcome, Reason};
 
 use crate::upstream::Trick;
@@ -42,7 +45,42 @@ pub(crate) enum Done {
     Other,
 }
 
+/// What a process writes into the history before it does anything, as the composition root does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// Nothing.
+    AtOnce,
+    /// That the configuration changed.
+    WithConfiguration,
+    /// That, and that a process that stays begins.
+    WithStart,
+}
+
+impl Begins {
+    /// Writes it.
+    async fn write(self, engine: &Engine) -> Result<(), EngineError> {
+        if self == Self::AtOnce {
+            return Ok(());
+        }
+        let settings = format!("{:?}", engine.settings().grace);
+        let kept = KeptConfig { digest: Digest::of(settings.as_bytes()), settings: Some(settings) };
+        if engine.last_config().await?.is_none_or(|before| before.digest != kept.digest) {
+            engine.record_config(&kept, &[], "simulated").await?;
+        }
+        if self == Self::WithStart {
+            engine.record_process(ProcessEvent::Start, "0").await?;
+        }
+        Ok(())
+    }
+}
+
 impl Act {
+    /// Does it in a process that begins like this; where that cannot be recorded, it goes on.
+    pub(crate) async fn perform_after(self, begins: Begins, engine: Engine) -> Result<Done, EngineError> {
+        begins.write(&engine).await.ok();
+        self.perform(engine).await
+    }
+
     /// Does it.
     pub(crate) async fn perform(self, engine: Engine) -> Result<Done, EngineError> {
         Ok(match self {

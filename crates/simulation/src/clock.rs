@@ -1,6 +1,7 @@
 //! Wall-clock time that the seed owns.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Timestamp};
@@ -16,12 +17,14 @@ pub(crate) struct SimClock {
     begun: Instant,
     passed: AtomicU64,
     jumped: AtomicI64,
+    /// When it jumped forward, in truth, and by how much.
+    ahead: Mutex<Vec<(Duration, Duration)>>,
 }
 
 impl SimClock {
     /// A clock of this runtime, which is paused.
     pub(crate) fn new() -> Self {
-        Self { begun: Instant::now(), passed: AtomicU64::new(0), jumped: AtomicI64::new(0) }
+        Self { begun: Instant::now(), passed: AtomicU64::new(0), jumped: AtomicI64::new(0), ahead: Mutex::default() }
     }
 
     /// Lets time pass.
@@ -32,6 +35,21 @@ impl SimClock {
     /// Moves the wall clock, and nothing else.
     pub(crate) fn jump(&self, micros: i64) {
         self.jumped.fetch_add(micros, Ordering::Relaxed);
+        if let Ok(micros) = u64::try_from(micros) {
+            self.leaps().push((self.truly(), Duration::from_micros(micros)));
+        }
+    }
+
+    fn leaps(&self) -> MutexGuard<'_, Vec<(Duration, Duration)>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something that began at `since` has stayed for `age` by `truly`, both in truth. Nobody can tell a jump from time that
+    /// passed while nothing ran, so each one may take as much as such a silence may: a quarter of the age.
+    pub(crate) fn outlived(&self, (since, truly): (Duration, Duration), age: Duration) -> bool {
+        let leaps = self.leaps();
+        let taken = leaps.iter().filter(|(at, _)| *at >= since).map(|(_, leap)| (*leap).min(age / 4));
+        truly.saturating_sub(since).saturating_add(taken.sum()) >= age
     }
 
     /// Moves the wall clock to a time.

@@ -19,7 +19,7 @@
 //! | invariant | seen here | how |
 //! |---|---|---|
 //! | I1 closure | yes | after every write, removal and move of the pointer: every route's blob, every artifact that a served manifest names, archive and companion of one release |
-//! | I2 switch | yes | each superseded artifact stays for the shortest grace since, by the wall clock or in truth, whichever ends first |
+//! | I2 switch | yes | each superseded artifact stays for the shortest grace since, by the time that truly passed |
 //! | I3 monotonic | yes | a version goes back only to a release whose admission the operator recorded since; `_back` is older |
 //! | I4 verbatim | yes | every routed blob is hashed once, and was published by the vendor whole |
 //! | I5 last good | yes | no followed feed leaves the ring; nothing spoiled is ever routed |
@@ -31,7 +31,7 @@
 //! | I11 isolation | no | one process serves nothing here: `e2e` |
 //! | I12 authority | no | nothing here mutates over a network |
 //! | I13 secrets | no | there are none here: `e2e` |
-//! | I14 clock | yes | after a silence of over a week nothing ends by age that the entry before it does not make old |
+//! | I14 clock | yes | no grace and no retention ends before its time has truly passed, but for a quarter of it for each time the clock jumped ahead |
 //! | I15 converge | yes | after the faults every feed serves what its vendor offers, a second run and a plan find nothing to do, gc leaves what is named, the store checks sound; a swept life comes to the same lines |
 //! | I16 alone | yes | one publication lock at a time, and pointers move under it alone; fetch runs: a catalog that reserves nothing is found |
 //!

@@ -19,13 +19,15 @@ pub enum Lie {
     ForgetsReleases,
     /// The catalog says that what was turned down is good to serve.
     ForgivesRejected,
+    /// The catalog says that whatever the clock shows has passed.
+    TrustsTheClock,
     /// The publication lock is nobody's.
     NoLock,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LosesBlobs,
         Self::TurnsBits,
         Self::PointerStays,
@@ -34,6 +36,7 @@ impl Lie {
         Self::SweepsInUse,
         Self::ForgetsReleases,
         Self::ForgivesRejected,
+        Self::TrustsTheClock,
         Self::NoLock,
     ];
 }

@@ -11,11 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blob_store::Current;
-use model::{Digest, FeedId, ReleaseId, RingName, RoutePath, Timestamp, Version};
+use model::{Digest, FeedId, ReleaseId, RingName, RoutePath, Version};
 
 use crate::clock::SimClock;
 use crate::fate::Fate;
-use crate::process::Process;
 use crate::stores::View;
 use crate::upstream::Upstream;
 use crate::violation::{Holds, Violation};
@@ -23,9 +22,6 @@ use crate::violation::{Holds, Violation};
 use bytes::Named;
 use grace::Left;
 pub(crate) use recorded::Recorded;
-
-/// A longer silence of the history than this may be a clock that jumped.
-const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What an operation can change of what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +64,10 @@ pub(crate) struct Seen {
     rejected: BTreeSet<ReleaseId>,
     /// Superseded artifacts that a client may still ask for.
     left: BTreeMap<RoutePath, Left>,
-    /// Since when each release is held.
-    held: BTreeMap<ReleaseId, Timestamp>,
+    /// How much time had truly passed when each release was first held.
+    held: BTreeMap<ReleaseId, Duration>,
     /// The newest generation that was acknowledged.
     acknowledged: u64,
-    /// When the last entry of the history happened.
-    last_entry: Option<Timestamp>,
     /// Whether the operator let one feed take another's path.
     taken: bool,
     terms: Terms,
@@ -92,7 +86,6 @@ impl Seen {
             left: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,
-            last_entry: None,
             taken: false,
             terms,
         }
@@ -171,32 +164,30 @@ impl Oracle {
         seen.acknowledged = seen.acknowledged.max(number);
     }
 
-    /// A process looked at the end of the history.
-    pub(crate) fn looked_at(&self, process: &Process, last: Option<Timestamp>) {
-        let now = self.clock.wall();
-        let calm = last.filter(|last| now.since(*last) > SILENCE).unwrap_or(now);
-        process.looked(calm);
+    /// How much time has truly passed. Not to be asked from within work on files: their runtime has another clock.
+    pub(crate) fn truly(&self) -> Duration {
+        self.clock.truly()
     }
 
     /// A batch was recorded.
-    pub(crate) fn recorded(&self, process: &Process, recorded: Recorded) {
-        let held = self.note(process, recorded);
+    pub(crate) fn recorded(&self, recorded: Recorded) {
+        let held = self.note(recorded);
         self.judge(held);
     }
 
     /// Looks at what an operation may have changed.
-    pub(crate) fn look(&self, process: &Process, touch: Touch) {
+    pub(crate) fn look(&self, touch: Touch) {
         let held = match touch {
             Touch::Nothing => Ok(()),
             Touch::Blobs => self.presence(),
-            Touch::Pointer => self.walk(process.calm()),
+            Touch::Pointer => self.walk(),
         };
         self.judge(held);
     }
 
     /// Looks at everything, whatever changed.
     pub(crate) fn look_at_all(&self) -> Holds {
-        self.walk(None)?;
+        self.walk()?;
         self.presence()
     }
 
@@ -204,8 +195,8 @@ impl Oracle {
     pub(crate) fn rejected_is_gone(&self) -> Holds {
         let Some(current) = self.current()? else { return Ok(()) };
         let seen = self.seen();
-        let all = current.generation.feeds.iter();
-        all.map(|(feed, served)| walk::turned_down(&seen, feed, served, None)).collect()
+        let mut all = current.generation.feeds.iter();
+        all.try_for_each(|(feed, served)| walk::turned_down(&seen, feed, served, None))
     }
 
     fn judge(&self, held: Holds) {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use model::{Digest, Timestamp};
+use model::Digest;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -33,8 +33,6 @@ pub(crate) struct Process {
     pub(crate) publishing: AtomicU64,
     /// Blobs that it could not read.
     doubted: Mutex<BTreeSet<Digest>>,
-    /// Until when time had surely passed when it last looked.
-    calm: Mutex<Option<Timestamp>>,
 }
 
 /// One operation: its name, what it is on, and what it can change of what is served.
@@ -85,7 +83,6 @@ impl Process {
             died: Notify::new(),
             publishing: AtomicU64::new(0),
             doubted: Mutex::default(),
-            calm: Mutex::new(None),
         })
     }
 
@@ -105,10 +102,6 @@ impl Process {
         }
     }
 
-    pub(crate) fn calm(&self) -> Option<Timestamp> {
-        *self.calm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// It could not read a blob.
     pub(crate) fn doubt(&self, digest: Digest) {
         self.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
@@ -117,12 +110,6 @@ impl Process {
     /// Whether it could not read a blob.
     pub(crate) fn doubts(&self, digest: &Digest) -> bool {
         self.doubted.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
-    }
-
-    /// It looked at the end of the history: from here on it may know that time has passed until then.
-    pub(crate) fn looked(&self, calm: Timestamp) {
-        let mut known = self.calm.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(known.map_or(calm, |before| before.max(calm)));
     }
 
     /// Carries out one operation, or what the plan makes of it, and lets the oracle look.
@@ -160,7 +147,7 @@ impl Process {
         if let Err(error) = &done {
             self.fate.tell(format!("       {error}"));
         }
-        self.oracle.look(self, operation.touch);
+        self.oracle.look(operation.touch);
         match blow {
             Some(Blow::FailAfter) => Err(fail()),
             Some(Blow::CrashAfter) => self.die().await,

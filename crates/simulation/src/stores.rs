@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use blob_store::reader::{BlobFiles, RingReader};
 use blob_store::{Access, BlobStore, Current, FsRings, FsStore, MemoryRings, MemoryStore, RingStore, StoreError};
-use catalog::{Catalog, MemoryCatalog, SqlCatalog};
+use catalog::{Actor, Batch, Catalog, EntryKind, MemoryCatalog, NewEntry, SqlCatalog};
 use futures_util::FutureExt as _;
 use mirror::{Locks, MemoryLocks};
-use model::{Digest, RingName};
+use model::{Digest, RingName, Timestamp};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
@@ -222,6 +222,20 @@ impl Stores {
             Ok(all)
         };
         self.beside(work).await
+    }
+
+    /// A process that does nothing else leaves a sign of life in the history.
+    pub(crate) async fn sign_of_life(&self, at: Timestamp) -> Result<(), BuildError> {
+        let catalog = Arc::clone(&self.catalog);
+        let entry = NewEntry {
+            at,
+            actor: Actor::new(0, 2, "simulation"),
+            kind: EntryKind::Process,
+            subject: "run".to_owned(),
+            data: serde_json::json!({ "event": "alive" }),
+        };
+        let batch = Batch { history: vec![entry], ..Batch::default() };
+        self.beside(async move { Ok(catalog.apply(batch).await?) }).await
     }
 
     /// Does something beside the simulation, on the runtime that the stores belong to.

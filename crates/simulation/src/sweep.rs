@@ -69,7 +69,7 @@ impl Sweep {
         let mut draw = Draw::new(self.seed);
         let mut swept = Swept::default();
         for (number, beat) in SCORE.iter().enumerate() {
-            if let Err(violation) = beat.prepare(&mut world) {
+            if let Err(violation) = beat.prepare(&mut world).await? {
                 swept.violations.push(violation.to_string());
                 return Ok(swept);
             }

@@ -38,6 +38,9 @@ pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// No act takes longer than this, in simulated time.
 const LONGEST: Duration = Duration::from_secs(2 * 3600);
 
+/// What runs leaves something in the history this often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3 * 3600);
+
 /// How a world is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -221,6 +224,18 @@ impl World {
         let (engine, process) = self.process();
         let work = act(engine);
         self.live(&process, work).await
+    }
+
+    /// Time passes while something runs that leaves a sign of life each few hours.
+    pub(crate) async fn lives(&self, time: Duration) -> Result<(), BuildError> {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(SIGN_OF_LIFE);
+            self.clock.pass(step);
+            self.stores.sign_of_life(self.clock.wall()).await?;
+            left -= step;
+        }
+        Ok(())
     }
 
     /// What a crash of every process leaves: opens it anew.

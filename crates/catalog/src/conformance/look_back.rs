@@ -6,7 +6,7 @@ use model::{ReleaseState, Timestamp};
 use serde_json::json;
 
 use super::sample::{at, entry, put, release};
-use crate::{Batch, Catalog, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry};
+use crate::{Batch, Catalog, Entry, EntryFilter, EntryKind, EntryOrder, Lived, NewEntry, Span};
 
 const KINDS: [EntryKind; 3] = [EntryKind::Check, EntryKind::Act, EntryKind::Process];
 
@@ -67,8 +67,8 @@ pub async fn the_last_entry_on_each_subject_is_found(catalog: &dyn Catalog) {
 /// A clock that jumps, either way, makes nothing old; time that passes from entry to entry does.
 pub async fn time_is_counted_from_entry_to_entry_s28(catalog: &dyn Catalog) {
     let day = Duration::from_secs(86_400);
-    let week = day * 7;
-    assert_eq!(catalog.older_than(Duration::ZERO, week).await.unwrap(), None, "nothing is older than nothing");
+    let span = |age| Span { age, step: day * 7 };
+    assert_eq!(catalog.lived(at(0), &[span(Duration::ZERO)]).await.unwrap(), [None], "nothing is older than nothing");
     let start = at(0);
     // Ten days, a clock a year ahead for a day, and back; then ten more days.
     let year = day * 365;
@@ -79,18 +79,25 @@ pub async fn time_is_counted_from_entry_to_entry_s28(catalog: &dyn Catalog) {
         let history = vec![NewEntry { at: time, ..entry("tick") }];
         catalog.apply(Batch { history, ..Batch::default() }).await.unwrap();
     }
+    let now = start.after(day * 21);
+    let mut asked = Vec::new();
     for (age, expected) in [
-        (Duration::ZERO, Some(22)),
-        (day, Some(21)),
-        (day * 9, Some(13)),
+        (Duration::ZERO, Some((22, now))),
+        (day, Some((21, start.after(day * 20)))),
+        (day * 9, Some((13, start.after(day * 12)))),
         // The jump counts for a week and no more, and the way back for nothing; the days from the first entry on bound it.
-        (day * 12, Some(10)),
-        (day * 21, Some(1)),
+        (day * 12, Some((10, start.after(day * 5)))),
+        (day * 21, Some((1, start))),
         (day * 22, None),
         (year, None),
     ] {
-        assert_eq!(catalog.older_than(age, week).await.unwrap(), expected, "{} days", age.as_secs() / 86_400);
+        let expected = expected.map(|(seq, earliest)| Lived { seq, earliest });
+        assert_eq!(catalog.lived(now, &[span(age)]).await.unwrap(), [expected], "{} days", age.as_secs() / 86_400);
+        asked.push((span(age), expected));
     }
+    let (spans, expected): (Vec<Span>, Vec<_>) = asked.into_iter().unzip();
+    assert_eq!(catalog.lived(now, &spans).await.unwrap(), expected, "one walk finds them all");
+    assert_eq!(catalog.lived(now, &[]).await.unwrap(), []);
 }
 
 /// Only the catalog knows it.

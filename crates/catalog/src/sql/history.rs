@@ -1,7 +1,5 @@
 //! What is asked of the history.
 
-use std::time::Duration;
-
 use model::Timestamp;
 use sqlx::query::Query;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -9,7 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::decode::{self, Reader};
 use super::read::{all, clamped};
 use crate::CatalogError;
-use crate::aging::Aging;
+use crate::aging::{Aging, Lived, Span, step_back};
 use crate::entry::{ChainHead, Entry, EntryFilter, EntryKind, EntryOrder};
 
 const COLUMNS: &str =
@@ -89,13 +87,13 @@ pub(crate) async fn latest(
     all(connection, "history", query, decode::entry).await
 }
 
-/// The number of the newest entry that `age` has surely passed since.
-pub(crate) async fn older_than(
+/// For each span, the newest entry that it has surely passed since.
+pub(crate) async fn lived(
     connection: &mut AnyConnection,
-    age: Duration,
-    silence: Duration,
-) -> Result<Option<u64>, CatalogError> {
-    let mut aging = Aging::new(age, silence);
+    now: Timestamp,
+    spans: &[Span],
+) -> Result<Vec<Option<Lived>>, CatalogError> {
+    let mut walks = Aging::all(spans, now);
     let mut below = i64::MAX;
     loop {
         let query = sqlx::query("SELECT seq, happened_at FROM history WHERE seq < $1 ORDER BY seq DESC LIMIT $2");
@@ -104,12 +102,10 @@ pub(crate) async fn older_than(
             Ok((reader.number(0)?, reader.time(1)?))
         };
         let page = all(connection, "history", query.bind(below).bind(TIMES), row).await?;
-        if let Some((seq, _)) = page.iter().find(|(_, at)| aging.is_past(*at)) {
-            return Ok(Some(*seq));
-        }
+        let over = page.iter().any(|(seq, at)| step_back(&mut walks, *seq, *at));
         match page.last().map(|(seq, _)| i64::try_from(*seq)) {
-            Some(Ok(last)) => below = last,
-            _ => return Ok(None),
+            Some(Ok(last)) if !over => below = last,
+            _ => return Ok(walks.into_iter().map(Aging::found).collect()),
         }
     }
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use trust::{Admitted, Context, Decision, Proposal, decide};
 
 use super::{Input, Newcomer, Plan, plan};
-use crate::Graces;
+use crate::{Ends, Graces};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const GRACE: Duration = Duration::from_secs(86_400);
@@ -93,7 +93,7 @@ impl Ring {
             gone: &BTreeSet::new(),
             grace: Graces::same(GRACE),
             now: at(self.hours),
-            calm: at(self.hours),
+            calm: Ends::same(at(self.hours)),
         })
     }
 

@@ -45,7 +45,7 @@ async fn collect(world: &World) -> GcPlan {
 async fn retention_lets_old_releases_go_and_keeps_their_records() {
     let world = synced().await;
     for _ in 0..4 {
-        world.clock.advance(DAY * 20);
+        world.lives(DAY * 20).await;
         world.publish();
         assert_eq!(world.sync().await.exit_code(), 0);
     }
@@ -67,7 +67,7 @@ async fn retention_lets_old_releases_go_and_keeps_their_records() {
 async fn above_the_bytes_the_oldest_go_and_never_what_is_served() {
     let mut world = synced().await;
     for _ in 0..3 {
-        world.clock.advance(DAY * 2);
+        world.lives(DAY * 2).await;
         world.publish();
         world.sync().await;
     }
@@ -94,6 +94,10 @@ async fn a_clock_ten_years_ahead_spares_what_is_served_s27_s28() {
     assert_eq!(world.engine().collect().await.unwrap().removed, 0);
     assert_eq!(world.generation().await.unwrap().routes, routes, "grace does not end by a jump alone");
     collect(&world).await;
+    assert_eq!(world.generation().await.unwrap().routes, routes, "nor by a second look");
+    world.lives(DAY * 5 / 4).await;
+    collect(&world).await;
+    assert!(world.generation().await.unwrap().routes.values().all(|route| route.until.is_none()));
     assert_eq!(world.tree().await, before);
     ended(&world.sync().await, ELASTIC, Current, None);
     // What was dropped ten years from now is not missed today.
@@ -104,6 +108,44 @@ async fn a_clock_ten_years_ahead_spares_what_is_served_s27_s28() {
     assert_eq!(world.tree().await, before);
     world.publish();
     assert_eq!(world.sync().await.exit_code(), 0);
+}
+
+/// Neither what a process writes when it begins, nor looking often, nor a short jump takes the place of time.
+#[tokio::test]
+async fn s28_no_jump_ends_grace_or_retention_whatever_is_written_first() {
+    for jump in [DAY, DAY * 3, DAY * 8, DAY * 365, DAY * 3650] {
+        let mut world = synced().await;
+        world.settings.keep_elastic.age = DAY * 5;
+        world.lives(DAY * 2).await;
+        world.publish();
+        world.sync().await;
+        world.publish();
+        world.sync().await;
+        let held = held(&world).await;
+        let grace = |generation: model::Generation| -> BTreeSet<_> {
+            let left = generation.routes.into_iter().filter(|(_, route)| route.until.is_some());
+            left.map(|(path, route)| (path, route.digest)).collect()
+        };
+        let before = grace(world.generation().await.unwrap());
+        assert!(!before.is_empty());
+        for _ in 0..3 {
+            world.clock.advance(jump);
+            for _ in 0..3 {
+                world.engine().record_process(mirror::ProcessEvent::Start, "0").await.unwrap();
+                world.sync().await;
+                assert_eq!(world.engine().collect().await.unwrap().removed, 0, "{jump:?}");
+            }
+            world.clock.set_back(jump);
+            world.sync().await;
+            assert_eq!(world.engine().collect().await.unwrap().removed, 0, "{jump:?}, and back");
+        }
+        assert_eq!(grace(world.generation().await.unwrap()), before, "{jump:?}");
+        assert_eq!(self::held(&world).await, held, "{jump:?}");
+        // Time that passes ends it.
+        world.lives(DAY * 5 / 4).await;
+        world.engine().collect().await.unwrap();
+        assert!(grace(world.generation().await.unwrap()).is_empty(), "{jump:?}");
+    }
 }
 
 #[tokio::test]
@@ -162,13 +204,16 @@ async fn a_feed_that_is_followed_no_longer_leaves_after_its_grace() {
         async move { rings.current(&ring).await.unwrap().unwrap().generation.routes.contains_key(&path.parse().unwrap()) }
     };
     assert!(routed(&world).await, "in its grace");
-    world.clock.advance(DAY * 2);
+    world.lives(DAY * 2).await;
     collect(&world).await;
     assert!(!routed(&world).await);
-    // A month without a sign of life may be a clock that jumped: the first look lets nothing go.
+    // A month without a sign of life may be a clock that jumped: however often one looks, nothing goes.
     world.clock.advance(DAY * 36);
-    assert!(world.engine().plan_collection().await.unwrap().releases.is_empty());
-    assert_eq!(world.engine().collect().await.unwrap().removed, 0);
+    for _ in 0..3 {
+        assert!(world.engine().plan_collection().await.unwrap().releases.is_empty());
+        assert_eq!(world.engine().collect().await.unwrap().removed, 0);
+    }
+    world.lives(DAY * 30).await;
     let planned = collect(&world).await;
     assert_eq!(planned.releases.iter().map(|gone| gone.feed.as_str()).collect::<Vec<_>>(), [OTHER]);
     assert_eq!(world.tree().await, world.unfaulted().await);

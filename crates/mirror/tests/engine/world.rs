@@ -242,6 +242,17 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Time passes while a process runs that leaves a sign of life each few hours.
+    pub(crate) async fn lives(&self, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(Duration::from_secs(3 * 3600));
+            self.clock.advance(step);
+            self.engine().record_process(mirror::ProcessEvent::Start, "0").await.unwrap();
+            left -= step;
+        }
+    }
+
     /// In memory: two Elastic versions and a Defender feed, none fetched yet.
     pub(crate) async fn new() -> Self {
         Build::default().start().await

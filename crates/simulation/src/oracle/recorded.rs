@@ -1,26 +1,27 @@
 //! What the catalog was told: the operator's words, releases and their ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use catalog::{Batch, EntryKind};
-use model::{ReleaseId, ReleaseState, Timestamp};
+use model::{ReleaseId, ReleaseState};
 
 use super::Oracle;
-use crate::process::Process;
 use crate::violation::{Holds, Violation};
 
 /// What of a batch the oracle remembers.
 pub(crate) struct Recorded {
     parts: [usize; 6],
     words: Vec<String>,
-    held: Vec<(ReleaseId, Timestamp)>,
+    held: Vec<ReleaseId>,
+    /// How much time had truly passed.
+    truly: Duration,
     expired: Vec<ReleaseId>,
     rejected: Vec<ReleaseId>,
-    last: Option<Timestamp>,
 }
 
 impl Recorded {
-    pub(crate) fn of(batch: &Batch) -> Self {
+    pub(crate) fn of(batch: &Batch, truly: Duration) -> Self {
         let admits = |entry: &&catalog::NewEntry| {
             entry.kind == EntryKind::Act && entry.data.get("act").and_then(|act| act.as_str()) == Some("admit")
         };
@@ -34,10 +35,10 @@ impl Recorded {
                 batch.history.len(),
             ],
             words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
-            held: batch.releases.iter().map(|new| (new.release.id, new.release.held_since)).collect(),
+            truly,
+            held: batch.releases.iter().map(|new| new.release.id).collect(),
             expired: ended(batch, ReleaseState::Expired),
             rejected: ended(batch, ReleaseState::Rejected),
-            last: batch.history.last().map(|entry| entry.at),
         }
     }
 }
@@ -58,10 +59,11 @@ impl fmt::Display for Recorded {
 
 impl Oracle {
     /// Remembers a batch; a release that a clock's jump let go is a violation (I14).
-    pub(super) fn note(&self, process: &Process, recorded: Recorded) -> Holds {
+    pub(super) fn note(&self, recorded: Recorded) -> Holds {
         let mut seen = self.seen();
-        for (id, since) in recorded.held {
-            seen.held.entry(id).or_insert(since);
+        let truly = recorded.truly;
+        for id in recorded.held {
+            seen.held.entry(id).or_insert(truly);
         }
         // With fixed addresses the operator's word lets one feed take another's path.
         seen.taken |= seen.terms.fixed && !recorded.words.is_empty();
@@ -69,12 +71,12 @@ impl Oracle {
         seen.rejected.retain(|id| !recorded.words.contains(&id.to_string()));
         seen.rejected.extend(recorded.rejected);
         seen.words.extend(recorded.words);
-        seen.last_entry = recorded.last.or(seen.last_entry);
         let Some(age) = seen.terms.age else { return Ok(()) };
         for id in recorded.expired {
             let Some(since) = seen.held.get(&id) else { continue };
-            if process.calm().is_none_or(|calm| since.after(age) > calm) {
-                let what = format!("release {} of {since} is let go, and that long did not surely pass", id.short());
+            if !self.clock.outlived((*since, truly), age) {
+                let held = truly.saturating_sub(*since);
+                let what = format!("release {} is let go after {held:?}; it is kept for {age:?}", id.short());
                 return Err(Violation::new("I14", what));
             }
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use blob_store::Current;
-use model::{FeedId, Generation, ReleaseId, RoutePath, ServedFeed, Timestamp, Vendor};
+use model::{FeedId, Generation, ReleaseId, RoutePath, ServedFeed, Vendor};
 
 use super::bytes::{companion, named_by};
 use super::{Oracle, Seen};
@@ -12,7 +12,7 @@ use crate::violation::{Holds, Violation};
 
 impl Oracle {
     /// Walks all that is served, if it is another generation than at the last walk.
-    pub(super) fn walk(&self, calm: Option<Timestamp>) -> Holds {
+    pub(super) fn walk(&self) -> Holds {
         let current = self.current()?;
         let mut seen = self.seen();
         let Some(current) = current else {
@@ -32,12 +32,12 @@ impl Oracle {
         if seen.current.as_ref() == Some(&current) {
             return Ok(());
         }
-        self.walk_new(&mut seen, &current, calm)?;
+        self.walk_new(&mut seen, &current)?;
         seen.current = Some(current);
         Ok(())
     }
 
-    fn walk_new(&self, seen: &mut Seen, current: &Current, calm: Option<Timestamp>) -> Holds {
+    fn walk_new(&self, seen: &mut Seen, current: &Current) -> Holds {
         let generation = &current.generation;
         self.prove(seen, generation)?;
         for (feed, served) in &generation.feeds {
@@ -59,7 +59,7 @@ impl Oracle {
                 return Err(Violation::new("I5", format!("{feed} is followed and no longer served")));
             }
         }
-        self.graces(seen, &before.generation, generation, calm)
+        self.graces(seen, &before.generation, generation)
     }
 
     /// Every artifact that a served manifest names is served, with its bytes.

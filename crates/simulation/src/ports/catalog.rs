@@ -1,12 +1,11 @@
 //! The catalog, one operation after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{
-    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Publication,
-    ReleaseFilter, ReleaseRecord, Remover, Sweep,
+    Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Lived, Publication,
+    ReleaseFilter, ReleaseRecord, Remover, Span, Sweep,
 };
 use model::{Digest, FeedId, ReleaseId, ReleaseState, Timestamp};
 
@@ -39,11 +38,11 @@ impl Catalog for Records {
         if self.process.lie == Some(Lie::ForgetsReleases) {
             batch.releases.clear();
         }
-        let recorded = Recorded::of(&batch);
+        let recorded = Recorded::of(&batch, self.process.oracle.truly());
         let operation = Operation::reads("catalog.apply", &recorded);
         let work = async {
             self.inner.apply(batch).await?;
-            self.process.oracle.recorded(&self.process, recorded);
+            self.process.oracle.recorded(recorded);
             Ok(())
         };
         self.process.run(operation, work, broken("record")).await
@@ -108,9 +107,13 @@ impl Catalog for Records {
         self.process.run(Operation::reads("catalog.latest", until), work, broken("read the history")).await
     }
 
-    async fn older_than(&self, age: Duration, silence: Duration) -> Result<Option<u64>, CatalogError> {
-        let work = self.inner.older_than(age, silence);
-        self.process.run(Operation::reads("catalog.older_than", ""), work, broken("read the history")).await
+    async fn lived(&self, now: Timestamp, spans: &[Span]) -> Result<Vec<Option<Lived>>, CatalogError> {
+        let work = self.inner.lived(now, spans);
+        let lived = self.process.run(Operation::reads("catalog.lived", ""), work, broken("read the history")).await?;
+        if self.process.lie == Some(Lie::TrustsTheClock) {
+            return Ok(spans.iter().map(|span| Some(Lived { seq: 0, earliest: now.before(span.age) })).collect());
+        }
+        Ok(lived)
     }
 
     async fn examine(&self, each: &mut (dyn FnMut(CatalogError) + Send)) -> Result<(), CatalogError> {
@@ -118,12 +121,9 @@ impl Catalog for Records {
     }
 
     async fn chain_head(&self) -> Result<ChainHead, CatalogError> {
-        let work = async {
-            let head = self.inner.chain_head().await?;
-            self.process.oracle.looked_at(&self.process, head.at);
-            Ok(head)
-        };
-        self.process.run(Operation::reads("catalog.chain_head", ""), work, broken("read the history")).await
+        self.process
+            .run(Operation::reads("catalog.chain_head", ""), self.inner.chain_head(), broken("read the history"))
+            .await
     }
 
     async fn reserve(&self, holder: &str, digests: &[Digest]) -> Result<(), CatalogError> {

@@ -7,7 +7,7 @@ use model::{ReleaseState, Timestamp};
 use vendor_sim::{Change, DefenderChange, ElasticTarget, Step};
 use vendors::elastic::SignatureMode;
 
-use crate::acts::{Act, Circumstances, Done};
+use crate::acts::{Act, Begins, Circumstances, Done};
 use crate::draw::Draw;
 use crate::fate::{Blow, Plan};
 use crate::stores::BuildError;
@@ -22,12 +22,15 @@ const HOUR: i64 = 3600 * 1_000_000;
 /// Draws what happens next.
 pub(super) struct Life {
     draw: Draw,
+    /// What came later: the rest of a life is what it was without it.
+    beside: Draw,
     pub(super) crashes: u64,
 }
 
 impl Life {
     pub(super) fn new(draw: Draw) -> Self {
-        Self { draw, crashes: 0 }
+        let beside = draw.clone().fork();
+        Self { draw, beside, crashes: 0 }
     }
 
     /// One thing happens.
@@ -35,7 +38,7 @@ impl Life {
         match self.draw.below(100) {
             0..=19 => Ok(self.publish(world)),
             20..=24 => Ok(self.reload(world)),
-            25..=35 => Ok(self.time(world)),
+            25..=35 => self.time(world).await,
             36..=38 => self.rot(world).await,
             39..=50 => self.two(world).await,
             _ => self.one(world).await,
@@ -115,11 +118,15 @@ impl Life {
     }
 
     /// Time passes, or the clock jumps (S28).
-    fn time(&mut self, world: &World) -> Holds {
+    async fn time(&mut self, world: &World) -> Result<Holds, BuildError> {
         let draw = &mut self.draw;
         if draw.chance(750) {
             let most = [600, 7200, 86_400, 3 * 86_400].get(draw.index(4)).copied().unwrap_or(600);
-            world.clock.pass(Duration::from_secs(1 + draw.below(most)));
+            let time = Duration::from_secs(1 + draw.below(most));
+            match self.beside.chance(500) {
+                true => world.lives(time).await?,
+                false => world.clock.pass(time),
+            }
         } else {
             match draw.below(6) {
                 0 => world.clock.jump(HOUR),
@@ -131,7 +138,7 @@ impl Life {
             }
         }
         world.fate.tell(format!("------ it is {}", world.clock.wall()));
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// The disk changes or loses a blob that is served (S16, S18).
@@ -202,7 +209,8 @@ impl Life {
         let act = self.draw_act(world).await?;
         let before = self.weather(world);
         world.fate.tell(format!("------ {act:?}"));
-        let ended = world.act(|engine| act.perform(engine)).await;
+        let begins = self.begins();
+        let ended = world.act(|engine| act.perform_after(begins, engine)).await;
         let how = Self::fair(world, before);
         let held = match &ended {
             Ended::Crashed => Ok(()),
@@ -223,8 +231,12 @@ impl Life {
         world.fate.tell(format!("------ {first:?} beside {second:?}"));
         let (one, a) = world.process();
         let (two, b) = world.process();
+        let (first_begins, second_begins) = (self.begins(), self.begins());
         let shown: &World = world;
-        let (x, y) = tokio::join!(shown.live(&a, first.perform(one)), shown.live(&b, second.perform(two)));
+        let (x, y) = tokio::join!(
+            shown.live(&a, first.perform_after(first_begins, one)),
+            shown.live(&b, second.perform_after(second_begins, two))
+        );
         let how = Circumstances { shared: true, ..Self::fair(world, before) };
         let mut held = Ok(());
         for ended in [&x, &y] {
@@ -234,6 +246,15 @@ impl Life {
         }
         self.after(world, &[matches!(x, Ended::Crashed), matches!(y, Ended::Crashed)]).await?;
         Ok(held.and_then(|()| world.oracle.look_at_all()))
+    }
+
+    /// What the process does first.
+    fn begins(&mut self) -> Begins {
+        match self.beside.below(3) {
+            0 => Begins::AtOnce,
+            1 => Begins::WithConfiguration,
+            _ => Begins::WithStart,
+        }
     }
 
     async fn after(&mut self, world: &mut World, crashed: &[bool]) -> Result<(), BuildError> {

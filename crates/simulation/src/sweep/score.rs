@@ -79,7 +79,14 @@ pub(super) const SCORE: &[Beat] = &[
 
 impl Beat {
     /// What happens around the engine.
-    pub(super) fn prepare(self, world: &mut World) -> Holds {
+    pub(super) async fn prepare(self, world: &mut World) -> Result<Holds, BuildError> {
+        if let Pass(days) = self {
+            world.lives(DAY * days + Duration::from_secs(60)).await?;
+        }
+        Ok(self.change(world))
+    }
+
+    fn change(self, world: &mut World) -> Holds {
         let failed = |error: vendor_sim::PublishError| Violation::new("vendor", error.to_string());
         let first = ElasticTarget::Version("9.0.0".to_owned());
         match self {
@@ -90,10 +97,6 @@ impl Beat {
             }
             Regress => world.upstream.publish_elastic(&first, &Change::regress()).map_err(failed),
             Equivocate => world.upstream.publish_elastic(&first, &Change::same_version()).map_err(failed),
-            Pass(days) => {
-                world.clock.pass(DAY * days + Duration::from_secs(60));
-                Ok(())
-            }
             Jump(years) => {
                 world.clock.jump(years.saturating_mul(365 * 86_400 * 1_000_000));
                 Ok(())
