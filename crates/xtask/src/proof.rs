@@ -111,6 +111,26 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "script::"),
     },
     Proof {
+        name: "what stands in for Microsoft's script makes the script's tree, and has none of its defects",
+        from: Size::Ci,
+        needs: &[BASH, CURL, JQ, ("sed", "sed")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "downloader::"),
+    },
+    Proof {
+        name: "a ring's plain folder shows whole pairs, over NFS and locally, while releases are published",
+        from: Size::Ci,
+        needs: &[
+            BASH,
+            ("ganesha.nfsd", "nfs-ganesha"),
+            ("ganesha.nfsd", "nfs-ganesha-vfs"),
+            ("nfs-ls", "libnfs-utils"),
+            ("python3", "python3"),
+        ],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "tree::"),
+    },
+    Proof {
         name: "curl and wget find heads, ranges, conditions and resumed downloads as they should be",
         from: Size::Ci,
         needs: &[BASH, CURL, ("wget", "wget")],

@@ -9,7 +9,7 @@ use crate::shell::{all_of_defender, saw, sh, vendor};
 
 /// The steps of the vendor's downloader in our own words: ask what is new, keep the old pair in `_back`, fetch to a
 /// temporary name, ask again, move, write the companion.
-const STEPS: &str = r#"
+pub(crate) const STEPS: &str = r#"
 set -eu
 tree=$PWD/tree
 version_in() { sed -n "s:.*<$2[^>]*>\([^<]*\)</$2>.*:\1:p" "$1"; }
