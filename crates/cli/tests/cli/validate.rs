@@ -100,10 +100,17 @@ fn a_fleet_is_held_against_the_ring_and_against_any_mirror() {
     let rows = run(&["--url", &url, "--json"]).with(0).lines();
     assert_eq!(rows[0]["versions"][0]["offered"], json!(version));
 
+    // What the reference endpoint reports is read as what it is.
+    let play = ["endpoint", "elastic", "update", "--state", "ep", "--version", "9.0.0", "--public-key", "key.pem"];
+    stack.add_documents(site.run(&[&play[..], &["--base-url", &url, "--json"]].concat()).with(0).lines());
+    let rows = run(&["--json"]).with(0).lines();
+    let played = rows.iter().find(|row| row["host"] == "reference-endpoint").unwrap();
+    assert_eq!((&played["state"], &played["level"]), (&json!("equal"), &json!("fine")), "{played}");
+
     stack.add_documents([report("c", 20, "9.0.0", &version), report("d", 0, "8.0.0", "1.0.0")]);
     let rows = run(&["--json"]).with(4).lines();
     let states: Vec<&str> = rows[1..].iter().map(|row| row["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["unmirrored", "silent", "behind", "equal"]);
+    assert_eq!(states, ["unmirrored", "silent", "behind", "equal", "equal"]);
 
     let told = site.run(&fleet).with(2).stderr;
     assert!(told.contains("no API key") && told.contains("WAYSTATION_ELASTICSEARCH_API_KEY"), "{told}");
@@ -133,13 +140,25 @@ fn health_reports_are_held_against_their_ring() {
     write("good.txt", text(&version, here));
     write("late.txt", text("1.1.1.0", here));
     assert!(run(&[]).with(0).stdout.starts_with("2 endpoints: 1 equal, 1 behind\n"));
+    // What the reference endpoint says of itself, with settings that were made for it.
+    let (_running, url) = serving(&site);
+    let made = site.run(&["configure", "defender", "--url", &url, "--allow-plain-http", "--enforcement", "real_time"]);
+    std::fs::write(site.path().join("managed.json"), made.with(0).stdout).unwrap();
+    let play = |rest: &[&str]| {
+        site.run(&[&["endpoint", "defender"], rest, &["--state", "ep", "--settings", "managed.json"]].concat()).with(0)
+    };
+    play(&["update"]);
+    write("played.txt", play(&["health", "--details", "definitions"]).stdout);
+    let rows = run(&["--json"]).with(0).lines();
+    let played = rows.iter().find(|row| row["host"] == "played").unwrap();
+    assert_eq!((&played["state"], &played["faults"]), (&json!("equal"), &json!([])), "{played}");
     write("cloud.txt", text(&version, "https://go.microsoft.com/fwlink/?linkid=2144709"));
     write("json.json", format!(r#"{{"definitionsVersion":"{version}","engineVersion":"1.1.1.1"}}"#));
     let told = run(&[]).with(1).stdout;
     assert!(told.contains("cloud_fallback on 1 endpoint: ") && told.contains("engine_drift on 1 endpoint: "), "{told}");
     write("page.txt", "<html>Sign in</html>".to_owned());
     assert!(run(&[]).with(1).stdout.contains("page: holds no value of `mdatp health`"));
-    assert_eq!(run(&["--form", "csv"]).with(1).stdout.lines().count(), 6);
-    assert_eq!(run(&["--json"]).with(1).lines().len(), 5);
+    assert_eq!(run(&["--form", "csv"]).with(1).stdout.lines().count(), 7);
+    assert_eq!(run(&["--json"]).with(1).lines().len(), 6);
     assert!(site.run(&["validate", "defender", "--health", "absent"]).with(2).stderr.contains("cannot read absent"));
 }

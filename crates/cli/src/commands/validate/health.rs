@@ -152,7 +152,10 @@ fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context)
         *counts.entry(row.state).or_default() += 1;
         row.faults.iter().for_each(|fault| *faults.entry(*fault).or_default() += 1);
     }
-    let told: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+    let mut told: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {}", state.as_str())).collect();
+    if !unread.is_empty() {
+        told.push(format!("{} unread", unread.len()));
+    }
     let head = format!("{}: {}", show::count(rows.len() + unread.len(), "endpoint"), told.join(", "));
     context.out.line(head.trim_end_matches([':', ' ']))?;
     let wanted: Vec<&Row> = rows.iter().filter(|row| args.all || row.level != Level::Fine).collect();

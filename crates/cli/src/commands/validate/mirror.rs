@@ -187,6 +187,10 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
         let reason = row.reason.map_or_else(String::new, |reason| format!("{reason}: "));
         out.line(format!("{}: {reason}{}", row.feed, row.detail.as_deref().unwrap_or_default()))?;
     }
+    if let (Some(report), true) = (report, troubles.is_empty()) {
+        let files: usize = report.feeds.iter().map(|seen| seen.files).sum();
+        out.line(format!("{} through {}: nothing is wrong", show::count(files, "file"), report.subject))?;
+    }
     for finding in troubles {
         out.line("")?;
         out.line(format!("{:<4}  {} on {}", finding.level.as_str(), finding.check, finding.on.join(", ")))?;
