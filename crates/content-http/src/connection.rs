@@ -1,48 +1,35 @@
 //! One connection from its first byte to its last.
 
+mod sending;
+mod waiting;
+
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::announced::announced;
 use crate::client::{Told, client};
-use crate::crowd::ClientKey;
-use crate::download::{Asked, Download, Sending};
+use crate::download::{Asked, Download};
 use crate::net::hold_little;
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
-use crate::respond::{Answered, Bulk, Frame, Missed, answer, refuse};
+use crate::respond::{Answered, Frame, Missed, answer, refuse};
 use crate::rules::Rules;
 use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
-use crate::wire::{BulkError, Wire, flush, receive, send_bulk};
+use crate::wire::{Wire, flush, receive};
 use crate::worker::Worker;
-use model::{RingName, RoutePath, any_contains};
-
-use crate::index::{Snapshot, single_slash};
 use crate::{After, Instead};
+use model::any_contains;
+use waiting::Waiting;
 
 /// Answers that may be gathered before they are sent.
 const GATHERED: usize = 64 * 1024;
-/// How long a client gets to read a last answer before the connection is closed under it.
-const LINGER: Duration = Duration::from_secs(2);
-/// How long a request may wait for what is being fetched, whatever the one who fetches says.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// How often it is looked whether what was published is served.
-const SERVED_LOOK: Duration = Duration::from_millis(10);
-/// How many times that is done.
-const SERVED_LOOKS: u32 = 500;
-/// How much of what a client still sends then is thrown away.
-const LINGER_BYTES: usize = 256 * 1024;
-
 /// What a connection is served with.
 pub(crate) struct Seat {
     pub(crate) peer: IpAddr,
@@ -111,12 +98,6 @@ enum Next {
     Wait(Box<Waiting>),
     /// Close.
     Close,
-}
-
-/// A request that waits for what is being fetched.
-struct Waiting {
-    head: Vec<u8>,
-    after: Pin<Box<dyn Future<Output = After> + Send>>,
 }
 
 impl<W: Wire> Connection<W> {
@@ -302,55 +283,6 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// What becomes of a path that nothing is served at.
-    fn beyond(&self, request: &Request<'_>, waited: Option<After>, snapshot: &Snapshot) -> Option<Instead> {
-        let beyond = self.seat.worker.shared.beyond.as_ref()?;
-        match waited {
-            Some(After::Later) => return Some(Instead::Later),
-            Some(After::Look) => return Some(Instead::AsEver),
-            Some(After::NotFound) => return Some(Instead::NotFound),
-            None => {}
-        }
-        let (ring, path) = self.place(request, snapshot)?;
-        let path: RoutePath = std::str::from_utf8(path).ok()?.parse().ok()?;
-        Some(beyond.absent(ring, &path, self.seat.worker.clock.borrow().now))
-    }
-
-    fn place<'s, 'p>(&self, request: &Request<'p>, snapshot: &'s Snapshot) -> Option<(&'s RingName, &'p [u8])> {
-        let inner = request.path.strip_prefix(&*self.seat.rules.prefix)?;
-        snapshot.place(single_slash(inner))
-    }
-
-    /// Waits for what is being fetched, and answers then.
-    async fn outwait(&self, waiting: Waiting) -> Next {
-        let worker = &self.seat.worker;
-        self.seat.slot.enter(Phase::Send, worker.deadline(PATIENCE));
-        let after = waiting.after.await;
-        let Ok(request) = Request::parse(&waiting.head) else { return Next::Close };
-        if after == After::Look {
-            self.until_served(&request).await;
-        }
-        worker.look_at_clock();
-        let mut output = worker.output.borrow_mut();
-        output.clear();
-        self.answer_one(&waiting.head, &request, (Some(after), &mut output))
-    }
-
-    /// What was published a moment ago is served a moment later.
-    async fn until_served(&self, request: &Request<'_>) {
-        for _ in 0..SERVED_LOOKS {
-            let found = {
-                let mut index = self.seat.worker.index.borrow_mut();
-                let snapshot = index.load();
-                self.place(request, snapshot).is_none_or(|(ring, path)| snapshot.serves(ring, path))
-            };
-            if found {
-                return;
-            }
-            tokio::time::sleep(SERVED_LOOK).await;
-        }
-    }
-
     fn refuse_and_close(&self, refused: Refused, used: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
         let worker = &self.seat.worker;
         worker.counters.trouble(Trouble::BadRequest);
@@ -363,48 +295,6 @@ impl<W: Wire> Connection<W> {
         let client = self.seat.peer;
         Asked { client, name: None, method: "-", minor: 1, status, at }.log(worker, b"", b"", 0);
         (used, 0, Next::Close)
-    }
-
-    async fn download(&mut self, download: Download) -> io::Result<Persistence> {
-        let (slot, worker) = (&self.seat.slot, &self.seat.worker);
-        slot.enter(Phase::Send, worker.stall_deadline());
-        // Logs itself when dropped, also when the connection is ended from outside.
-        let guard = Sending { download, worker };
-        let turn = worker.downloads.begin(ClientKey::of(guard.download.asked.asked.client));
-        let bulk = &guard.download.bulk;
-        let sent = send_bulk(&mut self.wire, worker, (bulk, &turn), |sent| {
-            let total = &guard.download.sent;
-            total.set(total.get().saturating_add(sent as u64));
-            worker.look_at_clock();
-            progress(slot, worker, sent);
-        })
-        .await;
-        match sent {
-            Ok(()) => Ok(guard.download.persistence),
-            Err(BulkError::Peer) => Err(io::ErrorKind::ConnectionReset.into()),
-            Err(BulkError::File(error)) => {
-                self.wire.reset_on_close();
-                let Bulk { entry, epoch, file, .. } = &guard.download.bulk;
-                worker.damaged(entry, *epoch, Some(file), &error.into());
-                Err(io::ErrorKind::ConnectionAborted.into())
-            }
-        }
-    }
-
-    /// Ends the connection so that the client can still read the last answer: bytes that it sent meanwhile and
-    /// nobody read would turn the close into a reset.
-    async fn linger(&mut self) {
-        self.seat.slot.enter(Phase::Linger, self.seat.worker.deadline(LINGER));
-        if poll_fn(|cx| Pin::new(&mut self.wire).poll_shutdown(cx)).await.is_err() {
-            return;
-        }
-        let mut thrown_away = 0;
-        while thrown_away < LINGER_BYTES {
-            match receive(&mut self.wire, &self.seat.worker).await {
-                Ok(0) | Err(_) => return,
-                Ok(received) => thrown_away += received,
-            }
-        }
     }
 }
 
