@@ -134,7 +134,7 @@ checks! {
     Artifacts "artifacts"
         "How much was fetched and compared."
         "What was not fetched whole is not known to be good."
-        "Run without --quick to fetch everything.";
+        "See what is said of each file, mend that, and examine again; with --quick only a sample is fetched.";
     Signature "signature"
         "The manifest's signature is of a known key."
         "An unverified signature means that the manifest is believed for the way it came by alone."
@@ -155,6 +155,10 @@ checks! {
         "The ETag is strong and quoted."
         "What endpoints make of a weak or unquoted tag is not known; some clients never send it back."
         "Switch off what rewrites the answer on the way (gzip makes tags weak): nginx `gzip off;`, Apache `SetEnv no-gzip 1`.";
+    EtagShared "etag_shared"
+        "Files of different bytes have different ETags."
+        "A tag that says nothing of the bytes is the same after a publication: endpoints and caches are told 304, and keep what they have."
+        "Let a server make tags of content or of each file's own time, and keep those times when copying (`rsync -t`, `cp -p`); look for a script, a proxy or an image build that gives every file one tag or one time.";
     EtagStable "etag_stable"
         "The same bytes have the same ETag each time, for GET, HEAD and parts alike."
         "A tag that changes makes every endpoint fetch everything again; behind a load balancer tags of modification times differ from server to server."

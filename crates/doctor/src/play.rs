@@ -157,7 +157,7 @@ impl Scene<'_> {
             report.add(Finding::fail(Check::Nothing, "/", asked, "none of them answers 200"));
         }
         report.add_all(bases::look(self, &feeds).await);
-        let mut walked = Vec::new();
+        let (mut walked, mut files) = (Vec::new(), Vec::new());
         let mut sample = None;
         for feed in &feeds {
             self.watch.on(&format!("walking {feed}"));
@@ -169,6 +169,7 @@ impl Scene<'_> {
                 report.add_all(manners::look(self, facts).await);
             }
             sample = sample.or_else(|| manners::chosen(&played).into_iter().next().cloned());
+            files.extend(played.files.iter().cloned());
             if feed.vendor() == Vendor::Defender {
                 let back = Course::new(self, feed, View::Back).run_if_there().await;
                 report.add_all(back.iter().flat_map(|back| back.findings.iter().cloned()));
@@ -177,6 +178,7 @@ impl Scene<'_> {
             }
         }
         report.add_all(agree::among(&walked));
+        report.add_all(tags::shared(&files));
         if let Some(facts) = sample {
             self.watch.on("trying what connections can do");
             report.add_all(once::look(self, &facts).await);

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Timestamp, TlsAnchor};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, SignatureScheme,
 };
@@ -159,6 +160,16 @@ impl Roots {
     /// Whether a root has this name (the DER of its subject, without its outer head).
     pub(crate) fn knows(&self, subject: &[u8]) -> bool {
         self.kinds.iter().any(|(_, store)| store.roots.iter().any(|root| root.subject.as_ref() == subject))
+    }
+}
+
+/// What is wrong with the name alone, whoever vouches; none where it fits, or the certificate cannot be read.
+pub(crate) fn wrong_name(leaf: &CertificateDer<'static>, name: &str) -> Option<CertificateError> {
+    let name = ServerName::try_from(name.to_owned()).ok()?;
+    let leaf = ParsedCertificate::try_from(leaf).ok()?;
+    match verify_server_name(&leaf, &name) {
+        Err(Error::InvalidCertificate(error)) => Some(error),
+        _ => None,
     }
 }
 

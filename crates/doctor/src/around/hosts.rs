@@ -52,7 +52,9 @@ pub(crate) async fn look(site: &Surroundings, waits: Waits) -> Asked {
     // Hosts that a redirect led to were asked by that; the others are asked by themselves.
     let rest = others(&site.config, &asked.rows);
     let rest = join_all(rest.into_iter().map(|probe| ask(site, probe, waits))).await;
-    rest.into_iter().for_each(|one| asked.join(one.unasked()));
+    // Where every link led somewhere, the vendor is known not to redirect to the others.
+    let is_known = asked.rows.iter().all(|row| row.purpose != LINK || row.level == Some(Level::Ok));
+    rest.into_iter().for_each(|one| asked.join(if is_known { one.unasked() } else { one.unknown() }));
     asked.rows.extend(patterns(&site.config, &asked.rows));
     if let Some(row) = proxy(&site.config, &asked.findings) {
         asked.rows.insert(0, row);
@@ -77,6 +79,22 @@ impl Asked {
         }
         self.findings.extend(other.findings);
         self.dates.extend(other.dates);
+    }
+
+    /// Of a host of which is not known whether the vendor redirects there: it may be needed, and does not answer.
+    fn unknown(mut self) -> Self {
+        let words = |came: &str| {
+            clean(&format!(
+                "whether the vendor redirects there is not known: its links could not be asked; by itself: {came}"
+            ))
+        };
+        for row in self.rows.iter_mut().filter(|row| row.level == Some(Level::Fail)) {
+            row.result = words(&row.result);
+        }
+        for finding in self.findings.iter_mut().filter(|finding| finding.level == Level::Fail) {
+            finding.came = words(&finding.came);
+        }
+        self
     }
 
     /// Of a host that the vendor led to by nothing: a sync did not need it, so that its silence is no fault.

@@ -22,7 +22,10 @@ enum Kind {
 pub(crate) fn look(config: &Config) -> Vec<Finding> {
     let mut files: Vec<(PathBuf, Kind)> = Vec::new();
     if config.file.exists() {
-        files.push((config.file.clone(), Kind::Settings));
+        // Passwords may stand in it, and then it is as secret as they are.
+        let text = fs::read_to_string(&config.file).unwrap_or_default();
+        let kind = if holds_secret(&text) { Kind::Secret } else { Kind::Settings };
+        files.push((config.file.clone(), kind));
     }
     files.extend(config.origin.ca_file.iter().map(|path| (path.clone(), Kind::Settings)));
     files.extend(
@@ -35,6 +38,19 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
     }
     files.extend(named_secrets(config));
     files.into_iter().filter_map(|(path, kind)| judge(&path, kind)).collect()
+}
+
+/// Keys whose value is a secret itself.
+const SECRETS: [&str; 1] = ["proxy_password"];
+
+/// Whether a secret stands in a configuration itself.
+fn holds_secret(text: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.into_iter().any(|line| {
+        let mut places = SECRETS.iter().flat_map(|key| line.match_indices(key).map(|(at, key)| at + key.len()));
+        // Behind `proxy_password_file` stands a path.
+        places.any(|end| line.get(end..).is_some_and(|rest| rest.trim_start_matches(['"', ' ', '\t']).starts_with('=')))
+    })
 }
 
 /// Keys that end in `_file` name files with secrets, but for the CA.
@@ -72,6 +88,29 @@ mod tests {
 
     use super::*;
     use crate::Level;
+
+    #[test]
+    fn a_configuration_that_holds_a_secret_is_one_s22() {
+        for (text, holds) in [
+            ("[origin]\nproxy_password = \"hunter2\"\n", true),
+            ("origin = { proxy = \"http://a\", \"proxy_password\"=\"hunter2\" }", true),
+            ("origin.proxy_password=\"hunter2\"", true),
+            ("[origin]\nproxy_password_file = \"secret\"\n", false),
+            ("[origin]\n# proxy_password = \"hunter2\"\n", false),
+            ("", false),
+        ] {
+            assert_eq!(holds_secret(text), holds, "{text}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waystation.toml");
+        let text = "data_dir = \"data\"\n[origin]\nproxy = \"http://u@proxy:1\"\nproxy_password = \"hunter2\"\n";
+        fs::write(&path, text).unwrap();
+        let config = Config::parse(text, &path, &[]).unwrap();
+        for (mode, level) in [(0o644, Level::Fail), (0o640, Level::Ok)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(look(&config)[0].level, level, "{mode:o}");
+        }
+    }
 
     #[test]
     fn files_that_others_may_read_or_write_are_found_s22() {

@@ -93,7 +93,7 @@ async fn take(
 ) -> Result<Held, Box<Finding>> {
     let unstored = |why: String| Box::new(Finding::fail(Check::Spool, &wanted.route, "to store it for a look", why));
     let mut writer = spool.begin(length).await.map_err(unstored)?;
-    while let Some(piece) = connection.next().await.map_err(|error| Box::new(broken(wanted, &error)))? {
+    while let Some(piece) = connection.next().await.map_err(|error| Box::new(cut(wanted, &error)))? {
         if writer.written().saturating_add(piece.len() as u64) > wanted.declared.cap {
             let came = format!("more than {} bytes", wanted.declared.cap);
             return Err(Box::new(Finding::fail(Check::ArtifactSize, &wanted.route, expected(wanted), came)));
@@ -145,6 +145,16 @@ fn refused(wanted: &Wanted, head: &Head) -> Finding {
     Finding::fail(check, route, PLAIN, came)
 }
 
+/// The answer began, and the body did not come to its end: it stalled, or the connection went.
+fn cut(wanted: &Wanted, error: &WireError) -> Finding {
+    match error {
+        WireError::Slow(..) | WireError::Broken(_) | WireError::Closed => {
+            Finding::fail(Check::ArtifactCut, &wanted.route, PLAIN, model::error_chain(error))
+        }
+        other => broken(wanted, other),
+    }
+}
+
 fn broken(wanted: &Wanted, error: &WireError) -> Finding {
     let check = match error {
         WireError::Short { .. } => Check::ArtifactCut,
@@ -153,4 +163,22 @@ fn broken(wanted: &Wanted, error: &WireError) -> Finding {
         _ => Check::Status,
     };
     Finding::fail(check, &wanted.route, PLAIN, model::error_chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_does_not_come_to_its_end_is_told_as_that_u02() {
+        let declared = Declared { digest: None, size: None, cap: 1 };
+        let wanted = Wanted { route: "/x".to_owned(), role: Role::Artifact, declared };
+        let broke = WireError::Broken(std::io::Error::other("reset"));
+        let short = WireError::Short { got: 1, announced: Some(2) };
+        for error in [WireError::Slow("the next bytes", 30), broke, short, WireError::Closed] {
+            assert_eq!(cut(&wanted, &error).check, Check::ArtifactCut, "{error}");
+        }
+        assert_eq!(cut(&wanted, &WireError::Deadline).check, Check::Deadline);
+        assert_eq!(broken(&wanted, &WireError::Slow("the head", 20)).check, Check::Status);
+    }
 }

@@ -1,7 +1,9 @@
 //! ETags: their form, and what comes back when they are sent back.
 
+use std::collections::BTreeMap;
+
 use crate::Check;
-use crate::finding::Finding;
+use crate::finding::{Finding, clean};
 use crate::play::Scene;
 use crate::play::facts::{Facts, Role};
 use crate::play::fetch::PLAIN;
@@ -39,6 +41,37 @@ pub(crate) fn form(facts: &Facts) -> Vec<Finding> {
         findings.push(Finding::ok(Check::EtagForm, route, PLAIN, came));
     }
     findings
+}
+
+/// Files of different bytes under one tag: one finding for all of them.
+pub(crate) fn shared<'a>(files: impl IntoIterator<Item = &'a Facts>) -> Option<Finding> {
+    let mut known: BTreeMap<&str, Vec<&Facts>> = BTreeMap::new();
+    for facts in files {
+        let Some(tag) = facts.head.etag() else { continue };
+        let same = known.entry(tag).or_default();
+        if same.iter().all(|other| differ(other, facts)) {
+            same.push(facts);
+        }
+    }
+    let compared = known.values().map(Vec::len).sum::<usize>();
+    let Some((tag, files)) = known.iter().max_by_key(|(_, files)| files.len()) else { return None };
+    let first = files.first()?;
+    let asked = "the ETags of all files";
+    if files.len() < 2 {
+        let came = format!("{compared} files, each with a tag of its own");
+        return (compared > 1).then(|| Finding::ok(Check::EtagShared, &first.route, asked, came));
+    }
+    let named: Vec<&str> = files.iter().take(3).map(|facts| facts.route.as_str()).collect();
+    let came = format!("{} files of different bytes have the tag {tag}: {}", files.len(), named.join(", "));
+    Some(Finding::fail(Check::EtagShared, &first.route, asked, clean(&came)))
+}
+
+/// Whether two files surely have other bytes.
+fn differ(one: &Facts, other: &Facts) -> bool {
+    match (one.digest, other.digest) {
+        (Some(one), Some(other)) => one != other,
+        _ => one.size != other.size,
+    }
 }
 
 /// Sends a file's tag back in each of its forms.

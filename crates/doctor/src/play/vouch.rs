@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use model::{Timestamp, TlsAnchor};
-use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, OtherError};
 
 use crate::Check;
 use crate::certificate::Certificate;
-use crate::finding::Finding;
+use crate::finding::{Finding, clean};
 use crate::play::Scene;
-use crate::tls::{Handshake, Roots, version_words};
+use crate::tls::{Handshake, Roots, version_words, wrong_name};
 use crate::wire::Connection;
 
 /// A certificate that ends sooner is worth a warning.
@@ -35,7 +35,11 @@ pub(crate) fn chain(roots: &Roots, chain: &[CertificateDer<'static>], name: &str
         Ok(anchor) => {
             vec![Finding::ok(Check::TlsTrust, name, asked, format!("{shown}: vouched for by {}", anchor_words(anchor)))]
         }
-        Err(error) => vec![refused(roots, &read, name, &shown, &error)],
+        Err(error) => {
+            let first = refused(roots, &read, name, &shown, &error);
+            let other = if first.check == Check::TlsName { None } else { named(roots, chain, name) };
+            std::iter::once(first).chain(other).collect()
+        }
     };
     if let Some(leaf) = read.first() {
         let ended = read.iter().any(|one| one.not_after < now || one.not_before > now);
@@ -65,8 +69,9 @@ fn refused(roots: &Roots, read: &[Certificate], name: &str, shown: &str, error: 
         }
         CertificateError::NotValidForName => Finding::fail(Check::TlsName, name, asked, shown),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let came = format!("{shown}: for {}", presented.join(", "));
-            Finding::fail(Check::TlsName, name, asked, came)
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            let for_whom = if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") };
+            Finding::fail(Check::TlsName, name, asked, clean(&format!("{shown}: for {for_whom}")))
         }
         CertificateError::UnknownIssuer => match read.last() {
             Some(last) if !last.is_its_own() && !roots.knows(&last.issuer.der) => {
@@ -76,8 +81,48 @@ fn refused(roots: &Roots, read: &[Certificate], name: &str, shown: &str, error: 
             }
             _ => Finding::fail(Check::TlsTrust, name, asked, format!("{shown}: no root that is known here")),
         },
-        other => Finding::fail(Check::TlsTrust, name, asked, format!("{shown}: {other:?}")),
+        CertificateError::Other(OtherError(cause)) => {
+            let (words, remedy) = of_path(cause.downcast_ref());
+            let finding = Finding::fail(Check::TlsTrust, name, asked, format!("{shown}: {words}"));
+            match remedy {
+                Some(remedy) => finding.with_remedy(remedy),
+                None => finding,
+            }
+        }
+        other => Finding::fail(Check::TlsTrust, name, asked, clean(&format!("{shown}: {other}"))),
     }
+}
+
+/// What the building of a path says that rustls has no word for, and what to do where the check's remedy is not it.
+fn of_path(cause: Option<&webpki::Error>) -> (&'static str, Option<&'static str>) {
+    match cause {
+        Some(webpki::Error::CaUsedAsEndEntity) => (
+            "the server presents an authority's own certificate (CA:TRUE), which is not one for servers",
+            Some(
+                "Issue the server a certificate of its own (`basicConstraints = CA:FALSE`, with its name in subjectAltName) and let endpoints trust who signed it: curl takes an authority's own, this program and others do not.",
+            ),
+        ),
+        Some(webpki::Error::EndEntityUsedAsCa) => {
+            ("it was signed by a server's certificate, not by an authority's", None)
+        }
+        Some(webpki::Error::NameConstraintViolation) => {
+            ("an authority in the chain may not sign for this name (name constraints)", None)
+        }
+        Some(webpki::Error::PathLenConstraintViolated) => ("an authority in the chain may not make others", None),
+        _ => ("the chain breaks a rule of X.509", None),
+    }
+}
+
+/// A presented name without the type that rustls writes around it: `DnsName("a")`, `IpAddress(1.2.3.4)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
+/// Whether the server's own certificate is for the name, where the chain alone did not come so far as to say.
+fn named(roots: &Roots, chain: &[CertificateDer<'static>], name: &str) -> Option<Finding> {
+    let error = wrong_name(chain.first()?, name)?;
+    Some(refused(roots, &[], name, "its own certificate", &error)).filter(|finding| finding.check == Check::TlsName)
 }
 
 /// Who vouches, in words.

@@ -117,6 +117,22 @@ async fn names_that_do_not_resolve_u48() {
     assert_eq!(of(&report, &[Clock])[0].level, Warn, "nobody told the time");
 }
 
+#[tokio::test]
+async fn where_a_link_leads_is_not_known_when_it_was_not_reached_u48() {
+    let outbound = ScriptedClient::new(clock(0));
+    let text = "[defender]\nplatforms = [\"linux\"]\nredirect_hosts = [\"definitionupdates.microsoft.com\"]\n";
+    // Nothing is scripted: no name resolves.
+    let report = look(text, Arc::new(outbound)).await;
+    let row = report.hosts.iter().find(|row| row.host == "definitionupdates.microsoft.com").unwrap();
+    assert_eq!(row.level, Some(Fail), "{row:?}");
+    assert!(row.result.contains("is not known") && !row.result.contains("does not redirect"), "{row:?}");
+    let told = of(&report, &[Host]);
+    assert!(
+        told.iter().any(|finding| finding.level == Fail && finding.on[0].starts_with("definitionupdates")),
+        "{told:?}"
+    );
+}
+
 /// A proxy that answers CONNECT with a status, and then speaks TLS itself.
 async fn proxy(status: &'static str, tls: Option<TlsAcceptor>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -121,6 +121,31 @@ async fn a_root_that_nobody_knows_u46() {
     check(&chain, own, true, &[(TlsTrust, Fail)]).await;
 }
 
+/// What `openssl req -x509` makes: an authority's certificate, presented as the server's own.
+#[tokio::test]
+async fn an_authority_that_stands_as_a_server_u46() {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = named("mirror", &["other.example"]);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own = parameters.self_signed(&key).unwrap();
+    let mut chain = chain(named("mirror", &["127.0.0.1"]));
+    (chain.key, chain.root_pem) = (key.serialize_der(), own.pem());
+    let tls = acceptor(&chain, vec![own.der().clone()], true);
+    let mirror = Mirror::start(files(), &[], Some(tls)).await;
+    let mut examination = examination(&format!("https://{}", mirror.address), &[ELASTIC]);
+    examination.ca_pem = Some(chain.root_pem.clone().into_bytes());
+    let report = run(&examination).await;
+    expect(&report, &[(TlsTrust, Fail), (TlsName, Fail)]);
+    let find = |check| report.findings.iter().find(|finding| finding.check == check).unwrap();
+    let (trust, name) = (find(TlsTrust), find(TlsName));
+    assert!(
+        trust.came.ends_with("an authority's own certificate (CA:TRUE), which is not one for servers"),
+        "{trust:?}"
+    );
+    assert!(trust.remedy.contains("CA:FALSE") && !trust.remedy.contains("--ca-file"), "{trust:?}");
+    assert!(name.came.ends_with("for other.example"), "{name:?}");
+}
+
 #[tokio::test]
 async fn tls_1_3_alone() {
     let chain = chain(named("mirror", &["127.0.0.1"]));

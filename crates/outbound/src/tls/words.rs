@@ -69,10 +69,16 @@ fn refused(problem: &CertificateError) -> String {
 }
 
 fn other_names(expected: &ServerName<'_>, presented: &[String]) -> String {
-    let names: Vec<String> = presented.iter().take(5).map(|name| escape(name.as_bytes(), 80)).collect();
+    let names: Vec<String> = presented.iter().take(5).map(|name| escape(bare(name).as_bytes(), 80)).collect();
     let addresses = !presented.is_empty() && presented.iter().all(|name| name.starts_with("IpAddress"));
     let only = if addresses && matches!(expected, ServerName::DnsName(_)) { "addresses alone: " } else { "" };
     format!("the certificate is not for {} but for {only}{}", expected.to_str(), names.join(", "))
+}
+
+/// A presented name without the type that rustls writes around it: `DnsName("a")`, `IpAddress(1.2.3.4)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 /// The name of a signature algorithm, from its identifier in DER.
