@@ -7,6 +7,8 @@ use model::{Level, Reason};
 pub struct AlarmFacts {
     /// How many alarms stand, for each reason and level.
     pub standing: Vec<(Reason, Level, usize)>,
+    /// How many alarms passed within the last hour before anybody could look, for each reason and level.
+    pub passed: Vec<(Reason, Level, usize)>,
     /// How each way to tell fared since the process began.
     pub ways: Vec<WayFacts>,
     /// How many alarms some way was never told of.

@@ -62,7 +62,10 @@ fn each_alert_says_what_it_is_and_what_to_do() {
                 assert!(own || remedy == reason.remedy(), "{name}: the remedy of {code} is: {}", reason.remedy());
             }
             // The reason is the metric's own label.
-            None => assert!(alert.contains("group_left (reason)"), "{name} carries no reason"),
+            None => {
+                let carried = alert.contains("group_left (reason)") || alert.contains("expr: waystation_alarms");
+                assert!(carried, "{name} carries no reason");
+            }
         }
         let fires = tests.split(&format!("alertname: {name}\n        exp_alerts:")).count() > 1;
         assert!(fires, "{name} is not shown to fire in waystation.rules.test.yml");
@@ -76,6 +79,19 @@ fn every_reason_that_freshness_gives_has_its_alert() {
     for reason in given {
         let condition = format!("waystation_feed_freshness_reason{{reason=\"{reason}\"}}");
         assert_eq!(rules.matches(&condition).count(), 2, "{reason}: a warning and a failure");
+    }
+}
+
+#[test]
+fn every_other_reason_is_told_as_an_alarm_by_level() {
+    let rules = dist("prometheus/waystation.rules.yml");
+    for level in ["fail", "warn"] {
+        let (_, rest) = rules.split_once(&format!("waystation_alarms{{level=\"{level}\",reason!~\"")).unwrap();
+        for code in rest.split_once('"').unwrap().0.split('|') {
+            let own = rules.contains(&format!("          reason: {code}\n"))
+                || rules.contains(&format!("waystation_feed_freshness_reason{{reason=\"{code}\"}}"));
+            assert!(own && Reason::from_code(code).is_some(), "{code} is left out, and has no rule of its own");
+        }
     }
 }
 

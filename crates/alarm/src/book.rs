@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::{Clock, Level, Reason, Timestamp};
 use tokio::sync::watch;
 
-use crate::{Change, Condition, Damping, Item, Ledger, Quiet, Sight, Source, Way};
+use crate::{Alarm, Change, Condition, Damping, Item, Ledger, Quiet, Sight, Source, Way};
 
 /// From so many attempts in a row on, a way counts as failing: one alone may be a blink.
 const FAILING_FROM: u32 = 2;
@@ -52,22 +52,17 @@ impl Book {
         Self { clock, pages: Mutex::new(pages), turned: watch::Sender::new(0) }
     }
 
-    /// Takes over rules and ways.
-    pub fn set(&self, ways: Vec<Way>, quiet: Quiet, damping: Damping) {
+    /// Takes over rules and ways; `attended` names what is told no alarm, and is told of when it fails.
+    pub fn set(&self, ways: Vec<Way>, attended: &[&str], (quiet, damping): (Quiet, Damping)) {
         let now = self.clock.now();
         let mut pages = self.pages();
-        pages.told.retain(|name, _| ways.iter().any(|way| way.name == *name));
-        pages.ledger.meet(ways, now);
+        let stays = |name: &str| attended.contains(&name) || ways.iter().any(|way| way.name == name);
+        pages.told.retain(|name, _| stays(name));
+        pages.ledger.meet(ways, attended, now);
         pages.quiet = quiet;
         pages.damping = damping;
         drop(pages);
         self.turn();
-    }
-
-    /// Lists something that is told no alarm among the ways, so that it is told when it fails.
-    pub fn attend(&self, name: &str) {
-        let now = self.clock.now();
-        self.pages().ledger.attend(name, now);
     }
 
     /// Takes in what is seen, adds what the ways themselves show, and says what changed.
@@ -88,11 +83,14 @@ impl Book {
 
     /// How many alarms stand, for each reason and level.
     pub fn standing(&self) -> BTreeMap<(Reason, Level), usize> {
-        let mut counts = BTreeMap::new();
-        for alarm in self.pages().ledger.standing() {
-            *counts.entry((alarm.reason, alarm.level)).or_default() += 1;
-        }
-        counts
+        counted(self.pages().ledger.standing().into_iter())
+    }
+
+    /// How many alarms passed within the last hour before anybody could look, for each reason and the worst level.
+    pub fn passed(&self) -> BTreeMap<(Reason, Level), usize> {
+        let (now, pages) = (self.clock.now(), self.pages());
+        let lately = |alarm: &&Alarm| alarm.over.is_some_and(|over| now.since(over) <= Damping::SOON);
+        counted(pages.ledger.passed().filter(lately))
     }
 
     /// How each way fared.
@@ -149,6 +147,14 @@ impl Book {
         // A panic under the lock leaves a ledger that is at worst a step behind; it is still the best there is.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn counted<'a>(alarms: impl Iterator<Item = &'a Alarm>) -> BTreeMap<(Reason, Level), usize> {
+    let mut counts = BTreeMap::new();
+    for alarm in alarms {
+        *counts.entry((alarm.reason, alarm.level)).or_default() += 1;
+    }
+    counts
 }
 
 /// The ways that cannot be told are wrong themselves, which the others tell.

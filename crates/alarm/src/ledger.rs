@@ -110,6 +110,13 @@ pub struct WayMemory {
     pub(crate) held: bool,
 }
 
+impl WayMemory {
+    /// Of a way that is known since `known`.
+    fn new(told: BTreeMap<String, Told>, known: Timestamp) -> Self {
+        Self { known, told, failing: None, attempts: 0, why: None, last_told: None, held: false }
+    }
+}
+
 /// What happened to an alarm, for log and history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -176,6 +183,11 @@ impl Ledger {
         standing
     }
 
+    /// The alarms that passed before anybody could look, for as long as what happens again is counted with them.
+    pub fn passed(&self) -> impl Iterator<Item = &Alarm> {
+        self.alarms.values().filter(|alarm| alarm.times > 0 && alarm.waited <= Damping::SOON.as_secs())
+    }
+
     /// What is remembered of each way.
     pub fn ways(&self) -> &BTreeMap<String, WayMemory> {
         &self.ways
@@ -186,36 +198,20 @@ impl Ledger {
         self.dropped
     }
 
-    /// Takes over which ways there are: one that is gone is forgotten, a new one is told what stands.
-    pub fn meet(&mut self, ways: Vec<Way>, now: Timestamp) {
-        self.ways.retain(|name, _| ways.iter().any(|way| way.name == *name));
+    /// Takes over which ways there are: one that is gone is forgotten, a new one is told what stands. `attended` names
+    /// what is told no alarm, and yet may fail like a way to tell: how it fares is remembered as well.
+    pub fn meet(&mut self, ways: Vec<Way>, attended: &[&str], now: Timestamp) {
+        let stays = |name: &str| attended.contains(&name) || ways.iter().any(|way| way.name == name);
+        self.ways.retain(|name, _| stays(name));
         for way in &ways {
             let told = if self.salvaged { self.assumed_told(way, now) } else { BTreeMap::new() };
-            self.ways.entry(way.name.clone()).or_insert_with(|| WayMemory {
-                known: now,
-                told,
-                failing: None,
-                attempts: 0,
-                why: None,
-                last_told: None,
-                held: false,
-            });
+            self.ways.entry(way.name.clone()).or_insert_with(|| WayMemory::new(told, now));
+        }
+        for name in attended {
+            self.ways.entry((*name).to_owned()).or_insert_with(|| WayMemory::new(BTreeMap::new(), now));
         }
         self.wanted = ways;
         self.salvaged = false;
-    }
-
-    /// Remembers how something fares that is told no alarm, and yet may fail like a way to tell.
-    pub fn attend(&mut self, name: &str, now: Timestamp) {
-        self.ways.entry(name.to_owned()).or_insert_with(|| WayMemory {
-            known: now,
-            told: BTreeMap::new(),
-            failing: None,
-            attempts: 0,
-            why: None,
-            last_told: None,
-            held: false,
-        });
     }
 
     /// Takes in what is seen now, and says what changed.

@@ -56,6 +56,7 @@ impl Life {
         let bytes = serde_json::to_vec(self).map_err(form)?;
         Ok(folder.write_atomic(FILE, &bytes, Mode::PRIVATE_FILE)?)
     }
+
     /// Holds the lock that shows that somebody looks, until it is dropped; none while somebody else holds it, or asks
     /// at this very moment whether anybody does.
     ///
@@ -64,6 +65,13 @@ impl Life {
     pub fn hold(data: &Path) -> Result<Option<FileLock>, ShelfError> {
         let folder = create_folder(&data.join(FOLDER), Mode::PRIVATE_FOLDER)?;
         Ok(FileLock::try_acquire_in(&folder, LOCK)?)
+    }
+
+    /// Who holds that lock, in words, as it says itself; none where it says nothing.
+    pub fn holder(data: &Path) -> Option<String> {
+        let folder = Folder::open(data).and_then(|data| data.folder(FOLDER)).ok()?;
+        let holder = FileLock::holder_in(&folder, LOCK)?;
+        Some(format!("process {} ({}), since {}", holder.pid, holder.verb, holder.since))
     }
 
     /// Whether somebody looks at this moment; none where that cannot be known: no lock was ever made, it may not be

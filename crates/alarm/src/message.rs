@@ -118,10 +118,10 @@ impl Message {
         }
     }
 
-    /// How bad it is: fine when it tells only of ends, or of nothing.
+    /// How bad it is: fine when it tells only of recoveries, or of nothing. What passed before anybody was told is as
+    /// bad as it was at its worst: nobody has heard of it yet.
     pub fn level(&self) -> Level {
-        let standing = self.items.iter().filter(|item| !item.kind.is_over());
-        standing.map(|item| item.alarm.level).max().unwrap_or_default()
+        self.items.iter().map(Item::level).max().unwrap_or_default()
     }
 
     /// The reason code, where it tells of one reason alone.
@@ -202,6 +202,16 @@ fn digest_head(items: &[Item]) -> String {
 }
 
 impl Item {
+    /// How bad what is told is now.
+    pub(crate) fn level(&self) -> Level {
+        if self.kind == ItemKind::Recovered { Level::Fine } else { self.worst_told() }
+    }
+
+    /// The alarm's level, which of what passed untold is the worst that it had.
+    pub(crate) fn worst_told(&self) -> Level {
+        if self.kind == ItemKind::Passed { self.alarm.peak } else { self.alarm.level }
+    }
+
     /// One line: what is told, the code, on what.
     fn head(&self) -> String {
         let alarm = &self.alarm;
@@ -254,7 +264,7 @@ impl Item {
             "number": alarm.number,
             "key": alarm.key,
             "reason": alarm.reason.code(),
-            "level": alarm.level.as_str(),
+            "level": self.worst_told().as_str(),
             "worst": alarm.peak.as_str(),
             "subject": alarm.subject,
             "detail": alarm.detail,

@@ -8,6 +8,7 @@ mod tests;
 mod vitals;
 mod ways;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub(crate) struct Sights {
     pub(crate) content: Arc<ContentServer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pulse: Arc<Pulse>,
+    /// The lock that shows that somebody looks, taken before anything was told.
+    pub(crate) held: Held,
 }
 
 /// Alarms, as long as the process lives.
@@ -89,12 +92,17 @@ impl AlarmSource for AlarmView {
             failing: way.failing,
         };
         AlarmFacts {
-            standing: book.standing().into_iter().map(|((reason, level), count)| (reason, level, count)).collect(),
+            standing: listed(book.standing()),
+            passed: listed(book.passed()),
             ways: book.ways().into_iter().map(way).collect(),
             dropped: book.dropped(),
             heartbeats: heart.as_ref().map_or_else(Vec::new, |heart| heart.counts().to_vec()),
         }
     }
+}
+
+fn listed(counts: BTreeMap<(Reason, Level), usize>) -> Vec<(Reason, Level, usize)> {
+    counts.into_iter().map(|((reason, level), count)| (reason, level, count)).collect()
 }
 
 impl Alarms {
@@ -155,14 +163,14 @@ impl Alarms {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules_of(config);
         let Ways { outlets, heart, pusher } = ways;
         let known = outlets.iter().map(|outlet| outlet.way.clone()).collect();
-        self.book.set(known, ways::quiet(config), ways::damping(config));
+        let attended: &[&str] = if heart.is_some() { &[HEARTBEAT] } else { &[] };
+        self.book.set(known, attended, (ways::quiet(config), ways::damping(config)));
         for outlet in outlets {
             self.tasks.spawn(alarm::outlet(Arc::clone(&self.book), outlet, self.telling.clone()));
         }
         if let Some(heart) = &heart {
             let vitals = Arc::clone(&self.vitals);
             let alive = move || vitals.alive();
-            self.book.attend(HEARTBEAT);
             let (heart, book) = ((HEARTBEAT, Arc::clone(heart)), Arc::clone(&self.book));
             self.tasks.spawn(alarm::heartbeat(heart, pusher, book, alive, self.telling.clone()));
         }
@@ -182,6 +190,9 @@ fn rules_of(config: &Config) -> Rules {
     }
 }
 
+/// The lock that shows that somebody looks.
+pub(crate) type Held = Arc<Mutex<Option<FileLock>>>;
+
 /// Looks at everything, again and again.
 struct Lookout {
     data: PathBuf,
@@ -198,11 +209,13 @@ struct Lookout {
     /// When this process began, by a clock that nobody sets.
     began: Duration,
     kept: Duration,
+    /// To when the clock was set forward last, and when that was by one that nobody sets.
+    stepped: Option<(Timestamp, Duration)>,
     /// How often content was asked for, when it was last looked at.
     asked: u64,
     keeping: Option<JoinHandle<()>>,
-    /// Held while it looks, so that others know at once when nobody does.
-    held: Arc<Mutex<Option<FileLock>>>,
+    /// Held as long as it looks, so that others know at once when nobody does.
+    held: Held,
 }
 
 impl Lookout {
@@ -218,6 +231,7 @@ impl Lookout {
             before: before.and_then(|before| was_down(&before, now)).into_iter().collect(),
             began: sights.clock.monotonic(),
             kept: sights.clock.monotonic(),
+            held: Arc::clone(&sights.held),
             sights,
             book,
             vitals,
@@ -226,8 +240,8 @@ impl Lookout {
             changes: mpsc::channel(1).0,
             life,
             asked: 0,
+            stepped: None,
             keeping: None,
-            held: Arc::default(),
         }
     }
 
@@ -254,6 +268,7 @@ impl Lookout {
         if let Some(step) = self.vitals.observe() {
             sight.events.push(step.event());
             self.life.asked = self.life.asked.map(|asked| step.shift(asked));
+            self.stepped = step.is_forward().then(|| (now, self.sights.clock.monotonic()));
         }
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match self.status().await {
@@ -278,8 +293,10 @@ impl Lookout {
 
     fn past(&self) -> Past {
         let standing = self.book.ledger().standing().iter().map(|alarm| alarm.key.clone()).collect();
-        let runs = self.sights.clock.monotonic().saturating_sub(self.began);
-        Past { standing, began: Some((self.life.since, runs)) }
+        let monotonic = self.sights.clock.monotonic();
+        let runs = monotonic.saturating_sub(self.began);
+        let stepped = self.stepped.map(|(to, at)| (to, monotonic.saturating_sub(at)));
+        Past { standing, began: Some((self.life.since, runs)), stepped }
     }
 
     /// How everything stands, as the engine sees it; or that it cannot be told.
@@ -340,8 +357,12 @@ impl Lookout {
             let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
             match Life::hold(&data) {
                 _ if life.ended => *held = None,
-                Ok(Some(lock)) => *held = Some(lock),
-                // Ours by now, somebody else's, or asked about at this moment: the next time tells.
+                // Another data folder stands here by now, or the lock could not be made before.
+                Ok(Some(mut lock)) => {
+                    lock.describe("run", life.since);
+                    *held = Some(lock);
+                }
+                // Ours, or asked about at this moment.
                 Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(error = %error_chain(&error), "it cannot be shown that alarms are looked after")

@@ -213,7 +213,9 @@ pub async fn engine(
     let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
     let trees = crate::Trees::of(config, &clock);
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
-    let engine = Engine::new(ports, settings(config, verb)?).with_faults(move |now| trees.faults(now));
+    let configured = std::fs::File::open(&config.file).and_then(|file| platform::fs::modified(&file)).ok();
+    let engine = Engine::new(ports, settings(config, verb)?).configured_at(configured);
+    let engine = engine.with_faults(move |now| trees.faults(now));
     Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
 }
 

@@ -1,19 +1,20 @@
 //! `run` and `serve`: servers, schedules, reloads and the way to the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use async_trait::async_trait;
 use config::Config;
 use content_http::{ContentServer, StartError, Stats};
 use mirror::{Engine, KeptConfig, ProcessEvent};
-use model::{Clock, Vendor, error_chain};
+use model::{Clock, Reason, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alarms::{AlarmView, Alarms, Sights, Ways};
+use crate::alarms::{AlarmView, Alarms, Held, Sights, Ways};
+use crate::alone;
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
 use crate::demand::{self, Demand};
@@ -53,6 +54,14 @@ pub enum DaemonError {
     /// The system does not let us hear signals.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
+    /// Another `run` works on the data folder: two would tell everything twice, and each take the other for dead.
+    #[error("another `waystation run` works on {data_dir}: {holder} (reason {})", Reason::Locked)]
+    Locked {
+        /// The data folder.
+        data_dir: PathBuf,
+        /// Who holds it, in words.
+        holder: String,
+    },
 }
 
 impl DaemonError {
@@ -85,8 +94,11 @@ impl Daemon {
         let files = platform::raise_nofile();
         tracing::info!(files, data_dir = %self.config.data_dir.display(), "starting");
         crate::share_with_group(&self.config)?;
+        let held = Held::default();
         if self.role == Role::Run {
             crate::prepare_data_folder(&self.config.data_dir)?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) =
+                alone::hold(&self.config, self.clock.as_ref()).await?;
         }
         // Before anything listens: a configuration that no engine can be built from is told at once.
         let built = match self.role {
@@ -94,10 +106,11 @@ impl Daemon {
             Role::Serve => None,
         };
         let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
-        let is_recorded = match &built {
-            Some(engine) => record_start(engine, &self.config).await,
-            None => true,
-        };
+        if self.role == Role::Serve && (!self.config.alarm.ways.is_empty() || self.config.alarm.heartbeat.is_some()) {
+            tracing::info!(
+                "[alarm] is configured, and `serve` tells nobody: `waystation run` on this data folder does"
+            );
+        }
         let mut inherited = Inherited::take();
         let (engines, current) = watch::channel(None);
         let demand = Arc::new(match self.role {
@@ -113,11 +126,18 @@ impl Daemon {
         let admin = self.admin(&content, current.clone()).await?;
         let mut admin = admin.with_demand(Arc::clone(&demand) as Arc<dyn admin_http::DemandSource>);
         inherited.finish();
+        // A start that fails up to here never took place. Nothing changes anything before it is recorded.
+        let starting = current.borrow().clone();
+        let is_recorded = match &starting {
+            Some(engine) => record_start(engine, &self.config).await,
+            None => true,
+        };
+        drop(starting);
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         let pulse = Arc::new(Pulse::default());
         let alarms = ways.map(|ways| {
             let (content, clock) = (Arc::clone(&content), Arc::clone(&self.clock));
-            let sights = Sights { engine: current.clone(), content, clock, pulse: Arc::clone(&pulse) };
+            let sights = Sights { engine: current.clone(), content, clock, pulse: Arc::clone(&pulse), held };
             Alarms::start(&self.config, ways, sights, (end.clone(), tasks.clone()))
         });
         if let Some(alarms) = &alarms {

@@ -3,9 +3,11 @@
 //! # Decided here
 //! - What the file knows is compared with the chain before anything is told, and at every look. While they differ nothing
 //!   is told anywhere, so that the file goes on naming what is missing; the operator who moves the file away ends that.
+//! - The whole chain is proven when `run` begins and once a day: an edit of an old entry changes no later head.
 //! - File and syslog are each told for themselves: that one has a head says nothing about the other.
 
 mod file;
+mod proof;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pulse::Pulse;
 use file::{Told, append, last_of};
+use proof::Proof;
 pub(crate) use state::HeadState;
 
 /// What stands for a site without a name.
@@ -54,6 +57,11 @@ pub enum HeadError {
     /// The syslog failed.
     #[error("history.head_syslog: {0}")]
     Syslog(String),
+    /// The chain itself does not hold.
+    #[error(
+        "{0}: no head is told until the history is whole again; restore the catalog from a backup, and find out who wrote to it"
+    )]
+    Broken(String),
     /// The file knows more than the history, or something else.
     #[error(
         "{path} knows entry {seq} as another one than the history, or the history ends before it: it was cut off, \
@@ -72,7 +80,7 @@ impl HeadError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Differs { .. } => Reason::HistoryBroken,
+            Self::Broken(_) | Self::Differs { .. } => Reason::HistoryBroken,
             Self::Catalog(_) => Reason::CatalogFailed,
             Self::File { .. } | Self::Syslog(_) => Reason::HeadFailed,
         }
@@ -81,7 +89,7 @@ impl HeadError {
     /// What makes it the same condition as one before; none where it is seen elsewhere.
     fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Differs { .. } => Some("heads/history"),
+            Self::Broken(_) | Self::Differs { .. } => Some("heads/history"),
             Self::File { .. } => Some("heads/file"),
             Self::Syslog(_) => Some("heads/syslog"),
             Self::Catalog(_) => None,
@@ -169,8 +177,9 @@ impl Heads {
         let found = catalog.history(told.seq, 1).await?.pop();
         match found {
             Some(entry) if entry.seq == told.seq && entry.digest == told.digest => Ok(()),
-            // It was let go with all before it.
-            Some(entry) if entry.seq > told.seq => Ok(()),
+            // It was let go, as the last of all before: the first that is left carries its digest. What lies further
+            // back was let go long after newer heads were told, so that the last one told is never among it.
+            Some(entry) if entry.seq == told.seq.saturating_add(1) && entry.previous == told.digest => Ok(()),
             _ => {
                 let path = self.history.head_file.clone().unwrap_or_default();
                 Err(HeadError::Differs { path, seq: told.seq })
@@ -201,8 +210,9 @@ impl Heads {
     }
 }
 
-/// Tells heads as long as the process lives, and once more at its end. What goes wrong is told once, until something
-/// else does or it goes well again; alarms see it in `pulse` as long as it stands.
+/// Tells heads as long as the process lives, and once more at its end, and proves the whole history from time to time.
+/// What goes wrong is told once, until something else does or it goes well again; alarms see it in `pulse` as long as
+/// it stands.
 pub(crate) async fn keep_telling(
     engine: watch::Receiver<Option<Arc<Engine>>>,
     settings: watch::Receiver<Config>,
@@ -211,7 +221,7 @@ pub(crate) async fn keep_telling(
 ) {
     let mut heads = Heads::of(&settings.borrow());
     let mut settings = settings;
-    let mut failing = Vec::new();
+    let (mut failing, mut proof) = (Vec::new(), Proof::default());
     loop {
         let ended = tokio::select! {
             () = end.cancelled() => true,
@@ -225,8 +235,15 @@ pub(crate) async fn keep_telling(
         let current = engine.borrow().clone();
         if let Some(current) = current {
             let now = clock.now();
-            let told = heads.tell_if_due(current.ports().catalog.as_ref(), now).await;
-            let errors = told.err().unwrap_or_default();
+            let catalog = &current.ports().catalog;
+            // Nothing is told on top of what does not hold, or was not looked at yet.
+            let errors = match proof.broken(catalog, clock.monotonic()).await {
+                Some(why) => vec![HeadError::Broken(why)],
+                None if proof.is_known() || ended => {
+                    heads.tell_if_due(catalog.as_ref(), now).await.err().unwrap_or_default()
+                }
+                None => continue,
+            };
             pulse.heads().set(&errors, now);
             failing = log_changes(&errors, &failing);
         }

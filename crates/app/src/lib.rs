@@ -10,6 +10,7 @@
 
 mod actor;
 mod alarms;
+mod alone;
 mod build;
 mod content;
 mod daemon;

@@ -14,14 +14,36 @@ const LATE: Duration = Duration::from_secs(60);
 const SHOWN: Duration = Duration::from_secs(600);
 
 /// What a schedule is doing, by a clock that never goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// It waits until then.
     Waits(Duration),
     /// A run goes on since then.
     Runs(Duration),
+    /// A run waits, since then, for the fetch lock that another process holds.
+    Blocked {
+        /// Since when.
+        since: Duration,
+        /// How long it may: for the schedule's own interval, after which a turn is missed.
+        allowed: Duration,
+        /// Who holds the lock, in words.
+        holder: String,
+    },
     /// A defect ended it then; it begins anew soon.
     Ended(Duration),
+}
+
+/// A schedule that does not turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stalled {
+    /// Whose.
+    pub(crate) vendor: Vendor,
+    /// How long ago it should have turned.
+    pub(crate) over: Duration,
+    /// Why it does not.
+    pub(crate) why: String,
+    /// Nothing of this process is wrong: another one holds the fetch lock.
+    pub(crate) is_blocked: bool,
 }
 
 /// What every schedule is doing, and what stands in the way of the history's heads.
@@ -55,24 +77,36 @@ impl Pulse {
         self.turns().insert(vendor, turn);
     }
 
+    /// A run that waited for the fetch lock has it.
+    pub(crate) fn unblock(&self, vendor: Vendor, at: Duration) {
+        if let Some(turn) = self.turns().get_mut(&vendor).filter(|turn| matches!(turn, Turn::Blocked { .. })) {
+            *turn = Turn::Runs(at);
+        }
+    }
+
     /// A schedule ended as it should.
     pub(crate) fn forget(&self, vendor: Vendor) {
         self.turns().remove(&vendor);
     }
 
-    /// The schedules that do not turn: how long ago they should have, and why. A run may take `longest`.
-    pub(crate) fn stalled(&self, now: Duration, longest: Duration) -> Vec<(Vendor, Duration, &'static str)> {
-        let over = |since: Duration, allowed: Duration| {
-            let over = now.saturating_sub(since.saturating_add(allowed));
-            (!over.is_zero()).then_some(over)
-        };
+    /// The schedules that do not turn. A run may take `longest`.
+    pub(crate) fn stalled(&self, now: Duration, longest: Duration) -> Vec<Stalled> {
         let judge = |turn: &Turn| match turn {
-            Turn::Waits(until) => Some((over(*until, LATE)?, "its time came, and it was not asked")),
-            Turn::Runs(since) => Some((over(*since, longest)?, "a run does not end")),
-            Turn::Ended(at) => Some((over(*at, Duration::ZERO)?, "a defect of this program ended it; it begins anew")),
+            Turn::Waits(until) => (*until, LATE, "its time came, and it was not asked".to_owned()),
+            Turn::Runs(since) => (*since, longest, "a run does not end".to_owned()),
+            Turn::Blocked { since, allowed, holder } => {
+                let why = format!("a run waits for the fetch lock (locks/fetch), which is held by {holder}");
+                (*since, (*allowed).max(LATE), why)
+            }
+            Turn::Ended(at) => (*at, Duration::ZERO, "a defect of this program ended it; it begins anew".to_owned()),
         };
         let turns = self.turns();
-        let stalled = turns.iter().filter_map(|(vendor, turn)| judge(turn).map(|(over, why)| (*vendor, over, why)));
+        let stalled = turns.iter().filter_map(|(vendor, turn)| {
+            let (since, allowed, why) = judge(turn);
+            let over = now.saturating_sub(since.saturating_add(allowed));
+            let is_blocked = matches!(turn, Turn::Blocked { .. });
+            (!over.is_zero()).then_some(Stalled { vendor: *vendor, over, why, is_blocked })
+        });
         stalled.collect()
     }
 
@@ -89,16 +123,26 @@ mod tests {
     fn what_waits_too_long_or_runs_too_long_is_stalled_p02() {
         let seconds = Duration::from_secs;
         let longest = seconds(3600);
+        let blocked = |every| {
+            let holder = "pid 7 (sync), since then".to_owned();
+            Turn::Blocked { since: seconds(100), allowed: seconds(every), holder }
+        };
         for (turn, fine, stalled) in [
             (Turn::Waits(seconds(100)), 160, 161),
             (Turn::Runs(seconds(100)), 3700, 3701),
             (Turn::Ended(seconds(100)), 100, 101),
+            (blocked(10), 160, 161),
+            (blocked(300), 400, 401),
         ] {
             let pulse = Pulse::default();
             assert!(pulse.stalled(seconds(1 << 30), longest).is_empty());
-            pulse.note(Vendor::Elastic, turn);
+            pulse.note(Vendor::Elastic, turn.clone());
             assert!(pulse.stalled(seconds(fine), longest).is_empty(), "{turn:?}");
-            assert_eq!(pulse.stalled(seconds(stalled), longest)[0].0, Vendor::Elastic, "{turn:?}");
+            let found = pulse.stalled(seconds(stalled), longest);
+            assert_eq!(found[0].vendor, Vendor::Elastic, "{turn:?}");
+            assert_eq!(found[0].is_blocked, found[0].why.contains("held by pid 7 (sync)"), "{found:?}");
+            pulse.unblock(Vendor::Elastic, seconds(stalled));
+            assert_eq!(pulse.stalled(seconds(stalled), longest).is_empty(), found[0].is_blocked, "{turn:?}");
             pulse.forget(Vendor::Elastic);
             assert!(pulse.stalled(seconds(stalled), longest).is_empty());
         }

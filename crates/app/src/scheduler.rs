@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use mirror::{Engine, Silent, SyncRequest};
+use mirror::{Engine, Observer, Progress, SyncRequest};
 use model::{Clock, FeedId, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -146,7 +146,8 @@ impl Scheduler {
             return self.schedule.ran(vendors, &[], self.parts.clock.monotonic(), 0.5);
         }
         let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
-        let ended = apart(async move { engine.sync(&request, Arc::new(Silent)).await }).await;
+        let watch = Watch { parts: self.parts.clone(), vendor: self.vendor, every: self.every() };
+        let ended = apart(async move { engine.sync(&request, Arc::new(watch)).await }).await;
         drop(claims);
         let now = self.parts.clock.monotonic();
         match ended {
@@ -164,10 +165,37 @@ impl Scheduler {
         }
     }
 
+    fn every(&self) -> Duration {
+        let timetable = self.parts.timetable.borrow();
+        let known = timetable.intervals.iter().find(|(of, _)| *of == self.vendor);
+        known.map_or(Duration::ZERO, |(_, every)| *every)
+    }
+
     /// A run that could not take place at all is tried again soon.
     fn later(&mut self, vendors: &[Vendor], now: Duration, error: &str) {
         tracing::error!(error, vendor = %self.vendor, "the run failed as a whole");
         self.schedule.ran(vendors, &self.feeds, now, 0.5);
+    }
+}
+
+/// Shows in the pulse whether a run waits for the fetch lock.
+struct Watch {
+    parts: Parts,
+    vendor: Vendor,
+    every: Duration,
+}
+
+impl Observer for Watch {
+    fn on(&self, progress: Progress) {
+        let now = self.parts.clock.monotonic();
+        match progress {
+            Progress::Waiting { holder } => {
+                let turn = Turn::Blocked { since: now, allowed: self.every, holder };
+                self.parts.pulse.note(self.vendor, turn);
+            }
+            // Whatever comes after that has the lock.
+            _ => self.parts.pulse.unblock(self.vendor, now),
+        }
     }
 }
 

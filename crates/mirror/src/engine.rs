@@ -163,6 +163,8 @@ pub struct Engine {
     pub(crate) running: Arc<Mutex<BTreeSet<FeedId>>>,
     pub(crate) on_publish: Arc<dyn Fn() + Send + Sync>,
     pub(crate) faults: Arc<dyn Fn(Timestamp) -> Vec<SiteFault> + Send + Sync>,
+    /// When the configuration was written, as far as is known.
+    pub(crate) configured: Option<Timestamp>,
 }
 
 impl Engine {
@@ -176,7 +178,14 @@ impl Engine {
             running: Arc::default(),
             on_publish: Arc::new(|| ()),
             faults: Arc::new(|_| Vec::new()),
+            configured: None,
         }
+    }
+
+    /// Counts from then what was never checked and of which nothing is on record.
+    #[must_use]
+    pub fn configured_at(self, configured: Option<Timestamp>) -> Self {
+        Self { configured, ..self }
     }
 
     /// Calls `nudge` after each publication, so that a server in this process need not wait to notice.

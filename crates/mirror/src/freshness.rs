@@ -3,7 +3,8 @@
 //!
 //! # Decided here
 //! - A feed that never succeeded ages from its first check: it must not look fresh because nothing of it ever worked.
-//!   One that was never tried ages from when the configuration, as it stands in the history, was recorded.
+//!   One that was never tried ages from when the configuration, as it stands in the history, was recorded; where there
+//!   is no history, from when the configuration's file was written, and as a warning from the beginning.
 //! - A vendor's date is believed between 2010 and two days after its content was first offered here (clocks differ);
 //!   any other is noted, and the age counts from the first offer, which can only be older than it looks.
 //! - A dated feed never changes, so its content has no age. It is checked like any other: a vendor that no longer
@@ -94,6 +95,15 @@ pub fn evaluate<'f>(
         findings.extend(facts.rings.iter().filter_map(|ring| look.lag(ring)));
     }
     findings
+}
+
+/// A finding of a site of which nothing is on record: that nothing was ever checked is a warning from the beginning.
+pub(crate) fn never_checked(mut finding: Finding) -> Finding {
+    if finding.measure == Measure::Check {
+        finding.level = finding.level.max(Level::Warn);
+        finding.reason = finding.reason.or(Some(Reason::NotChecked));
+    }
+    finding
 }
 
 /// A feed's clocks, and what is odd about them.

@@ -12,6 +12,7 @@
 
 mod acts;
 mod at;
+mod broken;
 mod calm;
 mod denied;
 mod engine;

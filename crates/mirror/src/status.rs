@@ -186,8 +186,11 @@ impl Engine {
         let names: BTreeSet<FeedId> =
             self.feeds().into_iter().chain(records.iter().map(|record| record.feed.clone())).collect();
         let now = self.ports.clock.now();
-        // A feed that no run ever tried must not look fresh for that.
-        let named = self.last(EntryKind::ConfigChange).await?.map(|entry| entry.at);
+        // A feed that no run ever tried must not look fresh for that, least of all where nothing is on record.
+        let recorded = self.last(EntryKind::ConfigChange).await?.map(|entry| entry.at);
+        let is_unused = recorded.is_none() && records.is_empty();
+        let configured = || self.configured.map_or(now, |at| at.min(now));
+        let named = recorded.or_else(|| is_unused.then(configured));
         let (mut feeds, mut followed) = (Vec::new(), Vec::new());
         for feed in names {
             let served = match current.as_ref().and_then(|current| current.feeds.get(&feed)) {
@@ -219,6 +222,7 @@ impl Engine {
         }
         let mut host_waits = catalog.host_waits().await?;
         host_waits.retain(|(_, until)| *until > now);
+        let broken = self.broken_routes(current.as_ref(), now).await;
         Ok(Status {
             at: now,
             ring: RingStatus {
@@ -239,8 +243,11 @@ impl Engine {
             host_waits,
             free_bytes: self.ports.blobs.free_bytes().await?,
             reserve_bytes: self.ports.origins.reserve(),
-            freshness: freshness::evaluate(&followed, &self.settings.freshness, now),
-            faults: (self.faults)(now),
+            freshness: match freshness::evaluate(&followed, &self.settings.freshness, now) {
+                findings if is_unused => findings.into_iter().map(freshness::never_checked).collect(),
+                findings => findings,
+            },
+            faults: broken.into_iter().chain((self.faults)(now)).collect(),
             notices: self.settings.notices.clone(),
         })
     }

@@ -55,6 +55,7 @@ impl AlarmSource for Alarms {
         let way = |name: &str, failing| WayFacts { name: name.to_owned(), told: 4, failed: 2, failing };
         AlarmFacts {
             standing: vec![(Reason::VendorSilent, Level::Fail, 2), (Reason::NotChecked, Level::Warn, 1)],
+            passed: vec![(Reason::WasDown, Level::Fail, 1)],
             ways: vec![way("pager", true), way("mail", false)],
             dropped: 1,
             heartbeats: vec![("sent", 7)],

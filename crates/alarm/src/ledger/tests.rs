@@ -196,7 +196,7 @@ fn a_way_is_told_what_it_wants() {
     let mut bench = bench();
     bench.way.level = Level::Fail;
     bench.way.reasons = vec![Reason::DiskFull];
-    bench.ledger.meet(vec![bench.way.clone()], start());
+    bench.ledger.meet(vec![bench.way.clone()], &[], start());
     bench.look(&[is("disk", Level::Warn), is("a", Level::Fail)]);
     assert!(bench.tell().is_empty());
     bench.look(&[is("disk", Level::Fail), is("a", Level::Fail)]);
@@ -235,7 +235,7 @@ fn what_happens_again_and_again_is_counted_and_told_each_hour() {
     for _ in 0..3 * 360 {
         happen(&mut bench);
         bench.ledger = serde_json::from_str(&serde_json::to_string(&bench.ledger).unwrap()).unwrap();
-        bench.ledger.meet(vec![bench.way.clone()], bench.now);
+        bench.ledger.meet(vec![bench.way.clone()], &[], bench.now);
         if let Some(item) = bench.next().first() {
             told.push(item.alarm.detail.clone());
         }
@@ -280,7 +280,7 @@ fn what_is_left_of_a_damaged_ledger_ends_what_was_told_s41() {
     let whole = serde_json::to_vec(&bench.ledger).unwrap();
     for end in 0..=whole.len() {
         bench.ledger = Ledger::salvage(&whole[..end]);
-        bench.ledger.meet(vec![bench.way.clone()], bench.now);
+        bench.ledger.meet(vec![bench.way.clone()], &[], bench.now);
         assert!(bench.tell().is_empty(), "nothing is told twice: {end}");
     }
     assert_eq!(bench.ledger.last_number(), 2);
@@ -297,7 +297,7 @@ fn a_new_way_is_told_what_stands_and_not_what_is_over() {
     bench.tell();
     bench.look_for(3 * MINUTE, &[is("a", Level::Warn)]);
     bench.way = Way::new("mail");
-    bench.ledger.meet(vec![bench.way.clone()], bench.now);
+    bench.ledger.meet(vec![bench.way.clone()], &[], bench.now);
     assert_eq!(bench.tell(), ["raised a"]);
     assert!(!bench.ledger.ways().contains_key("pager"));
 }
@@ -305,7 +305,7 @@ fn a_new_way_is_told_what_stands_and_not_what_is_over() {
 #[test]
 fn a_way_is_not_told_of_itself() {
     let mut bench = bench();
-    bench.ledger.meet(vec![Way::new("pager"), Way::new("mail")], start());
+    bench.ledger.meet(vec![Way::new("pager"), Way::new("mail")], &[], start());
     let key = crate::book::way_key("pager");
     let condition = Condition::new(Source::Ways, &key, Reason::AlarmFailed, start());
     bench.look(&[condition]);
@@ -340,7 +340,7 @@ fn it_reads_back_and_a_restart_repeats_nothing() {
     bench.tell();
     let text = serde_json::to_string(&bench.ledger).unwrap();
     bench.ledger = serde_json::from_str(&text).unwrap();
-    bench.ledger.meet(vec![bench.way.clone()], bench.now);
+    bench.ledger.meet(vec![bench.way.clone()], &[], bench.now);
     bench.look_for(MINUTE, &[is("a", Level::Warn), is("b", Level::Fail)]);
     assert!(bench.tell().is_empty());
     bench.look_for(3 * MINUTE, &[is("a", Level::Warn)]);

@@ -77,11 +77,10 @@ impl Syslog {
         let of = |item: &crate::Item| {
             let alarm = &item.alarm;
             let over = alarm.over.map_or_else(String::new, |over| format!(" until={over}"));
-            let level = if alarm.over.is_some() { Level::Fine } else { alarm.level };
             let before = format!(
                 "kind={} level={} reason={} subject=\"{}\" since={}{over} number={} detail=\"",
                 item.kind.as_str(),
-                alarm.level,
+                item.worst_told(),
                 alarm.reason.code(),
                 quoted(&alarm.subject, SUBJECT),
                 alarm.since,
@@ -91,7 +90,7 @@ impl Syslog {
             // What is too long loses particulars, never what to do nor a closing quote.
             let room = LONGEST.saturating_sub(HEAD.saturating_add(before.len()).saturating_add(after.len()));
             let words = format!("{before}{}{after}", quoted(&alarm.detail, room));
-            record(level, item.kind.as_str(), alarm.reason.code(), &words)
+            record(item.level(), item.kind.as_str(), alarm.reason.code(), &words)
         };
         message.items().iter().map(of).collect()
     }

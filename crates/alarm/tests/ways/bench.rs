@@ -51,7 +51,7 @@ fn damping() -> Damping {
 pub(crate) fn message(site: Option<&str>, conditions: Vec<Condition>, events: Vec<Event>) -> Message {
     let mut ledger = Ledger::default();
     let way = Way::new("w");
-    ledger.meet(vec![way.clone()], start());
+    ledger.meet(vec![way.clone()], &[], start());
     ledger.observe(Sight { conditions, events, ..Sight::clear(start()) }, &damping());
     let items = ledger.next(&way, &Quiet::never(), &damping(), start());
     Message::new(site, start(), items)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use alarm::{Book, Heart, Ledger, Sight, heartbeat};
+use alarm::{Book, Damping, Heart, Ledger, Quiet, Sight, heartbeat};
 use async_trait::async_trait;
 use model::{Reason, Timestamp};
 use outbound::{OutboundError, Push, Pusher};
@@ -36,7 +36,9 @@ async fn it_stops_when_something_of_us_does_not_turn_p02() {
     let (asked, end) = (Arc::clone(&alive), CancellationToken::new());
     let check = move || if asked.load(Ordering::SeqCst) { Ok(()) } else { Err("a schedule hangs".to_owned()) };
     let book = Arc::new(Book::new(Ledger::default(), Still::new()));
-    book.attend("heartbeat");
+    let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(86_400) };
+    let set = || book.set(Vec::new(), &["heartbeat"], (Quiet::never(), damping));
+    set();
     let (beats, told) = (("heartbeat", Arc::clone(&heart)), Arc::clone(&book));
     let beating = tokio::spawn(heartbeat(beats, watcher.clone(), told, check, end.clone()));
     let ten = || tokio::time::sleep(10 * minute - Duration::from_secs(1));
@@ -54,6 +56,11 @@ async fn it_stops_when_something_of_us_does_not_turn_p02() {
     let [failed] = ledger.standing()[..] else { panic!("{ledger:?}") };
     assert_eq!((failed.reason, failed.subject.as_str()), (Reason::AlarmFailed, "heartbeat"));
     assert_eq!(failed.detail, "https://watch.test/… answered 500");
+    // A configuration that is read again, or a restart, ends nothing.
+    set();
+    book.observe(Sight::clear(at.after(minute)));
+    assert_eq!(book.ledger().standing().len(), 1, "it fails as before");
+    assert!(book.ways()[0].failed >= 9, "{:?}", book.ways());
     let counts = heart.counts();
     assert_eq!(counts[0], ("sent", 10));
     assert!(counts[1].1 >= 9 && counts[2].1 >= 9, "{counts:?}");

@@ -26,6 +26,17 @@ fn several_are_one_message() {
 }
 
 #[test]
+fn what_passed_untold_is_as_bad_as_it_was_i9() {
+    let since = start().before(Duration::from_secs(60));
+    let down = Condition::new(Source::Process, "was_down", Reason::WasDown, since).on("waystation run");
+    let event = Event { condition: down.at_level(Level::Fail), until: start() };
+    let message = message(None, Vec::new(), vec![event]);
+    let json = message.json();
+    assert_eq!((&json["kind"], &json["level"]), (&"passed".into(), &"fail".into()));
+    assert_eq!((message.level(), &json["alarms"][0]["level"]), (Level::Fail, &"fail".into()));
+}
+
+#[test]
 fn a_test_says_that_nothing_is_wrong() {
     let message = Message::new(Some("dmz-1"), start(), Vec::new());
     insta::assert_snapshot!("test", format!("{}\n\n{}", message.subject(), message.body()));

@@ -65,7 +65,7 @@ impl Bench {
         let clock = Still::new();
         let book = Arc::new(Book::new(Ledger::default(), clock.clone()));
         let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(86_400) };
-        book.set(ways.iter().map(|(name, _)| Way::new(*name)).collect(), Quiet::never(), damping);
+        book.set(ways.iter().map(|(name, _)| Way::new(*name)).collect(), &[], (Quiet::never(), damping));
         let end = CancellationToken::new();
         for (name, played) in ways {
             let outlet = alarm::Outlet {

@@ -12,7 +12,7 @@ use crate::bench::{Still, condition, start, until};
 
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
-    ledger.meet(vec![Way::new("w")], start());
+    ledger.meet(vec![Way::new("w")], &[], start());
     let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(60) };
     ledger.observe(Sight { conditions: vec![condition("k", "s", "d")], ..Sight::clear(start()) }, &damping);
     ledger
@@ -69,7 +69,7 @@ fn what_cannot_be_used_is_set_aside_and_numbers_go_on_s41_s20() {
         assert_eq!(salvage.ledger.standing().len(), stands, "{}", salvage.told);
         // What was told is not told again, and its end is.
         let (mut ledger, way) = (salvage.ledger, Way::new("w"));
-        ledger.meet(vec![way.clone()], start());
+        ledger.meet(vec![way.clone()], &[], start());
         let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(86_400) };
         assert!(ledger.next(&way, &Quiet::never(), &damping, start()).is_empty());
         ledger.observe(Sight::clear(start()), &damping);
@@ -92,7 +92,7 @@ async fn each_change_is_kept_and_what_cannot_be_is_told_s10() {
     let (shelf, clock, end) = (Shelf::new(folder.path()), Still::new(), CancellationToken::new());
     let book = Arc::new(Book::new(Ledger::default(), clock.clone()));
     let damping = Damping { settle: Duration::ZERO, remind: Duration::from_secs(60) };
-    book.set(vec![Way::new("w")], Quiet::never(), damping);
+    book.set(vec![Way::new("w")], &[], (Quiet::never(), damping));
     let outcomes: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
     let told = {
         let outcomes = Arc::clone(&outcomes);

@@ -45,6 +45,8 @@ pub(super) struct Past {
     pub(super) standing: BTreeSet<String>,
     /// When this process began, and for how long it runs by a clock that nobody sets.
     pub(super) began: Option<(Timestamp, Duration)>,
+    /// To when the clock was set forward last, and how long ago, by a clock that nobody sets.
+    pub(super) stepped: Option<(Timestamp, Duration)>,
 }
 
 /// A host that asked to be left alone for longer than this is told.
@@ -107,9 +109,14 @@ fn site(status: &Status) -> impl Iterator<Item = Condition> {
 /// Drops what only follows from something else that is seen elsewhere.
 pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     let has = |conditions: &[Condition], reason| conditions.iter().any(|condition| condition.reason() == reason);
-    // Blobs that are being fetched again are why their routes are broken.
-    if has(&conditions, Reason::BlobDamaged) {
-        conditions.retain(|condition| condition.reason() != Reason::RoutesBroken);
+    // What became of the data folder is why nothing below it can be read or written.
+    if has(&conditions, Reason::FolderGone) {
+        let echoes = [Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RoutesBroken];
+        conditions.retain(|condition| !echoes.contains(&condition.reason()));
+    }
+    // Paths that answer 503 stay so until their bytes are back, whatever a run says of their feed meanwhile.
+    if has(&conditions, Reason::RoutesBroken) {
+        conditions.retain(|condition| condition.reason() != Reason::BlobDamaged);
     }
     // A ring's broken files are why its newest generation is not served.
     let refused: Vec<String> = conditions

@@ -11,6 +11,7 @@ use content_http::ContentServer;
 use mirror::{Engine, Silent, SyncRequest};
 use model::{Clock, Timestamp, Vendor};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use vendor_sim::{Settings, Simulator};
 
 use super::vitals::Vitals;
@@ -18,6 +19,7 @@ use super::{Lookout, Sights, damping, rules_of};
 use crate::build::{Purpose, engine};
 use crate::listen::Inherited;
 use crate::pulse::{Pulse, Turn};
+use crate::scheduler::{Parts, Timetable, supervise};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -69,7 +71,7 @@ impl Bench {
         let content = Arc::new(content.unwrap());
         let pulse = Arc::new(Pulse::default());
         let book = Arc::new(Book::new(alarm::Ledger::default(), shared));
-        book.set(vec![Way::new("w")], Quiet::never(), damping(&config));
+        book.set(vec![Way::new("w")], &[], (Quiet::never(), damping(&config)));
         let mut bench = Self {
             folder,
             config,
@@ -96,6 +98,7 @@ impl Bench {
             content: Arc::clone(&self.content),
             clock: Arc::clone(&clock),
             pulse: Arc::clone(&self.pulse),
+            held: Arc::default(),
         };
         let vitals = Arc::new(Vitals::new(clock, Arc::clone(&self.content), Arc::clone(&self.pulse)));
         vitals.set_longest_run(HOUR);
@@ -234,6 +237,12 @@ async fn a_clock_that_is_set_is_told_and_wakes_nobody_else_s28_i14() {
     let told: Vec<&str> = bench.told.iter().map(|line| &line[14..]).collect();
     assert_eq!(told, ["[waystation dmz-1] passed clock_stepped: this machine's clock"]);
     assert!(bench.bodies[0].contains("forward by 90000 s"), "{}", bench.bodies[0]);
+    // Ten days forward: that the vendor was asked long ago by the new clock is no news until its time has come.
+    bench.clock.0.lock().unwrap().0 = bench.clock.now().after(240 * HOUR);
+    bench.pass(10 * MINUTE, QUARTER).await;
+    bench.sync().await;
+    bench.pass(10 * MINUTE, QUARTER).await;
+    assert!(bench.told.iter().all(|line| !line.contains("not_checked")), "{:?}", bench.told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,4 +260,40 @@ async fn a_catalog_that_cannot_be_read_ends_no_other_alarm_i9() {
     bench.pass(30 * MINUTE, MINUTE).await;
     assert_eq!(bench.told.len(), 2, "{:?}", bench.told);
     assert!(bench.told[1].ends_with("FAIL internal: the catalog"), "{:?}", bench.told);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_holds_the_fetch_lock_is_told_once_a_turn_is_missed_s23_p02() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    let mut lock = platform::lock::FileLock::try_acquire(&bench.config.data_dir.join("locks/fetch")).unwrap().unwrap();
+    lock.describe("sync", bench.clock.now());
+    let end = CancellationToken::new();
+    let parts = Parts {
+        engine: watch::channel(Some(Arc::clone(&bench.engine))).1,
+        clock: bench.clock.clone(),
+        timetable: watch::channel(Timetable::of(&bench.config)).1,
+        hurried: watch::channel(0).1,
+        pulse: Arc::clone(&bench.pulse),
+    };
+    let schedule = tokio::spawn(supervise(parts, Vendor::Elastic, end.clone()));
+    let far = 1000 * HOUR;
+    let blocked = |bench: &Bench| bench.pulse.stalled(far, far).iter().any(|stalled| stalled.is_blocked);
+    while !blocked(&bench) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let every = bench.config.schedule_of(Vendor::Elastic).unwrap();
+    bench.pass(every, every / 4).await;
+    assert!(bench.told.is_empty(), "its next turn has not come: {:?}", bench.told);
+    bench.pass(MINUTE, QUARTER).await;
+    assert!(bench.told[0].ends_with("WARN schedule_stalled: elastic"), "{:?}", bench.told);
+    let holder = format!("which is held by pid {} (sync), since ", platform::pid());
+    assert!(bench.bodies[0].contains(&holder), "{}", bench.bodies[0]);
+    drop(lock);
+    while blocked(&bench) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    end.cancel();
+    schedule.await.unwrap();
 }

@@ -8,7 +8,7 @@ use alarm::{Condition, Event, Source};
 use content_http::ContentServer;
 use model::{Clock, Level, Reason, Timestamp};
 
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, Stalled};
 
 /// Rings are looked at twice a second; a look at a large new generation takes a while.
 const LOOKING: Duration = Duration::from_secs(120);
@@ -74,10 +74,12 @@ impl Vitals {
     /// What is wrong with schedules and other tasks, and with the history's heads.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let now = self.clock.now();
-        let stalled = |(vendor, over, why): (model::Vendor, Duration, &str)| {
+        let stalled = |Stalled { vendor, over, why, is_blocked }: Stalled| {
             let key = format!("schedule_stalled/{vendor}");
             let condition = Condition::new(Source::Process, &key, Reason::ScheduleStalled, now.before(over));
-            condition.on(vendor.as_str()).because(why).at_level(Level::Fail)
+            // A long run that somebody began by hand ends; what is not checked for too long makes it worse.
+            let level = if is_blocked { Level::Warn } else { Level::Fail };
+            condition.on(vendor.as_str()).because(&why).at_level(level)
         };
         let defect = |(task, ago): (&'static str, Duration)| {
             let condition =
@@ -88,14 +90,14 @@ impl Vitals {
         self.stalled().into_iter().map(stalled).chain(defects).chain(self.pulse.heads().conditions()).collect()
     }
 
-    fn stalled(&self) -> Vec<(model::Vendor, Duration, &'static str)> {
+    fn stalled(&self) -> Vec<Stalled> {
         let longest = Duration::from_secs(self.longest_run.load(Ordering::Relaxed));
         self.pulse.stalled(self.clock.monotonic(), longest)
     }
 
     /// Whether everything turns, for the heartbeat; else what does not.
     pub(crate) fn alive(&self) -> Result<(), String> {
-        if let Some((vendor, _, why)) = self.stalled().first() {
+        if let Some(Stalled { vendor, why, .. }) = self.stalled().first() {
             return Err(format!("the schedule of {vendor}: {why}"));
         }
         if self.stopped_looking().is_some() {
@@ -121,6 +123,11 @@ impl Step {
     /// A time by the clock as it was, as it would be by the clock as it is.
     pub(crate) fn shift(self, time: Timestamp) -> Timestamp {
         if self.forward { time.after(self.by) } else { time.before(self.by) }
+    }
+
+    /// Whether it was set forward.
+    pub(crate) fn is_forward(self) -> bool {
+        self.forward
     }
 
     pub(crate) fn event(self) -> Event {

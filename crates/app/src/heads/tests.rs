@@ -106,6 +106,62 @@ async fn a_history_that_does_not_fit_what_was_told_is_said_to() {
     assert!(state.conditions().is_empty());
 }
 
+/// Lets all entries go up to `seq`, without a word or with an anchor that says so.
+async fn let_go(catalog: &MemoryCatalog, seq: u64, kind: EntryKind) {
+    let last = catalog.history(seq, 1).await.unwrap().remove(0);
+    let through = catalog::Anchor { seq, digest: last.digest };
+    let told = NewEntry {
+        at: at(0),
+        actor: Actor::new(0, 1, "test"),
+        kind,
+        subject: "history".to_owned(),
+        data: json!({ "through": through }),
+    };
+    let prune = catalog::Prune { through, releases: Vec::new(), publications_until: at(0) };
+    catalog.apply(Batch { history: vec![told], prune: Some(prune), ..Batch::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_history_that_begins_behind_the_last_head_is_another_one_a21() {
+    let folder = tempfile::tempdir().unwrap();
+    let genuine = MemoryCatalog::new();
+    happen(&genuine, 9).await;
+    heads(folder.path(), "head_file = \"heads\"").tell_if_due(&genuine, at(0)).await.unwrap();
+    // The same entries under other numbers, behind entries that are said to have been let go.
+    let forged = MemoryCatalog::new();
+    happen(&forged, 1009).await;
+    let_go(&forged, 1000, EntryKind::Pruned).await;
+    let errors = heads(folder.path(), "head_file = \"heads\"").tell_if_due(&forged, at(9999)).await.unwrap_err();
+    assert!(matches!(errors[..], [HeadError::Differs { seq: 9, .. }]), "{errors:?}");
+    // The last that was let go itself is known to be the same.
+    let_go(&genuine, 9, EntryKind::Pruned).await;
+    assert!(heads(folder.path(), "head_file = \"heads\"").tell_if_due(&genuine, at(9999)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_old_entry_that_is_gone_is_seen_when_the_chain_is_proven_a21() {
+    let catalog = Arc::new(MemoryCatalog::new());
+    happen(&catalog, 9).await;
+    let shared: Arc<dyn Catalog> = catalog.clone();
+    let (mut proof, day) = (Proof::default(), Duration::from_secs(86_400));
+    assert_eq!(proof.broken(&shared, Duration::ZERO).await, None);
+    assert!(proof.is_known());
+    let_go(&catalog, 3, EntryKind::Check).await;
+    assert_eq!(proof.broken(&shared, day / 2).await, None, "it is proven once a day");
+    let mut seen = None;
+    for _ in 0..1000 {
+        seen = proof.broken(&shared, day).await;
+        if seen.is_some() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        seen.as_deref(),
+        Some("the history is not whole at entry 1: it is missing, though later entries are there")
+    );
+}
+
 #[tokio::test]
 async fn what_the_file_got_is_still_owed_to_a_syslog_that_failed() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::{Daemon, Role};
+use app::{Daemon, DaemonError, Role};
 use clap::Args;
 
 use crate::context::Context;
@@ -18,7 +18,7 @@ Example:
 
 Exit codes:
   0  told to end, and ended
-  1  failed: the message names what
+  1  failed: the message names what, or which other `run` works on the data folder
   2  wrong usage or configuration")]
 pub(crate) struct Run {}
 
@@ -32,6 +32,12 @@ pub(crate) async fn daemon(context: &Context, role: Role, verb: &str) -> Result<
     let daemon = Daemon::new(context.config()?, role, given, Arc::clone(&context.clock));
     daemon.run().await.map(|()| Exit::DONE).map_err(|error| {
         let exit = if error.is_configuration() { Exit::USAGE } else { Exit::FAILED };
-        Failure::new(verb, &error).with_exit(exit)
+        let failure = Failure::new(verb, &error).with_exit(exit);
+        match error {
+            DaemonError::Locked { .. } => failure.with_next(
+                "end that one first, or give this one another data_dir; `waystation serve` may stand beside it",
+            ),
+            _ => failure,
+        }
     })
 }

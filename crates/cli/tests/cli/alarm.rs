@@ -55,7 +55,7 @@ fn what_stands_and_who_was_told() {
     let condition = condition.on("the data folder's disk").because("12 MiB are free").at_level(Level::Fail);
     let mut ledger = Ledger::default();
     let (good, damping) = (Way::new("good"), Damping { settle: Duration::ZERO, remind: Duration::from_secs(3600) });
-    ledger.meet(vec![good.clone(), Way::new("bad")], at);
+    ledger.meet(vec![good.clone(), Way::new("bad")], &[], at);
     ledger.observe(Sight { conditions: vec![condition], ..Sight::clear(at) }, &damping);
     let items = ledger.next(&good, &Quiet::never(), &damping, at);
     ledger.told("good", &items, at);

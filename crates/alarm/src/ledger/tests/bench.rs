@@ -27,7 +27,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(way: Way) -> Self {
         let mut ledger = Ledger::default();
-        ledger.meet(vec![way.clone()], start());
+        ledger.meet(vec![way.clone()], &[], start());
         Self { ledger, now: start(), way, quiet: Quiet::never(), blind: Vec::new() }
     }
 

@@ -65,7 +65,7 @@ proptest! {
             bench.look(&conditions);
             if step.restart {
                 bench.ledger = serde_json::from_str(&serde_json::to_string(&bench.ledger).unwrap()).unwrap();
-                bench.ledger.meet(vec![bench.way.clone()], bench.now);
+                bench.ledger.meet(vec![bench.way.clone()], &[], bench.now);
             }
             if !step.works {
                 if !bench.next().is_empty() {

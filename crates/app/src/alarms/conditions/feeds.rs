@@ -138,13 +138,17 @@ pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditio
     conditions.extend(silent.into_iter().filter_map(|(key, findings)| stale(&key, &findings)));
 }
 
-/// Whether a feed was not asked because this process has only begun and is about to ask.
+/// Whether a feed was not asked because this process has only begun, or because the clock was set forward, and it is
+/// about to be asked.
 fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) -> bool {
     let not_asked = finding.measure == Measure::Check || finding.reason == Some(Reason::NotChecked);
-    let Some((began, runs)) = past.began.filter(|_| not_asked) else { return false };
     let known = status.feeds.iter().find(|known| known.feed == finding.feed);
-    let asked = known.and_then(|known| known.checked_at).is_some_and(|asked| asked >= began);
-    !asked && runs <= rules.schedule_of(finding.feed.vendor()).min(FIRST_RUN)
+    let checked = known.and_then(|known| known.checked_at);
+    let every = rules.schedule_of(finding.feed.vendor());
+    let waits = |from: Option<(Timestamp, Duration)>, longest: Duration| {
+        from.is_some_and(|(from, ago)| checked.is_none_or(|asked| asked < from) && ago <= longest)
+    };
+    not_asked && (waits(past.began, every.min(FIRST_RUN)) || waits(past.stepped, every.saturating_add(FIRST_RUN)))
 }
 
 /// Whether a condition is about the feed of a finding, by itself or as one of its vendor's.

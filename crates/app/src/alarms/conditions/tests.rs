@@ -194,7 +194,7 @@ fn another_reason_is_no_recovery_i9() {
     stale.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::ContentOld)];
     let told = keys(&stale, &Past::default());
     assert_eq!(told, ["age/elastic/9.0.0"]);
-    let past = Past { standing: told.iter().cloned().collect(), began: None };
+    let past = Past { standing: told.iter().cloned().collect(), ..Past::default() };
     for reason in [Reason::VendorSilent, Reason::NotChecked, Reason::ClockJumped] {
         stale.freshness[0].reason = Some(reason);
         assert_eq!(keys(&stale, &past), told, "{reason}");
@@ -213,7 +213,7 @@ fn who_has_only_begun_is_about_to_ask() {
     status.freshness = vec![finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked)];
     let of = |status: &Status, runs, standing: &[&str]| {
         let standing = standing.iter().map(|key| (*key).to_owned()).collect();
-        seen(&of_status(status, &rules(), &Past { standing, began: Some((began, runs)) }))
+        seen(&of_status(status, &rules(), &Past { standing, began: Some((began, runs)), stepped: None }))
     };
     let told = ["fail not_checked check/elastic"];
     assert!(of(&status, Duration::ZERO, &[]).is_empty());
@@ -225,6 +225,37 @@ fn who_has_only_begun_is_about_to_ask() {
     status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Fail, Reason::ContentOld)];
     status.feeds[0].checked_at = Some(now().before(72 * HOUR));
     assert_eq!(of(&status, Duration::ZERO, &[]), ["fail content_old age/elastic/9.0.0"]);
+}
+
+#[test]
+fn a_clock_set_forward_is_waited_out_for_one_schedule_s28() {
+    let mut known = feed("elastic/9.0.0");
+    known.checked_at = Some(now().before(240 * HOUR));
+    let mut status = status(vec![known]);
+    status.freshness = vec![finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked)];
+    let of = |status: &Status, ago| {
+        let past = Past { stepped: Some((now().before(HOUR / 60), ago)), ..Past::default() };
+        seen(&of_status(status, &rules(), &past))
+    };
+    let told = ["fail not_checked check/elastic"];
+    assert!(of(&status, HOUR).is_empty(), "its time has not come since");
+    assert_eq!(of(&status, 2 * HOUR), told);
+    status.feeds[0].checked_at = Some(now());
+    assert_eq!(of(&status, HOUR), told, "it was asked since, in vain");
+}
+
+#[test]
+fn one_cause_of_a_folder_or_a_route_is_one_alarm_i9() {
+    let is = |reason, key: &str| Condition::new(alarm::Source::Content, key, reason, now()).at_level(Level::Fail);
+    let kept = |reasons: &[Reason]| {
+        let all = reasons.iter().map(|reason| is(*reason, reason.code())).collect();
+        without_echoes(all).iter().map(Condition::reason).collect::<Vec<_>>()
+    };
+    let folder = [Reason::FolderGone, Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RoutesBroken];
+    assert_eq!(kept(&folder), [Reason::FolderGone]);
+    assert_eq!(kept(&folder[1..3]), folder[1..3]);
+    assert_eq!(kept(&[Reason::BlobDamaged, Reason::RoutesBroken]), [Reason::RoutesBroken]);
+    assert_eq!(kept(&[Reason::BlobDamaged]), [Reason::BlobDamaged]);
 }
 
 #[test]
@@ -375,9 +406,42 @@ fn what_only_follows_is_not_told() {
     assert_eq!(
         seen(&without_echoes(conditions)),
         [
-            "fail blob_damaged failing/elastic/9.0.0",
             "fail generation_refused generation_refused/broad",
+            "fail routes_broken routes_broken/broad",
             "fail schedule_stalled schedule_stalled/defender",
         ]
     );
+}
+
+/// Every reason that stands in the sources that make conditions; a feed's own reasons are in reason-codes.md.
+#[test]
+fn the_page_of_alarms_names_every_reason_i9() {
+    let sources = [
+        include_str!("../../alarms.rs"),
+        include_str!("../conditions.rs"),
+        include_str!("content.rs"),
+        include_str!("../vitals.rs"),
+        include_str!("../kept.rs"),
+        include_str!("../../heads.rs"),
+        include_str!("../../trees.rs"),
+        include_str!("../../../../mirror/src/lost.rs"),
+        include_str!("../../../../mirror/src/broken.rs"),
+        include_str!("../../../../mirror/src/freshness.rs"),
+    ];
+    let page = include_str!("../../../../../docs/alarms.md");
+    let (_, table) = page.split_once("## What can be wrong").unwrap();
+    let named: std::collections::BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.split("Reason::").skip(1))
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next())
+        .collect();
+    // Notes on a feed's date, and what waits on a host, are no alarms of their own.
+    let own = [Reason::DateNotBelieved, Reason::RateLimited];
+    let missing: Vec<&str> = Reason::ALL
+        .iter()
+        .filter(|reason| named.contains(format!("{reason:?}").as_str()) && !own.contains(reason))
+        .map(|reason| reason.code())
+        .filter(|code| !table.contains(&format!("`{code}`")))
+        .collect();
+    assert!(named.len() > 20 && missing.is_empty(), "docs/alarms.md lacks {missing:?}");
 }
