@@ -74,6 +74,11 @@ impl Failure {
         Self { next: Some(next.into()), ..self }
     }
 
+    /// What failed, without what to do next.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }

@@ -4,20 +4,31 @@ use catalog::{Catalog, EntryFilter, EntryOrder};
 use mirror::{Engine, EngineError, Past};
 use model::Timestamp;
 
+use crate::commands::history::{Doubt, doubt};
+use crate::context::Context;
 use crate::failure::Failure;
 
-/// How everything stood at `at`, for the command `what`.
+/// How everything stood at `at`, for the command `what`; and what speaks against the history that says so, if anything
+/// does.
 ///
 /// # Errors
 /// [`Failure`] of wrong usage, with how far the history reaches, when it does not reach there; or when it cannot be read.
-pub(crate) async fn past(what: &str, at: Timestamp, engine: &Engine) -> Result<Past, Failure> {
-    match engine.past(at).await {
-        Ok(past) => Ok(past),
+pub(crate) async fn past(
+    what: &str,
+    at: Timestamp,
+    engine: &Engine,
+    context: &Context,
+) -> Result<(Past, Option<Doubt>), Failure> {
+    let catalog = engine.ports().catalog.as_ref();
+    let past = engine.past(at).await;
+    let doubt = doubt(catalog, context).await?;
+    match past {
+        Ok(past) => Ok((past, doubt)),
         Err(error @ EngineError::NoPast(_)) => {
-            let next = reach(engine.ports().catalog.as_ref()).await;
-            Err(Failure::engine(what, &error).with_next(next))
+            Doubt::end(doubt)?;
+            Err(Failure::engine(what, &error).with_next(reach(catalog).await))
         }
-        Err(error) => Err(Failure::engine(what, &error)),
+        Err(error) => Doubt::end(doubt).and(Err(Failure::engine(what, &error))),
     }
 }
 

@@ -4,6 +4,7 @@ mod cef;
 mod export;
 mod heads;
 mod list;
+mod proof;
 mod verify;
 mod what;
 
@@ -15,6 +16,8 @@ use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
+pub(crate) use heads::Heads;
+pub(crate) use proof::{Doubt, doubt};
 
 /// How many entries are read at a time.
 const PAGE: usize = 500;

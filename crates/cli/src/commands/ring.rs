@@ -8,6 +8,7 @@ use model::{FeedId, RingName, ServedFeed, Timestamp};
 use serde::Serialize;
 
 use crate::arguments::TWO_ENDS;
+use crate::commands::history::Doubt;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
@@ -84,11 +85,14 @@ pub(crate) async fn run(verb: &Ring, context: &mut Context) -> Result<Exit, Fail
     let engine = context.looking("ring").await?;
     match verb {
         Ring::List(args) => {
-            let told = told(args.at, &engine, context).await?;
-            list(&told, args.json, context)
+            let (told, doubt) = told(args.at, &engine, context).await?;
+            head(doubt.as_ref(), args.json, context)?;
+            list(&told, args.json, context)?;
+            Doubt::end(doubt).map(|()| Exit::DONE)
         }
         Ring::Show(args) => {
-            let told = told(args.at, &engine, context).await?;
+            let (told, doubt) = told(args.at, &engine, context).await?;
+            head(doubt.as_ref(), args.json, context)?;
             let Some(found) = told.iter().find(|told| told.ring == args.ring) else {
                 let known: Vec<&str> = told.iter().map(|told| told.ring.as_str()).collect();
                 let text = if known.is_empty() {
@@ -96,22 +100,28 @@ pub(crate) async fn run(verb: &Ring, context: &mut Context) -> Result<Exit, Fail
                 } else {
                     format!("there is no ring {}; known: {}", args.ring, known.join(", "))
                 };
-                return Err(Failure::usage(text));
+                return Doubt::end(doubt).and(Err(Failure::usage(text)));
             };
-            show_one(found, args.json, context)
+            show_one(found, args.json, context)?;
+            Doubt::end(doubt).map(|()| Exit::DONE)
         }
     }
 }
 
-async fn told(at: Option<Moment>, engine: &Engine, context: &Context) -> Result<Vec<Told>, Failure> {
+/// A history that is not what was written heads the page; programs read it from the exit code and stderr.
+fn head(doubt: Option<&Doubt>, json: bool, context: &mut Context) -> Result<(), Failure> {
+    doubt.filter(|_| !json).map_or(Ok(()), |doubt| doubt.write(&mut context.out))
+}
+
+async fn told(at: Option<Moment>, engine: &Engine, context: &Context) -> Result<(Vec<Told>, Option<Doubt>), Failure> {
     let now = context.clock.now();
     match at {
         Some(at) => {
             let at = at.resolve(now);
-            let past = crate::past::past("ring", at, engine).await?;
-            Ok(past.rings.values().map(|ring| then(at, ring, &past)).collect())
+            let (past, doubt) = crate::past::past("ring", at, engine, context).await?;
+            Ok((past.rings.values().map(|ring| then(at, ring, &past)).collect(), doubt))
         }
-        None => present(now, engine).await.map(|told| vec![told]),
+        None => present(now, engine).await.map(|told| (vec![told], None)),
     }
 }
 
@@ -148,10 +158,9 @@ async fn present(now: Timestamp, engine: &Engine) -> Result<Told, Failure> {
     Ok(Told { at: now, ring: ring.clone(), generation, since, entry: None, perhaps: None, feeds })
 }
 
-fn list(told: &[Told], json: bool, context: &mut Context) -> Result<Exit, Failure> {
+fn list(told: &[Told], json: bool, context: &mut Context) -> Result<(), Failure> {
     if json {
-        told.iter().try_for_each(|told| context.out.json(told))?;
-        return Ok(Exit::DONE);
+        return told.iter().try_for_each(|told| context.out.json(told));
     }
     let mut table = Table::new([
         ("RING", Align::Left),
@@ -171,17 +180,11 @@ fn list(told: &[Told], json: bool, context: &mut Context) -> Result<Exit, Failur
     if told.is_empty() {
         context.out.line("no ring served anything yet")?;
     }
-    Ok(Exit::DONE)
+    Ok(())
 }
 
-fn show_one(told: &Told, json: bool, context: &mut Context) -> Result<Exit, Failure> {
-    let out = &mut context.out;
-    if json {
-        out.json(told)?;
-        return Ok(Exit::DONE);
-    }
-    write(told, out)?;
-    Ok(Exit::DONE)
+fn show_one(told: &Told, json: bool, context: &mut Context) -> Result<(), Failure> {
+    if json { context.out.json(told) } else { write(told, &mut context.out) }
 }
 
 fn write(told: &Told, out: &mut crate::out::Out) -> Result<(), Failure> {

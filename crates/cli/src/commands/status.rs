@@ -1,6 +1,7 @@
 //! `waystation status`.
 
 mod clocks;
+mod gone;
 mod page;
 mod past;
 
@@ -20,15 +21,16 @@ use crate::moment::Moment;
 Example:
   waystation status --json
 
-Times in --json are microseconds since 1970 in UTC. With --at the exit code is 0: it speaks of now alone.
+Times in --json are microseconds since 1970 in UTC. Exit code 4 speaks of now alone, and is never one of --at.
 
 Exit codes:
   0  told
-  1  the data folder cannot be read
+  1  the data folder cannot be read, or is gone though history.head_file or tree.folder knows of it; or,
+     with --at, the history is not what was written: that heads the page
   2  wrong usage or configuration
   4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
-     behind, for longer than [freshness] lets pass; or the ring is not what was published last; the
-     page names which, the reason and what to do")]
+     behind, for longer than [freshness] lets pass; or the ring is not what was published last, or
+     paths of it answer 503; the page names which, the reason and what to do")]
 pub(crate) struct Status {
     /// As everything was then, from the history alone: 2026-08-15, 2026-08-15T12:00:00Z, '2h ago'
     #[arg(long, value_name = "TIME")]
@@ -40,6 +42,7 @@ pub(crate) struct Status {
 
 pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
+    gone::gone(&config)?;
     let engine = context.engine(&config, "status", Purpose::Look).await?;
     if let Some(at) = args.at {
         return past::run(at.resolve(context.clock.now()), &engine, args.json, context).await;

@@ -6,6 +6,7 @@
 mod site;
 
 mod alarm;
+mod broken;
 mod configure;
 mod daemon;
 mod help;

@@ -8,7 +8,7 @@ use catalog::{Catalog, Entry};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Span, cef, particulars, visit};
+use super::{Doubt, Span, cef, doubt, particulars, visit};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -22,7 +22,7 @@ Example:
 
 Exit codes:
   0  written
-  1  failed: the message names what
+  1  failed: the message names what; or the history is not what was written, and what it says now is exported
   2  wrong usage or configuration")]
 pub(crate) struct Export {
     /// jsonl: one JSON object a line; cef: Common Event Format
@@ -83,8 +83,8 @@ pub(super) async fn run(args: &Export, catalog: &dyn Catalog, context: &mut Cont
     let Some(path) = &args.out else {
         let out = &mut context.out;
         let mut write = |entry: &Entry| out.text(&(args.format.line(entry, &site)? + "\n"));
-        visit(catalog, filter, &mut write).await?;
-        return Ok(Exit::DONE);
+        let written = visit(catalog, filter, &mut write).await;
+        return Doubt::end(doubt(catalog, context).await?).and(written).map(|()| Exit::DONE);
     };
     let mut file = BufWriter::new(create(path)?);
     let mut count = 0_usize;
@@ -101,10 +101,11 @@ pub(super) async fn run(args: &Export, catalog: &dyn Catalog, context: &mut Cont
     if let Err(failure) = ended {
         // Half an export must not pass for a whole one.
         let _ = std::fs::remove_file(path);
-        return Err(failure);
+        return Doubt::end(doubt(catalog, context).await?).and(Err(failure));
     }
     context.out.line(format!("{count} entries written to {}", path.display()))?;
-    Ok(Exit::DONE)
+    // What somebody wrote over is evidence: it stays written, and is not passed off as what happened.
+    Doubt::end(doubt(catalog, context).await?).map(|()| Exit::DONE)
 }
 
 fn create(path: &Path) -> Result<File, Failure> {

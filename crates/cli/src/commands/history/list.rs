@@ -6,14 +6,15 @@ use model::FeedId;
 use serde_json::{Value, json};
 
 use super::what::what;
-use super::{PAGE, Span, particulars};
-use crate::arguments::TWO_ENDS;
+use super::{Doubt, PAGE, Span, doubt, particulars};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::show;
 use crate::table::{Align, Table};
 
 /// Lists the newest entries, oldest first
+///
+/// The whole history is proven while it is read: where it is not what was written, that heads the page.
 #[derive(Debug, Args)]
 #[command(after_help = format!("\
 Example:
@@ -21,7 +22,10 @@ Example:
 
 Kinds: {}
 
-{TWO_ENDS}", kinds()))]
+Exit codes:
+  0  listed
+  1  failed: the message names what; or the history is not what was written, and what it says now is listed
+  2  wrong usage or configuration", kinds()))]
 pub(crate) struct List {
     /// Only of this feed: its checks, its releases, the publications that carried it
     #[arg(long)]
@@ -52,11 +56,21 @@ fn kind(text: &str) -> Result<EntryKind, String> {
 
 pub(super) async fn run(args: &List, catalog: &dyn Catalog, context: &mut Context) -> Result<Exit, Failure> {
     let filter = EntryFilter { kinds: args.kind.clone(), ..args.span.filter(context)? };
-    let entries = newest(args, filter, catalog).await?;
-    if args.json {
-        entries.iter().try_for_each(|entry| context.out.json(&document(entry)))?;
-        return Ok(Exit::DONE);
+    let entries = newest(args, filter, catalog).await;
+    let doubt = doubt(catalog, context).await?;
+    match entries {
+        Ok(entries) => page(args, &entries, doubt.as_ref(), context)?,
+        // An entry that cannot be read is told as what it is: a history that is broken.
+        Err(failure) => return Doubt::end(doubt).and(Err(failure)),
     }
+    Doubt::end(doubt).map(|()| Exit::DONE)
+}
+
+fn page(args: &List, entries: &[Entry], doubt: Option<&Doubt>, context: &mut Context) -> Result<(), Failure> {
+    if args.json {
+        return entries.iter().try_for_each(|entry| context.out.json(&document(entry)));
+    }
+    doubt.map_or(Ok(()), |doubt| doubt.write(&mut context.out))?;
     let mut table = Table::new([
         ("ENTRY", Align::Right),
         ("AT", Align::Left),
@@ -65,7 +79,7 @@ pub(super) async fn run(args: &List, catalog: &dyn Catalog, context: &mut Contex
         ("SUBJECT", Align::Left),
         ("WHAT", Align::Left),
     ]);
-    for entry in &entries {
+    for entry in entries {
         table.push([
             entry.seq.to_string(),
             entry.at.to_string(),
@@ -81,7 +95,7 @@ pub(super) async fn run(args: &List, catalog: &dyn Catalog, context: &mut Contex
         let any = asked || !args.kind.is_empty();
         context.out.line(if any { "nothing that fits is recorded" } else { "nothing happened yet" })?;
     }
-    Ok(Exit::DONE)
+    Ok(())
 }
 
 /// The newest that fit, oldest first.

@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use catalog::{Catalog, Proven, prove_chain};
 use clap::Args;
+use model::Reason;
 use serde_json::json;
 
-use super::heads::{Compared, Expected, Heads};
+use super::heads::{Compared, Expected, Heads, RESTORE};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
 /// Proves that no entry was edited, moved, put in or taken out of the middle
 ///
 /// The digest that it prints stands for all entries so far. Entries cut off at the end, and a history that was written
-/// anew, show only by comparing with digests that were kept elsewhere: see history.head_file.
+/// anew, show only by comparing with digests that were kept elsewhere: see history.head_file. The newest one that is
+/// given must be in the history; older ones may be of entries that were let go by then.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -52,11 +54,10 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
             if args.json {
                 context.out.json(&json!({ "whole": false, "entry": fault.seq, "what": fault.what.to_string() }))?;
             }
-            let next = "restore the catalog from a backup, and find out who wrote to it";
-            return Err(Failure::new("history verify", &fault).with_next(next));
+            return Err(Failure::new(Reason::HistoryBroken.code(), &fault).with_next(RESTORE));
         }
     };
-    let compared = heads.finish(&proven);
+    let compared = heads.finish(&proven, context.clock.now());
     if let (Err(failure), true) = (&compared, args.json) {
         context.out.json(&json!({ "whole": false, "what": failure.to_string() }))?;
     }

@@ -2,8 +2,9 @@
 
 use mirror::{Engine, Past, PastAct, PastFeed, PastRelease};
 use model::{Finding, FreshnessPolicy, Level, ReleaseState, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::commands::history::Doubt;
 use crate::commands::ring;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -13,15 +14,16 @@ use crate::table::{Align, Table};
 
 /// Tells how everything stood at a moment.
 pub(super) async fn run(at: Timestamp, engine: &Engine, json: bool, context: &mut Context) -> Result<Exit, Failure> {
-    let past = crate::past::past("status", at, engine).await?;
+    let (past, doubt) = crate::past::past("status", at, engine, context).await?;
     let policy: &FreshnessPolicy = &engine.settings().freshness;
     let findings = past.freshness(policy);
     if json {
-        document(at, &past, &findings, context)?;
+        document(at, &past, (&findings, Doubt::json(doubt.as_ref())), context)?;
     } else {
+        doubt.as_ref().map_or(Ok(()), |doubt| doubt.write(&mut context.out))?;
         page(at, &past, &findings, &mut context.out)?;
     }
-    Ok(Exit::DONE)
+    Doubt::end(doubt).map(|()| Exit::DONE)
 }
 
 fn held(past: &Past) -> impl Iterator<Item = &PastRelease> {
@@ -29,9 +31,14 @@ fn held(past: &Past) -> impl Iterator<Item = &PastRelease> {
     past.releases.iter().filter(move |release| is_held(release.state))
 }
 
-fn document(at: Timestamp, past: &Past, findings: &[Finding], context: &mut Context) -> Result<(), Failure> {
+fn document(
+    at: Timestamp,
+    past: &Past,
+    (findings, history): (&[Finding], Value),
+    context: &mut Context,
+) -> Result<(), Failure> {
     context.out.json(&json!({
-        "at": at, "entry": past.entry, "out_of_order": past.out_of_order, "configuration": past.configuration,
+        "at": at, "history": history, "entry": past.entry, "out_of_order": past.out_of_order, "configuration": past.configuration,
         "rings": past.rings.values().collect::<Vec<_>>(), "feeds": past.feeds,
         "releases": held(past).collect::<Vec<_>>(), "acts": past.acts, "freshness": findings,
     }))
