@@ -122,17 +122,15 @@ impl Daemon {
         for address in content.local_addresses() {
             tracing::info!(%address, "serving content");
         }
-        engines.send_replace(built.map(|engine| Arc::new(nudging(engine, (&content, &demand)))));
         let admin = self.admin(&content, current.clone()).await?;
         let mut admin = admin.with_demand(Arc::clone(&demand) as Arc<dyn admin_http::DemandSource>);
         inherited.finish();
-        // A start that fails up to here never took place. Nothing changes anything before it is recorded.
-        let starting = current.borrow().clone();
-        let is_recorded = match &starting {
+        // A start that fails up to here never took place. Nobody gets the engine before it is recorded.
+        let is_recorded = match &built {
             Some(engine) => record_start(engine, &self.config).await,
             None => true,
         };
-        drop(starting);
+        engines.send_replace(built.map(|engine| Arc::new(nudging(engine, (&content, &demand)))));
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         let pulse = Arc::new(Pulse::default());
         let alarms = ways.map(|ways| {
