@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mirror::{Engine, FeedReport, Observer, Progress as Step, SyncRequest};
-use model::{Digest, FeedId, Outcome, Reason, RingName, RoutePath, error_chain};
+use model::{Digest, FeedId, Generation, Outcome, Reason, RingName, RoutePath, error_chain};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, forwarded_feed, wanted};
@@ -330,6 +330,10 @@ impl Desk {
         self.wait_for_manifests(&engine).await;
         match engine.ports().rings.current(&engine.settings().ring).await {
             Ok(Some(current)) if current.generation.routes.contains_key(path) => return Landing::Held,
+            Ok(current) if refused_some(&engine, current.as_ref().map(|current| &current.generation)).await => {
+                tracing::warn!(%path, "not forwarded: a manifest that is known and not served may name it");
+                return Landing::Failed;
+            }
             Ok(_) => {}
             Err(_) => return Landing::Failed,
         }
@@ -475,6 +479,18 @@ impl Desk {
     pub(crate) fn take_notes(&self) -> Vec<(FeedId, Tried)> {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether the vendor offers something that was read and is not served: what it names must not come in by another way
+/// than its proof.
+async fn refused_some(engine: &Engine, served: Option<&Generation>) -> bool {
+    let Ok(records) = engine.ports().catalog.feeds().await else { return true };
+    records.iter().any(|record| {
+        let manifest = record.feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(&record.feed);
+        let stays = matches!(record.outcome, Outcome::Failed | Outcome::Quarantined | Outcome::Held);
+        let shown = served.and_then(|served| served.feeds.get(&record.feed)).map(|served| &served.vendor_version);
+        manifest && stays && engine.follows(&record.feed) && record.offered.is_some() && record.offered.as_ref() != shown
+    })
 }
 
 async fn is_served(engine: &Engine, feed: &FeedId) -> bool {

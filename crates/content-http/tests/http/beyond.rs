@@ -112,7 +112,7 @@ fn a_route_shows_its_face_and_its_age_and_no_date_is_compared_with_another_kind(
     assert_eq!(answer.header("Age"), None);
     let since = |date: &str| site.get("/faced", &format!("If-Modified-Since: {date}\r\n")).status;
     assert_eq!(since("Sun, 06 Nov 1994 08:49:37 GMT"), 304, "the very date that was given");
-    assert_eq!(since("Sat, 05 Nov 1994 08:49:37 GMT"), 200, "another date is compared with ours");
+    assert_eq!(since("Thu, 01 Jan 1970 00:00:01 GMT"), 200, "another date is compared with ours");
     desk.confirmed.store(1, Ordering::Relaxed);
     let age = |path: &str, more: &str| site.get(path, more).header("Age").map(|age| age.parse::<u64>().unwrap());
     assert!(age("/faced", "").unwrap() > 1_000_000);

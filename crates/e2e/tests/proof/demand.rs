@@ -182,15 +182,16 @@ fn the_pages_proxies_beside_ours_section_by_section() {
     proxies.vendor.publish_elastic(VERSION, Change::of(1)).unwrap();
     let spoiled = proxies.vendor.elastic_release(VERSION).unwrap().artifacts[0].clone();
     proxies.vendor.inject(FaultRule::always(Pattern::Target(spoiled.relative_url.clone()), Fault::OtherBytes));
-    let answers = proxies.ask(&spoiled.relative_url);
-    let passed_on =
-        answers.each_ref().map(|answer| answer.status == 200 && Digest::of(&answer.body) != spoiled.encoded_sha256);
-    saw(&format!("a corrupt artifact is passed on (ours, nginx, Apache): {passed_on:?}"));
-    assert_eq!(passed_on[1..], [true, true]);
     until("it is refused", PATIENCE, || {
         let metrics = String::from_utf8(get(proxies.run.admin, "/metrics").ok()?.body).ok()?;
         metrics.contains("reason=\"hash_mismatch\"").then_some(())
     });
+    let answers = proxies.ask(&spoiled.relative_url);
+    let passed_on =
+        answers.each_ref().map(|answer| answer.status == 200 && Digest::of(&answer.body) != spoiled.encoded_sha256);
+    saw(&format!("a corrupt artifact is passed on (ours, nginx, Apache): {passed_on:?}"));
+    assert_eq!(passed_on, [false, true, true]);
+    assert_eq!(answers[0].status, 503, "what a refused manifest names comes in by no other way");
     assert_eq!(get(proxies.ours, &path).unwrap().body, before.body, "the last good manifest is served on");
     proxies.vendor.clear_faults();
 
