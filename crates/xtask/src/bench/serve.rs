@@ -33,6 +33,9 @@ pub(crate) use soak::{Soak, run as soak};
 /// The core that clients run on; servers have another.
 const CLIENT_CORE: &str = "1";
 
+/// Downloads beside polls.
+const BULK: usize = 8;
+
 /// What is measured, and how often.
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
@@ -163,8 +166,20 @@ impl<'a> House<'a> {
             let full = self.idle(programs, &server, line, line.connections)?;
             return Ok(Cost::memory(full.saturating_sub(base), line.connections.saturating_sub(1)));
         }
+        // In a process of their own, behind the polls' in the queue for their core: what is measured is how long the
+        // server lets a poll wait, not how long its client does.
+        let mut bulk = None;
+        if line.case == Case::Beside {
+            let work = Line { case: Case::Bulk, ..*line };
+            let arguments = self.arguments(&server, &work, BULK, seconds + 60);
+            bulk = Some(Clients::start_with(programs, arguments, Haste::Last)?);
+        }
         let mut clients = Clients::start(programs, self.arguments(&server, line, line.connections, seconds))?;
         clients.expect("ready")?;
+        if let Some(bulk) = &mut bulk {
+            bulk.expect("ready")?;
+            bulk.go()?;
+        }
         let before = server.cpu()?;
         clients.go()?;
         let seen = clients.seen()?;
@@ -222,17 +237,32 @@ fn lay_out(data: &Path, tree: &Path) -> Result<Vec<(String, String)>> {
     Ok(files)
 }
 
+/// Whose turn it is when several want the clients' core.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    First,
+    Last,
+}
+
 /// The clients' process.
-struct Clients {
+pub(super) struct Clients {
     child: Child,
     tell: ChildStdin,
     said: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Clients {
-    fn start(programs: &Programs, arguments: Vec<String>) -> Result<Self> {
+    pub(super) fn start(programs: &Programs, arguments: Vec<String>) -> Result<Self> {
+        Self::start_with(programs, arguments, Haste::First)
+    }
+
+    fn start_with(programs: &Programs, arguments: Vec<String>, haste: Haste) -> Result<Self> {
         let mut command = Command::new("taskset");
-        command.args(["-c", CLIENT_CORE]).arg(&programs.xtask).args(arguments);
+        command.args(["-c", CLIENT_CORE]);
+        if haste == Haste::Last {
+            command.args(["nice", "-n", "19"]);
+        }
+        command.arg(&programs.xtask).args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting the clients")?;
         let (Some(tell), Some(out)) = (child.stdin.take(), child.stdout.take()) else { bail!("no pipes") };
         Ok(Self { child, tell, said: BufReader::new(out).lines() })
@@ -242,18 +272,18 @@ impl Clients {
         self.said.next().context("the clients ended early; see their message above")?.context("reading their word")
     }
 
-    fn expect(&mut self, word: &str) -> Result<()> {
+    pub(super) fn expect(&mut self, word: &str) -> Result<()> {
         let line = self.line()?;
         ensure!(line == word, "the clients said {line:?}, not {word:?}");
         Ok(())
     }
 
-    fn go(&mut self) -> Result<()> {
+    pub(super) fn go(&mut self) -> Result<()> {
         writeln!(self.tell)?;
         Ok(self.tell.flush()?)
     }
 
-    fn seen(&mut self) -> Result<Seen> {
+    pub(super) fn seen(&mut self) -> Result<Seen> {
         Ok(serde_json::from_str(&self.line()?)?)
     }
 }

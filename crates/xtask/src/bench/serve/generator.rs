@@ -29,7 +29,7 @@ pub(crate) enum Work {
     File,
     /// Nine polls, then one of the files, in turn.
     Mix,
-    /// Polls, while eight more connections download the first file: the polls' latency is what counts.
+    /// Polls with a pause between, as endpoints have them: their latency is what counts.
     Beside,
     /// Connections that do nothing, for as long as the word to end does not come.
     Idle,
@@ -79,8 +79,8 @@ pub(crate) struct Seen {
     pub(crate) p99: u64,
 }
 
-/// Bulk downloads beside polls.
-const BULK: usize = 8;
+/// Between two polls of one connection, where their latency counts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(generator: &Generator) -> Result<bool> {
     let limit = getrlimit(Resource::Nofile);
@@ -132,10 +132,6 @@ async fn work(generator: &Generator) -> Result<Seen> {
     for (number, client) in clients.into_iter().enumerate() {
         all.spawn_local(one(Rc::clone(&task), client, (generator.work, number), end));
     }
-    for _ in 0..if generator.work == Work::Beside { BULK } else { 0 } {
-        let client = task.target.connect().await?;
-        all.spawn_local(one(Rc::clone(&task), client, (Work::File, 0), end));
-    }
     while let Some(ended) = all.join_next().await {
         seen.add(ended?);
     }
@@ -179,7 +175,11 @@ async fn one(task: Rc<Task>, mut client: Client, (work, number): (Work, usize), 
 
 async fn once(task: &Task, client: &mut Client, (work, turn): (Work, usize), watch: &mut Watch) -> Result<()> {
     match work {
-        Work::Poll | Work::Beside | Work::Idle => poll(task, client, watch).await,
+        Work::Poll | Work::Idle => poll(task, client, watch).await,
+        Work::Beside => {
+            tokio::time::sleep(PAUSE).await;
+            poll(task, client, watch).await
+        }
         Work::Connect => {
             *client = task.target.connect().await?;
             poll(task, client, watch).await

@@ -43,9 +43,9 @@ impl Case {
         let artifact = path.starts_with("/downloads/") && !path.starts_with("/downloads/endpoint/manifest/");
         match self {
             Self::Small => artifact,
-            Self::Bulk | Self::Beside => archive,
+            Self::Bulk => archive,
             Self::Mix => archive || artifact,
-            Self::Poll | Self::Connect | Self::Idle => false,
+            Self::Poll | Self::Connect | Self::Beside | Self::Idle => false,
         }
     }
 }
