@@ -15,7 +15,11 @@ use crate::failure::{Exit, Failure};
 Example:
   waystation compat defender-downloader --settings /opt/mdatp/settings.json
 
-Exit codes: those of the verb below")]
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or settings
+  3  done in part")]
 pub(crate) enum Compat {
     DefenderDownloader(Downloader),
 }

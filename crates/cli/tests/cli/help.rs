@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 50] = [
+const VERBS: [&[&str]; 55] = [
     &[],
     &["init"],
     &["run"],
@@ -26,6 +26,11 @@ const VERBS: [&[&str]; 50] = [
     &["release", "admit"],
     &["release", "reject"],
     &["gc"],
+    &["tree"],
+    &["tree", "status"],
+    &["tree", "rebuild"],
+    &["compat"],
+    &["compat", "defender-downloader"],
     &["alarm"],
     &["alarm", "test"],
     &["alarm", "list"],

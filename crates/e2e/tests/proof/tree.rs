@@ -55,14 +55,16 @@ fn read_locally(folder: &Path, known: &Known, stop: &AtomicBool) -> u64 {
     pairs
 }
 
-/// A server in user space that exports a folder, read-only.
+/// A server in user space that exports a folder, read-only. What it remembers of names it asks for again each time: it
+/// would else show the old pair, whole, for a minute, and the new one would not be tried.
 fn nfs_server(work: &Path, export: &Path) -> (Ends, u16) {
     let (port, mount) = (closed_address().port(), closed_address().port());
     let config = format!(
         "NFS_CORE_PARAM {{ Protocols = 4; NFS_Port = {port}; MNT_Port = {mount}; Enable_UDP = false; Enable_NLM = false; \
          Enable_RQUOTA = false; Bind_addr = 127.0.0.1; mount_path_pseudo = true; }}\n\
          NFSV4 {{ Graceless = true; RecoveryRoot = {work}; }}\n\
-         EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /defs; Access_Type = RO; Squash = No_root_squash; \
+         CACHEINODE {{ Dir_Chunk = 0; }}\n\
+         EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /defs; Access_Type = RO; Attr_Expiration_Time = 0; Squash = No_root_squash; \
          SecType = sys; Protocols = 4; Transports = TCP; FSAL {{ Name = VFS; }} }}\n",
         work = work.display(),
         export = export.display(),
