@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn settings(json: &str) -> Settings {
-        Settings::parse(json.as_bytes(), Path::new("settings.json"), Some("/home/me")).unwrap()
+        Settings::parse(json.as_bytes(), Path::new("settings.json"), Some("/people/me")).unwrap()
     }
 
     fn derived(json: &str, environment: &[(&str, &str)]) -> Derived {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_folder_has_a_state_of_its_own_and_none_in_it() {
-        let environment = [("HOME".to_owned(), "/home/me".to_owned())];
+        let environment = [("HOME".to_owned(), "/people/me".to_owned())];
         let one = state_folder(Path::new("/srv/a"), &environment).unwrap();
         let other = state_folder(Path::new("/srv/b"), &environment).unwrap();
         assert_ne!(one, other);

@@ -209,7 +209,7 @@ mod tests {
 }"#;
 
     fn parse(bytes: &[u8]) -> Result<Settings, SettingsError> {
-        Settings::parse(bytes, Path::new("settings.json"), Some("/home/me"))
+        Settings::parse(bytes, Path::new("settings.json"), Some("/people/me"))
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_as_in_the_script() {
         let settings = parse(br#"{"downloadLinuxUpdates": "true", "more": 1, "logFilePath": null}"#).unwrap();
-        assert_eq!(settings.folder, Path::new("/home/me/wdav-update"));
+        assert_eq!(settings.folder, Path::new("/people/me/wdav-update"));
         assert_eq!(settings.log, Path::new("/tmp/mdatp_offline_updates.log"));
         assert!(settings.linux && !settings.mac && !settings.preview && !settings.back);
         assert_eq!(settings.unknown, ["more"]);
