@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod page;
 mod programs;
+mod proxy;
 mod serve;
 mod site;
 mod sync;
@@ -56,6 +57,15 @@ pub(crate) enum Bench {
         #[arg(long)]
         only: Option<String>,
     },
+    /// A poll through a proxy, beside nginx as the vendor page has it and tuned.
+    Proxy {
+        /// Rounds of each, alternated.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each measurement takes.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
     /// Memory of idle connections, plain and over TLS, beside nginx.
     Idle {
         /// Rounds of each, alternated.
@@ -100,6 +110,7 @@ pub(crate) fn run(what: &Bench, build: Build) -> Result<bool> {
             let rows = only.clone().map_or(Rows::All, Rows::Named);
             serve::run(&programs, &Effort { rounds: *rounds, seconds: *seconds, rows })?
         }
+        Bench::Proxy { rounds, seconds } => proxy::run(&programs, *rounds, *seconds)?,
         Bench::Idle { rounds } => {
             serve::run(&programs, &Effort { rounds: *rounds, seconds: 0, rows: Rows::Of(Case::Idle) })?
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// A process and all below it.
-pub(super) fn family(pid: u32) -> Result<Vec<u32>> {
+pub(in crate::bench) fn family(pid: u32) -> Result<Vec<u32>> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -26,7 +26,7 @@ pub(super) fn family(pid: u32) -> Result<Vec<u32>> {
 }
 
 /// CPU time of all threads of a family, from the scheduler's own nanoseconds.
-pub(super) fn time(pid: u32) -> Result<Duration> {
+pub(in crate::bench) fn time(pid: u32) -> Result<Duration> {
     let mut nanos = 0u64;
     for pid in family(pid)? {
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };

@@ -162,7 +162,7 @@ impl Drop for Running {
     }
 }
 
-fn find(program: &str) -> String {
+pub(in crate::bench) fn find(program: &str) -> String {
     let sbin = format!("/usr/sbin/{program}");
     if Path::new(&sbin).exists() { sbin } else { program.to_owned() }
 }
