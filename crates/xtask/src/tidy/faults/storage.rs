@@ -60,8 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::new("S31", "a disk that fills while serving", "serving goes on; lost log lines are counted"),
     Row::new("S32", "nobody reads the log", "serving goes on"),
-    Row::new("S33", "the temporary folder on another device", "cannot be: what is renamed lies in the data folder")
-        .without("no test puts one there"),
+    Row::new("S33", "the temporary folder on another device", "cannot be: what is renamed lies in the data folder"),
     Row::new("S34", "a new program on an old layout, and the other way round", "moved on, or refused in exact words"),
     Row::new("S35", "killed at each step of that", "old or new"),
     Row::new(
