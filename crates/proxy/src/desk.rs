@@ -1,19 +1,22 @@
 //! Fetches what is asked for and not held, while whoever asked waits.
 
+mod forward;
+mod learning;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mirror::{Engine, FeedReport, Observer, Progress as Step, SyncRequest};
-use model::{Digest, FeedId, Generation, Outcome, Reason, RingName, RoutePath, error_chain};
+use mirror::{Engine, FeedReport, Observer, SyncRequest};
+use model::{Digest, FeedId, Outcome, Reason, RingName, RoutePath, error_chain};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use vendors::elastic::{DOWNLOADS, ElasticSettings, forwarded_feed, wanted};
+use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
-use crate::faces::came_with;
 use crate::flight::{Boarding, Flights, Key, Progress};
-use crate::state::ForwardedFile;
 use crate::{Book, Face, Faces, Landing, Tried, Why};
+
+use learning::Learning;
 
 /// How long what vendors' modules depend on is not looked up again: what is asked for in vain may come in floods.
 const SETTINGS: Duration = Duration::from_secs(1);
@@ -320,132 +323,6 @@ impl Desk {
         None
     }
 
-    /// Fetches a path that no manifest names, unless a manifest that is being fetched names it.
-    async fn forward(&self, path: &RoutePath) -> Landing {
-        for mut progress in self.flights.of_feeds() {
-            let _ = progress.wait_for(Option::is_some).await;
-        }
-        let _turn = self.forwarding.lock().await;
-        let Some(engine) = self.engine() else { return Landing::Failed };
-        self.wait_for_manifests(&engine).await;
-        match engine.ports().rings.current(&engine.settings().ring).await {
-            Ok(Some(current)) if current.generation.routes.contains_key(path) => return Landing::Held,
-            Ok(current) if refused_some(&engine, current.as_ref().map(|current| &current.generation)).await => {
-                tracing::warn!(%path, "not forwarded: a manifest that is known and not served may name it");
-                return Landing::Failed;
-            }
-            Ok(_) => {}
-            Err(_) => return Landing::Failed,
-        }
-        let file = ForwardedFile {
-            route: path.clone(),
-            digest: None,
-            size: 0,
-            fetched_at: engine.ports().clock.now(),
-            headers: Vec::new(),
-        };
-        let added = self.book.change_forwarded(|files| {
-            files.retain(|known| known.route != *path);
-            files.push(file);
-        });
-        if let Err(error) = added {
-            tracing::error!(error = %error_chain(&error), "a path could not be forwarded");
-            return Landing::Failed;
-        }
-        let landing = self.sync_forwarded(&engine).await;
-        if landing != Landing::Held {
-            self.drop_forwarded(path);
-        }
-        landing
-    }
-
-    /// A manifest that a scheduled run fetches may name the path.
-    async fn wait_for_manifests(&self, engine: &Engine) {
-        let of_manifests =
-            |feed: &FeedId| feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(feed);
-        for _ in 0..LOOKS {
-            if !engine.running().iter().any(of_manifests) {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    pub(crate) fn drop_forwarded(&self, path: &RoutePath) {
-        let dropped = self.book.change_forwarded(|files| files.retain(|known| known.route != *path));
-        if let Err(error) = dropped {
-            tracing::error!(error = %error_chain(&error), "a forwarded path could not be let go");
-        }
-    }
-
-    /// Fetches a forwarded path again. What was fetched before stays where the vendor does not answer, and goes where
-    /// the vendor no longer has it.
-    pub(crate) async fn refresh(&self, path: &RoutePath) {
-        let _turn = self.forwarding.lock().await;
-        let Some(engine) = self.engine() else { return };
-        let now = engine.ports().clock.now();
-        let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
-        let Some(before) = before else { return };
-        let anew = self.book.change_forwarded(|files| {
-            for file in files.iter_mut().filter(|file| file.route == *path) {
-                (file.digest, file.fetched_at) = (None, now);
-            }
-        });
-        let landing = match anew {
-            Ok(()) => self.sync_forwarded(&engine).await,
-            Err(_) => Landing::Failed,
-        };
-        if landing == Landing::Absent {
-            self.drop_forwarded(path);
-        } else if landing == Landing::Failed {
-            let kept = self.book.change_forwarded(|files| {
-                for file in files.iter_mut().filter(|file| file.route == *path) {
-                    *file = ForwardedFile { fetched_at: now, ..before.clone() };
-                }
-            });
-            if let Err(error) = kept {
-                tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
-            }
-        }
-    }
-
-    /// Makes a release of what is forwarded, and notes what was fetched for it.
-    pub(crate) async fn sync_forwarded(&self, engine: &Engine) -> Landing {
-        let Some(feed) = forwarded_feed() else { return Landing::Failed };
-        let _claim = match engine.claim(&feed) {
-            Some(claim) => Some(claim),
-            None => self.outlast(engine, &feed).await,
-        };
-        let _trial = self.book.try_out(&feed);
-        let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
-        let report = match engine.sync(&request, Arc::new(mirror::Silent)).await {
-            Ok(report) => report.feeds.into_iter().next(),
-            Err(error) => {
-                tracing::warn!(error = %error_chain(&error), "a path could not be forwarded");
-                None
-            }
-        };
-        let landing = landing_of(report.as_ref());
-        let Some(id) = report.and_then(|report| report.release).filter(|_| landing == Landing::Held) else {
-            return landing;
-        };
-        if let Ok(Some(record)) = engine.ports().catalog.release(&id).await {
-            let release = record.release;
-            let settled = self.book.settle_forwarded(|files| {
-                for file in files.iter_mut().filter(|file| file.digest.is_none()) {
-                    let Some(item) = release.items.iter().find(|item| item.route == file.route) else { continue };
-                    (file.digest, file.size) = (Some(item.digest), item.size);
-                    file.headers = came_with(&release, &item.route).unwrap_or_default();
-                }
-            });
-            if let Err(error) = settled {
-                tracing::error!(error = %error_chain(&error), "what was forwarded could not be noted");
-            }
-        }
-        self.look_up(engine).await;
-        landing
-    }
-
     /// Looks up what is told of routes beside their bytes, where that is told at all.
     pub async fn tend(&self) {
         let Some(engine) = self.engine().filter(|_| self.rules.borrow().proxy) else { return };
@@ -481,18 +358,6 @@ impl Desk {
     }
 }
 
-/// Whether the vendor offers something that was read and is not served: what it names must not come in by another way
-/// than its proof.
-async fn refused_some(engine: &Engine, served: Option<&Generation>) -> bool {
-    let Ok(records) = engine.ports().catalog.feeds().await else { return true };
-    records.iter().any(|record| {
-        let manifest = record.feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(&record.feed);
-        let stays = matches!(record.outcome, Outcome::Failed | Outcome::Quarantined | Outcome::Held);
-        let shown = served.and_then(|served| served.feeds.get(&record.feed)).map(|served| &served.vendor_version);
-        manifest && stays && engine.follows(&record.feed) && record.offered.is_some() && record.offered.as_ref() != shown
-    })
-}
-
 async fn is_served(engine: &Engine, feed: &FeedId) -> bool {
     let current = engine.ports().rings.current(&engine.settings().ring).await;
     current.is_ok_and(|current| current.is_some_and(|current| current.generation.feeds.contains_key(feed)))
@@ -514,47 +379,5 @@ fn landing_of(report: Option<&FeedReport>) -> Landing {
             ) => Landing::Absent,
             _ => Landing::Failed,
         },
-    }
-}
-
-/// Writes down that a feed is followed as soon as its manifest was read: before anything of it is published.
-struct Learning {
-    desk: Arc<Desk>,
-    why: Why,
-    follows: bool,
-    begun: Mutex<Option<tokio::task::JoinHandle<bool>>>,
-}
-
-impl Learning {
-    /// Whether the feed was learned.
-    async fn finish(&self) -> bool {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match begun {
-            // A defect in there was told where it happened.
-            Some(begun) => begun.await.unwrap_or(false),
-            None => false,
-        }
-    }
-}
-
-impl Observer for Learning {
-    fn on(&self, step: Step) {
-        let Step::Offered(feed, _) = step else { return };
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(engine) = self.desk.engine().filter(|_| !self.follows && begun.is_none()) else { return };
-        let (book, why, most) = (Arc::clone(&self.desk.book), self.why, self.desk.rules.borrow().learned_feeds);
-        *begun = Some(self.desk.runtime.spawn_blocking(move || {
-            match book.learn(&feed, why, engine.ports().clock.now(), most) {
-                Ok(true) => {
-                    tracing::info!(%feed, why = why.as_str(), "followed from now on");
-                    true
-                }
-                Ok(false) => false,
-                Err(error) => {
-                    tracing::error!(%feed, error = %error_chain(&error), "could not be learned");
-                    false
-                }
-            }
-        }));
     }
 }
