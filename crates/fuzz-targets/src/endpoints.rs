@@ -106,7 +106,7 @@ pub fn managed_settings(bytes: &[u8]) {
             after.as_object_mut().expect("an object").shift_remove(section);
             continue;
         };
-        let members = after[section].as_object_mut().expect("a section is an object");
+        let members = after.get_mut(section).and_then(Value::as_object_mut).expect("a section is an object");
         match old.get(name) {
             Some(old) => drop(members.insert(name.to_owned(), old.clone())),
             None => drop(members.shift_remove(name)),

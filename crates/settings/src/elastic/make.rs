@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_its_quotes_c37() {
+    fn nothing_leaves_its_quotes() {
         let script = wanted().script("https://kibana.example/x'y/", "a'; rm -rf ~; '");
         assert!(script.contains("kibana='https://kibana.example/x'\\''y'\n"), "{script}");
         assert!(script.contains("policy='a'\\''; rm -rf ~; '\\'''\n"), "{script}");
