@@ -3,6 +3,7 @@
 mod defender;
 mod elastic;
 mod swarm;
+mod tree;
 
 use std::path::{Path, PathBuf};
 

@@ -4,5 +4,6 @@ mod engine;
 mod health;
 mod settings;
 mod timer;
+mod torn;
 mod updates;
 mod world;
