@@ -71,20 +71,26 @@ impl DataFolder {
         &self.root
     }
 
-    /// Opens a folder below, and checks that nobody else can change what stands in it.
+    /// Opens a folder below, and checks at each level on the way that nobody else can change what stands in it: who can
+    /// write a folder can put another in the place of any below.
     pub(crate) fn folder(&self, relative: &str) -> Result<Folder, StoreError> {
-        let folder = self.root.folder(relative)?;
+        Ok(self.below(relative)?)
+    }
+
+    fn below(&self, relative: &str) -> Result<Folder, FsError> {
+        let (above, name) = match relative.rsplit_once('/') {
+            Some((above, name)) => (Some(self.below(above)?), name),
+            None => (None, relative),
+        };
+        let folder = above.as_ref().unwrap_or(&self.root).folder(name)?;
         folder.check(self.owners)?;
         Ok(folder)
     }
 
     /// As [`DataFolder::folder`]; nothing if it is not there.
     pub(crate) fn folder_if_there(&self, relative: &str) -> Result<Option<Folder>, StoreError> {
-        match self.root.folder(relative) {
-            Ok(folder) => {
-                folder.check(self.owners)?;
-                Ok(Some(folder))
-            }
+        match self.below(relative) {
+            Ok(folder) => Ok(Some(folder)),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -119,6 +125,13 @@ impl From<FsError> for StoreError {
     }
 }
 
+/// Makes a folder's entries durable.
+pub(crate) fn flush(folder: &Folder) -> Result<(), StoreError> {
+    #[cfg(test)]
+    flushed::note(folder);
+    Ok(folder.sync()?)
+}
+
 /// Runs what blocks on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -141,4 +154,24 @@ pub(crate) fn flat<T>(ended: Result<Result<T, StoreError>, tokio::task::JoinErro
 pub(crate) fn io_at(act: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.into();
     move |source| StoreError::Io { act, path, source }
+}
+
+/// The folders that were flushed by a thread, for tests: what is left out shows nowhere else before a power cut.
+#[cfg(test)]
+pub(crate) mod flushed {
+    use std::cell::RefCell;
+    use std::path::PathBuf;
+
+    use platform::fs::Folder;
+
+    thread_local!(static FLUSHED: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) });
+
+    pub(super) fn note(folder: &Folder) {
+        FLUSHED.with_borrow_mut(|flushed| flushed.push(folder.path().to_owned()));
+    }
+
+    /// Those since the last time that somebody asked.
+    pub(crate) fn take() -> Vec<PathBuf> {
+        FLUSHED.take()
+    }
 }

@@ -88,7 +88,12 @@ impl BlobStore for FsStore {
 
     async fn find_all(&self, digests: &[Digest]) -> Result<Vec<Option<Held>>, StoreError> {
         let digests = digests.to_vec();
-        self.run(move |blobs| Ok(digests.into_iter().map(|digest| blobs.find(digest).ok().flatten()).collect())).await
+        let look = move |blobs: &Blobs| {
+            // One that cannot be believed is as good as gone; if that goes for all of them, nothing can be said.
+            blobs.check_top()?;
+            Ok(digests.into_iter().map(|digest| blobs.find(digest).ok().flatten()).collect())
+        };
+        self.run(look).await
     }
 
     async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
@@ -134,6 +139,10 @@ impl BlobStore for FsStore {
 
     async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.run(move |blobs| blobs.tidy_partials(before)).await
+    }
+
+    async fn check_folders(&self) -> Result<(), StoreError> {
+        self.run(Blobs::check_folders).await
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

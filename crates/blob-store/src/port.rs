@@ -178,6 +178,10 @@ pub trait BlobStore: Send + Sync {
     async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError>;
     /// Removes unfinished downloads not touched since `before`; returns the bytes freed.
     async fn tidy_partials(&self, before: model::Timestamp) -> Result<u64, StoreError>;
+    /// Refuses where others can write the folders that blobs lie in: what can be told without looking at each blob.
+    async fn check_folders(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Bytes free for us where blobs lie; none when that cannot be told.
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError>;
 }

@@ -249,3 +249,41 @@ async fn readers_need_no_write_anywhere_and_check_sizes_s17() {
     assert_eq!(site.served().await.unwrap(), Some(1));
     chmod_all(site.dir.path(), 0o644, 0o755);
 }
+
+/// Who can write a folder can put another in the place of any below: each level on the way counts, for whoever reads.
+#[tokio::test]
+async fn folders_that_others_can_write_are_refused_at_every_level_s22() {
+    let site = Site::new(2).await;
+    let data = site.dir.path().to_owned();
+    let store = FsStore::open(&data, Access::ReadWrite).unwrap();
+    let mut writer = store.begin(None).await.unwrap();
+    writer.write(Bytes::from_static(b"blob")).await.unwrap();
+    let held = writer.finish(Expected { digest: None, size: Some(4) }).await.unwrap();
+    let shard = format!("blobs/{}", &held.digest().to_string()[..2]);
+    let (rings, blobs) = (RingReader::open(&data).unwrap(), BlobFiles::open(&data).unwrap());
+    let mode =
+        |relative: &str, mode| fs::set_permissions(data.join(relative), fs::Permissions::from_mode(mode)).unwrap();
+    for folder in ["rings", "rings/broad", "blobs", &shard] {
+        mode(folder, 0o777);
+        let of_rings = folder.starts_with("rings");
+        let read = if of_rings {
+            rings.load(&RingName::broad()).map(drop)
+        } else {
+            blobs.open_blob(held.digest(), 4).map(drop)
+        };
+        assert!(matches!(read, Err(StoreError::Unsafe { .. })), "{folder}: {read:?}");
+        if !of_rings {
+            let checked = store.check_folders().await;
+            assert!(matches!(checked, Err(StoreError::Unsafe { .. })), "{folder}: {checked:?}");
+        }
+        mode(folder, 0o755);
+        assert!(rings.load(&RingName::broad()).unwrap().is_some() && blobs.open_blob(held.digest(), 4).is_ok());
+        store.check_folders().await.unwrap();
+    }
+    mode("blobs", 0o777);
+    assert!(
+        store.find_all(&[held.digest()]).await.is_err(),
+        "a store that cannot be believed does not say that all is gone"
+    );
+    mode("blobs", 0o755);
+}

@@ -56,8 +56,12 @@ pub struct SiteFault {
 impl Status {
     /// The worst that was found: about freshness, a ring that is not what was published, or the site.
     pub fn level(&self) -> Level {
-        let stray =
-            |fault: &Note| matches!(fault.reason, Reason::RejectedServed | Reason::RingLost | Reason::CatalogDisagrees);
+        let stray = |fault: &Note| {
+            matches!(
+                fault.reason,
+                Reason::RejectedServed | Reason::RingLost | Reason::CatalogDisagrees | Reason::UnsafeFile
+            )
+        };
         let ring = if self.ring.fault.as_ref().is_some_and(stray) { Level::Fail } else { Level::default() };
         let site = self.faults.iter().map(|fault| fault.level);
         self.freshness.iter().map(|finding| finding.level).chain(site).max().unwrap_or_default().max(ring)
@@ -233,10 +237,7 @@ impl Engine {
                 in_grace: current
                     .as_ref()
                     .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
-                fault: match self.ring_fault().await? {
-                    Some(fault) => Some(fault),
-                    None => self.contradiction().await?,
-                },
+                fault: self.fault().await?,
             },
             feeds,
             quarantined,
@@ -250,6 +251,18 @@ impl Engine {
             faults: broken.into_iter().chain((self.faults)(now)).collect(),
             notices: self.settings.notices.clone(),
         })
+    }
+
+    /// What is wrong with what the ring serves: its files, the word of the history, the folders of its blobs.
+    async fn fault(&self) -> Result<Option<Note>, EngineError> {
+        if let Some(fault) = self.ring_fault().await? {
+            return Ok(Some(fault));
+        }
+        if let Some(fault) = self.contradiction().await? {
+            return Ok(Some(fault));
+        }
+        let checked = self.ports.blobs.check_folders().await;
+        Ok(checked.err().map(|error| Note { reason: error.reason(), detail: model::error_chain(&error) }))
     }
 
     /// What freshness needs to know of a feed.

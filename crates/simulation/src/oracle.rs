@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blob_store::Current;
-use model::{Digest, FeedId, ReleaseId, RingName, RoutePath, Version};
+use model::{Digest, FeedId, ReleaseId, ReleaseState, RingName, RoutePath, Version};
 
 use crate::clock::SimClock;
 use crate::fate::Fate;
@@ -62,6 +62,8 @@ pub(crate) struct Seen {
     words: BTreeSet<String>,
     /// Releases that the operator left or turned down, and did not let in again.
     rejected: BTreeSet<ReleaseId>,
+    /// What each release is, by what was recorded.
+    states: HashMap<ReleaseId, ReleaseState>,
     /// Superseded artifacts that a client may still ask for.
     left: BTreeMap<RoutePath, Left>,
     /// How much time had truly passed when each release was first held.
@@ -83,6 +85,7 @@ impl Seen {
             newest: BTreeMap::new(),
             words: BTreeSet::new(),
             rejected: BTreeSet::new(),
+            states: HashMap::new(),
             left: BTreeMap::new(),
             held: BTreeMap::new(),
             acknowledged: 0,

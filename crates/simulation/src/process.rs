@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::fate::{Blow, Fate};
 use crate::lie::Lie;
 use crate::oracle::{Oracle, Touch};
+use crate::violation::Violation;
 
 /// What every port of one engine shares: once dead, none of its operations ever ends, and whoever drives the engine
 /// drops it.
@@ -33,6 +34,8 @@ pub(crate) struct Process {
     pub(crate) publishing: AtomicU64,
     /// Blobs that it could not read.
     doubted: Mutex<BTreeSet<Digest>>,
+    /// Generations that it made durable as what the ring serves.
+    durable: Mutex<BTreeSet<Digest>>,
 }
 
 /// One operation: its name, what it is on, and what it can change of what is served.
@@ -83,6 +86,7 @@ impl Process {
             died: Notify::new(),
             publishing: AtomicU64::new(0),
             doubted: Mutex::default(),
+            durable: Mutex::default(),
         })
     }
 
@@ -110,6 +114,20 @@ impl Process {
     /// Whether it could not read a blob.
     pub(crate) fn doubts(&self, digest: &Digest) -> bool {
         self.doubted.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    /// It made a generation durable as what the ring serves.
+    pub(crate) fn confirmed(&self, digest: Digest) {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+    }
+
+    /// What is called done without being durable: neither published nor confirmed by whoever says so (I8).
+    pub(crate) fn calls_done(&self, done: &[Digest]) {
+        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = done.iter().find(|digest| !durable.contains(digest)) {
+            let what = format!("generation {} is called done, and nobody made sure that it is durable", digest.short());
+            self.fate.violated(Violation::new("I8", what));
+        }
     }
 
     /// Carries out one operation, or what the plan makes of it, and lets the oracle look.

@@ -169,6 +169,17 @@ impl Blobs {
         Ok(())
     }
 
+    /// Refuses where others can write the folders that blobs lie in.
+    pub(super) fn check_folders(&self) -> Result<(), StoreError> {
+        self.check_top()?;
+        shards().try_for_each(|name| self.data.folder_if_there(&format!("{BLOBS}/{name}")).map(|_| ()))
+    }
+
+    /// As [`Blobs::check_folders`], of the one folder above all.
+    pub(super) fn check_top(&self) -> Result<(), StoreError> {
+        self.data.folder_if_there(BLOBS).map(|_| ())
+    }
+
     /// The names in one shard that are digests.
     pub(super) fn in_shard(&self, first: u8) -> Result<Vec<Digest>, StoreError> {
         let name = format!("{first:02x}");

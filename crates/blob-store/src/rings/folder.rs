@@ -7,7 +7,7 @@ use platform::fs::{Folder, FsError, Mode, Owners};
 use platform::lock::FileLock;
 
 use super::pointer::{Pointer, number_of};
-use crate::data::{DataFolder, io_at};
+use crate::data::{DataFolder, flush, io_at};
 use crate::{Current, Published, StoreError};
 
 /// Where rings lie.
@@ -235,7 +235,7 @@ impl Rings {
         match self.read(folder, &name, GENERATION_CAP)? {
             Some(there) if there == bytes => {
                 // It was flushed before it got its name, but who named it may not have flushed the folder.
-                folder.sync()?;
+                flush(folder)?;
                 return Ok(digest);
             }
             Some(_) => self.replaceable(folder, &generation.ring, Pointer { number, digest })?,
@@ -271,4 +271,24 @@ pub(super) fn numbers_in(folder: &Folder) -> Result<Vec<u64>, StoreError> {
 
 fn damaged(folder: &Folder, number: u64, source: GenerationError) -> StoreError {
     StoreError::Damaged { path: folder.path().join(file_name(number)).display().to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+
+    use super::*;
+    use crate::data::{Access, flushed};
+
+    /// Who named the file may have died before flushing the folder: whoever finds it there flushes for both.
+    #[test]
+    fn a_generation_that_is_there_already_is_made_durable_again_s12() {
+        let dir = tempfile::tempdir().unwrap();
+        let rings = Rings::new(DataFolder::open(&dir.path().join("data"), Access::ReadWrite).unwrap());
+        let made = Generation { number: 1, ..Generation::empty(RingName::broad(), model::Timestamp::from_micros(7)) };
+        rings.prepare(&made).unwrap();
+        flushed::take();
+        rings.prepare(&made).unwrap();
+        assert!(flushed::take().iter().any(|folder| folder.ends_with("rings/broad")), "the same bytes: flushed");
+    }
 }

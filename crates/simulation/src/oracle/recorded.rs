@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use catalog::{Batch, EntryKind};
-use model::{ReleaseId, ReleaseState};
+use model::{Digest, ReleaseId, ReleaseState};
 
 use super::Oracle;
 use crate::violation::{Holds, Violation};
@@ -16,6 +16,10 @@ pub(crate) struct Recorded {
     held: Vec<ReleaseId>,
     /// How much time had truly passed.
     truly: Duration,
+    /// Generations whose publication is called done.
+    done: Vec<Digest>,
+    /// What each release is from then on, in order.
+    states: Vec<(ReleaseId, ReleaseState)>,
     expired: Vec<ReleaseId>,
     rejected: Vec<ReleaseId>,
 }
@@ -37,14 +41,33 @@ impl Recorded {
             words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
             truly,
             held: batch.releases.iter().map(|new| new.release.id).collect(),
+            done: done(batch),
+            states: states(batch),
             expired: ended(batch, ReleaseState::Expired),
             rejected: ended(batch, ReleaseState::Rejected),
         }
     }
 }
 
+fn done(batch: &Batch) -> Vec<Digest> {
+    let entries = batch.history.iter().filter(|entry| entry.kind == EntryKind::PublicationDone);
+    entries.filter_map(|entry| entry.data.get("digest")?.as_str()?.parse().ok()).collect()
+}
+
+fn states(batch: &Batch) -> Vec<(ReleaseId, ReleaseState)> {
+    let recorded = batch.releases.iter().map(|new| (new.release.id, new.state));
+    recorded.chain(batch.states.iter().map(|(id, state, _)| (*id, *state))).collect()
+}
+
 fn ended(batch: &Batch, end: ReleaseState) -> Vec<ReleaseId> {
     batch.states.iter().filter(|(_, state, _)| *state == end).map(|(id, ..)| *id).collect()
+}
+
+impl Recorded {
+    /// Generations whose publication is called done.
+    pub(crate) fn done(&self) -> &[Digest] {
+        &self.done
+    }
 }
 
 impl fmt::Display for Recorded {
@@ -65,6 +88,7 @@ impl Oracle {
         for id in recorded.held {
             seen.held.entry(id).or_insert(truly);
         }
+        seen.states.extend(recorded.states);
         // With fixed addresses the operator's word lets one feed take another's path.
         seen.taken |= seen.terms.fixed && !recorded.words.is_empty();
         // Nothing but the operator's word lets in what the operator left or turned down, also once its bytes went.

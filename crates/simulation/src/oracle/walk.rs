@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use blob_store::Current;
-use model::{FeedId, Generation, ReleaseId, RoutePath, ServedFeed, Vendor};
+use model::{FeedId, Generation, ReleaseId, ReleaseState, RoutePath, ServedFeed, Vendor};
 
 use super::bytes::{companion, named_by};
 use super::{Oracle, Seen};
@@ -47,6 +47,7 @@ impl Oracle {
             }
             let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
             turned_down(seen, feed, served, before)?;
+            admitted(seen, feed, served, before)?;
             forward(seen, feed, served)?;
         }
         let Some(before) = seen.current.clone() else { return Ok(()) };
@@ -171,6 +172,19 @@ pub(super) fn turned_down(seen: &Seen, feed: &FeedId, served: &ServedFeed, befor
         Some(back) => Err(Violation::new("I3", format!("{feed}: _back is {}, which was turned down", back.short()))),
         None => Ok(()),
     }
+}
+
+/// What a generation brings in is admitted: what is quarantined, in `_back`, too, waits for the operator's word.
+fn admitted(seen: &Seen, feed: &FeedId, served: &ServedFeed, before: Option<&ServedFeed>) -> Holds {
+    let stood = before.map(|before| [Some(before.release), before.back]).unwrap_or_default();
+    for release in [Some(served.release), served.back].into_iter().flatten() {
+        let state = seen.states.get(&release);
+        if state != Some(&ReleaseState::Admitted) && !stood.contains(&Some(release)) {
+            let what = format!("{feed} serves {}, which is recorded as {state:?}", release.short());
+            return Err(Violation::new("I3", what));
+        }
+    }
+    Ok(())
 }
 
 /// A version goes back only by the operator's word, and each word counts once.

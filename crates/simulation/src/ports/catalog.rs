@@ -39,6 +39,7 @@ impl Catalog for Records {
             batch.releases.clear();
         }
         let recorded = Recorded::of(&batch, self.process.oracle.truly());
+        self.process.calls_done(recorded.done());
         let operation = Operation::reads("catalog.apply", &recorded);
         let work = async {
             self.inner.apply(batch).await?;

@@ -56,7 +56,9 @@ impl RingStore for Rings {
                 _ => self.inner.publish(generation, expected).await,
             }
         };
-        self.process.run(operation, work, broken("replace")).await
+        let published = self.process.run(operation, work, broken("replace")).await?;
+        self.process.confirmed(published.digest);
+        Ok(published)
     }
 
     async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
@@ -82,7 +84,11 @@ impl RingStore for Rings {
 
     async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
         let operation = Operation::moves("rings.confirm", ring);
-        self.process.run(operation, self.inner.confirm(ring, digest), broken("confirm")).await
+        let stands = self.process.run(operation, self.inner.confirm(ring, digest), broken("confirm")).await?;
+        if stands {
+            self.process.confirmed(digest);
+        }
+        Ok(stands)
     }
 
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
