@@ -52,7 +52,8 @@ pub(super) const ROWS: &[Row] = &[
         "silence after accepting, in the handshake, before the head, between chunks",
         "each wait ends by itself",
     ),
-    Row::new("U26", "a body without end", "a cap; the disk never holds more than cap and reserve"),
+    Row::new("U26", "a body without end", "a cap; the disk never holds more than cap and reserve")
+        .but("what is counted is the bytes that were taken in, not the room on a disk"),
     Row::new("U27", "a head of a megabyte, of ten thousand fields, without end", "capped"),
     Row::new("U28", "chunked coding that is broken in each way", "an error, no panic"),
     Row::new("U29", "Content-Length beside chunked, twice, `+5`, `5,5`, ` 5`, `0x5`", "an error"),
@@ -112,7 +113,8 @@ pub(super) const ROWS: &[Row] = &[
         "U58",
         "a line that comes and goes, loses connections, or carries 64 kbit/s",
         "done, or failed within the deadline; at most twice the bytes",
-    ),
+    )
+    .but("the line comes and goes in tens of milliseconds, not every 2 s for 5 minutes; three times the bytes are let pass"),
     Row::new("U59", "the process ends after each artifact", "what is proven is not fetched again"),
     Row::new(
         "U60",
