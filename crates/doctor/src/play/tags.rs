@@ -54,7 +54,7 @@ pub(crate) fn shared<'a>(files: impl IntoIterator<Item = &'a Facts>) -> Option<F
         }
     }
     let compared = known.values().map(Vec::len).sum::<usize>();
-    let Some((tag, files)) = known.iter().max_by_key(|(_, files)| files.len()) else { return None };
+    let (tag, files) = known.iter().max_by_key(|(_, files)| files.len())?;
     let first = files.first()?;
     let asked = "the ETags of all files";
     if files.len() < 2 {

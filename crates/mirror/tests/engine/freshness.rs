@@ -226,7 +226,11 @@ async fn s28_jumps_of_the_clock_are_told_and_heal() {
 async fn a_feed_that_was_never_tried_ages_from_when_the_configuration_was_recorded_u41() {
     let world = World::new().await;
     world.clock.advance(DAY * 400);
-    assert!(late(&world).await.is_empty(), "nothing is known of it yet");
+    let unused = late(&world).await;
+    for feed in [OTHER, ELASTIC, DEFENDER] {
+        let never = (feed.to_owned(), Measure::Check, Level::Warn, Some(Reason::NotChecked));
+        assert!(unused.contains(&never), "nothing was ever checked, and nothing is on record: {unused:#?}");
+    }
     let kept = mirror::KeptConfig { digest: model::Digest::of(b"x"), settings: None };
     world.engine().record_config(&kept, &[], "start of run").await.unwrap();
     assert!(late(&world).await.is_empty(), "a fresh installation is given its time");
