@@ -15,9 +15,9 @@ use crate::{After, Instead};
 /// How long a request may wait for what is being fetched, whatever the one who fetches says.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How often it is looked whether what was published is served.
-const SERVED_LOOK: Duration = Duration::from_millis(10);
+const SERVED_LOOK: Duration = Duration::from_millis(50);
 /// How many times that is done.
-const SERVED_LOOKS: u32 = 500;
+const SERVED_LOOKS: u32 = 600;
 /// A request that waits for what is being fetched.
 pub(super) struct Waiting {
     pub(super) head: Vec<u8>,
@@ -29,8 +29,8 @@ impl<W: Wire> Connection<W> {
     pub(super) fn beyond(&self, request: &Request<'_>, waited: Option<After>, snapshot: &Snapshot) -> Option<Instead> {
         let beyond = self.seat.worker.shared.beyond.as_ref()?;
         match waited {
-            Some(After::Later) => return Some(Instead::Later),
-            Some(After::Look) => return Some(Instead::AsEver),
+            // What was published may, on a machine this busy, not be served yet.
+            Some(After::Look | After::Later) => return Some(Instead::Later),
             Some(After::NotFound) => return Some(Instead::NotFound),
             None => {}
         }
