@@ -103,9 +103,9 @@ pub fn proxy_header(bytes: &[u8]) {
             _ => assert_eq!(client, named.map(|named| named.to_canonical())),
         }
     } else {
-        let [fixed @ ..] = header.get(12..16).expect("the fixed part");
-        assert_eq!(length, 16 + usize::from(u16::from_be_bytes([fixed[2], fixed[3]])));
-        assert!(client.is_none() || fixed[0] == 0x21);
+        let [kind, _, high, low] = header.get(12..16).and_then(|fixed| fixed.try_into().ok()).expect("the fixed part");
+        assert_eq!(length, 16 + usize::from(u16::from_be_bytes([high, low])));
+        assert!(client.is_none() || kind == 0x21);
     }
 }
 
