@@ -37,13 +37,7 @@ impl HostGate {
     /// A gate that knows the waits that the catalog remembers.
     pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
         let waits = catalog.host_waits().await?.into_iter().collect();
-        Ok(Self {
-            per_host: per_host.max(1),
-            crowd: Arc::default(),
-            waits: Mutex::new(waits),
-            catalog,
-            clock,
-        })
+        Ok(Self { per_host: per_host.max(1), crowd: Arc::default(), waits: Mutex::new(waits), catalog, clock })
     }
 
     /// Shares places and fetches with other runs.
