@@ -10,7 +10,7 @@ use config::{Config, ElasticMode, UnknownPaths};
 use content_http::{After, Beyond, Face, Instead};
 use mirror::Engine;
 use model::{Clock, Digest, FeedId, RingName, RoutePath, Timestamp, Vendor, error_chain};
-use proxy::{Asked, Book, Desk, Gatherer, Landing, Pattern, Rules, Sightings, Spool};
+use proxy::{Asked, Book, Desk, Gatherer, Landing, Pattern, Progress, Rules, Sightings, Spool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -116,26 +116,44 @@ fn patterns(config: &Config) -> Vec<Pattern> {
     config.elastic.as_ref().map(of).unwrap_or_default()
 }
 
+/// What becomes of a request once the fetch that it waits for has ended.
+async fn landed(mut progress: Progress) -> After {
+    let landing = progress.wait_for(Option::is_some).await.ok().and_then(|landing| *landing);
+    match landing {
+        Some(Landing::Held) => After::Look,
+        Some(Landing::Absent) => After::NotFound,
+        Some(Landing::Failed) | None => After::Later,
+    }
+}
+
 impl Beyond for Demand {
     fn absent(&self, ring: &RingName, path: &RoutePath, at: Timestamp) -> Instead {
         if path.is_under(vendors::elastic::DOWNLOADS) {
             self.sightings.note(ring, path, at);
         }
         let Some(desk) = self.fetches() else { return Instead::AsEver };
+        let wait = Duration::from_millis(self.wait.load(Ordering::Relaxed));
+        if !desk.is_ready() && path.is_under(vendors::elastic::DOWNLOADS) {
+            // It listens before it can fetch: who asks in between must not hear that there is nothing.
+            let (desk, ring, path) = (Arc::clone(desk), ring.clone(), path.clone());
+            let asked = async move {
+                desk.ready().await;
+                match desk.ask(&ring, &path) {
+                    Asked::Absent => After::NotFound,
+                    Asked::Later => After::Later,
+                    Asked::Flying(progress) => landed(progress).await,
+                }
+            };
+            return Instead::Wait(Box::pin(
+                async move { tokio::time::timeout(wait, asked).await.unwrap_or(After::Later) },
+            ));
+        }
         match desk.ask(ring, path) {
             Asked::Absent => Instead::NotFound,
             Asked::Later => Instead::Later,
-            Asked::Flying(mut progress) => {
-                let wait = Duration::from_millis(self.wait.load(Ordering::Relaxed));
-                Instead::Wait(Box::pin(async move {
-                    let landed = tokio::time::timeout(wait, progress.wait_for(Option::is_some)).await;
-                    match landed.ok().and_then(Result::ok).and_then(|landing| *landing) {
-                        Some(Landing::Held) => After::Look,
-                        Some(Landing::Absent) => After::NotFound,
-                        Some(Landing::Failed) | None => After::Later,
-                    }
-                }))
-            }
+            Asked::Flying(progress) => Instead::Wait(Box::pin(async move {
+                tokio::time::timeout(wait, landed(progress)).await.unwrap_or(After::Later)
+            })),
         }
     }
 
@@ -258,5 +276,26 @@ pub(crate) async fn gather(demand: Arc<Demand>, configs: watch::Receiver<Config>
             // The keeper is told, and begins anew.
             Err(error) => std::panic::resume_unwind(Box::new(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It listens before it can fetch: what cannot be fetched yet is asked for later, and is not said to be nowhere.
+    #[tokio::test]
+    async fn who_asks_before_it_can_fetch_waits_and_is_told_to_come_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[elastic]\nmode = \"proxy\"\nwait = \"50ms\"\n";
+        let config = Config::parse(text, &folder.path().join("waystation.toml"), &[]).unwrap();
+        let (_engine, engines) = watch::channel(None);
+        let demand = Demand::fetching(&config, engines, Arc::new(platform::SystemClock::new()));
+        let ask = |path: &str| demand.absent(&RingName::broad(), &path.parse().unwrap(), Timestamp::from_micros(0));
+        let Instead::Wait(waiting) = ask("/downloads/endpoint/manifest/artifacts-9.0.0.zip") else {
+            panic!("it does not wait")
+        };
+        assert!(matches!(waiting.await, After::Later));
+        assert!(matches!(ask("/elsewhere"), Instead::NotFound));
     }
 }

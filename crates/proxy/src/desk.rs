@@ -129,6 +129,19 @@ impl Desk {
         &self.book
     }
 
+    /// Whether it can fetch: a process listens before it has looked after its own start.
+    pub fn is_ready(&self) -> bool {
+        self.engine().is_some()
+    }
+
+    /// Returns once it can.
+    pub async fn ready(&self) {
+        // Where nobody will ever say so, whoever waits has a time of their own.
+        if self.engine.clone().wait_for(Option::is_some).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// How it stands.
     pub fn facts(&self) -> Facts {
         let [held, absent, failed, full] = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));

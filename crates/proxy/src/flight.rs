@@ -35,7 +35,7 @@ pub(crate) enum Key {
 }
 
 /// Where a fetch stands; none while it is under way.
-pub(crate) type Progress = watch::Receiver<Option<Landing>>;
+pub type Progress = watch::Receiver<Option<Landing>>;
 
 enum Flight {
     Flying(Progress),

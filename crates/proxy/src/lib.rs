@@ -40,7 +40,7 @@ pub use book::{Book, BookError, collect, pending};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use export::{ExportError, Exported, read_export, write_export};
 pub use faces::{Face, Faces};
-pub use flight::Landing;
+pub use flight::{Landing, Progress};
 pub use gatherer::{Gatherer, Pattern, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
 pub use seen::{Seen, Sightings};
