@@ -39,20 +39,22 @@ fn examined(site: &Site, name: &str, address: SocketAddr) -> Vec<String> {
 fn copied(vendor: &Simulator, folder: &Path) {
     vendor.write_elastic_tree(folder, VERSION.parse::<ElasticTarget>().unwrap()).unwrap();
     vendor.write_defender_tree(folder).unwrap();
-    // Apache marks the tag of a file as weak in the first second after the file was written.
-    let hour_ago = Duration::from_secs(3600);
-    aged(folder, hour_ago);
+    // As a download leaves them: one after the other, and none of this very second. Apache makes tags of times alone,
+    // and marks those of files as weak that were written less than a second ago.
+    aged(folder, &mut 3600);
 }
 
-fn aged(folder: &Path, by: Duration) {
+/// Sets files back by so many seconds, each by one more.
+fn aged(folder: &Path, by: &mut u64) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
             aged(&entry.path(), by);
         } else {
+            *by += 1;
             let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
             let written = file.metadata().unwrap().modified().unwrap();
-            file.set_modified(written - by).unwrap();
+            file.set_modified(written - Duration::from_secs(*by)).unwrap();
         }
     }
 }
