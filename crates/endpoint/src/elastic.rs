@@ -18,17 +18,17 @@
 //! ```
 
 mod assumptions;
-mod os;
 mod policy;
 mod poll;
 mod response;
+mod share;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use assumptions::{Asking, AssumptionError, Assumptions, CloudFeatures};
-pub use os::{Os, OsError};
-pub use policy::{Channel, Policy, PolicyError, Snapshot};
+pub use policy::{Policy, PolicyError, Snapshot};
 pub use poll::{Endpoint, Outcome, Quirks, Report};
 pub use response::Document;
+pub use share::takes;
 pub use store::{Applied, Identifier, Record, Store};

@@ -14,6 +14,8 @@
 //! - Vendors' formats are read by `vendors`, signatures by `trust`; there is no second reader.
 //! - All state lies in the one folder that was named.
 
+#[cfg(test)]
+mod case;
 mod dial;
 mod disk;
 mod fetch;

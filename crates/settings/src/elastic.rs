@@ -7,6 +7,9 @@ mod ca;
 mod make;
 mod policy;
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::Serialize;
 
 pub use ca::{CaError, CaFile};
@@ -35,6 +38,38 @@ impl System {
             Self::Windows => "windows",
             Self::Mac => "mac",
             Self::Linux => "linux",
+        }
+    }
+
+    /// The word in documents and in artifacts' names.
+    pub const fn in_documents(self) -> &'static str {
+        match self {
+            Self::Mac => "macos",
+            Self::Linux | Self::Windows => self.as_str(),
+        }
+    }
+}
+
+/// A text names no system.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{0}' is not linux, mac or windows")]
+pub struct SystemError(String);
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for System {
+    type Err = SystemError;
+
+    fn from_str(text: &str) -> Result<Self, SystemError> {
+        match text {
+            "linux" => Ok(Self::Linux),
+            "mac" | "macos" => Ok(Self::Mac),
+            "windows" => Ok(Self::Windows),
+            other => Err(SystemError(other.chars().take(40).collect())),
         }
     }
 }

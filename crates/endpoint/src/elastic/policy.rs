@@ -7,36 +7,13 @@ use std::time::Duration;
 
 use model::FeedId;
 use serde_json::Value;
+use settings::elastic::{Channel, System};
 use url::Url;
 use vendors::json::{self, JsonError, Limits};
-
-use super::os::Os;
 
 const VENDOR: &str = "https://artifacts.security.elastic.co";
 /// Seconds, the vendor's default.
 const INTERVAL: u64 = 3600;
-
-/// Which releases are wanted; since 8.18.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
-    /// As the vendor rolls out.
-    Default,
-    /// Candidates at once.
-    Rapid,
-    /// Only what is rolled out.
-    Stable,
-}
-
-impl Channel {
-    /// The vendor's word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Rapid => "rapid",
-            Self::Stable => "stable",
-        }
-    }
-}
 
 /// Which state of the artifacts is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +73,7 @@ pub enum PolicyError {
     Json(#[from] JsonError),
     /// It is JSON, and no policy.
     #[error("the policy is JSON, and holds neither `inputs` (as Kibana's API gives it), nor settings for {0}")]
-    Shape(Os),
+    Shape(System),
     /// A setting cannot be used.
     #[error("{key} '{value}' {what}")]
     Setting {
@@ -114,7 +91,7 @@ impl Policy {
     ///
     /// # Errors
     /// The address is none.
-    pub fn plain(base_url: &str, os: Os) -> Result<Self, PolicyError> {
+    pub fn plain(base_url: &str, os: System) -> Result<Self, PolicyError> {
         let mut policy = Self {
             id: String::new(),
             name: String::new(),
@@ -138,7 +115,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`PolicyError`]: it is none, or a setting cannot be used.
-    pub fn read(bytes: &[u8], os: Os) -> Result<Self, PolicyError> {
+    pub fn read(bytes: &[u8], os: System) -> Result<Self, PolicyError> {
         let document = json::parse(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), &Limits::default())?;
         let package = document.get("item").unwrap_or(&document);
         let value = package.pointer("/inputs/0/config/policy/value").unwrap_or(package);
@@ -222,7 +199,7 @@ fn snapshot(value: &Value) -> Result<Snapshot, PolicyError> {
 /// The advanced settings of one system.
 struct Settings<'v> {
     value: &'v Value,
-    os: Os,
+    os: System,
 }
 
 impl Settings<'_> {

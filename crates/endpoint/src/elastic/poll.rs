@@ -9,13 +9,15 @@ use url::Url;
 use vendors::elastic::{ElasticSettings, NamedArtifact, Opened};
 
 use super::assumptions::{Asking, Assumptions, CloudFeatures};
-use super::os::Os;
-use super::policy::{Channel, Policy, Snapshot};
+use super::policy::{Policy, Snapshot};
 use super::response::Document;
+use super::share::takes;
 use super::store::{Applied, Identifier, RESPONSE, Record, Store, place};
 use crate::defender::ClockRef;
 use crate::disk::StateError;
 use crate::fetch::{Dial, Fail, Trouble, drain, to_file};
+use settings::elastic::Channel;
+use settings::elastic::System;
 
 /// Faults that versions of the real one have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub enum Quirks {
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its system.
-    pub os: Os,
+    pub os: System,
     /// Its version, such as `9.0.0`.
     pub version: String,
     /// The day that it was built, `YYYY-MM-DD`, for its document.
@@ -257,7 +259,7 @@ impl Endpoint {
     /// Every artifact of this system, held and proven; how many were fetched, and how many were there.
     async fn artifacts(&self, opened: &Opened, way: &mut Way<'_>) -> Result<(usize, usize, Vec<Identifier>), Trouble> {
         let (mut fetched, mut kept, mut identifiers) = (0, 0, Vec::new());
-        for artifact in opened.artifacts.iter().filter(|artifact| self.os.takes(&artifact.name)) {
+        for artifact in opened.artifacts.iter().filter(|artifact| takes(self.os, &artifact.name)) {
             if self.store.holds(artifact.digest, artifact.size)? {
                 kept += 1;
             } else {

@@ -4,9 +4,10 @@ use model::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::policy::{Channel, Snapshot};
+use super::policy::Snapshot;
 use super::poll::Endpoint;
 use super::store::{Applied, Record};
+use settings::elastic::Channel;
 
 /// A policy response.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,5 +1,5 @@
 mod document;
-mod os;
 mod policies;
 mod polls;
+mod share;
 mod world;

@@ -9,8 +9,9 @@ use super::client::{Client, Sink};
 use super::proof::{Copied, look};
 use super::stats::Kind;
 use super::wire::WireError;
-use crate::elastic::Os;
+use crate::elastic::takes;
 use crate::fetch::Validator;
+use settings::elastic::System;
 
 /// More than any manifest zip has.
 const MANIFEST: usize = 16 << 20;
@@ -18,7 +19,7 @@ const MANIFEST: usize = 16 << 20;
 /// One endpoint.
 #[derive(Debug)]
 pub(super) struct Elastic {
-    pub(super) os: Os,
+    pub(super) os: System,
     pub(super) version: String,
     /// Of the manifest applied.
     pub(super) validator: Validator,
@@ -68,7 +69,7 @@ impl Elastic {
             client.shared.stats.error("manifest that no key signed (taken)");
         }
         let os = self.os;
-        for artifact in manifest.artifacts.iter().filter(|artifact| os.takes(&artifact.name)) {
+        for artifact in manifest.artifacts.iter().filter(|artifact| takes(os, &artifact.name)) {
             if self.held.contains(&artifact.digest) {
                 continue;
             }

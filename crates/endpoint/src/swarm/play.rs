@@ -18,8 +18,8 @@ use super::report::Report;
 use super::stats::Stats;
 use super::target::Target;
 use super::{Arrival, Rehearsal};
-use crate::elastic::Os;
 use crate::fetch::Validator;
+use settings::elastic::System;
 
 /// Descriptors left to everything else in this process.
 const SPARE: u64 = 256;
@@ -28,7 +28,7 @@ const AGREE: u64 = 60_000;
 /// So often an endpoint comes back at once after a restart or when it was asked to.
 const TRIES: usize = 3;
 /// What one endpoint's systems are, by its number: what fleets are made of, roughly.
-const SYSTEMS: [Os; 4] = [Os::Windows, Os::Windows, Os::Linux, Os::Mac];
+const SYSTEMS: [System; 4] = [System::Windows, System::Windows, System::Linux, System::Mac];
 const ARCHITECTURES: [&str; 4] = ["x86_64", "x86_64", "x86_64", "arm64"];
 
 /// Plays a rehearsal against a mirror. `told` hears once a second how far it is.
@@ -120,7 +120,7 @@ async fn warm_up(shared: &Arc<Shared>) -> Arc<Warm> {
     };
     if shared.rehearsal.elastic > 0 {
         for version in &shared.rehearsal.versions {
-            for os in [Os::Windows, Os::Linux, Os::Mac] {
+            for os in [System::Windows, System::Linux, System::Mac] {
                 let mut one = elastic(version.clone(), os);
                 let mut client = fast(0);
                 if let (Polled::Good, Some(digest)) = (one.poll(&mut client).await, held(&client)) {
@@ -143,7 +143,7 @@ async fn warm_up(shared: &Arc<Shared>) -> Arc<Warm> {
     Arc::new(warm)
 }
 
-fn elastic(version: String, os: Os) -> Elastic {
+fn elastic(version: String, os: System) -> Elastic {
     Elastic { os, version, validator: Validator::default(), held: HashSet::new() }
 }
 
@@ -168,7 +168,7 @@ fn born(shared: &Shared, number: u32, is_warm: bool, warm: &Warm) -> Kind {
     let turn = |count: usize, number: u32| usize::try_from(number).unwrap_or(0) % count.max(1);
     if number < of.elastic {
         let version = of.versions.get(turn(of.versions.len(), number)).cloned().unwrap_or_default();
-        let os = SYSTEMS.get(turn(SYSTEMS.len(), number / 3)).copied().unwrap_or(Os::Linux);
+        let os = SYSTEMS.get(turn(SYSTEMS.len(), number / 3)).copied().unwrap_or(System::Linux);
         let mut one = elastic(version, os);
         let alike = |(known, _): &&(Elastic, Digest)| known.version == one.version && known.os == one.os;
         if let Some((known, digest)) = warm.elastic.iter().find(alike).filter(|_| is_warm) {

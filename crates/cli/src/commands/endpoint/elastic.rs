@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use endpoint::defender::ClockRef;
-use endpoint::elastic::{Assumptions, Document, Endpoint, Os, Outcome, Policy, Quirks, Report, Store};
+use endpoint::elastic::{Assumptions, Document, Endpoint, Outcome, Policy, Quirks, Report, Store};
 use endpoint::{Network, ProxyUse, Unwatched};
+use settings::elastic::System;
 
 use crate::arguments::TWO_ENDS;
 use crate::commands::endpoint::{keys, read, state};
@@ -73,7 +74,7 @@ struct Player {
     version: String,
     /// The system that is played: linux, mac or windows
     #[arg(long, value_name = "SYSTEM", default_value = "linux")]
-    os: Os,
+    os: System,
     /// The policy, as Kibana's API gives it, or its settings alone
     #[arg(long, value_name = "FILE", required_unless_present = "base_url")]
     policy: Option<PathBuf>,

@@ -1,25 +1,11 @@
 //! Ended before and after every step on the disk, an endpoint has one whole set: the old one or the new one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::world::{World, definitions, endpoint, folder, lay_out, scripted, versions};
+use crate::case::StopAt;
 use crate::defender::Managed;
-use crate::{Clients, Steps, Stopped, Unwatched};
-
-/// Ends the process at the step with this number; nothing is written from then on.
-#[derive(Debug)]
-struct StopAt {
-    at: usize,
-    taken: AtomicUsize,
-}
-
-impl Steps for StopAt {
-    fn step(&self, act: &'static str) -> Result<(), Stopped> {
-        let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        if number < self.at { Ok(()) } else { Err(Stopped(act)) }
-    }
-}
+use crate::{Clients, Unwatched};
 
 #[tokio::test]
 async fn ended_at_any_step_it_has_the_old_set_or_the_new_one_whole() {
@@ -27,7 +13,7 @@ async fn ended_at_any_step_it_has_the_old_set_or_the_new_one_whole() {
     let source = world.folder.path().join("production");
     let settings = folder(&source);
     lay_out(&source, &definitions("old"), &versions("1.459.1.0"));
-    let at = |number| Arc::new(StopAt { at: number, taken: AtomicUsize::new(0) });
+    let at = |number| Arc::new(StopAt::at(number));
     let mut seen = (0, 0);
     for number in 0.. {
         let state = world.folder.path().join(format!("state-{number}"));
@@ -70,7 +56,7 @@ async fn a_first_update_that_is_ended_leaves_none_or_a_whole_set() {
     for number in 0.. {
         let state = world.folder.path().join(format!("state-{number}"));
         let clients = Clients { mirror: scripted(&world.clock), cloud: scripted(&world.clock) };
-        let stop = Arc::new(StopAt { at: number, taken: AtomicUsize::new(0) });
+        let stop = Arc::new(StopAt::at(number));
         let one = endpoint(&state, &world.clock, clients, stop);
         let managed = Managed::read(folder(&source).as_bytes(), &one.agent, &one.assumptions).unwrap();
         let ended = one.update(&managed).await;

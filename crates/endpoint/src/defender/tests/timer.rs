@@ -40,7 +40,7 @@ fn a_default_agent_on_linux_does_nothing_by_itself() {
 struct Script {
     settings: VecDeque<Result<Managed, String>>,
     told: Vec<Tick>,
-    clock: std::sync::Arc<super::world::FakeClock>,
+    clock: std::sync::Arc<crate::case::FakeClock>,
     waited: Duration,
     end: Duration,
 }

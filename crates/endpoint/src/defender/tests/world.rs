@@ -2,15 +2,15 @@
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use model::{Clock, Digest, Timestamp};
+use model::{Clock as _, Digest};
 use outbound::{ScriptedAnswer, ScriptedClient};
 use tempfile::TempDir;
 use url::Url;
 use zip::write::SimpleFileOptions;
 
+use crate::case::FakeClock;
 use crate::defender::{
     Agent, Architecture, Assumptions, ClockRef, Endpoint, Facts, Health, Managed, Platform, Report, Store,
 };
@@ -18,32 +18,6 @@ use crate::{Clients, Steps, Unwatched};
 
 pub(super) const BASE: &str = "http://mirror.test/linux/production/";
 pub(super) const CLOUD: &str = "https://go.cloud.test/fwlink/";
-
-/// A clock that goes when it is told.
-#[derive(Debug)]
-pub(super) struct FakeClock(Mutex<Timestamp>);
-
-impl FakeClock {
-    pub(super) fn go(&self, span: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.after(span);
-    }
-
-    pub(super) fn back(&self, span: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.before(span);
-    }
-}
-
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 pub(super) struct World {
     pub(super) folder: TempDir,
@@ -60,7 +34,7 @@ pub(super) fn agent(version: &str) -> Agent {
 impl World {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FakeClock(Mutex::new(Timestamp::parse("2026-10-04T06:05:09Z").unwrap())));
+        let clock = Arc::new(FakeClock::at("2026-10-04T06:05:09Z"));
         let (mirror, cloud) = (scripted(&clock), scripted(&clock));
         let clients = Clients { mirror: mirror.clone(), cloud: cloud.clone() };
         let endpoint = endpoint(&folder.path().join("state"), &clock, clients, Arc::new(Unwatched));

@@ -1,12 +1,13 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use settings::elastic::Channel;
 use vendor_sim::{Change, EtagFault, Fault, ManifestFault, Pattern, Step};
 
 use super::world::{CANDIDATE, DATED, World, endpoint};
-use crate::elastic::{Asking, Channel, Outcome, Quirks, Snapshot};
-use crate::{Steps, Stopped, Unwatched};
+use crate::Unwatched;
+use crate::case::StopAt;
+use crate::elastic::{Asking, Outcome, Quirks, Snapshot};
 
 fn next() -> Change {
     Change { changed: 20, ..Change::default() }
@@ -175,20 +176,6 @@ async fn the_age_counts_from_the_last_time_that_it_was_the_newest() {
     assert_eq!(age(&world.poll().await), Some(0), "a 304 counts");
 }
 
-/// Ends the process at the step with this number; nothing is written from then on.
-#[derive(Debug)]
-struct StopAt {
-    at: usize,
-    taken: AtomicUsize,
-}
-
-impl Steps for StopAt {
-    fn step(&self, act: &'static str) -> Result<(), Stopped> {
-        let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        if number < self.at { Ok(()) } else { Err(Stopped(act)) }
-    }
-}
-
 #[tokio::test]
 async fn ended_at_any_step_it_has_the_old_artifacts_or_the_new_ones_whole() {
     let world = World::new();
@@ -201,7 +188,7 @@ async fn ended_at_any_step_it_has_the_old_artifacts_or_the_new_ones_whole() {
     for number in (0..).step_by(3) {
         let state = world.folder.path().join(format!("state-{number}"));
         copy(&base, &state);
-        let stop = Arc::new(StopAt { at: number, taken: AtomicUsize::new(0) });
+        let stop = Arc::new(StopAt::at(number));
         let stopped = endpoint(&state, &world.vendor, &world.clock, stop).poll().await;
         let after = endpoint(&state, &world.vendor, &world.clock, Arc::new(Unwatched));
         assert_eq!(after.store.check().unwrap(), Vec::<String>::new(), "step {number}");

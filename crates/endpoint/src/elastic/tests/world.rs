@@ -1,36 +1,16 @@
 //! An endpoint, and the vendor's host simulated in a mirror's place.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use model::{Clock, Timestamp};
+use settings::elastic::System;
 use tempfile::TempDir;
 use trust::KeyRing;
 use vendor_sim::{ElasticSettings, Fault, FaultRule, Kind, Pattern, Settings, Simulator, Times};
 
+use crate::case::FakeClock;
 use crate::defender::ClockRef;
-use crate::elastic::{Assumptions, Endpoint, Os, Policy, Quirks, Report, Store};
+use crate::elastic::{Assumptions, Endpoint, Policy, Quirks, Report, Store};
 use crate::{Network, ProxyUse, Steps, Unwatched};
-
-#[derive(Debug)]
-pub(super) struct FakeClock(Mutex<Timestamp>);
-
-impl FakeClock {
-    pub(super) fn go(&self, span: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.after(span);
-    }
-}
-
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 pub(super) struct World {
     pub(super) folder: TempDir,
@@ -54,7 +34,7 @@ impl World {
         };
         let vendor = Simulator::start(Settings { elastic, ..Settings::default() }).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(FakeClock(Mutex::new(Timestamp::parse("2026-10-04T18:38:15.717Z").unwrap())));
+        let clock = Arc::new(FakeClock::at("2026-10-04T18:38:15.717Z"));
         let endpoint = endpoint(&folder.path().join("state"), &vendor, &clock, Arc::new(Unwatched));
         Self { folder, vendor, clock, endpoint }
     }
@@ -90,11 +70,11 @@ pub(super) fn endpoint(
         clock: clock.clone(),
     };
     Endpoint {
-        os: Os::Linux,
+        os: System::Linux,
         version: "9.0.0".to_owned(),
         built: Some("2026-03-01".to_owned()),
         host: "linux-1".to_owned(),
-        policy: Policy::plain(&vendor.elastic_url(), Os::Linux).unwrap(),
+        policy: Policy::plain(&vendor.elastic_url(), System::Linux).unwrap(),
         keys: Some(KeyRing::empty().with_pem(&vendor.public_key_pem().unwrap()).unwrap()),
         assumptions: Assumptions::default(),
         quirks: Quirks::Mended,

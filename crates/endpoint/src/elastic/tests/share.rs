@@ -1,4 +1,6 @@
-use crate::elastic::Os;
+use settings::elastic::System;
+
+use crate::elastic::takes;
 
 /// Seen on a Windows host (8.3) and on a Linux host (2024): the vendor's own documents.
 const WINDOWS: &str = "diagnostic-configuration-v1 diagnostic-endpointpe-v4-blocklist \
@@ -14,15 +16,15 @@ const LINUX: &str = "diagnostic-configuration-v1 diagnostic-endpointelf-v1-block
 
 #[test]
 fn each_system_takes_what_its_hosts_were_seen_with_and_nothing_of_the_others() {
-    assert!(WINDOWS.split_whitespace().all(|name| Os::Windows.takes(name)));
-    assert!(LINUX.split_whitespace().all(|name| Os::Linux.takes(name)));
+    assert!(WINDOWS.split_whitespace().all(|name| takes(System::Windows, name)));
+    assert!(LINUX.split_whitespace().all(|name| takes(System::Linux, name)));
     let shared = ["diagnostic-configuration-v1", "global-configuration-v1", "tamper-protection-config-v1"];
     for name in WINDOWS.split_whitespace().filter(|name| !shared.contains(name)) {
-        assert!(!Os::Linux.takes(name) && !Os::Mac.takes(name), "{name}");
+        assert!(!takes(System::Linux, name) && !takes(System::Mac, name), "{name}");
     }
     for name in LINUX.split_whitespace().filter(|name| !shared.contains(name)) {
-        assert!(!Os::Windows.takes(name) && !Os::Mac.takes(name), "{name}");
+        assert!(!takes(System::Windows, name) && !takes(System::Mac, name), "{name}");
     }
-    assert!(Os::Mac.takes("production-rules-macos-v1") && !Os::Linux.takes("production-rules-macos-v1"));
-    assert!([Os::Linux, Os::Mac, Os::Windows].iter().all(|os| os.takes("something-new-v1")));
+    assert!(takes(System::Mac, "production-rules-macos-v1") && !takes(System::Linux, "production-rules-macos-v1"));
+    assert!([System::Linux, System::Mac, System::Windows].iter().all(|os| takes(*os, "something-new-v1")));
 }
