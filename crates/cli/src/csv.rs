@@ -10,7 +10,7 @@ pub(crate) fn line<S: AsRef<str>>(out: &mut Out, cells: impl IntoIterator<Item =
 }
 
 /// A cell that no spreadsheet takes for a formula.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if formula { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))

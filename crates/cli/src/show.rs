@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use catalog::Actor;
+pub(crate) use model::is_hidden;
 use model::{Note, Timestamp, VendorVersion};
 
 /// A text with nothing in it that a terminal or a log would act on.
@@ -12,12 +13,6 @@ pub(crate) fn clean(text: &str) -> String {
         if is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
-}
-
-/// Control characters, and those that reorder or hide text.
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Who acted: the user id, which the system vouches for, and what the environment claims, which anybody can set.

@@ -210,17 +210,7 @@ impl Report {
 
 /// A text from outside as a report may show it: on one line, nothing hidden in it, and not endless.
 pub(crate) fn clean(text: &str) -> String {
-    let mut out = String::new();
-    for (index, c) in text.chars().enumerate() {
-        if index >= MAX_TEXT {
-            out.push('…');
-            break;
-        }
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+    model::shown(text, MAX_TEXT)
 }
 
 #[cfg(test)]

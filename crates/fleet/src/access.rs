@@ -10,7 +10,7 @@ use serde_json::Value;
 use settings::{MirrorUrl, OverPlainHttp};
 use url::Url;
 
-use crate::text::shown;
+use model::shown;
 
 /// The longest text of an answer that a message shows, in characters.
 const MOST: usize = 400;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::access::{Access, AccessError, Said};
 use crate::elastic::{PolicyResponse, Unread};
-use crate::text::shown;
+use model::shown;
 
 /// The most bytes of one page.
 const CAP: u64 = 64 << 20;

@@ -7,7 +7,7 @@ use settings::elastic::{PolicyError, Wanted, change, look, strip};
 use settings::{Change, Finding};
 
 use crate::access::{Access, AccessError, Said};
-use crate::text::shown;
+use model::shown;
 
 /// The most bytes of one answer: policies carry artifact lists and certificates.
 const CAP: u64 = 32 << 20;

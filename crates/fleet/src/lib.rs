@@ -16,7 +16,6 @@ mod elasticsearch;
 pub mod health;
 mod kibana;
 mod offers;
-mod text;
 
 pub use access::{Access, AccessError, ApiKey, ApiKeyError, client};
 pub use elasticsearch::{Elasticsearch, Fleet, FleetError, Question};

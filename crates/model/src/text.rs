@@ -14,6 +14,26 @@ pub fn error_chain(error: &dyn Error) -> String {
     text
 }
 
+/// Whether a character controls a terminal, or reorders or hides text.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A text from outside that is fit to show: on one line, nothing hidden in it, and no more than `most` of its
+/// characters.
+pub fn shown(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index >= most {
+            out.push('…');
+            break;
+        }
+        if is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 /// At most `most` characters, with everything escaped that is not printable ASCII.
 pub(crate) fn escaped(text: &str, most: usize) -> String {
     text.chars().take(most).flat_map(char::escape_default).collect()

@@ -5,17 +5,7 @@ const MOST: usize = 200;
 
 /// A text on one line, nothing hidden in it, and not endless.
 pub(crate) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for (index, c) in text.chars().enumerate() {
-        if index >= MOST {
-            out.push('…');
-            break;
-        }
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hidden { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
+    model::shown(text, MOST)
 }
 
 /// A URL without user, password, query and fragment: what a finding may show of it. What is no URL is shown up to

@@ -6,7 +6,7 @@
 use model::{Timestamp, Version};
 use serde_json::Value;
 
-use crate::text::shown;
+use model::shown;
 
 /// The longest text that is kept of a document, in characters.
 const MOST: usize = 200;

@@ -188,7 +188,7 @@ pub fn judge(host: &str, health: &Health, rings: &[Offers], now: Timestamp) -> R
     };
     let level = faults.iter().map(|fault| fault.level()).max().unwrap_or_default().max(lacking);
     Row {
-        host: crate::text::shown(host, 200),
+        host: model::shown(host, 200),
         agent_version: health.get("app_version").map(str::to_owned),
         feed: against.map(|(feed, _)| feed.clone()),
         definitions,

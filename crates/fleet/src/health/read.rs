@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Timestamp, Version};
 use serde_json::Value;
 
-use crate::text::shown;
+use model::shown;
 
 /// The largest report, in bytes.
 pub(crate) const LARGEST: usize = 1 << 20;

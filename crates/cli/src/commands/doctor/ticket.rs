@@ -3,6 +3,7 @@
 use doctor::Report;
 
 use super::page::{places, result};
+use crate::csv;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::show;
@@ -66,31 +67,20 @@ fn cell(text: &str) -> String {
 /// The hosts as CSV (RFC 4180); the findings where there are no hosts.
 pub(super) fn csv(report: &Report, out: &mut Out) -> Result<(), Failure> {
     if report.hosts.is_empty() {
-        line(out, &["level", "check", "on", "came", "what to do"].map(str::to_owned))?;
+        csv::line(out, ["level", "check", "on", "came", "what to do"])?;
         return report.findings.iter().try_for_each(|finding| {
             let (level, check) = (finding.level.to_string(), finding.check.to_string());
-            line(out, &[level, check, places(finding), finding.came.clone(), finding.remedy.to_owned()])
+            csv::line(out, [level, check, places(finding), finding.came.clone(), finding.remedy.to_owned()])
         });
     }
-    line(out, &HOSTS.map(str::to_owned))?;
-    host_rows(report).try_for_each(|row| line(out, &row))
-}
-
-fn line(out: &mut Out, cells: &[String]) -> Result<(), Failure> {
-    let cells: Vec<String> = cells.iter().map(|text| quoted(text)).collect();
-    out.line(cells.join(","))
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn quoted(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t']);
-    let guard = if formula { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    csv::line(out, HOSTS)?;
+    host_rows(report).try_for_each(|row| csv::line(out, row))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::csv::quoted;
 
     #[test]
     fn cells_are_inert_c36() {
