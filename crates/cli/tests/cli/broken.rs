@@ -10,14 +10,6 @@ use crate::site::{Ended, Site, command};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn site(more: &str) -> Site {
-    let site = Site::builder().build();
-    let file = site.path().join("waystation.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}[site]\nname = \"dmz-1\"\n{more}")).unwrap();
-    site
-}
-
 fn within<T>(site: &Site, work: impl AsyncFnOnce(SqlCatalog) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let path = site.data().join("catalog/catalog.sqlite3");
@@ -66,7 +58,7 @@ fn forge(site: &Site, before: usize, entries: Vec<NewEntry>, said: serde_json::V
 
 #[test]
 fn whoever_answers_from_a_broken_history_says_so_first_a21() {
-    let site = site("");
+    let site = Site::named("");
     site.run(&["sync"]).with(0);
     within(&site, async |catalog| cut(&catalog, 2, None).await);
     let says = "history_broken: the history is not whole at entry 1: it is missing, though later entries are there";
@@ -92,7 +84,7 @@ fn whoever_answers_from_a_broken_history_says_so_first_a21() {
 
 #[test]
 fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
-    let site = site("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
+    let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
     site.run(&["sync"]).with(0);
     site.run(&["release", "reject", "1", "--reason", "it is served"]).with(1);
     let heads = std::fs::read_to_string(site.path().join("heads")).unwrap();
@@ -126,7 +118,7 @@ fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
 
 #[test]
 fn what_was_let_go_must_have_been_old_enough_a21() {
-    let site = site("");
+    let site = Site::named("");
     site.run(&["sync"]).with(0);
     let known = entries(&site);
     let now = platform::SystemClock::default().now();
@@ -149,7 +141,7 @@ fn what_was_let_go_must_have_been_old_enough_a21() {
 
 #[test]
 fn a_data_folder_that_is_gone_is_not_well() {
-    let site = site("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
+    let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
     site.run(&["sync"]).with(0);
     std::fs::rename(site.data(), site.path().join("away")).unwrap();
     let gone = site.run(&["status"]).with(1).stderr;
@@ -170,7 +162,7 @@ fn a_data_folder_that_is_gone_is_not_well() {
 
 #[test]
 fn a_path_whose_bytes_are_gone_is_not_well_whatever_the_last_check_said_s16() {
-    let site = site("");
+    let site = Site::named("");
     site.run(&["sync"]).with(0);
     let blobs = walk(&site.data().join("blobs"));
     // A byte flips, is noticed, and the vendor cannot be reached.

@@ -9,16 +9,8 @@ use vendor_sim::Change;
 
 use crate::site::{Ended, Site, command};
 
-fn site(more: &str) -> Site {
-    let site = Site::builder().build();
-    let file = site.path().join("waystation.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}[site]\nname = \"dmz-1\"\n{more}")).unwrap();
-    site
-}
-
 fn with_heads() -> Site {
-    site("[history]\nhead_file = \"heads\"\nhead_entries = 1\n")
+    Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n")
 }
 
 /// The folder's files, to be put back later.
@@ -37,7 +29,7 @@ fn with_environment(site: &Site, arguments: &[&str], environment: &[(&str, &str)
 
 #[test]
 fn entries_are_found_by_what_they_are_about() {
-    let site = site("");
+    let site = Site::named("");
     let person = [("SUDO_USER", "ada"), ("SUDO_UID", "1007")];
     with_environment(&site, &["sync"], &person).with(0);
     site.vendors.publish_elastic("9.0.0", Change::regress()).unwrap();
@@ -84,7 +76,7 @@ fn digest_of(line: &Value) -> Digest {
 
 #[test]
 fn an_export_is_proven_by_somebody_else() {
-    let site = site("");
+    let site = Site::named("");
     with_environment(&site, &["sync"], &[("USER", "ada")]).with(0);
     site.run(&["release", "admit", "9", "--reason", "caf\u{e9} \u{1f980} \"quoted\" \\ back"]).with(1);
     let lines = site.run(&["history", "export"]).with(0).lines();
@@ -249,7 +241,7 @@ fn rings_and_status_are_told_as_they_were() {
 
 #[test]
 fn another_configuration_is_noticed_whenever_something_acts() {
-    let site = site("");
+    let site = Site::named("");
     site.run(&["sync"]).with(0);
     site.run(&["sync"]).with(0);
     with_environment(&site, &["sync"], &[("WAYSTATION__LIMITS__RETRIES", "1")]).with(0);

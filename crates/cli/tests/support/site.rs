@@ -70,6 +70,15 @@ impl Builder {
 }
 
 impl Site {
+    /// A site of the name `dmz-1`, with more lines behind that in its configuration.
+    pub(crate) fn named(more: &str) -> Self {
+        let site = Self::builder().build();
+        let file = site.path().join("waystation.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}[site]\nname = \"dmz-1\"\n{more}")).unwrap();
+        site
+    }
+
     /// A site that follows Elastic 9.0.0.
     pub(crate) fn builder() -> Builder {
         Builder { versions: vec!["9.0.0"], defender: false }
