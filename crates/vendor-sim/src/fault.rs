@@ -80,6 +80,8 @@ pub enum Fault {
     DateOff(i64),
     /// U55: a new release right after the info document was sent.
     PublishAfterInfo,
+    /// U55: a new release as soon as the archive's answer was made; the answer is still of the one before.
+    PublishAfterArchive,
     /// U06, U07, U38-U40, U52, C: what stands in a manifest.
     Manifest(ManifestFault),
     /// U55, C35, C36: what stands in an info document.
@@ -281,6 +283,8 @@ pub enum InfoFault {
     Hostile,
     /// C35: two engines.
     Twice,
+    /// C35: an attribute that nobody was told of, in a document that is good.
+    Attribute,
     /// C35: eight megabytes of text.
     Huge,
 }
@@ -314,7 +318,7 @@ impl Fault {
         match self {
             Self::Manifest(_) | Self::Info(_) | Self::Archive(_) | Self::OtherBytes => Stage::Content,
             Self::Etag(_) | Self::IgnoreRange => Stage::Promise,
-            Self::ReplacedMeanwhile | Self::PublishAfterInfo => Stage::After,
+            Self::ReplacedMeanwhile | Self::PublishAfterInfo | Self::PublishAfterArchive => Stage::After,
             _ => Stage::Answer,
         }
     }
@@ -324,7 +328,7 @@ impl Fault {
         match self {
             Self::Manifest(_) | Self::ReplacedMeanwhile => matches!(kind, Kind::Manifest),
             Self::Info(_) | Self::PublishAfterInfo => matches!(kind, Kind::Info),
-            Self::Archive(_) => matches!(kind, Kind::Archive),
+            Self::Archive(_) | Self::PublishAfterArchive => matches!(kind, Kind::Archive),
             _ => true,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn faulty_info(honest: &str, definitions: &str, fault: &InfoFault) ->
             1,
         ),
         InfoFault::Hostile => honest.replace(definitions, "$(id);`id`&lt;img onerror=1&gt;{{7*7}}"),
+        InfoFault::Attribute => honest.replacen("<engine>", "<engine build=\"release\">", 1),
         InfoFault::Twice => honest.replace("</versions>", "<engine>9.9.9.9</engine></versions>"),
         InfoFault::Huge => honest.replace("<platform>", &format!("<platform>{}", "4".repeat(8 << 20))),
     };

@@ -146,6 +146,7 @@ const TABLE: &[Row] = &[
     ("date-year-behind", "U54", Fault::DateOff(-365)),
     ("info-other-version", "U55", Fault::Info(I::OtherVersion)),
     ("publish-after-info", "U55", Fault::PublishAfterInfo),
+    ("publish-after-archive", "U55", Fault::PublishAfterArchive),
     ("manifest-duplicate-keys", "C12", Fault::Manifest(M::DuplicateKeys)),
     ("manifest-duplicate-entry-keys", "C12", Fault::Manifest(M::DuplicateEntryKeys)),
     ("manifest-deep-nesting", "C13", Fault::Manifest(M::DeepNesting)),

@@ -71,6 +71,7 @@ pub(crate) fn spoil(mut reply: Reply, fault: &Fault, around: &Surroundings<'_>) 
         Fault::OtherBytes
         | Fault::ReplacedMeanwhile
         | Fault::PublishAfterInfo
+        | Fault::PublishAfterArchive
         | Fault::IgnoreRange
         | Fault::Etag(_)
         | Fault::Manifest(_)

@@ -62,7 +62,7 @@ impl World {
                 self.forget_unnamed(before.as_deref());
                 Ok(())
             }
-            (Fault::PublishAfterInfo, Source::Defender(feed)) => {
+            (Fault::PublishAfterInfo | Fault::PublishAfterArchive, Source::Defender(feed)) => {
                 self.publish_defender((*feed).into(), &DefenderChange::default())
             }
             _ => Ok(()),
