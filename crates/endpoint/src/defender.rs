@@ -28,6 +28,7 @@ mod health;
 mod managed;
 mod plan;
 mod run;
+mod scan;
 mod source;
 mod store;
 #[cfg(test)]
@@ -43,5 +44,6 @@ pub use health::{Facts, Field, Health, Shown, UnknownField};
 pub use managed::{Enforcement, Managed, ManagedError, Setting};
 pub use plan::{Plan, Site};
 pub use run::{Tick, Waiting, run};
+pub use scan::{NotBefore, Prelude, Scan, before_scan};
 pub use store::{Installed, Member, Record, Store};
 pub use update::{Attempt, ClockRef, Endpoint, Outcome, Report};

@@ -12,6 +12,8 @@ const MOVED: &str = "101.24022.0001";
 const ALWAYS_SIGNED: &str = "101.26062.0005";
 /// From here on Linux agents are passive unless they are told otherwise (the vendor's page on preferences).
 const PASSIVE: &str = "101.23062.0001";
+/// From here on Linux agents read `scheduledScan.checkForDefinitionsUpdate` (the vendor's page of 2026-09).
+const CHECKS_BEFORE_SCANS: &str = "101.26032.0000";
 
 /// A system that Defender's offline updates exist for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,10 @@ impl Agent {
 
     pub(crate) fn reads_antivirus_engine(&self) -> bool {
         self.platform == Platform::Mac || self.is_from(MOVED)
+    }
+
+    pub(crate) fn checks_before_scheduled_scans(&self) -> bool {
+        self.platform == Platform::Linux && self.is_from(CHECKS_BEFORE_SCANS)
     }
 
     pub(crate) fn is_passive_by_default(&self) -> bool {

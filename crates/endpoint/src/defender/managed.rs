@@ -69,6 +69,8 @@ pub struct Managed {
     pub fallback: Setting<bool>,
     /// `features.offlineDefinitionUpdateVerifySig`.
     pub verify_signature: Setting<bool>,
+    /// `scheduledScan.checkForDefinitionsUpdate`.
+    pub scan_checks: Setting<bool>,
     /// What was left out, or bent, and why.
     pub warnings: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Managed {
             url: Setting { value: None, is_managed: false },
             fallback: default_of(falls_back),
             verify_signature: default_of(true),
+            scan_checks: default_of(false),
             warnings: Vec::new(),
         }
     }
@@ -111,6 +114,7 @@ impl Managed {
         reading.cloud_service();
         reading.engine(agent);
         reading.features(agent);
+        reading.scheduled_scan(agent);
         Ok(reading.managed)
     }
 }
@@ -182,6 +186,18 @@ impl Reading<'_> {
             self.managed.warnings.push(told);
         }
         self.managed.verify_signature = set(value);
+    }
+
+    fn scheduled_scan(&mut self, agent: &Agent) {
+        let Some(value) = self.boolean("scheduledScan", "checkForDefinitionsUpdate") else { return };
+        if value && !agent.checks_before_scheduled_scans() {
+            let on = agent.platform.as_str();
+            let version = &agent.version;
+            let told =
+                format!("scheduledScan.checkForDefinitionsUpdate is not known to be read by agent {version} on {on}");
+            self.managed.warnings.push(told);
+        }
+        self.managed.scan_checks = set(value);
     }
 
     fn at(&self, section: &str, key: &str) -> Option<&Value> {

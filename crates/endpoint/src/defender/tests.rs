@@ -2,6 +2,7 @@ mod cloud;
 mod crash;
 mod engine;
 mod health;
+mod scan;
 mod settings;
 mod timer;
 mod torn;

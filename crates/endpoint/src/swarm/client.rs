@@ -201,8 +201,9 @@ impl Client {
         }
         let sockets = Arc::clone(&self.shared.sockets);
         let permit = sockets.acquire_owned().await.map_err(|_| WireError::Connect)?;
+        let begun = self.shared.clock.monotonic();
         let connection = Connection::open(&self.shared.target, self.address()).await?;
-        self.shared.stats.opened();
+        self.shared.stats.opened(self.shared.clock.monotonic().saturating_sub(begun));
         Ok(Held { connection, shared: Arc::clone(&self.shared), _permit: permit })
     }
 

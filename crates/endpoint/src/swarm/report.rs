@@ -30,6 +30,8 @@ pub struct Report {
     pub connections: u64,
     /// The most at once.
     pub most_connections: u64,
+    /// Until a connection stood, its TLS handshake included, in milliseconds; no request's time has this in it.
+    pub connect: Arrived,
     /// How often an endpoint was restarted, in the middle of a download or between two polls.
     pub restarts: u64,
     /// How late endpoints woke for want of this machine's time, in milliseconds: where this is long, the swarm was the
@@ -112,6 +114,7 @@ impl Report {
             bytes: counts.kinds.values().map(|tally| tally.bytes).sum(),
             connections: counts.connections,
             most_connections: counts.most_open,
+            connect: milliseconds(&counts.connects),
             restarts: counts.restarts,
             late: milliseconds(&counts.late),
             requests: requests.collect(),

@@ -73,6 +73,8 @@ pub(super) struct Counts {
     pub(super) open: u64,
     pub(super) most_open: u64,
     pub(super) restarts: u64,
+    /// Microseconds until a connection stood, its TLS handshake included.
+    pub(super) connects: Vec<u32>,
     /// Microseconds that endpoints woke late, because this machine had no time for them.
     pub(super) late: Vec<u32>,
     pub(super) lines: BTreeMap<String, Line>,
@@ -100,8 +102,9 @@ impl Stats {
         tally.ends.push(micros(end));
     }
 
-    pub(super) fn opened(&self) {
+    pub(super) fn opened(&self, after: Duration) {
         let mut counts = self.lock();
+        counts.connects.push(micros(after));
         counts.connections += 1;
         counts.open += 1;
         counts.most_open = counts.most_open.max(counts.open);

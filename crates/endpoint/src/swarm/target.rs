@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use std::sync::Arc;
 use url::Url;
 
@@ -114,10 +115,17 @@ impl Target {
             prefix: url.path().trim_end_matches('/').to_owned(),
             authority,
             name,
-            tls: (url.scheme() == "https").then(tls),
+            tls: (url.scheme() == "https").then(|| unremembered(&tls())),
             shown: shown(url),
         })
     }
+}
+
+/// What remembers no session: endpoints have no memory in common, and each handshake is to cost what theirs costs.
+fn unremembered(tls: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = tls.clone();
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
 }
 
 fn shown(url: &Url) -> String {

@@ -4,6 +4,7 @@ use model::Clock;
 use platform::SystemClock;
 use trust::KeyRing;
 use url::Url;
+use vendor_sim::tls::{CertificateFault, Identity, TlsFault, TlsFront};
 use vendor_sim::{ElasticSettings, Fault, FaultRule, Kind, Pattern, Settings, Simulator, Times, Wait};
 
 use super::{Addresses, Arrival, Connections, Rehearsal, Report, Target, TargetError, play};
@@ -58,6 +59,25 @@ async fn a_warm_fleet_polls_alone() {
     let report = played(&vendor, Rehearsal { restart_percent: 0, ..warm }).await;
     assert_eq!(report.statuses.into_iter().collect::<Vec<_>>(), [(304, 80)]);
     assert_eq!(report.connections, 40, "kept between polls");
+}
+
+#[tokio::test]
+async fn over_tls_every_connection_has_its_handshake_and_an_unknown_root_is_no_mirror() {
+    let vendor = vendor();
+    let identity = Identity::new(CertificateFault::Good).unwrap();
+    let front = TlsFront::start(vendor.address(), &identity, TlsFault::None).unwrap();
+    let url = Url::parse(&format!("https://{}", front.address())).unwrap();
+    let find = |roots: Option<&str>| {
+        let tls = outbound::stream_tls(roots.map(str::as_bytes), clock()).unwrap();
+        let url = url.clone();
+        async move { Target::find(&url, None, || tls).await.unwrap() }
+    };
+    let warm = || Rehearsal { warm_percent: 100, restart_percent: 0, ..rehearsal(&vendor) };
+    let report = play(warm(), find(Some(identity.trusted_pem())).await, clock(), |_| {}).await;
+    assert!(report.is_good() && report.errors.is_empty(), "{report:#?}");
+    assert_eq!((report.connections, report.connect.count), (80, 80), "closed between polls");
+    let report = play(warm(), find(None).await, clock(), |_| {}).await;
+    assert_eq!(report.errors.keys().collect::<Vec<_>>(), ["no_tls"], "{report:#?}");
 }
 
 #[tokio::test]
