@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{FeedId, Level, Timestamp, Vendor, Version};
+use model::{FeedId, Level, RingName, Timestamp, Vendor, Version};
 use serde::Serialize;
 use url::Url;
 
@@ -205,12 +205,22 @@ pub fn judge(host: &str, health: &Health, rings: &[Offers], now: Timestamp) -> R
     }
 }
 
+/// A URL names its ring behind `rings`; a folder is that of its ring, so that the ring's name stands before the layout.
 fn ring_of<'a>(address: &str, rings: &'a [Offers]) -> Option<&'a Offers> {
-    let mut parts = address.split('/').skip_while(|part| *part != "rings").skip(1);
-    let named = parts
-        .next()
-        .and_then(|name| rings.iter().find(|offers| offers.ring.as_ref().is_some_and(|ring| ring.as_str() == name)));
-    named.or_else(|| rings.last())
+    let parts: Vec<&str> = address.split('/').collect();
+    let name = if address.starts_with('/') {
+        parts.windows(2).find_map(|pair| match pair {
+            [ring, "linux" | "mac"] => Some(*ring),
+            _ => None,
+        })
+    } else {
+        parts.windows(2).find_map(|pair| match pair {
+            ["rings", ring] => Some(*ring),
+            _ => None,
+        })
+    };
+    let is_named = |offers: &&Offers| offers.ring.as_ref().map(RingName::as_str) == name && name.is_some();
+    rings.iter().find(is_named).or_else(|| rings.last())
 }
 
 /// The feeds that an address may stand for: its platform and track, in every architecture.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Bound, RingName, VendorVersion};
+use model::{Bound, VendorVersion};
 
 use super::*;
 
@@ -44,6 +44,10 @@ fn endpoints_are_held_against_their_own_ring() {
     assert_eq!(check("", "", State::Equal, &[]).level, Level::Fine);
     let row = check("https://m.example/", "https://m.example/rings/canary/", State::Behind, &[]);
     assert_eq!((row.offered.unwrap().as_str(), row.beyond_policy), ("1.459.600.0", false));
+    // A ring's plain folder has the ring's name.
+    let row = check("https://m.example/", "/srv/waystation/canary/", State::Behind, &[]);
+    assert_eq!(row.offered.unwrap().as_str(), "1.459.600.0");
+    check("https://m.example/", "/srv/waystation/", State::Equal, &[]);
     let row = check("1.459.553.0", "1.459.1.0", State::Behind, &[]);
     assert_eq!((row.level, row.beyond_policy), (Level::Fail, true));
     check("1.459.553.0", "1.459.600.0", State::Ahead, &[]);
