@@ -10,7 +10,7 @@ use config::{Config, ElasticMode, UnknownPaths};
 use content_http::{After, Beyond, Face, Instead};
 use mirror::Engine;
 use model::{Clock, Digest, FeedId, RingName, RoutePath, Timestamp, Vendor, error_chain};
-use proxy::{Asked, Book, Desk, Gatherer, Landing, Pattern, Progress, Rules, Sightings, Spool};
+use proxy::{Asked, Book, Desk, Gatherer, Keeping, Landing, Pattern, Progress, Rules, Sightings, Spool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use crate::scheduler::apart;
 
 /// How often what was seen is left in the spool.
 const LEAVE: Duration = Duration::from_secs(1);
+/// How far a path is proven that no manifest names: the word of `model::Checked::TransportOnly`.
+const UNNAMED: &str = "transport-only";
 /// How often it is gathered.
 const GATHER: Duration = Duration::from_secs(3);
 
@@ -63,6 +65,7 @@ impl Demand {
     pub(crate) fn set(&self, config: &Config) {
         let wait = config.elastic.as_ref().map_or(Duration::ZERO, |elastic| elastic.demand.wait);
         self.wait.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.book.keep(keeping(config));
         self.rules.send_replace(rules(config));
     }
 
@@ -79,7 +82,12 @@ impl Demand {
 
 /// What was learned at a site.
 pub fn book(config: &Config) -> Book {
-    Book::new(&config.data_dir, config.elastic.as_ref().map_or(0, |elastic| elastic.demand.forwarded_bytes))
+    Book::new(&config.data_dir, keeping(config))
+}
+
+fn keeping(config: &Config) -> Keeping {
+    let Some(demand) = config.elastic.as_ref().map(|elastic| &elastic.demand) else { return Keeping::default() };
+    Keeping { forwarded_bytes: demand.forwarded_bytes, heads: demand.mode == ElasticMode::Proxy }
 }
 
 fn rules(config: &Config) -> Rules {
@@ -158,12 +166,18 @@ impl Beyond for Demand {
     }
 
     fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<Face> {
-        let desk = self.fetches().filter(|_| feed.vendor() == Vendor::Elastic)?;
+        let unnamed = vendors::elastic::is_forwarded(feed);
+        let trust = unnamed.then_some(UNNAMED);
+        let Some(desk) = self.fetches().filter(|_| feed.vendor() == Vendor::Elastic) else {
+            return unnamed.then(|| Face { trust, ..Face::default() });
+        };
         let told = desk.face(feed, path, digest);
         let named = |name: &str| told.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         Some(Face {
             content_type: named("content-type"),
             content_language: named("content-language"),
+            cache_control: named("cache-control"),
+            trust,
             last_modified: named("last-modified"),
             confirmed: Some(told.confirmed),
         })
@@ -282,6 +296,11 @@ pub(crate) async fn gather(demand: Arc<Demand>, configs: watch::Receiver<Config>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_for_what_no_manifest_names_is_the_words_own() {
+        assert_eq!(UNNAMED, model::Checked::TransportOnly.to_string());
+    }
 
     /// It listens before it can fetch: what cannot be fetched yet is asked for later, and is not said to be nowhere.
     #[tokio::test]

@@ -58,6 +58,11 @@ pub struct Face {
     pub content_type: Option<String>,
     /// `Content-Language`.
     pub content_language: Option<String>,
+    /// `Cache-Control`, instead of `no-cache`.
+    pub cache_control: Option<String>,
+    /// How far the bytes were proven, where that is less than an endpoint may take for granted. Shown as
+    /// `Waystation-Trust`.
+    pub trust: Option<&'static str>,
     /// `Last-Modified`, instead of the moment since when the bytes stand there.
     pub last_modified: Option<String>,
     /// When the vendor last confirmed what is served, in microseconds since 1970, while it fails to; 0 while it does

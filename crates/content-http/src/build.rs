@@ -50,7 +50,8 @@ impl Builder<'_> {
         for (path, route) in routes {
             let key: Box<[u8]> = path.as_str().as_bytes().into();
             let same = old.and_then(|old| old.routes.get(&key)).filter(|entry| {
-                entry.blob.digest == route.digest && entry.blob.size == route.size && entry.since == route.since
+                let same = entry.blob.digest == route.digest && entry.blob.size == route.size;
+                same && entry.since == route.since && entry.is_of(&route.feed)
             });
             let (entry, error) = match same {
                 Some(entry) => (Arc::clone(entry), None),

@@ -144,6 +144,11 @@ impl Entry {
         Self { blob, since, kind, face: OnceLock::new(), whose: None, head: OnceLock::new() }
     }
 
+    /// Whether what is told of it beside its bytes is told for this feed.
+    pub(crate) fn is_of(&self, feed: &FeedId) -> bool {
+        self.whose.as_deref().is_none_or(|whose| whose.feed == *feed)
+    }
+
     /// Has somebody tell what there is to tell of it beside its bytes.
     pub(crate) fn told_by(self, whose: Whose) -> Self {
         Self { whose: Some(Box::new(whose)), ..self }
@@ -184,6 +189,8 @@ pub(crate) struct Head {
 }
 
 const ETAG_AT: usize = b"ETag: ".len();
+/// What changes under its address is asked for again each time.
+const NO_CACHE: &str = "no-cache";
 
 impl Head {
     /// The head of a line of text at a base: no date, no ranges.
@@ -194,20 +201,24 @@ impl Head {
     fn with_face(blob: &Blob, since: Timestamp, kind: ContentType, face: &Face) -> Self {
         let date = face.modified().and(face.last_modified.clone()).unwrap_or_else(|| since.http_date());
         let kind = face.content_type.clone().unwrap_or_else(|| kind.as_str().to_owned());
-        let language = face.content_language.as_ref();
-        let more = language.map(|language| format!("Content-Language: {language}\r\n")).unwrap_or_default();
-        Self::build((&blob.digest, blob.size), Some(&date), &format!("{kind}\r\n{more}"))
+        let caching = face.cache_control.as_deref().unwrap_or(NO_CACHE);
+        let line =
+            |name: &str, value: Option<&str>| value.map(|value| format!("{name}: {value}\r\n")).unwrap_or_default();
+        let language = line("Content-Language", face.content_language.as_deref());
+        let trust = line("Waystation-Trust", face.trust);
+        let kind = format!("{kind}\r\n{language}{trust}");
+        Self::build((&blob.digest, blob.size), Some(&date), (caching, &kind))
     }
 
     fn of(digest: &Digest, size: u64, since: Option<Timestamp>, kind: ContentType) -> Self {
         let date = since.map(|since| since.http_date());
-        Self::build((digest, size), date.as_deref(), &format!("{}\r\n", kind.as_str()))
+        Self::build((digest, size), date.as_deref(), (NO_CACHE, &format!("{}\r\n", kind.as_str())))
     }
 
-    fn build((digest, size): (&Digest, u64), date: Option<&str>, kind: &str) -> Self {
+    fn build((digest, size): (&Digest, u64), date: Option<&str>, (caching, kind): (&str, &str)) -> Self {
         let mut lines = format!("ETag: {}", digest.etag());
         let etag_end = lines.len();
-        lines.push_str("\r\nCache-Control: no-cache\r\n");
+        lines.push_str(&format!("\r\nCache-Control: {caching}\r\n"));
         let validators_end = lines.len();
         if let Some(date) = date {
             lines.push_str(&format!("Last-Modified: {date}\r\nAccept-Ranges: bytes\r\n"));

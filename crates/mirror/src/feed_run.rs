@@ -331,7 +331,10 @@ impl<'a> Talk<'a> {
             }
             event = match step {
                 Step::Ask(ask) => self.ask(&ask).await?,
-                Step::Fetch(wants) => Event::Fetched(self.fetch(wants).await?),
+                Step::Fetch(wants) => {
+                    self.run.engine.learned.named(&self.run.feed, &self.session.named());
+                    Event::Fetched(self.fetch(wants).await?)
+                }
                 Step::Inspect(jobs) => Event::Inspected(self.run.inspect(jobs).await?),
                 end => return Ok(end),
             };
@@ -346,6 +349,9 @@ impl<'a> Talk<'a> {
             Reading::NotModified(_) => Err(note(Reason::UnexpectedNotModified, url)),
             Reading::Answered(answer, validator) => {
                 self.trail.document(url, validator, answer.exchange.as_ref());
+                if let Some(exchange) = &answer.exchange {
+                    self.run.engine.learned.came(&[(Digest::of(&answer.body), exchange)]);
+                }
                 Ok(Event::Answered(answer))
             }
         }
@@ -366,6 +372,9 @@ impl<'a> Talk<'a> {
         for (want, item) in wants.iter().zip(&items) {
             self.trail.file(want, item);
         }
+        let came: Vec<(Digest, &Exchange)> =
+            items.iter().filter_map(|item| Some((item.held.digest(), item.exchange.as_ref()?))).collect();
+        self.run.engine.learned.came(&came);
         Ok(items)
     }
 

@@ -1,6 +1,6 @@
 //! What is followed because it was asked for: known outside the configuration, and changed while the engine lives.
 
-use model::{FeedId, Vendor};
+use model::{Digest, Exchange, FeedId, RoutePath, Vendor};
 
 use crate::Engine;
 
@@ -15,6 +15,11 @@ pub trait Learned: Send + Sync {
     fn is_proven(&self, place: &str) -> bool;
     /// The vendor has answered with a manifest there.
     fn proved(&self, place: &str);
+    /// A feed's manifest was just read, and names these files; told before any of them is fetched.
+    fn named(&self, _feed: &FeedId, _files: &[(RoutePath, Digest)]) {}
+    /// These files came over HTTP, each with the head of the answer that brought it; told before anything of them is
+    /// published.
+    fn came(&self, _files: &[(Digest, &Exchange)]) {}
 }
 
 /// Where nothing is learned.

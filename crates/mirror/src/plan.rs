@@ -162,7 +162,7 @@ impl Layout<'_> {
             let end = input.now.after(input.grace.of(route.feed.vendor()));
             let until = route.until.unwrap_or(end).min(end);
             let past = until <= input.now.min(input.calm.of(route.feed.vendor())) || input.gone.contains(&route.digest);
-            if past || self.is_past_back(&route.feed, path) {
+            if past || is_guest(&route.feed) || self.is_past_back(&route.feed, path) {
                 continue;
             }
             match routes.get(path) {
@@ -182,6 +182,11 @@ impl Layout<'_> {
         let items = self.seats.taken.get(feed).map(|admitted| &admitted.release().items);
         items.into_iter().flatten().any(|item| module.back_route(feed, &item.route).as_ref() == Some(path))
     }
+}
+
+/// Nobody is in the middle of what no manifest names: it needs no grace, and may have to leave at once.
+fn is_guest(feed: &FeedId) -> bool {
+    vendors::registry(feed.vendor()).makes_room(feed)
 }
 
 /// A served feed without a record keeps its seat and its routes.

@@ -30,8 +30,8 @@ pub struct Exchange {
     /// The proxy that carried it, without credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
-    /// The answer's headers that say something about the content: ETag, Last-Modified, Date, Content-Type,
-    /// Content-Length, Via, Age, Server. Values are cut at 256 bytes.
+    /// The answer's headers that say something about the content: ETag, Last-Modified, Date, Cache-Control,
+    /// Content-Type, Content-Language, Content-Length, Via, Age, Server. Values are cut at 256 bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// When the answer's head arrived.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Clock, Exchange, Reason, TlsAnchor};
 use reqwest::header::{
-    ACCEPT_ENCODING, AGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, SERVER, VIA,
+    ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, SERVER, VIA,
 };
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -22,7 +22,8 @@ use crate::text::safe_value;
 use crate::{Limits, OutboundError, Request, Response};
 
 /// The headers that a record keeps.
-const RECORDED: [HeaderName; 8] = [ETAG, LAST_MODIFIED, DATE, CONTENT_TYPE, CONTENT_LENGTH, VIA, AGE, SERVER];
+const RECORDED: [HeaderName; 10] =
+    [ETAG, LAST_MODIFIED, DATE, CACHE_CONTROL, CONTENT_TYPE, CONTENT_LANGUAGE, CONTENT_LENGTH, VIA, AGE, SERVER];
 /// The longest value that a record keeps.
 const MAX_RECORDED: usize = 256;
 /// A total limit that is longer than clocks can count is as long as this.

@@ -1,12 +1,15 @@
 //! What was learned, kept in the data folder and read by every process.
 
+mod heads;
+mod names;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mirror::Learned;
-use model::{FeedId, Timestamp};
+use model::{Digest, Exchange, FeedId, RoutePath, Timestamp};
 use platform::fs::{Folder, FsError, Mode, Owners, modified};
 use platform::lock::FileLock;
 
@@ -15,6 +18,10 @@ use vendors::elastic::ElasticSettings;
 use crate::spool::gather;
 use crate::state::{ForwardedFile, State};
 use crate::{LearnedFeed, WantedList, Why};
+
+pub(crate) use heads::Lines;
+pub use heads::PASSABLE;
+pub(crate) use names::folded;
 
 const FOLDER: &str = "wanted";
 const WANTED: &str = "wanted.json";
@@ -50,13 +57,23 @@ pub enum BookError {
     },
 }
 
+/// What is kept beside what was learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// The most bytes of all forwarded paths.
+    pub forwarded_bytes: u64,
+    /// Whether the heads that the vendor's files come with are kept, to be passed on.
+    pub heads: bool,
+}
+
 /// What was learned.
 #[derive(Debug)]
 pub struct Book {
     data: PathBuf,
-    /// The most bytes of all forwarded paths.
-    forwarded_bytes: u64,
+    keeping: Mutex<Keeping>,
     cache: Mutex<Option<(Stamp, State)>>,
+    heads: Mutex<heads::Cached>,
+    names: names::Names,
     /// Feeds that are being tried, by how many try: not written down until the vendor turns out to have them.
     trying: Mutex<BTreeMap<FeedId, usize>>,
 }
@@ -66,8 +83,38 @@ type Stamp = (Timestamp, u64);
 
 impl Book {
     /// The book of a data folder, which need not be there yet.
-    pub fn new(data: &Path, forwarded_bytes: u64) -> Self {
-        Self { data: data.to_owned(), forwarded_bytes, cache: Mutex::default(), trying: Mutex::default() }
+    pub fn new(data: &Path, keeping: Keeping) -> Self {
+        Self {
+            data: data.to_owned(),
+            keeping: Mutex::new(keeping),
+            cache: Mutex::default(),
+            heads: Mutex::default(),
+            names: names::Names::default(),
+            trying: Mutex::default(),
+        }
+    }
+
+    /// Keeps other things from now on.
+    pub fn keep(&self, keeping: Keeping) {
+        *self.keeping.lock().unwrap_or_else(PoisonError::into_inner) = keeping;
+    }
+
+    fn keeping(&self) -> Keeping {
+        *self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The digests that the manifests read last name at a path, whether they are served or were refused.
+    pub(crate) fn named_at(&self, path: &RoutePath) -> Vec<Digest> {
+        self.names.at(path)
+    }
+
+    /// Whether a feed's manifest was read since it was forgotten what it names.
+    pub(crate) fn has_read(&self, feed: &FeedId) -> bool {
+        self.names.knows(feed)
+    }
+
+    pub(crate) fn forget_named(&self, feed: &FeedId) {
+        self.names.forget(feed);
     }
 
     /// What is wanted.
@@ -183,7 +230,7 @@ impl Book {
 
     /// Changes what is forwarded; the release that is made of it is another from then on.
     pub(crate) fn change_forwarded(&self, change: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
-        let most = self.forwarded_bytes;
+        let most = self.keeping().forwarded_bytes;
         self.change(|state| {
             change(&mut state.forwarded);
             trim(&mut state.forwarded, most);
@@ -339,7 +386,19 @@ impl Learned for Book {
     fn furnish(&self, settings: &mut vendors::Settings) {
         // What cannot be read was told when the feeds were asked for.
         if let Ok(state) = self.state() {
-            state.furnish(settings, self.forwarded_bytes);
+            state.furnish(settings, self.keeping().forwarded_bytes);
+        }
+    }
+
+    fn named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
+        self.names.read(feed, files);
+    }
+
+    fn came(&self, files: &[(Digest, &Exchange)]) {
+        let noted = if self.keeping().heads { self.note_heads(files) } else { Ok(()) };
+        if let Err(error) = noted {
+            let error = model::error_chain(&error);
+            tracing::warn!(error, "what came with the vendor's files could not be kept; it is not passed on");
         }
     }
 
@@ -369,7 +428,7 @@ mod tests {
     }
 
     fn book(dir: &Path) -> Book {
-        Book::new(dir, 100)
+        Book::new(dir, Keeping { forwarded_bytes: 100, heads: false })
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -424,7 +483,6 @@ mod tests {
                 digest: Some(model::Digest::of(&[0])),
                 size: 40,
                 fetched_at: at(number),
-                headers: Vec::new(),
             };
             book.change_forwarded(|files| files.push(file)).unwrap();
         }

@@ -1,5 +1,6 @@
 //! Fetches what is asked for and not held, while whoever asked waits.
 
+mod confirm;
 mod forward;
 mod learning;
 
@@ -22,6 +23,8 @@ use learning::Learning;
 const SETTINGS: Duration = Duration::from_secs(1);
 /// How many ends of fetches wait to be noted.
 const NOTES: usize = 256;
+/// How long whoever stands between may keep an answer.
+const CACHE_CONTROL: &str = "cache-control";
 /// How often a fetch that another run has claimed is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// How often that is done: ten minutes.
@@ -83,6 +86,7 @@ pub struct Desk {
     flights: Flights,
     forwarding: tokio::sync::Mutex<()>,
     faces: Faces,
+    confirmed: tokio::sync::Mutex<confirm::Confirmed>,
     settings: Mutex<Option<(Duration, Arc<ElasticSettings>)>>,
     notes: Mutex<Vec<(FeedId, Tried)>>,
     counts: [AtomicU64; 4],
@@ -110,6 +114,7 @@ impl Desk {
             flights: Flights::default(),
             forwarding: tokio::sync::Mutex::default(),
             faces: Faces::default(),
+            confirmed: tokio::sync::Mutex::default(),
             settings: Mutex::default(),
             notes: Mutex::default(),
             counts: Default::default(),
@@ -148,9 +153,21 @@ impl Desk {
         Facts { flying: self.flights.flying(), held, absent, failed, full }
     }
 
-    /// What is told of a route beside its bytes.
+    /// What is told of a route beside its bytes. How long caches may keep something is passed on for artifacts alone:
+    /// whatever changes under its address must be seen to have changed at the next poll.
     pub fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Face {
-        self.faces.of(feed, path, digest, &self.rules.borrow().pass_headers)
+        let passed = self.rules.borrow().pass_headers.clone();
+        let mut head = self.book.head(digest).unwrap_or_default();
+        head.retain(|(name, _)| passed.contains(name));
+        if head.iter().any(|(name, _)| name == CACHE_CONTROL) && !self.is_artifact(feed, path) {
+            head.retain(|(name, _)| name != CACHE_CONTROL);
+        }
+        self.faces.of(feed, (path, digest), head)
+    }
+
+    fn is_artifact(&self, feed: &FeedId, path: &RoutePath) -> bool {
+        let Some(engine) = self.engine() else { return false };
+        !vendors::elastic::is_forwarded(feed) && wanted(path, &self.settings(&engine)).is_none()
     }
 
     /// What is served and the vendor has not confirmed when it should, with its last word.
@@ -336,21 +353,16 @@ impl Desk {
         None
     }
 
-    /// Looks up what is told of routes beside their bytes, where that is told at all.
+    /// Looks up since when the vendor has not confirmed what is served, where that is told at all.
     pub async fn tend(&self) {
         let Some(engine) = self.engine().filter(|_| self.rules.borrow().proxy) else { return };
         self.look_up(&engine).await;
     }
 
     async fn look_up(&self, engine: &Engine) {
-        let forwarded: Vec<_> = self.book.forwarded().into_iter().map(|file| (file.route, file.headers)).collect();
-        let revalidate = self.rules.borrow().revalidate;
-        let looked = async {
-            self.faces.look_up(engine, &forwarded).await?;
-            // Two turns of the schedule, and what a run may take.
-            self.faces.judge(engine, revalidate.saturating_mul(3)).await
-        };
-        if let Err(error) = looked.await {
+        // Two turns of the schedule, and what a run may take.
+        let late = self.rules.borrow().revalidate.saturating_mul(3);
+        if let Err(error) = self.faces.tend(engine, late).await {
             tracing::warn!(error = %error_chain(&error), "what the vendor says of what is served could not be looked up");
         }
     }

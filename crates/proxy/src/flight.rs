@@ -7,8 +7,12 @@ use std::time::Duration;
 use model::{FeedId, RoutePath};
 use tokio::sync::watch;
 
-/// How many fetches may be under way.
+/// How many fetches of manifests' sets may be under way, and how many of paths that no manifest names: neither keeps
+/// the other from beginning.
 const FLYING: usize = 64;
+/// How many fetches may begin within [`WINDOW`]: whoever makes names up does not make the vendor be asked without end.
+const BEGUN: u32 = 300;
+const WINDOW: Duration = Duration::from_secs(60);
 /// How many ends of fetches are remembered.
 const REMEMBERED: usize = 2048;
 /// How long a failed fetch keeps the next from beginning.
@@ -56,11 +60,39 @@ pub(crate) enum Boarding {
 
 /// The fetches of this process.
 #[derive(Default)]
-pub(crate) struct Flights(Mutex<HashMap<Key, Flight>>);
+pub(crate) struct Flights {
+    map: Mutex<HashMap<Key, Flight>>,
+    begun: Mutex<Begun>,
+}
+
+/// How many fetches began since when.
+#[derive(Default)]
+struct Begun {
+    since: Duration,
+    count: u32,
+}
+
+impl Begun {
+    /// Whether one more may begin at `now`; then it counts.
+    fn one_more(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.since) >= WINDOW {
+            *self = Self { since: now, count: 0 };
+        }
+        let may = self.count < BEGUN;
+        self.count += u32::from(may);
+        may
+    }
+}
+
+impl Key {
+    const fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+}
 
 impl Flights {
     fn map(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for something at `now` (monotonic); what the vendor did not have is not asked for again for `absent`.
@@ -76,7 +108,11 @@ impl Flights {
             }
             None => {}
         }
-        if map.values().filter(|flight| matches!(flight, Flight::Flying(_))).count() >= FLYING {
+        let alike =
+            |(other, flight): &(&Key, &Flight)| other.is_path() == key.is_path() && matches!(flight, Flight::Flying(_));
+        if map.iter().filter(alike).count() >= FLYING
+            || !self.begun.lock().unwrap_or_else(PoisonError::into_inner).one_more(now)
+        {
             return Boarding::Full;
         }
         let (told, progress) = watch::channel(None);
@@ -153,5 +189,28 @@ mod tests {
             flights.land(&key(&format!("9.9.{patch}")), Landing::Absent, MINUTE);
         }
         assert!(flights.map().len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn paths_leave_room_for_manifests_and_made_up_names_for_the_vendor_v32() {
+        let flights = Flights::default();
+        let path = |number: u32| Key::Path(format!("/downloads/{number}").parse().unwrap());
+        for number in 0..1000 {
+            flights.board(&path(number), MINUTE, MINUTE);
+        }
+        assert_eq!(flights.flying(), FLYING);
+        assert!(matches!(flights.board(&key("9.0.0"), MINUTE, MINUTE), Boarding::Fly(..)));
+
+        let flights = Flights::default();
+        let mut begun = 0;
+        for patch in 0..1000 {
+            let key = key(&format!("9.9.{patch}"));
+            if matches!(flights.board(&key, MINUTE, MINUTE), Boarding::Fly(..)) {
+                begun += 1;
+                flights.land(&key, Landing::Absent, MINUTE);
+            }
+        }
+        assert_eq!(begun, BEGUN);
+        assert!(matches!(flights.board(&key("9.9.999"), MINUTE * 2, MINUTE), Boarding::Fly(..)));
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mirror::Engine;
 use model::{FeedId, Reason, RingName, RoutePath, Timestamp, error_chain};
-use vendors::elastic::is_forwarded;
 
 use crate::list::Tried;
 use crate::spool::gather;
@@ -55,8 +54,6 @@ pub struct Gatherer {
     desk: Arc<Desk>,
     spool: PathBuf,
     list: Option<WantedList>,
-    /// The generation that was last looked at.
-    generation: Option<u64>,
     /// How many places were known at the last look.
     proven: Option<usize>,
     /// What came of asking the vendor, and belongs to nothing in the list yet.
@@ -66,7 +63,7 @@ pub struct Gatherer {
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
-        Self { desk, spool, list: None, generation: None, proven: None, notes: Vec::new() }
+        Self { desk, spool, list: None, proven: None, notes: Vec::new() }
     }
 
     /// One look: gathers, learns, asks the vendor what is due. An error in one does not keep the others.
@@ -258,23 +255,13 @@ impl Gatherer {
         }
     }
 
-    /// Lets go what a manifest names by now, and fetches again what is old: one path a turn.
+    /// Lets go what should not be forwarded any more, and fetches again what is old: one path a turn.
     async fn tend_forwarded(&mut self, engine: &Engine, refresh: Duration) {
-        let files = self.desk.book().forwarded();
-        if files.is_empty() {
+        if self.desk.book().forwarded().is_empty() {
             return;
         }
-        let Ok(Some(current)) = engine.ports().rings.current(&engine.settings().ring).await else { return };
-        if self.generation != Some(current.generation.number) {
-            self.generation = Some(current.generation.number);
-            let theirs = |path: &RoutePath| {
-                let route = current.generation.routes.get(path);
-                route.is_some_and(|route| route.until.is_none() && !is_forwarded(&route.feed))
-            };
-            for file in files.iter().filter(|file| theirs(&file.route)) {
-                self.desk.drop_forwarded(&file.route);
-            }
-        }
+        self.desk.weed_forwarded(engine).await;
+        let files = self.desk.book().forwarded();
         let now = engine.ports().clock.now();
         let old = files.iter().filter(|file| now.since(file.fetched_at) >= refresh);
         if let Some(file) = old.min_by_key(|file| file.fetched_at) {

@@ -36,7 +36,7 @@ mod seen;
 mod spool;
 mod state;
 
-pub use book::{Book, BookError, collect, pending};
+pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use export::{ExportError, Exported, read_export, write_export};
 pub use faces::{Face, Faces};

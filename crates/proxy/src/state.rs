@@ -55,9 +55,6 @@ pub(crate) struct ForwardedFile {
     pub(crate) digest: Option<Digest>,
     pub(crate) size: u64,
     pub(crate) fetched_at: Timestamp,
-    /// The vendor's headers that came with it.
-    #[serde(default)]
-    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// What was learned.

@@ -163,6 +163,11 @@ pub trait Session: Send {
     fn next(&mut self, event: Event) -> Step;
     /// What the vendor offers, once known.
     fn offered(&self) -> Option<Offered>;
+    /// Every file that the manifest read in this run names, with the digest that it says; empty until it was read, and
+    /// where the vendor has none.
+    fn named(&self) -> Vec<(model::RoutePath, model::Digest)> {
+        Vec::new()
+    }
 }
 
 /// The settings that vendors' modules depend on.

@@ -88,7 +88,7 @@ pub(super) const ELASTIC: Section = Section {
         key("learned_feeds", Number(1, 1000), "32", "The most feeds that are followed because endpoints asked for them.").or("32"),
         key("probe", Duration(60_000), "\"1d\"", "How often the vendor is asked for versions that a pattern stands for, and for paths of dated manifests that are not known.")
             .or("\"1d\""),
-        key("revalidate", Duration(1000), "\"5m\"", "In proxy mode: how often the vendor is asked whether a manifest has changed, however many endpoints ask.")
+        key("revalidate", Duration(1000), "\"5m\"", "In proxy mode: how often the vendor is asked whether a manifest has changed, however many endpoints ask. A path that no known manifest names has all manifests asked for at once, every 5 seconds at the most.")
             .or("\"5m\""),
         key("wait", Duration(0), "\"20s\"", "In proxy mode: how long an endpoint's request waits for what is being fetched; then it is answered 503 with Retry-After while the fetch goes on.")
             .or("\"20s\""),
@@ -96,15 +96,15 @@ pub(super) const ELASTIC: Section = Section {
             "unknown_paths",
             Word(&["forward", "refuse"]),
             "\"refuse\"",
-            "In proxy mode: what becomes of a path below /downloads/ that no manifest names: forward (fetched whole, kept, and served with nothing but the transport's word) or refuse (404).",
+            "In proxy mode: what becomes of a path below /downloads/ that no manifest names, once the manifests were read anew: forward (fetched whole, kept, and served with nothing but the transport's word, as the header Waystation-Trust says) or refuse (404).",
         )
         .or("\"forward\""),
         key("forwarded_bytes", Size, "\"1GiB\"", "The most bytes that forwarded paths take together.").or("\"1GiB\""),
         key(
             "pass_headers",
-            Words(&["content-type", "content-language", "last-modified"]),
+            Words(&["cache-control", "content-language", "content-type", "last-modified"]),
             "[\"content-type\"]",
-            "In proxy mode: the vendor's headers that endpoints get for manifests and forwarded paths. The ETag is always ours.",
+            "In proxy mode: the vendor's headers that endpoints get: cache-control (for artifacts alone; a cache in front then keeps for so long what was denied meanwhile), content-language, content-type, last-modified. The ETag is always ours.",
         )
         .or("[\"content-type\", \"last-modified\"]"),
         key(

@@ -44,6 +44,8 @@ impl Beyond for Desk {
         (path.as_str() == "/faced").then(|| Face {
             content_type: Some("application/x-vendor".to_owned()),
             content_language: Some("en".to_owned()),
+            cache_control: Some("max-age=60".to_owned()),
+            trust: Some("transport-only"),
             last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
             confirmed: Some(Arc::clone(&self.confirmed)),
         })
@@ -107,6 +109,12 @@ fn a_route_shows_its_face_and_its_age_and_no_date_is_compared_with_another_kind(
     let answer = site.get("/faced", "");
     assert_eq!(answer.header("Content-Type"), Some("application/x-vendor"));
     assert_eq!(answer.header("Content-Language"), Some("en"));
+    assert_eq!(
+        (answer.header("Cache-Control"), answer.header("Waystation-Trust")),
+        (Some("max-age=60"), Some("transport-only"))
+    );
+    let plain = site.get("/plain", "");
+    assert_eq!((plain.header("Cache-Control"), plain.header("Waystation-Trust")), (Some("no-cache"), None));
     assert_eq!(answer.header("Last-Modified"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(answer.header("ETag"), Some(Digest::of(b"A").etag().to_string().as_str()), "the tag is ours");
     assert_eq!(answer.header("Age"), None);

@@ -19,4 +19,5 @@ mod moved;
 mod secrets;
 mod shared;
 mod signals;
+mod unnamed;
 mod vendor;

@@ -178,6 +178,7 @@ fn what_no_manifest_names_makes_room_for_what_one_does() {
     assert!(held(&made).is_empty(), "{:?}", made.held);
     ring.shows("/x/1", 11);
     ring.shows("/x/8", 8);
+    ring.shows_not("/x/9");
     // Both at once.
     let mut ring = Ring::new();
     ring.serve(&[release(F, 1, &[("/x/1", 77)]), release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);

@@ -1,41 +1,37 @@
 //! Paths that no manifest names.
 
-use std::sync::Arc;
-
 use mirror::{Engine, SyncRequest};
-use model::{FeedId, Generation, Outcome, RoutePath, error_chain};
-use vendors::elastic::forwarded_feed;
+use model::{RoutePath, error_chain};
+use vendors::elastic::{forwarded_feed, is_forwarded};
 
-use super::{Desk, LOOK, LOOKS, landing_of};
+use super::confirm::Word;
+use super::{Desk, landing_of};
 use crate::Landing;
-use crate::faces::came_with;
 use crate::state::ForwardedFile;
 
 impl Desk {
-    /// Fetches a path that no manifest names, unless a manifest that is being fetched names it.
+    /// Fetches a path that no manifest names, once it is known that none does.
     pub(super) async fn forward(&self, path: &RoutePath) -> Landing {
+        let Some(engine) = self.engine() else { return Landing::Failed };
+        let asked = engine.ports().clock.monotonic();
         for mut progress in self.flights.of_feeds() {
             let _ = progress.wait_for(Option::is_some).await;
         }
-        let _turn = self.forwarding.lock().await;
-        let Some(engine) = self.engine() else { return Landing::Failed };
-        self.wait_for_manifests(&engine).await;
-        match engine.ports().rings.current(&engine.settings().ring).await {
-            Ok(Some(current)) if current.generation.routes.contains_key(path) => return Landing::Held,
-            Ok(current) if refused_some(&engine, current.as_ref().map(|current| &current.generation)).await => {
-                tracing::warn!(%path, "not forwarded: a manifest that is known and not served may name it");
-                return Landing::Failed;
+        match self.word_of(&engine, path, asked).await {
+            Word::Unnamed => self.fetch_unnamed(&engine, path).await,
+            Word::Served => Landing::Held,
+            Word::Past => Landing::Absent,
+            Word::Withheld(why) => {
+                tracing::warn!(%path, why, "not forwarded: only what no manifest names is");
+                Landing::Failed
             }
-            Ok(_) => {}
-            Err(_) => return Landing::Failed,
         }
-        let file = ForwardedFile {
-            route: path.clone(),
-            digest: None,
-            size: 0,
-            fetched_at: engine.ports().clock.now(),
-            headers: Vec::new(),
-        };
+    }
+
+    async fn fetch_unnamed(&self, engine: &Engine, path: &RoutePath) -> Landing {
+        let _turn = self.forwarding.lock().await;
+        let fetched_at = engine.ports().clock.now();
+        let file = ForwardedFile { route: path.clone(), digest: None, size: 0, fetched_at };
         let added = self.book.change_forwarded(|files| {
             files.retain(|known| known.route != *path);
             files.push(file);
@@ -44,29 +40,55 @@ impl Desk {
             tracing::error!(error = %error_chain(&error), "a path could not be forwarded");
             return Landing::Failed;
         }
-        let landing = self.sync_forwarded(&engine).await;
+        let landing = self.sync_forwarded(engine).await;
         if landing != Landing::Held {
             self.drop_forwarded(path);
+            return landing;
         }
-        landing
+        // A manifest that was read meanwhile counts no less.
+        if self.book.forwarded().iter().any(|file| file.route == *path && self.is_contradicted(file)) {
+            self.let_go(engine, std::slice::from_ref(path)).await;
+            return Landing::Failed;
+        }
+        Landing::Held
     }
 
-    /// A manifest that a scheduled run fetches may name the path.
-    async fn wait_for_manifests(&self, engine: &Engine) {
-        let of_manifests =
-            |feed: &FeedId| feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(feed);
-        for _ in 0..LOOKS {
-            if !engine.running().iter().any(of_manifests) {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+    /// Whether a manifest names other bytes where a forwarded file stands.
+    fn is_contradicted(&self, file: &ForwardedFile) -> bool {
+        let named = self.book.named_at(&file.route);
+        !named.is_empty() && file.digest.is_some_and(|digest| !named.contains(&digest))
     }
 
-    pub(crate) fn drop_forwarded(&self, path: &RoutePath) {
+    fn drop_forwarded(&self, path: &RoutePath) {
         let dropped = self.book.change_forwarded(|files| files.retain(|known| known.route != *path));
         if let Err(error) = dropped {
             tracing::error!(error = %error_chain(&error), "a forwarded path could not be let go");
+        }
+    }
+
+    /// Forwards these no longer, from now on.
+    async fn let_go(&self, engine: &Engine, paths: &[RoutePath]) {
+        for path in paths {
+            tracing::info!(%path, "forwarded no longer");
+            self.drop_forwarded(path);
+        }
+        self.sync_forwarded(engine).await;
+    }
+
+    /// Lets go of what is forwarded and should not be: what a manifest names by now, in a set that is served or with
+    /// other bytes in one that was refused; and everything where nothing is to be forwarded any more.
+    pub(crate) async fn weed_forwarded(&self, engine: &Engine) {
+        let _turn = self.forwarding.lock().await;
+        let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
+        let forwards = self.rules.borrow().forwards;
+        let theirs = |path: &RoutePath| {
+            let route = current.as_ref().and_then(|current| current.generation.routes.get(path));
+            route.is_some_and(|route| route.until.is_none() && !is_forwarded(&route.feed))
+        };
+        let weeds = |file: &ForwardedFile| !forwards || theirs(&file.route) || self.is_contradicted(file);
+        let paths: Vec<RoutePath> = self.book.forwarded().into_iter().filter(weeds).map(|file| file.route).collect();
+        if !paths.is_empty() {
+            self.let_go(engine, &paths).await;
         }
     }
 
@@ -88,7 +110,7 @@ impl Desk {
             Err(_) => Landing::Failed,
         };
         if landing == Landing::Absent {
-            self.drop_forwarded(path);
+            self.let_go(&engine, std::slice::from_ref(path)).await;
         } else if landing == Landing::Failed {
             let kept = self.book.change_forwarded(|files| {
                 for file in files.iter_mut().filter(|file| file.route == *path) {
@@ -102,7 +124,7 @@ impl Desk {
     }
 
     /// Makes a release of what is forwarded, and notes what was fetched for it.
-    pub(crate) async fn sync_forwarded(&self, engine: &Engine) -> Landing {
+    async fn sync_forwarded(&self, engine: &Engine) -> Landing {
         let Some(feed) = forwarded_feed() else { return Landing::Failed };
         let _claim = match engine.claim(&feed) {
             Some(claim) => Some(claim),
@@ -110,7 +132,7 @@ impl Desk {
         };
         let _trial = self.book.try_out(&feed);
         let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
-        let report = match engine.sync(&request, Arc::new(mirror::Silent)).await {
+        let report = match engine.sync(&request, std::sync::Arc::new(mirror::Silent)).await {
             Ok(report) => report.feeds.into_iter().next(),
             Err(error) => {
                 tracing::warn!(error = %error_chain(&error), "a path could not be forwarded");
@@ -127,30 +149,12 @@ impl Desk {
                 for file in files.iter_mut().filter(|file| file.digest.is_none()) {
                     let Some(item) = release.items.iter().find(|item| item.route == file.route) else { continue };
                     (file.digest, file.size) = (Some(item.digest), item.size);
-                    file.headers = came_with(&release, &item.route).unwrap_or_default();
                 }
             });
             if let Err(error) = settled {
                 tracing::error!(error = %error_chain(&error), "what was forwarded could not be noted");
             }
         }
-        self.look_up(engine).await;
         landing
     }
-}
-
-/// Whether the vendor offers something that was read and is not served: what it names must not come in by another way
-/// than its proof.
-async fn refused_some(engine: &Engine, served: Option<&Generation>) -> bool {
-    let Ok(records) = engine.ports().catalog.feeds().await else { return true };
-    records.iter().any(|record| {
-        let manifest = record.feed.vendor() == model::Vendor::Elastic && !vendors::elastic::is_forwarded(&record.feed);
-        let stays = matches!(record.outcome, Outcome::Failed | Outcome::Quarantined | Outcome::Held);
-        let shown = served.and_then(|served| served.feeds.get(&record.feed)).map(|served| &served.vendor_version);
-        manifest
-            && stays
-            && engine.follows(&record.feed)
-            && record.offered.is_some()
-            && record.offered.as_ref() != shown
-    })
 }

@@ -70,7 +70,8 @@ fn internal(detail: String) -> Note {
 impl Session for ForwardSession {
     fn next(&mut self, event: Event) -> Step {
         let step = match (std::mem::replace(&mut self.begun, true), event) {
-            (false, Event::Start) if self.forwarded.paths.is_empty() => Ok(Step::Unchanged),
+            // An empty release: what was forwarded before is so no longer.
+            (false, Event::Start) if self.forwarded.paths.is_empty() => self.propose(&[]),
             (false, Event::Start) => Ok(Step::Fetch(self.wants())),
             (true, Event::Fetched(items)) => self.propose(&items),
             (_, event) => Err(internal(format!("{event:?} was not asked for").chars().take(80).collect())),
@@ -108,7 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_forward_is_nothing_new() {
-        assert!(matches!(session(Vec::new()).next(Event::Start), Step::Unchanged));
+    fn where_nothing_is_left_to_forward_the_release_is_empty() {
+        let Step::Propose(proposal) = session(Vec::new()).next(Event::Start) else { panic!("it proposes") };
+        assert_eq!(proposal.vendor_version().version.to_string(), "1.0.7");
     }
 }

@@ -235,4 +235,10 @@ impl Session for ElasticSession {
     fn offered(&self) -> Option<Offered> {
         self.offered.clone()
     }
+
+    fn named(&self) -> Vec<(RoutePath, Digest)> {
+        let (State::Fetching(plan) | State::Inspecting(plan, _)) = &self.state else { return Vec::new() };
+        let artifacts = plan.manifest.artifacts.iter().map(|one| (one.route.clone(), one.encoded.digest));
+        std::iter::once((plan.route.clone(), plan.zip_digest)).chain(artifacts).collect()
+    }
 }
