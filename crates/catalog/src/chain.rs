@@ -143,6 +143,52 @@ pub async fn prove_chain(catalog: &dyn Catalog, each: &mut (dyn FnMut(&Entry) + 
     }
 }
 
+/// As [`prove_chain`], but proves the newest `count` entries alone: what was done to older ones is not seen, and it
+/// takes no longer than that.
+///
+/// # Errors
+/// [`ChainFault`] for the first entry that does not fit.
+pub async fn prove_end(catalog: &dyn Catalog, count: u64) -> Result<(), ChainFault> {
+    let Ok(head) = catalog.chain_head().await else { return prove_chain(catalog, &mut |_| ()).await.map(|_| ()) };
+    let before = head.seq.saturating_sub(count);
+    // Which digest the first of them carries is taken as it is.
+    let next = before.saturating_add(1);
+    let first = catalog.history(next, 1).await;
+    let first = first.map_err(|error| ChainFault { seq: next, what: ChainBreak::Unreadable(error) })?.pop();
+    match first.filter(|first| before > 0 && first.seq == next) {
+        Some(first) => {
+            let mut known = ChainHead { seq: before, digest: first.previous, at: None };
+            follow_all(catalog, &mut known, &mut |_| ()).await
+        }
+        // It has fewer: the whole is proven.
+        None => prove_chain(catalog, &mut |_| ()).await.map(|_| ()),
+    }
+}
+
+/// Follows the chain from `head` to its end, and shows `each` every entry that fits.
+async fn follow_all(
+    catalog: &dyn Catalog,
+    head: &mut ChainHead,
+    each: &mut (dyn FnMut(&Entry) + Send),
+) -> Result<(), ChainFault> {
+    let mut page = PAGE;
+    loop {
+        let next = head.seq.saturating_add(1);
+        match catalog.history(next, page).await {
+            Ok(entries) if entries.is_empty() => return Ok(()),
+            Ok(entries) => {
+                for entry in &entries {
+                    *head = head.follow(entry)?;
+                    each(entry);
+                }
+            }
+            // One bad row spoils its page: go on one by one to name it.
+            Err(_) if page > 1 => page = 1,
+            Err(error) => return Err(ChainFault { seq: next, what: ChainBreak::Unreadable(error) }),
+        }
+    }
+}
+
 /// Where the chain seems to begin: what lies before the first entry that is there.
 async fn first(catalog: &dyn Catalog) -> Result<Option<Anchor>, ChainFault> {
     let first = catalog.history(1, 1).await;
@@ -161,27 +207,15 @@ async fn prove_from(
         begun.map_or(ChainHead::EMPTY, |anchor| ChainHead { seq: anchor.seq, digest: anchor.digest, at: None });
     let mut since = None;
     let (mut told, mut known) = (false, 0);
-    let mut page = PAGE;
-    loop {
-        let next = head.seq.saturating_add(1);
-        match catalog.history(next, page).await {
-            Ok(entries) if entries.is_empty() => break,
-            Ok(entries) => {
-                for entry in &entries {
-                    head = head.follow(entry)?;
-                    since.get_or_insert(entry.at);
-                    if let Some(anchor) = entry.anchor() {
-                        told |= begun == Some(anchor);
-                        known = known.max(anchor.seq);
-                    }
-                    each(entry);
-                }
-            }
-            // One bad row spoils its page: go on one by one to name it.
-            Err(_) if page > 1 => page = 1,
-            Err(error) => return Err(ChainFault { seq: next, what: ChainBreak::Unreadable(error) }),
+    let mut look = |entry: &Entry| {
+        since.get_or_insert(entry.at);
+        if let Some(anchor) = entry.anchor() {
+            told |= begun == Some(anchor);
+            known = known.max(anchor.seq);
         }
-    }
+        each(entry);
+    };
+    follow_all(catalog, &mut head, &mut look).await?;
     match begun {
         // The first that is missing comes behind what is known to have been let go.
         Some(anchor) if !told => {

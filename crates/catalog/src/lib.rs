@@ -17,6 +17,7 @@ mod aging;
 mod batch;
 mod chain;
 mod entry;
+mod heads;
 mod memory;
 mod paging;
 mod port;
@@ -28,8 +29,9 @@ pub mod conformance;
 mod tests;
 
 pub use aging::{Lived, Span};
-pub use chain::{ChainBreak, ChainFault, Proven, chain_digest, prove_chain, verify_chain};
+pub use chain::{ChainBreak, ChainFault, Proven, chain_digest, prove_chain, prove_end, verify_chain};
 pub use entry::{Actor, Anchor, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, NewEntry, Prune};
+pub use heads::{Compared, HeadsError, HeadsFault, KeptHeads, LEAST_KEPT};
 pub use memory::MemoryCatalog;
 pub use port::{
     Batch, Catalog, CatalogError, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord, Remover,

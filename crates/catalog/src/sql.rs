@@ -59,6 +59,7 @@ impl SqlCatalog {
     /// brings its layout up to date.
     pub async fn open(path: &Path) -> Result<Self, CatalogError> {
         connect::make_folder(path)?;
+        connect::make_file(path)?;
         let catalog = Self::at(path, Access::ReadWrite)?;
         let mut lease = catalog.writer.lease().await?;
         let layout = layout::bring_up_to_date(&mut lease.connection).await;
@@ -91,6 +92,7 @@ impl SqlCatalog {
 /// A bare connection, for tests that reach under the catalog.
 #[cfg(test)]
 pub(crate) async fn raw(path: &Path) -> sqlx::AnyConnection {
+    connect::make_file(path).unwrap();
     connect::connect(&connect::options(path, Access::ReadWrite).unwrap()).await.unwrap()
 }
 

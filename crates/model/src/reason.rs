@@ -240,8 +240,8 @@ reasons! {
         "The free space nears the reserve, below which nothing is fetched."
         "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
     FolderGone "folder_gone" Operator Later
-        "The data folder was renamed, replaced or unmounted while the program ran."
-        "Put it back, or mount it again: `waystation run` goes on by itself. Nothing is written into what stands in its place; what is in memory is served on.";
+        "The data folder, or the catalog in it, is not where it was: renamed, removed, replaced or unmounted, or it never was there."
+        "Put it back, or mount it again: `waystation run` goes on by itself. Nothing is written into what stands in its place; what is in memory is served on. A site that has only begun runs `waystation sync`.";
     BlobMissing "blob_missing" Operator Now
         "Bytes that a release needs are not held."
         "Run `waystation sync`: what the vendor still offers is fetched again. If bytes go missing by themselves, check the disk and who else cleans the data folder.";
@@ -250,7 +250,7 @@ reasons! {
         "It is written again by the next sync, or by `waystation run` within a minute; check the disk.";
     GenerationDamaged "generation_damaged" Operator Never
         "A ring's generation file is damaged."
-        "Where it is the one that `current` names, the newest whole one is served. Where none is whole, the next sync, or `waystation run`, makes the ring anew as it was published last. Check the disk.";
+        "Where it is the one that `current` names, the newest whole one is served, or nothing where none is whole, until the next `waystation sync`, or `waystation run`, makes the ring anew as it was published last. Older ones are removed by `waystation gc`. Check the disk.";
     CatalogDisagrees "catalog_disagrees" Operator Later
         "The catalog does not say of a release what its ring serves."
         "Run `waystation sync`: it records what is served. If a backup of one part only was restored, restore the other part, too.";
@@ -259,9 +259,9 @@ reasons! {
         "Run `waystation sync`, or let `waystation run` carry it out within a minute; if what was gone back to is no longer held, admit another release.";
     RingLost "ring_lost" Operator Now
         "A ring's generations are gone, or older than the one that was published last: files were lost, or an older copy was put in their place."
-        "Run `waystation sync`, or leave it to `waystation run`: where nothing is left, the ring is made anew as it was published last, from what is held; else what is admitted is published anew. Find out who removed it.";
+        "Run `waystation sync`, or leave it to `waystation run`: the ring is made anew as it was published last, from what is held. Find out who removed it.";
     HistoryBroken "history_broken" Operator Never
-        "The history's chain of digests is broken: entries were edited, removed or moved."
+        "The history is not the one that was written: entries were edited, removed or moved, or heads kept elsewhere know another one."
         "Keep a copy of the catalog and compare it with a backup: this is how tampering looks, and how a failing disk does.";
     CatalogFailed "catalog_failed" Operator Later
         "The catalog could not be read or written."

@@ -88,6 +88,15 @@ impl FileLock {
         Err(FsError::io("lock", folder.path().join(name), late))
     }
 
+    /// Whether its file is the one that `name` stands for in a folder. Where it is not, this guards nothing there:
+    /// another file, or none, stands in its place.
+    ///
+    /// # Errors
+    /// [`FsError`] naming the file.
+    pub fn is_at(&self, folder: &Folder, name: &str) -> Result<bool, FsError> {
+        still_named(&self.file, folder, name)
+    }
+
     /// Writes into the lock's file who holds it and what for. It is a help for people: a disk that takes no
     /// note does not keep anybody from holding the lock.
     pub fn describe(&mut self, verb: &str, since: Timestamp) {
@@ -211,6 +220,18 @@ mod tests {
         drop(held);
         assert_eq!(FileLock::holder(&path), None);
         assert!(FileLock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_guards_its_own_file_alone_s42() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let held = FileLock::try_acquire_in(&folder, "alive").unwrap().unwrap();
+        assert!(held.is_at(&folder, "alive").unwrap());
+        std::fs::rename(dir.path().join("alive"), dir.path().join("away")).unwrap();
+        assert!(!held.is_at(&folder, "alive").unwrap() && held.is_at(&folder, "away").unwrap());
+        std::fs::write(dir.path().join("alive"), "").unwrap();
+        assert!(!held.is_at(&folder, "alive").unwrap(), "another file of that name");
     }
 
     #[test]

@@ -58,6 +58,21 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
     builder.create(folder).map_err(at_path("make the folder", folder))
 }
 
+/// Makes the file, for its owner alone, unless it is there. Connections never make it: one that is made anew after an
+/// error, once the file was moved away, would begin an empty catalog in its place.
+pub(crate) fn make_file(path: &Path) -> Result<(), CatalogError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(at_path("make the database file", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Options for the file at `path`. A link in the file's place is refused: it could lead anywhere.
 pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogError> {
     const ACT: &str = "open the database file";
@@ -69,13 +84,12 @@ pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogErr
         // SQLite takes what is smaller than its header for nothing, and writes over it.
         Ok(found) if (1..SMALLEST).contains(&found.len()) => return Err(refused(ACT, UNSOUND)),
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::ReadWrite => {}
         Err(error) => return Err(at_path(ACT, &path)(error)),
     }
     let Some(text) = path.to_str() else {
         return Err(refused(ACT, format!("{} is not UTF-8", path.display())));
     };
-    let mode = if access == Access::ReadOnly { "ro" } else { "rwc" };
+    let mode = if access == Access::ReadOnly { "ro" } else { "rw" };
     let any: AnyConnectOptions =
         format!("sqlite:{}?mode={mode}", percent_encoded(text)).parse().map_err(refusal(ACT, "file"))?;
     sqlx::any::install_default_drivers();

@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use super::{file, sql};
 use crate::conformance::sample::{entry, tell};
 use crate::sql::raw;
-use crate::{ChainBreak, ChainHead, Entry, SqlCatalog, chain_digest, verify_chain};
+use crate::{ChainBreak, ChainHead, Entry, SqlCatalog, chain_digest, prove_end, verify_chain};
 
 async fn tampered(statements: &[&'static str]) -> (SqlCatalog, tempfile::TempDir) {
     let (folder, catalog) = sql().await;
@@ -42,6 +42,24 @@ async fn an_edited_entry_is_found_a21() {
     ] {
         check(&[statement], 3, |what| matches!(what, ChainBreak::Edited)).await;
     }
+}
+
+#[tokio::test]
+async fn the_end_of_the_chain_is_proven_by_itself_a21() {
+    for (statement, found) in [
+        ("UPDATE history SET subject = 'C' WHERE seq = 3", [None, None, Some(3), Some(3)]),
+        ("UPDATE history SET subject = 'E' WHERE seq = 5", [Some(5); 4]),
+        ("DELETE FROM history WHERE seq = 4", [None, Some(4), Some(4), Some(4)]),
+        ("UPDATE history SET subject = subject WHERE seq = 1", [None; 4]),
+    ] {
+        let (catalog, _folder) = tampered(&[statement]).await;
+        for (count, found) in [1, 2, 3, 100].into_iter().zip(found) {
+            let fault = prove_end(&catalog, count).await.err().map(|fault| fault.seq);
+            assert_eq!(fault, found, "{statement}, the last {count}");
+        }
+    }
+    let (_folder, empty) = sql().await;
+    prove_end(&empty, 3).await.unwrap();
 }
 
 #[tokio::test]

@@ -25,6 +25,22 @@ async fn what_was_recorded_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_moved_away_is_not_begun_anew_s42() {
+    let (folder, catalog) = sql().await;
+    tell(&catalog, &["a"]).await;
+    let (path, away) = (file(&folder), folder.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    // As after an error: the next connection is made anew.
+    drop(catalog.hold_writer().await);
+    assert!(catalog.chain_head().await.is_err());
+    assert!(catalog.apply(Batch { history: vec![entry("b")], ..Batch::default() }).await.is_err());
+    assert!(!path.exists());
+    std::fs::rename(&away, &path).unwrap();
+    tell(&catalog, &["b"]).await;
+    assert_eq!(verify_chain(&catalog).await.unwrap().seq, 2);
+}
+
+#[tokio::test]
 async fn a_reader_beside_a_writer_sees_all_and_changes_nothing() {
     let (folder, writer) = sql().await;
     let reader = SqlCatalog::open_read_only(&file(&folder)).await.unwrap();
