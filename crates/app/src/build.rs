@@ -209,7 +209,7 @@ pub async fn engine(
     // After the store, which makes its folders meanwhile.
     let catalog = open_catalog(data, purpose).await?;
     let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
-    let locks = FileLocks::new(data, verb, Arc::clone(&clock));
+    let locks = FileLocks::new(data, verb, Arc::clone(&clock)).with_catalog(CATALOG_FOLDER, CATALOG_FILE);
     let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
     let trees = crate::Trees::of(config, &clock);
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };

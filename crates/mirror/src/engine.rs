@@ -79,6 +79,18 @@ pub enum EngineError {
         #[source]
         source: Option<platform::fs::FsError>,
     },
+    /// The catalog's file is not the one that was opened.
+    #[error(
+        "the catalog {} is gone, or another stands in its place: nothing is written until it is back",
+        path.display()
+    )]
+    CatalogGone {
+        /// Where it was.
+        path: std::path::PathBuf,
+        /// Why it could not be looked for, where that is so.
+        #[source]
+        source: Option<platform::fs::FsError>,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -143,7 +155,7 @@ impl EngineError {
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),
-            Self::FolderGone { .. } => Reason::FolderGone,
+            Self::FolderGone { .. } | Self::CatalogGone { .. } => Reason::FolderGone,
             Self::Folder(_) => Reason::NotInFolder,
             Self::NotPublished(cause) => cause.reason,
             Self::Task(_) => Reason::Internal,
@@ -202,10 +214,10 @@ impl Engine {
         self
     }
 
-    /// Fails when the data folder is no longer where it was when this engine was made.
+    /// Fails when the data folder, or the catalog in it, is no longer where it was when this engine was made.
     ///
     /// # Errors
-    /// [`EngineError::FolderGone`].
+    /// [`EngineError::FolderGone`], [`EngineError::CatalogGone`].
     pub fn in_place(&self) -> Result<(), EngineError> {
         self.ports.locks.in_place()
     }

@@ -73,8 +73,7 @@ impl Engine {
     pub(crate) async fn record_refusal(&self, act: &str, on: &str, why: &str, error: &EngineError) {
         let on: String = on.chars().take(TYPED).collect();
         let data = json!({ "act": act, "why": why, "refused": error.reason(), "detail": model::error_chain(error) });
-        let history = vec![self.entry(EntryKind::Act, on, data)];
-        if let Err(error) = self.ports.catalog.apply(Batch { history, ..Batch::default() }).await {
+        if let Err(error) = self.record_one(EntryKind::Act, &on, data).await {
             tracing::error!(act, error = %model::error_chain(&error), "that the act was refused could not be recorded");
         }
     }
@@ -130,6 +129,8 @@ impl Engine {
     }
 
     async fn record_one(&self, kind: EntryKind, subject: &str, data: Value) -> Result<(), EngineError> {
+        // What was moved away is not written into, though it can be: nobody would find it there.
+        self.in_place()?;
         let history = vec![self.entry(kind, subject, data)];
         Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::Clock;
-use platform::fs::Folder;
+use platform::fs::{Folder, FsError};
 use platform::lock::FileLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -55,10 +55,40 @@ pub trait Locks: Send + Sync {
     /// # Errors
     /// [`EngineError::Busy`] when it is held for much longer than that.
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError>;
-    /// Fails when the data folder is no longer where it was when this process opened it: it was renamed, replaced or
-    /// unmounted, and whatever is there now is not what catalog and store work on. No lock is given then.
+    /// Fails when the data folder, or the catalog in it, is no longer where it was when this process opened it: it was
+    /// renamed, replaced or unmounted, and whatever is there now is not what this process works on. No lock is given
+    /// then, and nothing is to be written.
     fn in_place(&self) -> Result<(), EngineError> {
         Ok(())
+    }
+}
+
+/// A file that this process has open elsewhere: where it was, and which it is. It is only looked at: to open a
+/// database's file and close it again would let go of the locks that this process has on it.
+#[derive(Debug)]
+struct Opened {
+    folder: &'static str,
+    name: &'static str,
+    which: (u64, u64),
+}
+
+impl Opened {
+    fn find(data: &Folder, folder: &'static str, name: &'static str) -> Option<Self> {
+        let which = Self::which(data, folder, name).ok().flatten()?;
+        Some(Self { folder, name, which })
+    }
+
+    /// Which file stands there; none where there is none.
+    fn which(data: &Folder, folder: &str, name: &str) -> Result<Option<(u64, u64)>, FsError> {
+        let folder = match data.folder(folder) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        Ok(folder.look_at(name)?.map(|look| (look.device, look.inode)))
+    }
+
+    fn is_in_place(&self, data: &Folder) -> Result<bool, FsError> {
+        Ok(Self::which(data, self.folder, self.name)? == Some(self.which))
     }
 }
 
@@ -68,6 +98,8 @@ pub struct FileLocks {
     data_dir: PathBuf,
     /// The data folder as it was opened first; none when it could not be.
     opened: Option<Arc<Folder>>,
+    /// The catalog's file as it was opened; none where there is none, or nobody said which it is.
+    catalog: Option<Arc<Opened>>,
     verb: String,
     clock: Arc<dyn Clock>,
     /// The fetch lock that this process holds, where its runs may share it.
@@ -80,7 +112,16 @@ impl FileLocks {
     /// Locks in `<data_dir>/locks`, which is there; `verb` tells others what the holder does.
     pub fn new(data_dir: &std::path::Path, verb: &str, clock: Arc<dyn Clock>) -> Self {
         let opened = Folder::open(data_dir).ok().map(Arc::new);
-        Self { data_dir: data_dir.to_owned(), opened, verb: verb.to_owned(), clock, shared: None, patience: PATIENCE }
+        let (data_dir, verb) = (data_dir.to_owned(), verb.to_owned());
+        Self { data_dir, opened, catalog: None, verb, clock, shared: None, patience: PATIENCE }
+    }
+
+    /// Holds only as long as the catalog's file, `name` in the folder `folder` of the data folder, is the one that it
+    /// is now, as this process has opened it.
+    #[must_use]
+    pub fn with_catalog(self, folder: &'static str, name: &'static str) -> Self {
+        let catalog = self.opened.as_ref().and_then(|data| Opened::find(data, folder, name)).map(Arc::new);
+        Self { catalog, ..self }
     }
 
     /// Lets the runs of this process hold the fetch lock together, so that one vendor's slow run does not keep
@@ -175,9 +216,17 @@ impl Locks for FileLocks {
     fn in_place(&self) -> Result<(), EngineError> {
         let Some(opened) = &self.opened else { return Ok(()) };
         match opened.is_at(&self.data_dir) {
+            Ok(true) => {}
+            Ok(false) => return Err(EngineError::FolderGone { path: self.data_dir.clone(), source: None }),
+            Err(error) => return Err(EngineError::FolderGone { path: self.data_dir.clone(), source: Some(error) }),
+        }
+        let Some(catalog) = &self.catalog else { return Ok(()) };
+        let gone =
+            |source| EngineError::CatalogGone { path: self.data_dir.join(catalog.folder).join(catalog.name), source };
+        match catalog.is_in_place(opened) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: None }),
-            Err(error) => Err(EngineError::FolderGone { path: self.data_dir.clone(), source: Some(error) }),
+            Ok(false) => Err(gone(None)),
+            Err(error) => Err(gone(Some(error))),
         }
     }
 }
@@ -236,6 +285,41 @@ mod tests {
         drop(second);
         let alone = other.try_fetch().await.unwrap().ok().unwrap();
         assert!(alone.first && other.try_fetch().await.unwrap().is_err(), "not shared: not even with itself");
+    }
+
+    #[test]
+    fn a_catalog_that_is_another_one_is_noticed_s42() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("catalog"), dir.path().join("catalog/rows"));
+        let locks = || {
+            let clock = Arc::new(platform::SystemClock::new());
+            FileLocks::new(dir.path(), "run", clock).with_catalog("catalog", "rows")
+        };
+        locks().in_place().unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "ours").unwrap();
+        let ours = locks();
+        ours.in_place().unwrap();
+        let (away, other) = (dir.path().join("away"), dir.path().join("other"));
+        for (what, restored) in [(&folder, false), (&folder, true), (&file, false), (&file, true)] {
+            std::fs::rename(what, &away).unwrap();
+            if restored {
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(&file, "a backup").unwrap();
+            }
+            let gone = ours.in_place().unwrap_err();
+            assert_eq!(gone.reason(), model::Reason::FolderGone);
+            assert!(
+                gone.to_string().contains("catalog/rows") && gone.to_string().contains("nothing is written"),
+                "{gone}"
+            );
+            if restored {
+                std::fs::rename(what, &other).unwrap();
+                if other.is_dir() { std::fs::remove_dir_all(&other) } else { std::fs::remove_file(&other) }.unwrap();
+            }
+            std::fs::rename(&away, what).unwrap();
+            ours.in_place().unwrap();
+        }
     }
 
     fn two(dir: &tempfile::TempDir) -> (FileLocks, FileLocks) {
