@@ -17,11 +17,14 @@
 
 mod derive;
 mod log;
+mod place;
 mod run;
 mod settings;
 mod takeover;
+mod voice;
 
 pub use derive::{Derived, state_folder};
 pub use log::Log;
 pub use run::{CompatError, Ended, Outcome, run};
 pub use settings::{Settings, SettingsError};
+pub use voice::Said;

@@ -1,7 +1,6 @@
 //! One run, as the script has it: from settings to an exit code.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +11,12 @@ use blob_store::{Current, StoreError};
 use config::{Config, ConfigError};
 use mirror::{Engine, EngineError, FeedReport, Silent, SyncReport, SyncRequest};
 use model::{Clock, Digest, FeedId, Generation, Outcome as FeedOutcome, Reason, Vendor, error_chain};
-use platform::fs::{Folder, FsError, Mode, create_folder};
+use platform::fs::{FsError, Mode};
 use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
 
+use crate::place::{alone, prepared, shared};
 use crate::takeover::Judged;
+use crate::voice::{Said, Voice};
 use crate::{Derived, Log, Settings, takeover};
 
 /// How long a folder that was replaced is kept for those who have it open.
@@ -112,31 +113,7 @@ impl CompatError {
     }
 }
 
-/// Who hears what a run says: the log in the script's form, and a line for people.
-pub(crate) struct Voice<'a> {
-    log: Option<Log>,
-    line: &'a mut (dyn FnMut(&str) + Send),
-    /// The log took something badly.
-    lost: bool,
-}
-
-impl Voice<'_> {
-    fn say(&mut self, text: &str) {
-        (self.line)(text);
-        self.note(text);
-    }
-
-    fn note(&mut self, text: &str) {
-        let Some(log) = &mut self.log else { return };
-        if let Err(error) = log.write(text) {
-            self.lost = true;
-            self.log = None;
-            (self.line)(&format!("Error: the log cannot be written: {}", error_chain(&error)));
-        }
-    }
-}
-
-/// Carries out what a `settings.json` asks for; `line` gets what the script would print.
+/// Carries out what a `settings.json` asks for; `people` get what the script would print.
 ///
 /// # Errors
 /// [`CompatError`] when the run could not take place; what fails for one feed is in the outcome.
@@ -144,21 +121,22 @@ pub async fn run(
     settings: &Settings,
     state: &Path,
     (clock, environment): (Arc<dyn Clock>, &[(String, String)]),
-    line: &mut (dyn FnMut(&str) + Send),
+    people: &mut (dyn FnMut(Said<'_>) + Send),
 ) -> Result<Outcome, CompatError> {
     let (log, refused) = match Log::open(&settings.log, Arc::clone(&clock)) {
         Ok(log) => (Some(log), None),
         Err(error) => (None, Some(error_chain(&error))),
     };
-    let mut voice = Voice { log, line, lost: refused.is_some() };
+    let mut voice = Voice { log, people, lost: refused.is_some() };
     if let Some(refused) = refused {
-        voice.say(&format!("Error: the log cannot be used, and what is told here is told nowhere else: {refused}"));
+        voice
+            .complain(&format!("Error: the log cannot be used, and what is told here is told nowhere else: {refused}"));
     }
     voice.note("Script started.");
     let ended = fill(settings, state, (clock, environment), &mut voice).await;
     match &ended {
         Ok(outcome) if outcome.ended == Ended::Done => voice.note("Script completed."),
-        Ok(_) => voice.say("Script completed with errors: see above for what failed and why."),
+        Ok(_) => voice.complain("Script completed with errors: see above for what failed and why."),
         Err(error) => voice.note(&format!("Error: {} (reason {})\nScript failed.", error_chain(error), error.reason())),
     }
     ended.map(|outcome| match outcome.ended {
@@ -175,9 +153,12 @@ async fn fill(
 ) -> Result<Outcome, CompatError> {
     let derived = Derived::of(settings, state, environment)?;
     let folder = shared(&settings.folder)?;
-    let _one = alone(&folder)?;
+    let one = alone(&folder)?;
     prepared(state, &folder)?.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
     voice.say(&format!("Using download folder: {}; state: {}", folder.display(), state.display()));
+    if one.is_none() {
+        voice.say("the file system of the download folder locks no folders: fill it from one state alone");
+    }
     for unknown in &settings.unknown {
         voice.say(&format!("settings.json: {unknown} means nothing here and is passed by"));
     }
@@ -193,11 +174,11 @@ async fn fill(
     }
     // What is no longer kept goes before the folder needs the room.
     if let Err(error) = engine.collect().await {
-        voice.say(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
+        voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
     }
     let tree = kept(settings, &folder, config, (&engine, &clock)).await?;
     for failed in tree.iter().flat_map(|tree| &tree.failed) {
-        voice.say(&format!("Error: {}: {} (reason {})", failed.folder, failed.detail, failed.reason));
+        voice.complain(&format!("Error: {}: {} (reason {})", failed.folder, failed.detail, failed.reason));
     }
     for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
         voice.say(&format!("{foreign} is not ours and is left alone"));
@@ -221,45 +202,6 @@ async fn fetched(engine: &Engine, spared: &[FeedId], stops: &Stops) -> Result<Sy
     tokio::select! {
         report = engine.sync_until(&request, Arc::new(Silent), stops.asked(1)) => report,
         () = stops.asked(2) => Err(EngineError::Interrupted),
-    }
-}
-
-/// The shared folder, made with all above it, by its real path.
-fn shared(path: &Path) -> Result<PathBuf, FsError> {
-    let made = make(path)?;
-    let real = path.canonicalize();
-    drop(made);
-    real.map_err(|source| FsError::Io { act: "find", path: path.to_owned(), source })
-}
-
-fn make(path: &Path) -> Result<Folder, FsError> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
-        && matches!(parent.try_exists(), Ok(false))
-    {
-        make(parent)?;
-    }
-    create_folder(path, Mode::FOLDER)
-}
-
-/// The state's folder, which must not be shared.
-fn prepared(state: &Path, folder: &Path) -> Result<Folder, CompatError> {
-    let nested = || CompatError::Nested { state: state.to_owned(), folder: folder.to_owned() };
-    if state.starts_with(folder) || folder.starts_with(state) {
-        return Err(nested());
-    }
-    let made = make(state)?;
-    let real = state.canonicalize().map_err(|source| FsError::Io { act: "find", path: state.to_owned(), source })?;
-    if real.starts_with(folder) || folder.starts_with(&real) { Err(nested()) } else { Ok(made) }
-}
-
-/// Keeps other runs out of the folder, whatever their state is, with nothing left in it.
-fn alone(folder: &Path) -> Result<File, CompatError> {
-    let failed = |act| move |source| FsError::Io { act, path: folder.to_owned(), source };
-    let handle = File::open(folder).map_err(failed("open"))?;
-    match handle.try_lock() {
-        Ok(()) => Ok(handle),
-        Err(std::fs::TryLockError::WouldBlock) => Err(CompatError::Busy { folder: folder.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed("lock")(source).into()),
     }
 }
 
@@ -308,7 +250,7 @@ fn tell(feed: &FeedReport, voice: &mut Voice<'_>) {
             let detail = feed.detail.as_deref().unwrap_or("no particulars");
             let reason =
                 feed.reason.map_or_else(String::new, |reason| format!(" (reason {reason}: {})", reason.remedy()));
-            voice.say(&format!("Error: {name} {}: {detail}{reason}", outcome.as_str()));
+            voice.complain(&format!("Error: {name} {}: {detail}{reason}", outcome.as_str()));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! `waystation compat defender-downloader`.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use compat::{CompatError, Ended, Settings};
+use compat::{CompatError, Ended, Said, Settings};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::show;
 
 /// Stands in for other programs, with their own settings
 #[derive(Debug, Subcommand)]
@@ -70,12 +72,18 @@ async fn download(args: &Downloader, context: &mut Context) -> Result<Exit, Fail
     })?;
     let (clock, environment, out) = (Arc::clone(&context.clock), context.environment.clone(), &mut context.out);
     let mut lost = None;
-    let mut line = |text: &str| {
-        if let Err(failure) = text.lines().try_for_each(|line| out.line(line)) {
-            lost.get_or_insert(failure);
+    let mut people = |said: Said<'_>| match said {
+        Said::Line(text) => {
+            if let Err(failure) = text.lines().try_for_each(|line| out.line(line)) {
+                lost.get_or_insert(failure);
+            }
+        }
+        // A closed stderr ends no run: the log and the exit code say it too.
+        Said::Error(text) => {
+            let _ = text.lines().try_for_each(|line| writeln!(io::stderr(), "{}", show::clean(line)));
         }
     };
-    let ended = compat::run(&settings, &state, (clock, &environment), &mut line).await;
+    let ended = compat::run(&settings, &state, (clock, &environment), &mut people).await;
     if let Some(failure) = lost {
         return Err(failure);
     }

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use compat::{CompatError, Ended, Settings};
+use compat::{CompatError, Ended, Said, Settings};
 use mirror::Engine;
 use model::{Digest, Outcome};
 use platform::fs::Folder;
@@ -171,7 +171,14 @@ async fn d10_nothing_has_to_be_installed_and_missing_settings_are_an_error() {
 async fn d13_a_failure_stands_in_the_log_with_its_reason() {
     let stage = Stage::new();
     stage.vendor.inject(FaultRule::always(Kind::Archive, Fault::Status(404)));
-    stage.run().await.unwrap();
+    let mut mailed = Vec::new();
+    let mut people = |said: Said<'_>| {
+        if let Said::Error(text) = said {
+            mailed.push(text.to_owned());
+        }
+    };
+    stage.run_heard(&mut people).await.unwrap();
+    assert_eq!(mailed.len(), 5, "each of four targets, and the end: {mailed:?}");
     let log = stage.log();
     for told in
         ["Script started.", "Error: defender/linux/production/x86_64 failed", "not_found", "completed with errors"]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use app::Purpose;
 use catalog::ReleaseFilter;
-use compat::{CompatError, Derived, Outcome, Settings};
+use compat::{CompatError, Derived, Outcome, Said, Settings};
 use mirror::Engine;
 use model::Digest;
 use platform::SystemClock;
@@ -76,8 +76,13 @@ impl Stage {
     }
 
     pub(crate) async fn run(&self) -> Result<Outcome, CompatError> {
+        self.run_heard(&mut |_| ()).await
+    }
+
+    /// The same, and who hears what it says.
+    pub(crate) async fn run_heard(&self, people: &mut (dyn FnMut(Said<'_>) + Send)) -> Result<Outcome, CompatError> {
         let clock = Arc::new(SystemClock::new());
-        compat::run(&self.settings, &self.state, (clock, &self.environment()), &mut |_| ()).await
+        compat::run(&self.settings, &self.state, (clock, &self.environment()), people).await
     }
 
     /// A newer release of everything.
