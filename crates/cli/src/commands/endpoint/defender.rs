@@ -1,11 +1,11 @@
-//! `waystation endpoint defender update|health|connectivity|run`.
+//! `waystation endpoint defender update|scan|health|connectivity|run`.
 
 mod page;
 mod player;
 mod timer;
 
 use clap::{Args, Subcommand};
-use endpoint::defender::{Facts, Health, connectivity};
+use endpoint::defender::{Facts, Health, Prelude, Scan, connectivity};
 use jiff::tz::TimeZone;
 
 use crate::arguments::TWO_ENDS;
@@ -21,6 +21,7 @@ use player::Player;
 ))]
 pub(crate) enum Defender {
     Update(Update),
+    Scan(ScanArgs),
     Health(HealthArgs),
     Connectivity(Connectivity),
     Run(Run),
@@ -43,6 +44,31 @@ Exit codes:
 pub(crate) struct Update {
     #[command(flatten)]
     player: Player,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what comes before a scan, which may be an update; scans nothing
+///
+/// Where nothing is pulled on a timer (enforcement level passive, the default on Linux, or on_demand) definitions are
+/// updated before every scan. In real_time only a scheduled scan may ask for it, by scheduledScan.checkForDefinitionsUpdate.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  waystation endpoint defender scan --state ep --settings mdatp_managed.json
+  waystation endpoint defender scan --scheduled --state ep --settings mdatp_managed.json
+
+Exit codes:
+  0  the definitions are what the source has, or nothing is updated before this scan
+  1  the update failed: the scan has the set in use, if there is one
+  2  wrong usage, or settings that cannot be read")]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    player: Player,
+    /// A scan that stands in the settings, in place of one that somebody asks for
+    #[arg(long)]
+    scheduled: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -120,6 +146,7 @@ pub(crate) struct Run {
 pub(crate) async fn run(verb: &Defender, context: &mut Context) -> Result<Exit, Failure> {
     match verb {
         Defender::Update(args) => update(args, context).await,
+        Defender::Scan(args) => scan(args, context).await,
         Defender::Health(args) => health(args, context),
         Defender::Connectivity(args) => try_places(args, context).await,
         Defender::Run(args) => timer::run(&args.player, args.json, context).await,
@@ -135,6 +162,18 @@ async fn update(args: &Update, context: &mut Context) -> Result<Exit, Failure> {
         page::told(&report, &managed, &mut context.out)?;
     }
     Ok(if report.is_good() { Exit::DONE } else { Exit::FAILED })
+}
+
+async fn scan(args: &ScanArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let (player, managed) = args.player.play(context)?;
+    let which = if args.scheduled { Scan::Scheduled } else { Scan::OnDemand };
+    let before = player.prepare_scan(&managed, which).await;
+    let before = before.map_err(|error| state("endpoint defender scan", &error))?;
+    page::before_scan(&before, &managed, args.json, &mut context.out)?;
+    match before {
+        Prelude::Update(report) if !report.is_good() => Ok(Exit::FAILED),
+        _ => Ok(Exit::DONE),
+    }
 }
 
 fn health(args: &HealthArgs, context: &mut Context) -> Result<Exit, Failure> {

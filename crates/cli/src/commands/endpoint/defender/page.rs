@@ -1,7 +1,7 @@
 //! What an update and a connectivity test say.
 
 use endpoint::Fail;
-use endpoint::defender::{Attempt, Managed, Outcome, Probe, Report};
+use endpoint::defender::{Attempt, Managed, Outcome, Prelude, Probe, Report};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -24,6 +24,19 @@ pub(super) fn told(report: &Report, managed: &Managed, out: &mut Out) -> Result<
     } else {
         "Security intelligence could not be updated; the definitions in use stay as they are"
     })
+}
+
+/// What came before a scan.
+pub(super) fn before_scan(before: &Prelude, managed: &Managed, json: bool, out: &mut Out) -> Result<(), Failure> {
+    match before {
+        Prelude::Update(update) if json => out.json(&json!({ "updated": true, "report": report(update, managed) })),
+        Prelude::Update(update) => told(update, managed, out),
+        Prelude::Nothing(why) if json => out.json(&json!({ "updated": false, "why": why.why() })),
+        Prelude::Nothing(why) => {
+            managed.warnings.iter().try_for_each(|warning| out.line(format!("warning: {warning}")))?;
+            out.line(format!("nothing is updated before this scan: {}", why.why()))
+        }
+    }
 }
 
 fn line(attempt: &Attempt) -> String {

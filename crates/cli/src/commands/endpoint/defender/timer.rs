@@ -95,7 +95,11 @@ impl World<'_> {
 fn why(idle: Idle) -> String {
     match idle {
         Idle::Enforcement(level) => {
-            format!("antivirusEngine.enforcementLevel is {}, and only real_time updates on a timer", level.as_str())
+            format!(
+                "antivirusEngine.enforcementLevel is {}, and only real_time updates on a timer; such agents update \
+                 before each scan (`endpoint defender scan`)",
+                level.as_str()
+            )
         }
         Idle::Automatic => "cloudService.automaticDefinitionUpdateEnabled is false".to_owned(),
     }

@@ -21,6 +21,14 @@ pub(super) fn write(report: &Report, out: &mut Out) -> Result<(), Failure> {
         report.most_connections,
         report.restarts
     ))?;
+    let connect = report.connect;
+    out.line(format!(
+        "a connection stood after {} ms (99 of 100: {}, the most: {}){}",
+        ms(connect.p50),
+        ms(connect.p99),
+        ms(connect.max),
+        if report.target.starts_with("https") { ", each with a whole TLS handshake" } else { "" }
+    ))?;
     requests(report, out)?;
     feeds(report, out)?;
     let statuses: Vec<String> = report.statuses.iter().map(|(status, count)| format!("{count} of {status}")).collect();
