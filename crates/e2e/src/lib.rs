@@ -19,6 +19,7 @@
 mod binary;
 mod client;
 mod daemon;
+mod held;
 mod site;
 mod until;
 pub mod whole;
@@ -26,5 +27,6 @@ pub mod whole;
 pub use binary::waystation;
 pub use client::{Answer, Download, get, get_with};
 pub use daemon::Daemon;
+pub use held::definitions_in_use;
 pub use site::{Finished, Site, closed_address, defender, elastic};
 pub use until::until;

@@ -1,5 +1,6 @@
 //! The reference endpoints of the real binary, towards a mirror of the real binary.
 
+mod behind;
 mod defender;
 mod elastic;
 mod swarm;

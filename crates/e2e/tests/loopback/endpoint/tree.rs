@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use e2e::Site;
-use serde_json::Value;
+use e2e::{Site, definitions_in_use as in_use};
 use vendor_sim::{DefenderChange, Simulator};
 
 use super::{Endpoint, write};
@@ -16,14 +15,6 @@ const PUBLICATIONS: usize = 8;
 fn pair(vendor: &Simulator) -> (String, String) {
     let release = vendor.defender_release(FEEDS[0]).unwrap();
     (release.definitions.clone(), release.archive.digest().to_string())
-}
-
-/// Version and digest of the set in use.
-fn in_use(state: &std::path::Path) -> (String, String) {
-    let read = |path: std::path::PathBuf| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
-    let current = read(state.join("current.json"));
-    let set = read(state.join("definitions.noindex").join(current["set"].as_str().unwrap()).join("set.json"));
-    (set["version"]["version"].as_str().unwrap().to_owned(), set["archive"].as_str().unwrap().to_owned())
 }
 
 #[test]
