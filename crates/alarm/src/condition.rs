@@ -18,6 +18,8 @@ pub enum Source {
     Content,
     /// This process: schedules, the clock, its own beginning.
     Process,
+    /// The history: its chain, and its heads.
+    History,
     /// The ways to tell.
     Ways,
 }

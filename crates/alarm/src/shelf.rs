@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::fs::{Folder, FsError, Mode, Owners, create_folder};
+use platform::fs::{Folder, FsError, Mode, Owners};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -148,20 +148,26 @@ impl Shelf {
         Ok(name)
     }
 
-    /// Keeps a ledger, durably and whole.
+    /// Keeps a ledger, durably and whole, in the folder that [`crate::Life::prepare`] made.
     ///
     /// # Errors
-    /// [`ShelfError`] when it cannot be written; what was kept before then still stands.
+    /// [`ShelfError`] when it cannot be written, or there is no such folder; what was kept before then still stands.
     pub fn keep(&self, ledger: &Ledger) -> Result<(), ShelfError> {
-        let folder = create_folder(&self.data.join(FOLDER), Mode::PRIVATE_FOLDER)?;
+        let folder = Folder::open(&self.data)?.folder(FOLDER)?;
         let form = |source| ShelfError::Form { path: self.path(), source };
         let bytes = serde_json::to_vec(&Kept { form: FORM, ledger }).map_err(form)?;
         Ok(folder.write_atomic(FILE, &bytes, Mode::PRIVATE_FILE)?)
     }
 
     /// Keeps the book's ledger whenever it changes, until the end and once more then. `told` hears how each attempt
-    /// went.
-    pub async fn follow(self, book: Arc<Book>, told: impl Fn(Option<String>) + Send, end: CancellationToken) {
+    /// went. While the data folder is not in place nothing is written, and nothing is wrong with this for that: it is
+    /// written once the folder is back.
+    pub async fn follow(
+        self,
+        book: Arc<Book>,
+        (in_place, told): (impl Fn() -> bool + Clone + Send + 'static, impl Fn(Option<String>) + Send),
+        end: CancellationToken,
+    ) {
         let mut turns = book.turns();
         let mut kept: Option<Ledger> = None;
         turns.mark_changed();
@@ -179,12 +185,12 @@ impl Shelf {
             turns.mark_unchanged();
             let ledger = book.ledger();
             if kept.as_ref() != Some(&ledger) {
-                let (shelf, copy) = (self.clone(), ledger.clone());
+                let (shelf, copy, in_place) = (self.clone(), ledger.clone(), in_place.clone());
                 // On a thread of its own: a disk that hangs must keep nobody from telling.
-                let done = tokio::task::spawn_blocking(move || shelf.keep(&copy)).await;
-                match done {
-                    Ok(Ok(())) => {
-                        kept = Some(ledger);
+                let keep = move || if in_place() { shelf.keep(&copy).map(|()| true) } else { Ok(false) };
+                match tokio::task::spawn_blocking(keep).await {
+                    Ok(Ok(is_kept)) => {
+                        kept = if is_kept { Some(ledger) } else { kept };
                         told(None);
                     }
                     Ok(Err(error)) => told(Some(model::error_chain(&error))),

@@ -2,6 +2,7 @@
 //! going. It watches and never acts: nothing waits for it.
 
 mod conditions;
+mod entries;
 mod kept;
 #[cfg(test)]
 mod tests;
@@ -17,20 +18,21 @@ use admin_http::{AlarmFacts, AlarmSource, WayFacts};
 use alarm::{Book, Change, ChangeKind, Condition, Event, Life, Sight, Source};
 use config::Config;
 use content_http::ContentServer;
-use mirror::Engine;
+use mirror::{Engine, EngineError};
 use model::{Clock, Level, Reason, Timestamp, Vendor, error_chain};
 use platform::lock::FileLock;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alone;
 use crate::keeper::Keeper;
 use crate::pulse::Pulse;
 use crate::scheduler::apart;
 use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
-use vitals::Vitals;
+use entries::record;
+use vitals::{Step, Vitals};
 use ways::HEARTBEAT;
 pub use ways::Ways;
 #[cfg(test)]
@@ -127,6 +129,7 @@ impl Alarms {
         keeper.keep("alarms to history", move || record(Arc::clone(&changed), engine.clone(), ends.clone()));
         let lookout = (Arc::clone(&book), Arc::clone(&vitals), Arc::clone(&rules), Arc::clone(&state), changes);
         let (data, ends, mut lost) = (config.data_dir.clone(), end.clone(), Some(lost));
+        let place = sights.engine.clone();
         keeper.keep("alarms", move || {
             let (book, vitals, rules, state, changes) = lookout.clone();
             let lookout = Lookout::new(&data, sights.clone(), book, vitals);
@@ -140,9 +143,10 @@ impl Alarms {
         });
         let (kept, ends) = (Arc::clone(&book), end.clone());
         keeper.keep("state of alarms", move || {
-            let state = Arc::clone(&state);
+            let (state, engine) = (Arc::clone(&state), place.clone());
             let told = move |why| *state.lock().unwrap_or_else(PoisonError::into_inner) = why;
-            shelf.clone().follow(Arc::clone(&kept), told, ends.clone())
+            let in_place = move || stands(&engine);
+            shelf.clone().follow(Arc::clone(&kept), (in_place, told), ends.clone())
         });
         let facts = Arc::new(Facts { book: Arc::clone(&book), heart: Mutex::new(None) });
         let mut alarms = Self { book, vitals, rules, tasks, telling: end.child_token(), end, facts };
@@ -190,6 +194,13 @@ fn rules_of(config: &Config) -> Rules {
     }
 }
 
+/// Whether the data folder is the one that this process works on. That the catalog in it is another one keeps nobody
+/// from writing down who was told.
+fn stands(engine: &watch::Receiver<Option<Arc<Engine>>>) -> bool {
+    let engine = engine.borrow().clone();
+    engine.is_none_or(|engine| !matches!(engine.in_place(), Err(EngineError::FolderGone { .. })))
+}
+
 /// The lock that shows that somebody looks.
 pub(crate) type Held = Arc<Mutex<Option<FileLock>>>;
 
@@ -209,8 +220,10 @@ struct Lookout {
     /// When this process began, by a clock that nobody sets.
     began: Duration,
     kept: Duration,
-    /// To when the clock was set forward last, and when that was by one that nobody sets.
-    stepped: Option<(Timestamp, Duration)>,
+    /// How the clock was set forward, and when that was by one that nobody sets.
+    steps: Vec<(Step, Duration)>,
+    /// Who else works on the data folder that stands there, in words.
+    rival: Arc<Mutex<Option<String>>>,
     /// How often content was asked for, when it was last looked at.
     asked: u64,
     keeping: Option<JoinHandle<()>>,
@@ -240,7 +253,8 @@ impl Lookout {
             changes: mpsc::channel(1).0,
             life,
             asked: 0,
-            stepped: None,
+            steps: Vec::new(),
+            rival: Arc::default(),
             keeping: None,
         }
     }
@@ -265,14 +279,15 @@ impl Lookout {
     async fn turn(&mut self) {
         let now = self.sights.clock.now();
         let mut sight = Sight { events: std::mem::take(&mut self.before), ..Sight::clear(now) };
-        if let Some(step) = self.vitals.observe() {
-            sight.events.push(step.event());
+        let step = self.vitals.observe();
+        if let Some(step) = step {
             self.life.asked = self.life.asked.map(|asked| step.shift(asked));
-            self.stepped = step.is_forward().then(|| (now, self.sights.clock.monotonic()));
+            take_step(&mut self.steps, step, self.sights.clock.monotonic());
         }
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let past = self.past();
         match self.status().await {
-            Ok(status) => sight.conditions.extend(of_status(&status, &rules, &self.past())),
+            Ok(status) => sight.conditions.extend(of_status(&status, &rules, &past)),
             Err(condition) => {
                 sight.blind.push(Source::Status);
                 sight.conditions.push(*condition);
@@ -280,8 +295,15 @@ impl Lookout {
         }
         sight.conditions.extend(self.content(now, &rules));
         sight.conditions.extend(self.vitals.conditions());
+        if self.sights.pulse.heads().is_blind() {
+            sight.blind.push(Source::History);
+        }
         sight.conditions.extend(self.state());
+        sight.conditions.extend(self.rival(now));
         sight.conditions = without_echoes(sight.conditions);
+        if let Some(step) = step {
+            step.tell(&mut sight, &past.standing);
+        }
         for change in self.book.observe(sight) {
             tell(&change);
             if self.changes.try_send(change).is_err() {
@@ -295,20 +317,24 @@ impl Lookout {
         let standing = self.book.ledger().standing().iter().map(|alarm| alarm.key.clone()).collect();
         let monotonic = self.sights.clock.monotonic();
         let runs = monotonic.saturating_sub(self.began);
-        let stepped = self.stepped.map(|(to, at)| (to, monotonic.saturating_sub(at)));
+        let stepped = self.steps.iter().map(|(step, at)| (*step, monotonic.saturating_sub(*at))).collect();
         Past { standing, began: Some((self.life.since, runs)), stepped }
     }
 
     /// How everything stands, as the engine sees it; or that it cannot be told.
     async fn status(&self) -> Result<mirror::Status, Box<Condition>> {
         let engine = self.sights.engine.borrow().clone();
-        let unreadable = |reason, detail: &str| {
+        let seen = |reason, on: &str, detail: &str| {
             let condition = Condition::new(Source::Process, "catalog", reason, self.sights.clock.now());
-            Box::new(condition.on("the catalog").because(detail).at_level(Level::Fail))
+            Box::new(condition.on(on).because(detail).at_level(Level::Fail))
         };
+        let unreadable = |reason, detail: &str| seen(reason, "the catalog", detail);
         let Some(engine) = engine else { return Err(unreadable(Reason::Internal, "there is no engine")) };
         match tokio::time::timeout(STATUS, apart(async move { engine.status().await })).await {
             Ok(Ok(Ok(status))) => Ok(status),
+            Ok(Ok(Err(error @ EngineError::FolderGone { .. }))) => {
+                Err(seen(error.reason(), "the data folder", &error_chain(&error)))
+            }
             Ok(Ok(Err(error))) => Err(unreadable(error.reason(), &error_chain(&error))),
             Ok(Err(error)) => Err(unreadable(Reason::Internal, &error)),
             Err(_) => Err(unreadable(Reason::CatalogFailed, "it did not answer within 10 s")),
@@ -333,6 +359,14 @@ impl Lookout {
         Some(condition.on("the state of alarms").because(&why))
     }
 
+    /// Another process looks after the same data folder.
+    fn rival(&self, now: Timestamp) -> Option<Condition> {
+        let holder = self.rival.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let condition = Condition::new(Source::Process, "rival", Reason::Locked, now).on("waystation run");
+        let detail = format!("another one works on {}: {holder}; end one of the two", self.data.display());
+        Some(condition.because(&detail).at_level(Level::Fail))
+    }
+
     /// Renews the sign that this process lives, on a thread of its own: a disk that hangs must stop nothing here.
     fn live(&mut self, now: Timestamp) {
         let monotonic = self.sights.clock.monotonic();
@@ -353,25 +387,49 @@ impl Lookout {
 
     fn write_life(&self) -> JoinHandle<()> {
         let (life, data, held) = (self.life, self.data.clone(), Arc::clone(&self.held));
+        let (engine, rival) = (self.sights.engine.clone(), Arc::clone(&self.rival));
         tokio::task::spawn_blocking(move || {
             let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            match Life::hold(&data) {
-                _ if life.ended => *held = None,
-                // Another data folder stands here by now, or the lock could not be made before.
-                Ok(Some(mut lock)) => {
-                    lock.describe("run", life.since);
-                    *held = Some(lock);
-                }
-                // Ours, or asked about at this moment.
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(error = %error_chain(&error), "it cannot be shown that alarms are looked after")
-                }
+            let in_place = || stands(&engine);
+            if !life.ended
+                && let Err(error) = alone::hold_on(&data, &mut held, life.since, &in_place)
+            {
+                let error = error_chain(&error);
+                tracing::warn!(error, "it cannot be shown that alarms are looked after");
             }
-            if let Err(error) = life.keep(&data) {
+            *rival.lock().unwrap_or_else(PoisonError::into_inner) = Life::rival(&data, held.as_ref());
+            if in_place()
+                && let Err(error) = life.keep(&data)
+            {
                 tracing::warn!(error = %error_chain(&error), "the sign that this process lives cannot be renewed");
             }
+            if life.ended {
+                // Once it is written down: who comes next reads it.
+                *held = None;
+            }
         })
+    }
+}
+
+/// The most steps of the clock that are remembered.
+const STEPS: usize = 16;
+
+/// Remembers by how much the clock is ahead of what it would be, had nobody set it: one that is set back takes back
+/// what was set forward last.
+fn take_step(steps: &mut Vec<(Step, Duration)>, step: Step, at: Duration) {
+    if step.is_forward() {
+        if steps.len() == STEPS {
+            steps.remove(0);
+        }
+        return steps.push((step, at));
+    }
+    let mut back = step.by();
+    while let Some((last, _)) = steps.last_mut() {
+        back = last.take_back(back);
+        if back.is_zero() {
+            return;
+        }
+        steps.pop();
     }
 }
 
@@ -413,32 +471,5 @@ fn tell(change: &Change) {
         (ChangeKind::Recovered, _) => tracing::info!(kind, reason, level, subject, detail, number, "alarm"),
         (_, Level::Fail) => tracing::error!(kind, reason, level, subject, detail, number, "alarm"),
         _ => tracing::warn!(kind, reason, level, subject, detail, number, "alarm"),
-    }
-}
-
-/// Puts what changed into the history.
-async fn record(
-    changes: Arc<tokio::sync::Mutex<mpsc::Receiver<Change>>>,
-    engine: watch::Receiver<Option<Arc<Engine>>>,
-    end: CancellationToken,
-) {
-    let mut changes = changes.lock().await;
-    loop {
-        let change = tokio::select! {
-            () = end.cancelled() => return,
-            change = changes.recv() => change,
-        };
-        let Some(Change { kind, alarm }) = change else { return };
-        let Some(engine) = engine.borrow().clone() else { continue };
-        let data = json!({
-            "event": kind.as_str(), "number": alarm.number, "reason": alarm.reason, "level": alarm.level,
-            "subject": alarm.subject, "detail": alarm.detail, "since": alarm.since, "until": alarm.over,
-        });
-        let key = alarm.key.clone();
-        match apart(async move { engine.record_alarm(&key, data).await }).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "an alarm is missing in the history"),
-            Err(error) => tracing::error!(error, "an alarm is missing in the history"),
-        }
     }
 }

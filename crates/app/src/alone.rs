@@ -1,10 +1,11 @@
 //! One `run` for each data folder. `serve`, and commands that act and end, go beside it.
 
+use std::path::Path;
 use std::time::Duration;
 
-use alarm::Life;
+use alarm::{Life, ShelfError};
 use config::Config;
-use model::{Clock, error_chain};
+use model::{Clock, Timestamp, error_chain};
 use platform::lock::FileLock;
 
 use crate::daemon::DaemonError;
@@ -22,7 +23,7 @@ pub(crate) async fn hold(config: &Config, clock: &dyn Clock) -> Result<Option<Fi
     let data = &config.data_dir;
     let mut waited = Duration::ZERO;
     loop {
-        match Life::hold(data) {
+        match Life::prepare(data).and_then(|()| Life::hold(data)) {
             Ok(Some(mut lock)) => {
                 lock.describe("run", clock.now());
                 return Ok(Some(lock));
@@ -32,7 +33,7 @@ pub(crate) async fn hold(config: &Config, clock: &dyn Clock) -> Result<Option<Fi
                 waited = waited.saturating_add(PAUSE);
             }
             Ok(None) => {
-                let holder = Life::holder(data).unwrap_or_else(|| "another process holds alarms/alive.lock".to_owned());
+                let holder = Life::rival(data, None).unwrap_or_else(|| "another process".to_owned());
                 return Err(DaemonError::Locked { data_dir: data.clone(), holder });
             }
             Err(error) => {
@@ -42,4 +43,23 @@ pub(crate) async fn hold(config: &Config, clock: &dyn Clock) -> Result<Option<Fi
             }
         }
     }
+}
+
+/// Holds the lock of the data folder that stands there now. The one of a folder that went away is held on until then, so
+/// that nobody takes it meanwhile; `in_place` says whether what stands there is what this process works on.
+pub(crate) fn hold_on(
+    data: &Path,
+    held: &mut Option<FileLock>,
+    since: Timestamp,
+    in_place: &dyn Fn() -> bool,
+) -> Result<(), ShelfError> {
+    if held.as_ref().is_some_and(|lock| Life::guards(lock, data).unwrap_or(true)) || !Life::mend(data, in_place)? {
+        return Ok(());
+    }
+    // None: another process holds it, which is told as what it is, or asks about it at this moment.
+    if let Some(mut lock) = Life::hold(data)? {
+        lock.describe("run", since);
+        *held = Some(lock);
+    }
+    Ok(())
 }

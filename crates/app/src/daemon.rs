@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use admin_http::{AdminError, AdminServer, Serving, StatusSource};
-use async_trait::async_trait;
 use config::Config;
-use content_http::{ContentServer, StartError, Stats};
+use content_http::{ContentServer, StartError};
 use mirror::{Engine, KeptConfig, ProcessEvent};
 use model::{Clock, Reason, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
@@ -18,6 +17,7 @@ use crate::alone;
 use crate::build::{BuildError, Purpose, engine};
 use crate::content;
 use crate::demand::{self, Demand};
+use crate::facts::{ContentFacts, EngineFacts};
 use crate::heads;
 use crate::keeper::Keeper;
 use crate::listen::Inherited;
@@ -107,7 +107,7 @@ impl Daemon {
         };
         let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
         if self.role == Role::Serve && (!self.config.alarm.ways.is_empty() || self.config.alarm.heartbeat.is_some()) {
-            tracing::info!(
+            tracing::warn!(
                 "[alarm] is configured, and `serve` tells nobody: `waystation run` on this data folder does"
             );
         }
@@ -122,7 +122,8 @@ impl Daemon {
         for address in content.local_addresses() {
             tracing::info!(%address, "serving content");
         }
-        let admin = self.admin(&content, current.clone()).await?;
+        let pulse = Arc::new(Pulse::default());
+        let admin = self.admin(&content, current.clone(), &pulse).await?;
         let mut admin = admin.with_demand(Arc::clone(&demand) as Arc<dyn admin_http::DemandSource>);
         inherited.finish();
         // A start that fails up to here never took place. Nobody gets the engine before it is recorded.
@@ -132,9 +133,8 @@ impl Daemon {
         };
         engines.send_replace(built.map(|engine| Arc::new(nudging(engine, (&content, &demand)))));
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let pulse = Arc::new(Pulse::default());
         let alarms = ways.map(|ways| {
-            let (content, clock) = (Arc::clone(&content), Arc::clone(&self.clock));
+            let (content, clock, held) = (Arc::clone(&content), Arc::clone(&self.clock), Arc::clone(&held));
             let sights = Sights { engine: current.clone(), content, clock, pulse: Arc::clone(&pulse), held };
             Alarms::start(&self.config, ways, sights, (end.clone(), tasks.clone()))
         });
@@ -197,7 +197,7 @@ impl Daemon {
             });
         }
         tell(News::Ready);
-        let mut live = Live { daemon: self, content, demand, engines, changes, configs, alarms };
+        let mut live = Live { daemon: self, content, demand, engines, changes, configs, alarms, held, rival: None };
         while let Some(ask) = asks.recv().await {
             match ask {
                 Ask::Reload => {
@@ -228,10 +228,11 @@ impl Daemon {
         &self,
         content: &Arc<ContentServer>,
         engine: watch::Receiver<Option<Arc<Engine>>>,
+        pulse: &Arc<Pulse>,
     ) -> Result<AdminServer, DaemonError> {
-        let serving: Arc<dyn Serving> = Arc::new(ContentFacts(Arc::clone(content)));
-        let status: Option<Arc<dyn StatusSource>> =
-            (self.role == Role::Run).then(|| Arc::new(EngineFacts(engine)) as Arc<dyn StatusSource>);
+        let serving: Arc<dyn Serving> = Arc::new(ContentFacts::new(Arc::clone(content), &self.config));
+        let facts = || Arc::new(EngineFacts::new(engine, Arc::clone(pulse))) as Arc<dyn StatusSource>;
+        let status = (self.role == Role::Run).then(facts);
         let admin = AdminServer::bind(self.config.admin.address, Some(serving), status).await?;
         tracing::info!(address = %admin.address(), "health, metrics and status");
         Ok(admin)
@@ -252,6 +253,10 @@ struct Live {
     changes: watch::Sender<Timetable>,
     configs: watch::Sender<Config>,
     alarms: Option<Alarms>,
+    /// The lock that shows that this process lives.
+    held: Held,
+    /// Who was last told to work on the data folder that stands where ours was.
+    rival: Option<String>,
 }
 
 impl Live {
@@ -277,8 +282,29 @@ impl Live {
             return;
         }
         let config = &self.daemon.config;
+        // Two on one folder would tell everything twice.
+        let rival = {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            alarm::Life::rival(&config.data_dir, held.as_ref())
+        };
+        if let Some(holder) = &rival {
+            if self.rival != rival {
+                let data_dir = config.data_dir.display();
+                tracing::error!(%data_dir, holder, "another data folder stands here now, and another `waystation run` works on it: it is left to that one");
+            }
+            self.rival = rival;
+            return;
+        }
         match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
             Ok(built) => {
+                let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+                let in_place = || built.in_place().is_ok();
+                let since = self.daemon.clock.now();
+                if let Err(error) = alone::hold_on(&config.data_dir, &mut held, since, &in_place) {
+                    tracing::warn!(error = %error_chain(&error), "it cannot be shown that this process works on it");
+                }
+                drop(held);
+                self.rival = None;
                 self.engines.send_replace(Some(Arc::new(nudging(built, (&self.content, &self.demand)))));
                 tracing::warn!(data_dir = %config.data_dir.display(), "another data folder stands here now, and was opened");
             }
@@ -385,29 +411,6 @@ async fn ended(asks: &mut mpsc::Receiver<Ask>) {
         }
     }
     std::future::pending().await
-}
-
-struct ContentFacts(Arc<ContentServer>);
-
-impl Serving for ContentFacts {
-    fn stats(&self) -> Stats {
-        self.0.stats()
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.is_ready()
-    }
-}
-
-struct EngineFacts(watch::Receiver<Option<Arc<Engine>>>);
-
-#[async_trait]
-impl StatusSource for EngineFacts {
-    async fn status(&self) -> Result<mirror::Status, String> {
-        let engine = self.0.borrow().clone();
-        let engine = engine.ok_or_else(|| "there is no engine".to_owned())?;
-        engine.status().await.map_err(|error| error_chain(&error))
-    }
 }
 
 #[cfg(test)]

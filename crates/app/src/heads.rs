@@ -1,11 +1,15 @@
 //! Tells the heads of the history where they cannot be rewritten: a file, a syslog.
 //!
 //! # Decided here
-//! - What the file knows is compared with the chain before anything is told, and at every look. While they differ nothing
-//!   is told anywhere, so that the file goes on naming what is missing; the operator who moves the file away ends that.
-//! - The whole chain is proven when `run` begins and once a day: an edit of an old entry changes no later head.
+//! - The last head in the file is compared with the chain before anything is told, and at every look. While they differ
+//!   nothing is told anywhere, so that the file goes on naming what is missing; the operator who moves the file away
+//!   ends that. A file that cannot be read ends nothing: what it said when it could be stands, and where it never could
+//!   be nothing is told.
+//! - The whole chain is proven when `run` begins and once a day, and compared with every head in the file: an edit of an
+//!   old entry changes no later head.
 //! - File and syslog are each told for themselves: that one has a head says nothing about the other.
 
+mod error;
 mod file;
 mod proof;
 mod state;
@@ -13,20 +17,22 @@ mod state;
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alarm::{Syslog, SyslogPeer};
-use catalog::{Catalog, ChainHead};
+use catalog::{Catalog, ChainBreak, ChainHead, LEAST_KEPT, prove_end};
 use config::{Config, History, SyslogAddress};
 use mirror::Engine;
-use model::{Clock, Reason, Timestamp, error_chain};
+use model::{Clock, Timestamp, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::pulse::Pulse;
+pub use error::HeadError;
 use file::{Told, append, last_of};
+pub use file::read_kept;
 use proof::Proof;
 pub(crate) use state::HeadState;
 
@@ -38,89 +44,70 @@ const LOOK: Duration = Duration::from_secs(5);
 const SYSLOG: Duration = Duration::from_secs(10);
 /// Security messages that are private: `authpriv`.
 const FACILITY: u8 = 10;
-
-/// Why a head could not be told, or should not have been.
-#[derive(Debug, thiserror::Error)]
-pub enum HeadError {
-    /// The catalog failed.
-    #[error(transparent)]
-    Catalog(#[from] catalog::CatalogError),
-    /// The file failed.
-    #[error("history.head_file: cannot read or append to {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The syslog failed.
-    #[error("history.head_syslog: {0}")]
-    Syslog(String),
-    /// The chain itself does not hold.
-    #[error(
-        "{0}: no head is told until the history is whole again; restore the catalog from a backup, and find out who wrote to it"
-    )]
-    Broken(String),
-    /// The file knows more than the history, or something else.
-    #[error(
-        "{path} knows entry {seq} as another one than the history, or the history ends before it: it was cut off, \
-         written anew, or restored from a backup; `waystation history verify --head {path}` says more. No head is told \
-         until the history fits, or the file is moved away"
-    )]
-    Differs {
-        /// The file.
-        path: PathBuf,
-        /// The entry that the file knows.
-        seq: u64,
-    },
-}
-
-impl HeadError {
-    /// The reason code that reports carry.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Broken(_) | Self::Differs { .. } => Reason::HistoryBroken,
-            Self::Catalog(_) => Reason::CatalogFailed,
-            Self::File { .. } | Self::Syslog(_) => Reason::HeadFailed,
-        }
-    }
-
-    /// What makes it the same condition as one before; none where it is seen elsewhere.
-    fn key(&self) -> Option<&'static str> {
-        match self {
-            Self::Broken(_) | Self::Differs { .. } => Some("heads/history"),
-            Self::File { .. } => Some("heads/file"),
-            Self::Syslog(_) => Some("heads/syslog"),
-            Self::Catalog(_) => None,
-        }
-    }
-}
+/// How many of the newest entries are proven after an act from the command line: it must not take long. The whole is
+/// proven by `run`, `status` and `history verify`.
+const AFTER_ACT: u64 = 1024;
 
 /// Where heads go, and which one the syslog got last; the file says itself which one it holds.
 pub struct Heads {
     history: History,
     site: String,
     sent: Option<(u64, Timestamp)>,
+    /// The last head that the file was seen to hold.
+    known: Option<Told>,
+    /// The head in the file that the history did not fit, when that was looked at last.
+    doubted: Option<u64>,
 }
 
 impl Heads {
     /// As a configuration has it.
     pub fn of(config: &Config) -> Self {
         let site = config.site.name.clone().unwrap_or_else(|| NO_SITE.to_owned());
-        Self { history: config.history.clone(), site, sent: None }
+        Self { history: config.history.clone(), site, sent: None, known: None, doubted: None }
+    }
+
+    /// As another configuration has it; what is known of a place that stays is kept.
+    fn renewed(self, config: &Config) -> Self {
+        let newer = Self::of(config);
+        let same_log = newer.history.head_syslog == self.history.head_syslog;
+        let same_file = newer.history.head_file == self.history.head_file && newer.site == self.site;
+        Self {
+            sent: self.sent.filter(|_| same_log),
+            known: self.known.filter(|_| same_file),
+            doubted: self.doubted.filter(|_| same_file),
+            ..newer
+        }
+    }
+
+    /// The file of heads, and the site whose heads count in it.
+    fn kept(&self) -> Option<(&Path, &str)> {
+        self.history.head_file.as_deref().map(|path| (path, self.site.as_str()))
     }
 
     /// Tells the newest head wherever that is due: enough entries are new, or the last head is old enough. Returns its
     /// number if it was told somewhere.
     ///
     /// # Errors
-    /// Everything that went wrong: [`HeadError::Differs`] alone when what was told before does not fit the history, and
-    /// nothing is told then; else one for each place that could not be told, while the others were.
+    /// Everything that went wrong: with [`HeadError::Differs`] when what was told before does not fit the history, or
+    /// [`HeadError::Unread`] when that cannot be known, nothing is told; else one for each place that could not be told,
+    /// while the others were.
     pub async fn tell_if_due(&mut self, catalog: &dyn Catalog, now: Timestamp) -> Result<Option<u64>, Vec<HeadError>> {
         let last = self.last().await;
-        if let Ok(Some(told)) = &last {
-            self.compare(told, catalog).await.map_err(|error| vec![error])?;
+        let unread = match &last {
+            Ok(told) => {
+                self.known = *told;
+                self.doubted = None;
+                None
+            }
+            Err(error) => Some(self.unread(error)),
+        };
+        let blind = self.known.is_none() && self.doubted.is_none();
+        if let Some(unread) = unread.filter(|_| blind) {
+            return Err(vec![unread]);
+        }
+        if let Err(error) = self.fits(catalog, now).await {
+            let unread = last.err().map(|error| self.unread(&error));
+            return Err(std::iter::once(error).chain(unread).collect());
         }
         let head = catalog.chain_head().await.map_err(|error| vec![error.into()])?;
         if head.seq == 0 {
@@ -133,8 +120,11 @@ impl Heads {
                 if is_due { self.append(&line).await.map(|()| true) } else { Ok(false) }
             }
             Ok(_) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(self.unread(&error)),
         };
+        if matches!(file, Ok(true)) {
+            self.known = Some(Told { at: now, seq: head.seq, digest: head.digest });
+        }
         let is_due = self.history.head_syslog.is_some() && self.is_due(self.sent, &head, now);
         let syslog = if is_due { self.send(now, &line).await.map(|()| true) } else { Ok(false) };
         if matches!(syslog, Ok(true)) {
@@ -147,11 +137,24 @@ impl Heads {
         }
     }
 
-    /// Tells the newest head, if that is due, at the end of an act. What goes wrong is logged, and fails nothing.
-    pub async fn tell_after_act(&mut self, catalog: &dyn Catalog, now: Timestamp) {
-        if let Err(errors) = self.tell_if_due(catalog, now).await {
-            log(&errors);
+    /// Proves the newest entries, and tells the newest head if that is due, at the end of an act. What cannot be told is
+    /// logged, and fails nothing.
+    ///
+    /// # Errors
+    /// [`HeadError`] when the history is not what was written; no head is told then.
+    pub async fn tell_after_act(&mut self, catalog: &dyn Catalog, now: Timestamp) -> Result<(), HeadError> {
+        match prove_end(catalog, AFTER_ACT).await {
+            Ok(()) => {}
+            // A catalog that answers nothing is told by whoever asked it.
+            Err(fault) if matches!(fault.what, ChainBreak::Unreadable(_)) && catalog.chain_head().await.is_err() => {
+                return Ok(());
+            }
+            Err(fault) => return Err(HeadError::Broken(fault.to_string())),
         }
+        let errors = self.tell_if_due(catalog, now).await.err().unwrap_or_default();
+        let (broken, others): (Vec<_>, Vec<_>) = errors.into_iter().partition(HeadError::is_broken);
+        log(&others);
+        broken.into_iter().next().map_or(Ok(()), Err)
     }
 
     fn is_due(&self, since: Option<(u64, Timestamp)>, head: &ChainHead, now: Timestamp) -> bool {
@@ -166,25 +169,40 @@ impl Heads {
     }
 
     /// The last head that the file holds of this site.
-    async fn last(&self) -> Result<Option<Told>, HeadError> {
+    async fn last(&self) -> io::Result<Option<Told>> {
         let (Some(path), site) = (self.history.head_file.clone(), self.site.clone()) else { return Ok(None) };
-        let named = path.clone();
-        let read = tokio::task::spawn_blocking(move || last_of(&path, &site)).await.map_err(io::Error::other);
-        read.flatten().map_err(|source| HeadError::File { path: named, source })
+        tokio::task::spawn_blocking(move || last_of(&path, &site)).await.map_err(io::Error::other)?
     }
 
-    async fn compare(&self, told: &Told, catalog: &dyn Catalog) -> Result<(), HeadError> {
+    fn unread(&self, error: &io::Error) -> HeadError {
+        let path = self.history.head_file.clone().unwrap_or_default();
+        HeadError::Unread { path, source: io::Error::new(error.kind(), error.to_string()) }
+    }
+
+    /// Whether the history fits the last head that the file is known to hold; what did not fit stays so until the file
+    /// can be read again.
+    async fn fits(&mut self, catalog: &dyn Catalog, now: Timestamp) -> Result<(), HeadError> {
+        let differs = |seq| HeadError::Differs { path: self.history.head_file.clone().unwrap_or_default(), seq };
+        if let Some(seq) = self.doubted {
+            return Err(differs(seq));
+        }
+        let Some(told) = self.known else { return Ok(()) };
         let found = catalog.history(told.seq, 1).await?.pop();
-        match found {
-            Some(entry) if entry.seq == told.seq && entry.digest == told.digest => Ok(()),
+        let fits = match found {
+            Some(entry) if entry.seq == told.seq => entry.digest == told.digest,
             // It was let go, as the last of all before: the first that is left carries its digest. What lies further
             // back was let go long after newer heads were told, so that the last one told is never among it.
-            Some(entry) if entry.seq == told.seq.saturating_add(1) && entry.previous == told.digest => Ok(()),
-            _ => {
-                let path = self.history.head_file.clone().unwrap_or_default();
-                Err(HeadError::Differs { path, seq: told.seq })
+            Some(entry) if entry.seq == told.seq.saturating_add(1) => {
+                entry.previous == told.digest && told.at.after(LEAST_KEPT) <= now
             }
+            _ => false,
+        };
+        if fits {
+            return Ok(());
         }
+        let error = differs(told.seq);
+        self.doubted = Some(told.seq);
+        Err(error)
     }
 
     async fn append(&self, line: &str) -> Result<(), HeadError> {
@@ -228,17 +246,20 @@ pub(crate) async fn keep_telling(
             () = tokio::time::sleep(LOOK) => false,
         };
         if settings.has_changed().unwrap_or(false) {
-            let newer = Heads::of(&settings.borrow_and_update());
-            let same = newer.history.head_syslog == heads.history.head_syslog;
-            heads = Heads { sent: heads.sent.filter(|_| same), ..newer };
+            heads = heads.renewed(&settings.borrow_and_update());
         }
         let current = engine.borrow().clone();
+        // Of what was moved away nothing is told: nobody would find it there.
+        let current = current.filter(|current| current.in_place().is_ok());
+        if current.is_none() {
+            pulse.heads().blind();
+        }
         if let Some(current) = current {
             let now = clock.now();
             let catalog = &current.ports().catalog;
             // Nothing is told on top of what does not hold, or was not looked at yet.
-            let errors = match proof.broken(catalog, clock.monotonic()).await {
-                Some(why) => vec![HeadError::Broken(why)],
+            let errors = match proof.broken(catalog, heads.kept(), (now, clock.monotonic())).await {
+                Some(error) => vec![error],
                 None if proof.is_known() || ended => {
                     heads.tell_if_due(catalog.as_ref(), now).await.err().unwrap_or_default()
                 }

@@ -49,8 +49,11 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Demo(args) => demo::run(args, context).await,
         };
         let ended = if context.acted.get().is_some() { tree::follow(ended, context).await } else { ended };
-        context.tell_head().await;
-        ended
+        match (ended, context.tell_head().await) {
+            (Ok(exit), Some(broken)) => Err(if exit == Exit::DONE { broken } else { broken.with_exit(exit) }),
+            (Err(failure), Some(broken)) => Err(failure.and(&broken)),
+            (ended, None) => ended,
+        }
     });
     // Nothing that matters is left to be waited for, and a thread that hangs must not keep us.
     runtime.shutdown_background();

@@ -53,10 +53,15 @@ impl Context {
         Ok(engine)
     }
 
-    /// Tells the head of the history, where one is due. That it could not be told is in the log, and fails nothing.
-    pub(crate) async fn tell_head(&mut self) {
-        let Some((engine, mut heads)) = self.acted.take() else { return };
-        heads.tell_after_act(engine.ports().catalog.as_ref(), self.clock.now()).await;
+    /// Tells the head of the history, where one is due. That it could not be told is in the log, and fails nothing; a
+    /// history that is not what was written is given back.
+    pub(crate) async fn tell_head(&mut self) -> Option<Failure> {
+        let (engine, mut heads) = self.acted.take()?;
+        let told = heads.tell_after_act(engine.ports().catalog.as_ref(), self.clock.now()).await;
+        let error = told.err()?;
+        let reason = error.reason();
+        let failure = Failure::new(reason.code(), &error).with_exit(Exit::PART);
+        Some(failure.with_next("what was asked for was done all the same; `waystation history verify` says more"))
     }
 
     /// Refuses to prove anything about a data folder that is not there: nothing is no proof.

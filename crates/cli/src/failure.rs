@@ -69,6 +69,12 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// And another one, told below it.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let next = self.next.map_or_else(String::new, |next| format!("{next}\n"));
+        Self { next: Some(format!("{next}{other}")), ..self }
+    }
+
     /// With what to do next.
     pub(crate) fn with_next(self, next: impl Into<String>) -> Self {
         Self { next: Some(next.into()), ..self }
@@ -131,7 +137,7 @@ impl fmt::Display for Failure {
             write!(f, "\n  {}", show::clean(line))?;
         }
         match &self.next {
-            Some(next) => write!(f, "\n  {}", show::clean(next)),
+            Some(next) => next.lines().try_for_each(|line| write!(f, "\n  {}", show::clean(line))),
             None => Ok(()),
         }
     }

@@ -308,6 +308,17 @@ impl ContentServer {
         let answers = self.shared.view.snapshot.load().default.served.as_ref().is_some_and(Served::answers);
         answers && !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0
     }
+
+    /// As [`ContentServer::is_ready`], and of the paths that endpoints begin with, as `begins` knows them, at least one
+    /// answers, as far as there are any: who gets no manifest has no use for what it names.
+    pub fn is_ready_for(&self, begins: impl Fn(&str) -> bool) -> bool {
+        let snapshot = self.shared.view.snapshot.load();
+        let Some(served) = &snapshot.default.served else { return false };
+        let is_first = |path: &[u8]| std::str::from_utf8(path).is_ok_and(&begins);
+        let mut first = served.routes.iter().filter(|(path, _)| is_first(path)).peekable();
+        let answers = first.peek().is_none() || first.any(|(_, entry)| !entry.blob.is_broken());
+        answers && self.is_ready()
+    }
 }
 
 impl Drop for ContentServer {

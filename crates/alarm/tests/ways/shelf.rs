@@ -1,6 +1,7 @@
 //! What was told, kept over restarts.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ fn what_is_kept_reads_back_and_is_ours_alone() {
     let folder = tempfile::tempdir().unwrap();
     let shelf = Shelf::new(folder.path());
     assert_eq!(shelf.read().unwrap(), None);
+    assert!(shelf.keep(&ledger()).is_err(), "a folder is made once, when a data folder is begun with");
+    Life::prepare(folder.path()).unwrap();
     shelf.keep(&ledger()).unwrap();
     let read = shelf.read().unwrap().unwrap();
     assert_eq!(read.standing(), ledger().standing());
@@ -34,6 +37,7 @@ fn what_is_kept_reads_back_and_is_ours_alone() {
 fn what_is_damaged_newer_or_not_ours_is_told_and_not_believed_s41_s20() {
     let folder = tempfile::tempdir().unwrap();
     let shelf = Shelf::new(folder.path());
+    Life::prepare(folder.path()).unwrap();
     shelf.keep(&ledger()).unwrap();
     let whole = std::fs::read(shelf.path()).unwrap();
     for length in 0..whole.len() {
@@ -55,6 +59,7 @@ fn what_is_damaged_newer_or_not_ours_is_told_and_not_believed_s41_s20() {
 fn what_cannot_be_used_is_set_aside_and_numbers_go_on_s41_s20() {
     let folder = tempfile::tempdir().unwrap();
     let shelf = Shelf::new(folder.path());
+    Life::prepare(folder.path()).unwrap();
     shelf.keep(&ledger()).unwrap();
     let whole = std::fs::read(shelf.path()).unwrap();
     let newer = String::from_utf8(whole.clone()).unwrap().replace("\"form\":1", "\"form\":2").into_bytes();
@@ -98,7 +103,13 @@ async fn each_change_is_kept_and_what_cannot_be_is_told_s10() {
         let outcomes = Arc::clone(&outcomes);
         move |outcome| outcomes.lock().unwrap().push(outcome)
     };
-    let following = tokio::spawn(shelf.clone().follow(Arc::clone(&book), told, end.clone()));
+    Life::prepare(folder.path()).unwrap();
+    let away = Arc::new(AtomicBool::new(false));
+    let in_place = {
+        let away = Arc::clone(&away);
+        move || !away.load(Ordering::SeqCst)
+    };
+    let following = tokio::spawn(shelf.clone().follow(Arc::clone(&book), (in_place, told), end.clone()));
     let stands = |shelf: &Shelf| shelf.read().ok().flatten().map_or(0, |ledger| ledger.standing().len());
     until(|| shelf.read().unwrap().is_some()).await;
     book.observe(Sight { conditions: vec![condition("k", "s", "d")], ..Sight::clear(clock.now()) });
@@ -109,6 +120,16 @@ async fn each_change_is_kept_and_what_cannot_be_is_told_s10() {
     book.observe(Sight::clear(clock.now()));
     until(|| matches!(outcomes.lock().unwrap().last(), Some(Some(_)))).await;
     std::fs::remove_file(shelf.path().parent().unwrap()).unwrap();
+    // The data folder went away, and with it what was wrong here: nothing is written into what stands there.
+    away.store(true, Ordering::SeqCst);
+    book.observe(Sight { conditions: vec![condition("l", "s", "d")], ..Sight::clear(clock.now()) });
+    until(|| matches!(outcomes.lock().unwrap().last(), Some(None))).await;
+    Life::prepare(folder.path()).unwrap();
+    book.observe(Sight { conditions: vec![condition("m", "s", "d")], ..Sight::clear(clock.now()) });
+    let before = outcomes.lock().unwrap().len();
+    until(|| outcomes.lock().unwrap().len() > before).await;
+    assert!(shelf.read().unwrap().is_none());
+    away.store(false, Ordering::SeqCst);
     end.cancel();
     following.await.unwrap();
     assert!(shelf.read().unwrap().is_some(), "the end keeps what stands then");
@@ -119,6 +140,7 @@ fn the_sign_of_life_reads_back_or_is_none() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(Life::read(folder.path()), None);
     let life = Life { pid: 7, since: start(), at: start(), ended: false, asked: None };
+    Life::prepare(folder.path()).unwrap();
     life.keep(folder.path()).unwrap();
     assert_eq!(Life::read(folder.path()), Some(life));
     std::fs::write(folder.path().join("alarms/alive.json"), b"{").unwrap();

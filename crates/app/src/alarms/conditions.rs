@@ -17,6 +17,8 @@ use model::{Level, Reason, Timestamp, Vendor};
 
 pub(super) use content::{Content, of_content};
 
+use super::vitals::Step;
+
 /// From when on something counts.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -45,8 +47,8 @@ pub(super) struct Past {
     pub(super) standing: BTreeSet<String>,
     /// When this process began, and for how long it runs by a clock that nobody sets.
     pub(super) began: Option<(Timestamp, Duration)>,
-    /// To when the clock was set forward last, and how long ago, by a clock that nobody sets.
-    pub(super) stepped: Option<(Timestamp, Duration)>,
+    /// How the clock was set forward, and how long ago, by a clock that nobody sets; the last one last.
+    pub(super) stepped: Vec<(Step, Duration)>,
 }
 
 /// A host that asked to be left alone for longer than this is told.

@@ -26,6 +26,7 @@ mod tests {
         let shelf = Shelf::new(folder.path());
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         assert_eq!(read(&shelf, now), (Ledger::default(), None));
+        alarm::Life::prepare(folder.path()).unwrap();
         shelf.keep(&Ledger::default()).unwrap();
         assert_eq!(read(&shelf, now), (Ledger::default(), None));
         std::fs::write(shelf.path(), "{\"form\":9,\"ledger\":{\"next\":41}}").unwrap();

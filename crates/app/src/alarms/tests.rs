@@ -246,6 +246,89 @@ async fn a_clock_that_is_set_is_told_and_wakes_nobody_else_s28_i14() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_in_what_stands_where_the_data_folder_was_s42() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    let (data, away) = (bench.config.data_dir.clone(), bench.folder.path().join("away"));
+    alarm::Life::prepare(&data).unwrap();
+    bench.sync().await;
+    bench.lookout.as_mut().unwrap().keep_life().await;
+    let held = Arc::clone(&bench.lookout.as_ref().unwrap().held);
+    assert!(held.lock().unwrap().is_some());
+    let shelf = alarm::Shelf::new(&data);
+    let lookout = bench.lookout.as_ref().unwrap();
+    let (place, end) = (lookout.sights.engine.clone(), CancellationToken::new());
+    let told: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let outcomes = Arc::clone(&told);
+    let following = tokio::spawn(shelf.follow(
+        Arc::clone(&bench.book),
+        (move || super::stands(&place), move |why| outcomes.lock().unwrap().push(why)),
+        end.clone(),
+    ));
+    let began = bench.clock.now();
+    std::fs::rename(&data, &away).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    bench.pass(2 * MINUTE, QUARTER).await;
+    bench.lookout.as_mut().unwrap().keep_life().await;
+    let subjects: Vec<&str> = bench.told.iter().map(|line| &line[14..]).collect();
+    assert_eq!(subjects, ["[waystation dmz-1] FAIL folder_gone: the data folder"]);
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
+    assert!(alarm::Life::hold(&away).unwrap().is_none(), "its lock was never let go");
+
+    // Another begins in its place, and is told of.
+    alarm::Life::prepare(&data).unwrap();
+    let mut theirs = alarm::Life::hold(&data).unwrap().unwrap();
+    theirs.describe("run", bench.clock.now());
+    bench.lookout.as_mut().unwrap().keep_life().await;
+    bench.look().await;
+    assert!(bench.told.last().unwrap().ends_with("FAIL locked: waystation run"), "{:?}", bench.told);
+    assert!(bench.bodies.last().unwrap().contains("another one works on "), "{:?}", bench.bodies);
+    drop(theirs);
+
+    // The folder comes back: nothing was wrong with the state of alarms, and nobody was down.
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&away, &data).unwrap();
+    bench.lookout.as_mut().unwrap().keep_life().await;
+    bench.pass(5 * MINUTE, QUARTER).await;
+    let after: Vec<&str> = bench.told.iter().skip(2).map(|line| &line[14..]).collect();
+    assert_eq!(after.len(), 2, "{:?}", bench.told);
+    assert!(after.iter().all(|line| line.contains("recovered")), "{after:?}");
+    assert!(told.lock().unwrap().iter().all(Option::is_none), "{:?}", told.lock().unwrap());
+    let life = alarm::Life::read(&data).unwrap();
+    assert!(life.at > began && life.pid == platform::pid());
+    end.cancel();
+    following.await.unwrap();
+    // A catalog that is another one keeps nobody from writing down who was told.
+    std::fs::rename(data.join("catalog"), data.join("away")).unwrap();
+    bench.look().await;
+    assert!(bench.told.last().unwrap().ends_with("FAIL folder_gone: the catalog"), "{:?}", bench.told);
+    assert!(super::stands(&bench.lookout.as_ref().unwrap().sights.engine));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_is_one_alarm_either_way_s28_i9() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    for back in [false, true] {
+        let mut bench = Bench::new(&vendor).await;
+        bench.sync().await;
+        bench.pass(MINUTE, QUARTER).await;
+        let now = bench.clock.now();
+        bench.clock.0.lock().unwrap().0 = if back { now.before(2000 * HOUR) } else { now.after(2000 * HOUR) };
+        bench.sync().await;
+        bench.pass(10 * MINUTE, QUARTER).await;
+        assert_eq!(bench.told.len(), 1, "{:?}", bench.told);
+        let (reason, detail) =
+            if back { ("clock_jumped", "it went back by 7200") } else { ("clock_stepped", "forward by 7200") };
+        assert!(
+            bench.told[0].contains(reason) && bench.bodies[0].contains(detail),
+            "{:?} {:?}",
+            bench.told,
+            bench.bodies
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_catalog_that_cannot_be_read_ends_no_other_alarm_i9() {
     let vendor = Simulator::start(Settings::default()).unwrap();
     let mut bench = Bench::new(&vendor).await;

@@ -1,10 +1,11 @@
 //! Whether this process itself is well: its schedules, the content side's looking, its clock.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alarm::{Condition, Event, Source};
+use alarm::{Condition, Event, Sight, Source};
 use content_http::ContentServer;
 use model::{Clock, Level, Reason, Timestamp};
 
@@ -130,10 +131,52 @@ impl Step {
         self.forward
     }
 
-    pub(crate) fn event(self) -> Event {
+    /// What it shows since, in the moment in which it was set.
+    pub(crate) fn to(self) -> Timestamp {
+        self.now
+    }
+
+    /// By how much.
+    pub(crate) fn by(self) -> Duration {
+        self.by
+    }
+
+    /// Counts for less by this much; what of it is more than that.
+    pub(crate) fn take_back(&mut self, back: Duration) -> Duration {
+        let rest = back.saturating_sub(self.by);
+        self.by = self.by.saturating_sub(back);
+        rest
+    }
+
+    fn in_words(self) -> String {
         let direction = if self.forward { "forward" } else { "back" };
+        format!("{direction} by {} s", self.by.as_secs())
+    }
+
+    /// That the clock was set is told once: with what stands because of it, where that begins now, else by itself.
+    pub(crate) fn tell(self, sight: &mut Sight, standing: &BTreeSet<String>) {
+        let follows = |condition: &&mut Condition| {
+            condition.reason() == Reason::ClockJumped && !standing.contains(condition.key())
+        };
+        match sight.conditions.iter_mut().find(follows) {
+            Some(condition) => {
+                let detail = format!("it went {} at {}; {}", self.in_words(), self.now, condition.detail());
+                *condition = condition.clone().because(&detail);
+            }
+            None => sight.events.push(self.event()),
+        }
+    }
+
+    fn event(self) -> Event {
         let condition = Condition::new(Source::Process, "clock_stepped", Reason::ClockStepped, self.now);
-        let detail = format!("{direction} by {} s", self.by.as_secs());
-        Event { condition: condition.on("this machine's clock").because(&detail), until: self.now }
+        Event { condition: condition.on("this machine's clock").because(&self.in_words()), until: self.now }
+    }
+}
+
+#[cfg(test)]
+impl Step {
+    /// One that was made up.
+    pub(crate) fn made(to: Timestamp, by: Duration, forward: bool) -> Self {
+        Self { now: to, by, forward }
     }
 }

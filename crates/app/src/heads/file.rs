@@ -1,9 +1,10 @@
 //! The file of heads: lines `<time> <seq> <digest> <site>`, which other sites and programs may append to as well.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+use catalog::{HeadsError, KeptHeads};
 use model::{Digest, Timestamp};
 
 /// How much is read at a time, from the end.
@@ -49,6 +50,15 @@ pub(super) fn last_of(path: &Path, site: &str) -> io::Result<Option<Told>> {
         }
     }
     Ok(None)
+}
+
+/// Takes every head that a file holds of a site; how many lines were.
+///
+/// # Errors
+/// [`HeadsError`] when it cannot be read, or contradicts itself.
+pub fn read_kept(path: &Path, site: &str, heads: &mut KeptHeads) -> Result<usize, HeadsError> {
+    let file = File::open(path).map_err(HeadsError::Read)?;
+    heads.read(&mut BufReader::new(file), &path.display().to_string(), site)
 }
 
 /// One line more, durable on return. What a crash left half-written is ended first, so that no line runs into it.

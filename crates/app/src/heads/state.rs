@@ -9,7 +9,14 @@ use super::HeadError;
 
 /// What stands in the way of heads now.
 #[derive(Debug, Default)]
-pub(crate) struct HeadState(Mutex<Vec<Fault>>);
+pub(crate) struct HeadState(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    faults: Vec<Fault>,
+    /// The history was looked at, and what was seen of it last could be told.
+    is_seen: bool,
+}
 
 #[derive(Clone, Debug)]
 struct Fault {
@@ -20,26 +27,49 @@ struct Fault {
 }
 
 impl HeadState {
-    /// Takes over how it stands at `now`. A catalog that fails is seen, and told, elsewhere.
+    /// Takes over how it stands at `now`. A catalog that fails is seen, and told, elsewhere. What could not be looked at
+    /// ends nothing that was seen before.
     pub(super) fn set(&self, errors: &[HeadError], now: Timestamp) {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = |error: &HeadError| {
             let (key, reason) = (error.key()?, error.reason());
-            let since = faults.iter().find(|fault| fault.key == key).map_or(now, |fault| fault.since);
+            let since = seen.faults.iter().find(|fault| fault.key == key).map_or(now, |fault| fault.since);
             Some(Fault { key, reason, detail: error_chain(error), since })
         };
-        let newer = errors.iter().filter_map(fault).collect();
-        *faults = newer;
+        let mut newer: Vec<Fault> = errors.iter().filter_map(fault).collect();
+        seen.is_seen = !errors.iter().any(HeadError::is_blind);
+        if !seen.is_seen {
+            let known: Vec<&str> = newer.iter().map(|fault| fault.key).collect();
+            newer.extend(seen.faults.iter().filter(|fault| !known.contains(&fault.key)).cloned().collect::<Vec<_>>());
+        }
+        seen.faults = newer;
+    }
+
+    /// Nothing can be looked at now.
+    pub(super) fn blind(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_seen = false;
+    }
+
+    /// Whether nothing can be said of the history at this moment: what was seen before neither stands nor ends by that.
+    pub(crate) fn is_blind(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_seen
+    }
+
+    /// That the history is not what was written, where that is known: since when, and what speaks against it.
+    pub(crate) fn broken(&self) -> Option<(Timestamp, String)> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let broken = seen.faults.iter().find(|fault| fault.reason == Reason::HistoryBroken)?;
+        Some((broken.since, broken.detail.clone()))
     }
 
     /// What is wrong.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
-        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let condition = |fault: &Fault| {
             let level = if fault.reason == Reason::HistoryBroken { Level::Fail } else { Level::Warn };
-            let condition = Condition::new(Source::Process, fault.key, fault.reason, fault.since);
+            let condition = Condition::new(Source::History, fault.key, fault.reason, fault.since);
             condition.on("the history").because(&fault.detail).at_level(level)
         };
-        faults.iter().map(condition).collect()
+        seen.faults.iter().map(condition).collect()
     }
 }

@@ -3,6 +3,7 @@
 use alarm::{Alarm as Raised, Ledger, Life, Shelf, ShelfError};
 use app::Ways;
 use clap::{Args, Subcommand};
+use config::Config;
 use model::{Level, Timestamp};
 use serde_json::{Value, json};
 
@@ -106,7 +107,7 @@ fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
     let shelf = Shelf::new(&config.data_dir);
     let ledger = shelf.read().map_err(|error| unreadable(&error))?;
     let now = context.clock.now();
-    let watch = Watch::of(&config.data_dir, now);
+    let watch = Watch::of(&config, now);
     let ledger = ledger.unwrap_or_default();
     let exit = if watch.is_kept { Exit::DONE } else { Exit::FAILED };
     if args.json {
@@ -119,8 +120,10 @@ fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
             context.out.line(format!("{name} cannot be told since {since}: {why}"))?;
         }
     }
-    if !watch.is_kept {
-        context.out.line(format!("{}: nobody looks, and nobody is told", watch.in_words()))?;
+    match &watch.lacks {
+        _ if watch.is_kept => {}
+        Some(lacks) => context.out.line(format!("{lacks}: {GONE}"))?,
+        None => context.out.line(format!("{}: nobody looks, and nobody is told", watch.in_words()))?,
     }
     Ok(exit)
 }
@@ -132,18 +135,30 @@ struct Watch {
     is_there: bool,
     /// It looks.
     is_kept: bool,
+    /// What is not there, so that nothing can be known.
+    lacks: Option<String>,
 }
 
+/// What follows where the data folder, or all that is in it, is not there.
+const GONE: &str = "what stands, and whether `waystation run` looks, cannot be known without it; a `waystation run` that \
+    had it open tells folder_gone";
+
 impl Watch {
-    fn of(data: &std::path::Path, now: Timestamp) -> Self {
+    fn of(config: &Config, now: Timestamp) -> Self {
+        let data = config.data_dir.as_path();
         let life = Life::read(data);
         let fresh = life.is_some_and(|life| !life.ended && now.since(life.at) <= FRESH);
         // Where no lock can be asked, its last sign of life has to do.
         let is_there = Life::is_held(data).unwrap_or(fresh);
-        Self { life, is_there, is_kept: is_there && fresh }
+        // Where `waystation run` left something, that says more.
+        let lacks = life.is_none().then(|| super::status::lacking(config)).flatten();
+        Self { life, is_there, is_kept: is_there && fresh, lacks }
     }
 
     fn in_words(&self) -> String {
+        if let Some(lacks) = &self.lacks {
+            return lacks.clone();
+        }
         match (self.life, self.is_there) {
             (_, true) if self.is_kept => "`waystation run` looks".to_owned(),
             (Some(life), true) => {
@@ -156,9 +171,9 @@ impl Watch {
 }
 
 /// One line on alarms: how many stand, and whether somebody looks.
-pub(crate) fn in_short(data: &std::path::Path, now: Timestamp) -> String {
-    let watch = Watch::of(data, now);
-    let stand = match Shelf::new(data).read() {
+pub(crate) fn in_short(config: &Config, now: Timestamp) -> String {
+    let watch = Watch::of(config, now);
+    let stand = match Shelf::new(&config.data_dir).read() {
         Err(error) => format!("cannot be read: {}", model::error_chain(&error)),
         Ok(ledger) => {
             let ledger = ledger.unwrap_or_default();
@@ -187,7 +202,11 @@ fn unreadable(error: &ShelfError) -> Failure {
 fn table(ledger: &Ledger, watch: &Watch, now: Timestamp, context: &mut Context) -> Result<(), Failure> {
     let standing = ledger.standing();
     if standing.is_empty() {
-        return context.out.line(if watch.is_kept { "nothing is wrong" } else { "unknown: nobody looks" });
+        return context.out.line(match (watch.is_kept, &watch.lacks) {
+            (true, _) => "nothing is wrong",
+            (false, Some(_)) => "unknown",
+            (false, None) => "unknown: nobody looks",
+        });
     }
     let mut table = Table::new([
         ("ALARM", Align::Right),
@@ -252,6 +271,7 @@ fn document(ledger: &Ledger, watch: &Watch) -> Value {
     json!({
         "running": watch.is_there,
         "looking": watch.is_kept,
+        "gone": watch.lacks,
         "seen": watch.life.map(|life| life.at.to_string()),
         "alarms": ledger.standing().iter().map(alarm).collect::<Vec<_>>(),
         "ways": ledger.ways().iter().map(way).collect::<Vec<_>>(),

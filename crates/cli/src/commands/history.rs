@@ -16,7 +16,7 @@ use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
-pub(crate) use heads::Heads;
+pub(crate) use heads::read as read_heads;
 pub(crate) use proof::{Doubt, doubt};
 
 /// How many entries are read at a time.

@@ -30,7 +30,8 @@ Exit codes:
   1  failed: every feed, or the run as a whole (reason locked: another run fetches)
   2  wrong usage or configuration
   3  done in part: some feeds failed or are quarantined, or a ring's folder is behind; the report
-     names them
+     names them; or the newest entries of the history are not what was written, or not what
+     history.head_file knows: no head was told
 
 SIGINT (Ctrl-C) and SIGTERM stop it: feeds that are done are published, the others fail with
 reason interrupted, and the exit code is 1 or 3 as above. A second signal ends it at once, with 1.

@@ -45,6 +45,9 @@ fn a_test_without_any_way_is_no_success() {
 fn what_stands_and_who_was_told() {
     let site = site(TWO);
     let ended = site.run(&["alarm", "list"]).with(1);
+    assert!(ended.stdout.starts_with("unknown\nthere is no data folder "), "{}", ended.stdout);
+    site.run(&["sync"]).with(0);
+    let ended = site.run(&["alarm", "list"]).with(1);
     assert!(
         ended.stdout.starts_with("unknown: nobody looks\n`waystation run` is not running (it never ran here)"),
         "{}",
@@ -60,7 +63,7 @@ fn what_stands_and_who_was_told() {
     let items = ledger.next(&good, &Quiet::never(), &damping, at);
     ledger.told("good", &items, at);
     ledger.failed("bad", "exit status: 3", at);
-    std::fs::create_dir(site.data()).unwrap();
+    Life::prepare(&site.data()).unwrap();
     Shelf::new(&site.data()).keep(&ledger).unwrap();
     let ended = site.run(&["alarm", "list"]).with(1);
     insta::assert_snapshot!("alarm-list", ended.stdout);
@@ -71,9 +74,10 @@ fn what_stands_and_who_was_told() {
 #[test]
 fn nothing_is_wrong_only_where_somebody_looks_p01() {
     let site = site("");
-    std::fs::create_dir(site.data()).unwrap();
+    site.run(&["sync"]).with(0);
     let now = Timestamp::from_micros(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
     let life = Life { pid: 1, since: now, at: now, ended: false, asked: None };
+    Life::prepare(&site.data()).unwrap();
     life.keep(&site.data()).unwrap();
     let held = Life::hold(&site.data()).unwrap().unwrap();
     assert_eq!(site.run(&["alarm", "list"]).with(0).stdout, "nothing is wrong\n");

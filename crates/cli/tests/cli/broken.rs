@@ -83,6 +83,51 @@ fn whoever_answers_from_a_broken_history_says_so_first_a21() {
 }
 
 #[test]
+fn status_and_acts_say_that_the_history_is_broken_and_do_their_work_a21() {
+    let site = Site::named("");
+    site.run(&["sync"]).with(0);
+    site.run(&["status"]).with(0);
+    within(&site, async |catalog| cut(&catalog, 2, None).await);
+    let says = "history_broken: the history is not whole at entry 1";
+    let status = site.run(&["status"]).with(4).stdout;
+    assert!(status.contains(&format!("\nthe history: {says}")), "{status}");
+    let json = site.run(&["status", "--json"]).with(4).lines();
+    let fault = &json[0]["faults"][0];
+    assert_eq!((&fault["key"], &fault["note"]["reason"]), (&json!("heads/history"), &json!("history_broken")));
+    site.vendors.publish_elastic("9.0.0", vendor_sim::Change::of(1)).unwrap();
+    let synced = site.run(&["sync"]).with(3);
+    assert!(synced.stdout.contains(" published "), "it does its work: {}", synced.stdout);
+    assert!(synced.stderr.contains(&format!("waystation: {says}")), "{}", synced.stderr);
+    // What failed by itself says both.
+    let refused = site.run(&["release", "admit", "77", "--reason", "typo"]).with(1).stderr;
+    assert!(refused.contains("77") && refused.contains(says), "{refused}");
+}
+
+#[test]
+fn the_newest_head_alone_does_not_vouch_for_what_is_gone_before_it_a21() {
+    let site = Site::named("");
+    site.run(&["sync"]).with(0);
+    let known = entries(&site);
+    let (newest, now) = (&known[known.len() - 2], platform::SystemClock::default().now());
+    let line = |at: Timestamp| format!("{at} {} {} dmz-1\n", newest.seq, newest.digest);
+    std::fs::write(site.path().join("heads"), line(now)).unwrap();
+    site.run(&["history", "verify", "--head", "heads"]).with(0);
+    let said = json!({ "at": now.before(402 * DAY), "keep_seconds": 400 * 86_400 });
+    let told = NewEntry { data: said, ..again(&known[0]) };
+    within(&site, async |catalog| cut(&catalog, newest.seq, Some(told)).await);
+    let young = site.run(&["history", "verify", "--head", "heads"]).with(1).stderr;
+    let seq = newest.seq;
+    assert!(young.contains(&format!("entry {seq} is missing, and was too young to be let go")), "{young}");
+    let typed = format!("{seq}:{}", newest.digest);
+    let undated = site.run(&["history", "verify", "--expect", &typed]).with(1).stderr;
+    assert!(undated.starts_with("waystation: history verify: entry ") && undated.contains("nothing shows"), "{undated}");
+    // It was told long ago, and went when its time had come.
+    std::fs::write(site.path().join("heads"), line(now.before(402 * DAY))).unwrap();
+    let right = site.run(&["history", "verify", "--head", "heads"]).with(0).stdout;
+    assert!(right.contains("1 head kept elsewhere: of entries that were let go"), "{right}");
+}
+
+#[test]
 fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
     let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
     site.run(&["sync"]).with(0);
@@ -110,7 +155,7 @@ fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
         let listed = site.run(&["history", "list"]).with(1).stdout;
         assert!(listed.starts_with("history_broken: "), "the head file is looked at: {listed}");
         // What acts adds nothing to the file that would cover it.
-        let acted = site.run(&["gc"]).with(0).stderr;
+        let acted = site.run(&["gc"]).with(3).stderr;
         assert!(acted.contains("history_broken"), "{acted}");
         assert_eq!(std::fs::read_to_string(site.path().join("heads")).unwrap(), heads);
     }
@@ -146,10 +191,27 @@ fn a_data_folder_that_is_gone_is_not_well() {
     std::fs::rename(site.data(), site.path().join("away")).unwrap();
     let gone = site.run(&["status"]).with(1).stderr;
     assert!(gone.contains("there is no data folder ") && gone.contains("(history.head_file), knows entry "), "{gone}");
-    // Without anything that knows of it, it is a site that never began: a warning, and a failure once that lasts.
+    // Without anything that knows of it, it may be a site that never began. Nothing is well about that either.
     std::fs::remove_file(site.path().join("heads")).unwrap();
-    let unused = site.run(&["status"]).with(0).stdout;
+    let unused = site.run(&["status"]).with(4).stdout;
     assert!(unused.contains("not_checked") && unused.contains("nothing was published yet"), "{unused}");
+    for made in ["", "catalog"] {
+        std::fs::create_dir_all(site.data().join(made)).unwrap();
+        let bare = site.run(&["status"]).with(4).stdout;
+        assert!(bare.contains("folder_gone: there is no catalog in "), "{bare}");
+        let listed = site.run(&["alarm", "list"]).with(1).stdout;
+        assert!(listed.starts_with("unknown\nthere is no catalog in ") && !listed.contains("nobody looks"), "{listed}");
+    }
+    std::fs::write(site.data().join("catalog/catalog.sqlite3"), "").unwrap();
+    let begun = site.run(&["status"]).with(4).stdout;
+    assert!(begun.contains("folder_gone: the catalog in ") && begun.contains(" holds nothing: "), "{begun}");
+    // What `run` left in it tells that there was one.
+    let now = platform::SystemClock::default().now();
+    alarm::Life::prepare(&site.data()).unwrap();
+    alarm::Life { pid: 7, since: now, at: now, ended: false, asked: None }.keep(&site.data()).unwrap();
+    let gone = site.run(&["status"]).with(1).stderr;
+    assert!(gone.contains("and there was: `waystation run` (process 7) looked after it until "), "{gone}");
+    std::fs::remove_dir_all(site.data()).unwrap();
     let old = std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
     let file = std::fs::File::options().write(true).open(site.path().join("waystation.toml")).unwrap();
     file.set_times(std::fs::FileTimes::new().set_modified(old)).unwrap();

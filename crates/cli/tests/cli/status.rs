@@ -8,12 +8,20 @@ use crate::site::Site;
 #[test]
 fn a_data_folder_never_used_is_empty_and_stays_unmade() {
     let site = Site::builder().defender().build();
-    let ended = site.run(&["status"]).with(0);
+    // It may as well be gone: nothing tells, and that is not well.
+    let ended = site.run(&["status"]).with(4);
     assert!(ended.stdout.contains("nothing was published yet"), "{}", ended.stdout);
     assert!(ended.stdout.contains("not checked yet"), "{}", ended.stdout);
-    let json = site.run(&["status", "--json"]).with(0).lines();
+    assert!(ended.stdout.contains("the data folder: folder_gone: there is no data folder "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("nothing was ever fetched here, or what was is gone"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nalarms: unknown; there is no data folder "), "{}", ended.stdout);
+    let json = site.run(&["status", "--json"]).with(4).lines();
     assert_eq!(json[0]["ring"]["generation"], 0);
     assert_eq!(json[0]["feeds"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&json[0]["faults"][0]["key"], &json[0]["faults"][0]["note"]["reason"]),
+        (&"data_folder".into(), &"folder_gone".into())
+    );
     for verb in [&["release", "list"][..], &["history", "list"], &["gc", "--plan"], &["feed", "list"]] {
         site.run(verb).with(0);
     }

@@ -74,6 +74,21 @@ fn all_blobs_deleted_is_not_ready_and_heals_s18() {
 }
 
 #[test]
+fn who_begins_nowhere_has_no_use_for_the_rest_s18() {
+    let first = Site::with(&[("/m/1.zip", b"M1"), ("/m/2.zip", b"M2"), ("/a", b"A")]);
+    let begins = |path: &str| path.starts_with("/m/");
+    first.source.lose(b"M1");
+    let site = first.restarted();
+    assert!(site.server.is_ready_for(begins), "one of the two answers");
+    site.source.lose(b"M2");
+    let site = site.restarted();
+    assert!(site.server.is_ready() && !site.server.is_ready_for(begins));
+    assert!(site.server.is_ready_for(|_| false), "nobody begins anywhere");
+    site.source.restore(b"M2");
+    until(|| site.server.is_ready_for(begins));
+}
+
+#[test]
 fn many_broken_blobs_heal_without_hurry_and_without_loss_s18() {
     let files: Vec<(String, Vec<u8>)> = (0..700).map(|at| (format!("/{at}"), noise(at, 40))).collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();

@@ -12,6 +12,8 @@ use super::{Past, Rules, new};
 /// How many feeds a condition names, and how many particulars of one.
 const NAMED: usize = 6;
 const PARTICULARS: usize = 3;
+/// The key of times that lie ahead of the clock.
+const JUMPED: &str = "clock_jumped";
 /// The first run after a start may take this long before it is told that a vendor was not asked.
 const FIRST_RUN: Duration = Duration::from_secs(600);
 
@@ -121,8 +123,10 @@ pub(super) fn waiting(status: &Status) -> Vec<Condition> {
 /// What is stale. A feed that fails or waits is stale because of that: it makes that worse and is not told again,
 /// unless it was told before that cause was known, for then it has not recovered.
 pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditions: &mut Vec<Condition>) {
-    let mut silent: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
-    for finding in status.freshness.iter().filter(|finding| finding.level > Level::Fine) {
+    let mut silent: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    let lasted = status.freshness.iter().map(|finding| as_lasted(finding, past));
+    for finding in lasted.filter(|finding| finding.level > Level::Fine) {
+        let finding = &finding;
         let key = finding_key(finding, past);
         let stands = past.standing.contains(&key);
         let causes = conditions.iter_mut().filter(|condition| is_about(condition, finding, status));
@@ -132,10 +136,35 @@ pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditio
             caused = true;
         }
         if stands || !(caused || awaits(finding, status, (rules, past))) {
-            silent.entry(key).or_default().push(finding);
+            silent.entry(key).or_default().push(finding.clone());
         }
     }
-    conditions.extend(silent.into_iter().filter_map(|(key, findings)| stale(&key, &findings)));
+    conditions.extend(silent.into_iter().filter_map(|(key, findings)| match key.as_str() {
+        JUMPED => jumped(&findings, status.at),
+        key => stale(key, &findings),
+    }));
+}
+
+/// A finding by the time that has passed: what a clock that was set forward while this process ran adds to an age is
+/// told as that, and not once more as an age. The time since the last check is another thing: the check is made anew
+/// once its time has come by the clock as it is.
+fn as_lasted(finding: &Finding, past: &Past) -> Finding {
+    let mut finding = finding.clone();
+    if finding.measure == Measure::Check || matches!(finding.reason, Some(Reason::NotChecked | Reason::ClockJumped)) {
+        return finding;
+    }
+    let steps = past.stepped.iter().filter(|(step, _)| finding.since.at < step.to());
+    let added = steps.fold(Duration::ZERO, |sum, (step, _)| sum.saturating_add(step.by()));
+    if added.is_zero() {
+        return finding;
+    }
+    let lasted = finding.age_seconds.saturating_sub(added.as_secs());
+    finding.level = match lasted {
+        lasted if lasted > finding.fail_seconds => finding.level,
+        lasted if lasted > finding.warn_seconds => finding.level.min(Level::Warn),
+        _ => Level::Fine,
+    };
+    finding
 }
 
 /// Whether a feed was not asked because this process has only begun, or because the clock was set forward, and it is
@@ -148,7 +177,8 @@ fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) ->
     let waits = |from: Option<(Timestamp, Duration)>, longest: Duration| {
         from.is_some_and(|(from, ago)| checked.is_none_or(|asked| asked < from) && ago <= longest)
     };
-    not_asked && (waits(past.began, every.min(FIRST_RUN)) || waits(past.stepped, every.saturating_add(FIRST_RUN)))
+    let stepped = past.stepped.last().map(|(step, ago)| (step.to(), *ago));
+    not_asked && (waits(past.began, every.min(FIRST_RUN)) || waits(stepped, every.saturating_add(FIRST_RUN)))
 }
 
 /// Whether a condition is about the feed of a finding, by itself or as one of its vendor's.
@@ -180,15 +210,30 @@ fn finding_key(finding: &Finding, past: &Past) -> String {
         None => format!("{}/{feed}", finding.measure),
     };
     match finding.reason {
-        Some(Reason::NotChecked) if !past.standing.contains(&own) => format!("check/{}", feed.vendor()),
+        _ if past.standing.contains(&own) => own,
+        Some(Reason::NotChecked) => format!("check/{}", feed.vendor()),
+        Some(Reason::ClockJumped) => JUMPED.to_owned(),
         _ => own,
     }
 }
 
-fn stale(key: &str, findings: &[&Finding]) -> Option<Condition> {
+/// Times on record that lie ahead of the clock: one cause, however many feeds have such.
+fn jumped(findings: &[Finding], now: Timestamp) -> Option<Condition> {
+    let level = findings.iter().map(|finding| finding.level).max()?;
+    let feeds: BTreeSet<&FeedId> = findings.iter().map(|finding| &finding.feed).collect();
+    let first = findings.first()?;
+    let more = match feeds.len() {
+        1 => String::new(),
+        several => format!(" and of {} more", several - 1),
+    };
+    let detail = format!("times on record of {}{more} lie ahead of it, so that their ages cannot be told", first.feed);
+    Some(new(Reason::ClockJumped, JUMPED, now).on("this machine's clock").because(&detail).at_level(level))
+}
+
+fn stale(key: &str, findings: &[Finding]) -> Option<Condition> {
     let level = findings.iter().map(|finding| finding.level).max()?;
     // What is held is old because nobody asked: when that was is what counts, and not the age of the content.
-    let worst = |finding: &&&Finding| (finding.measure == Measure::Check, finding.level, finding.age_seconds);
+    let worst = |finding: &&Finding| (finding.measure == Measure::Check, finding.level, finding.age_seconds);
     let worst = findings.iter().max_by_key(worst)?;
     let feeds: BTreeSet<&FeedId> = findings.iter().map(|finding| &finding.feed).collect();
     let ring = worst.ring.as_ref().map_or_else(String::new, |ring| format!(" in ring {ring}"));

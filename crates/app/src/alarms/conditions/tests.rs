@@ -213,7 +213,7 @@ fn who_has_only_begun_is_about_to_ask() {
     status.freshness = vec![finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked)];
     let of = |status: &Status, runs, standing: &[&str]| {
         let standing = standing.iter().map(|key| (*key).to_owned()).collect();
-        seen(&of_status(status, &rules(), &Past { standing, began: Some((began, runs)), stepped: None }))
+        seen(&of_status(status, &rules(), &Past { standing, began: Some((began, runs)), stepped: Vec::new() }))
     };
     let told = ["fail not_checked check/elastic"];
     assert!(of(&status, Duration::ZERO, &[]).is_empty());
@@ -234,7 +234,8 @@ fn a_clock_set_forward_is_waited_out_for_one_schedule_s28() {
     let mut status = status(vec![known]);
     status.freshness = vec![finding("elastic/9.0.0", Measure::Check, Level::Fail, Reason::NotChecked)];
     let of = |status: &Status, ago| {
-        let past = Past { stepped: Some((now().before(HOUR / 60), ago)), ..Past::default() };
+        let step = Step::made(now().before(HOUR / 60), 200 * HOUR, true);
+        let past = Past { stepped: vec![(step, ago)], ..Past::default() };
         seen(&of_status(status, &rules(), &past))
     };
     let told = ["fail not_checked check/elastic"];
@@ -242,6 +243,59 @@ fn a_clock_set_forward_is_waited_out_for_one_schedule_s28() {
     assert_eq!(of(&status, 2 * HOUR), told);
     status.feeds[0].checked_at = Some(now());
     assert_eq!(of(&status, HOUR), told, "it was asked since, in vain");
+}
+
+#[test]
+fn what_a_step_of_the_clock_adds_to_an_age_is_told_as_the_step_s28_i9() {
+    let mut status = status(vec![feed("elastic/9.0.0")]);
+    let at_level = |level| finding("elastic/9.0.0", Measure::Age, level, Reason::VendorSilent);
+    let of = |status: &Status, steps: &[(Duration, u64)], standing: &[&str]| {
+        let step = |(ago, hours): &(Duration, u64)| {
+            (Step::made(now().before(*ago), HOUR * u32::try_from(*hours).unwrap(), true), *ago)
+        };
+        let standing = standing.iter().map(|key| (*key).to_owned()).collect();
+        seen(&of_status(status, &rules(), &Past { standing, stepped: steps.iter().map(step).collect(), began: None }))
+    };
+    let told = ["warn vendor_silent age/elastic/9.0.0"];
+    // It is 72 hours old by the clock, the limit is 48.
+    status.freshness = vec![at_level(Level::Warn)];
+    assert_eq!(of(&status, &[], &[]), told);
+    assert!(of(&status, &[(HOUR, 24)], &[]).is_empty());
+    assert!(of(&status, &[(2 * HOUR, 12), (HOUR, 12)], &[]).is_empty());
+    assert_eq!(of(&status, &[(HOUR, 23)], &[]), told, "it is old by itself");
+    assert_eq!(of(&status, &[(80 * HOUR, 24)], &[]), told, "it came after the clock was set");
+    // 130 hours by the clock, of which 24 are none: a warning and no failure.
+    let aged = |level| {
+        let mut finding = at_level(level);
+        finding.since.at = now().before(130 * HOUR);
+        finding.age_seconds = 130 * 3600;
+        finding
+    };
+    status.freshness = vec![aged(Level::Fail)];
+    assert_eq!(of(&status, &[(HOUR, 24)], &[]), told);
+    assert_eq!(of(&status, &[(HOUR, 9)], &[]), ["fail vendor_silent age/elastic/9.0.0"]);
+}
+
+#[test]
+fn times_ahead_of_the_clock_are_one_alarm_for_all_feeds_s28_i9() {
+    let names = ["elastic/9.0.0", "elastic/9.1.0", "defender/linux/production/x86_64"];
+    let mut status = status(names.map(feed).to_vec());
+    for name in names {
+        for (measure, level) in [(Measure::Check, Level::Warn), (Measure::Age, Level::Fail)] {
+            status.freshness.push(finding(name, measure, level, Reason::ClockJumped));
+        }
+    }
+    let conditions = of_status(&status, &rules(), &Past::default());
+    assert_eq!(seen(&conditions), ["fail clock_jumped clock_jumped"]);
+    assert!(conditions[0].detail().contains("of elastic/9.0.0 and of 2 more lie ahead"), "{conditions:?}");
+    // The step is told with it, once: not beside it, and not again by a later one.
+    let step = Step::made(now(), HOUR, false);
+    let mut sight = alarm::Sight { conditions, ..alarm::Sight::clear(now()) };
+    step.tell(&mut sight, &std::collections::BTreeSet::new());
+    assert!(sight.events.is_empty());
+    assert!(sight.conditions[0].detail().starts_with("it went back by 3600 s at 2026-11-20T12:00:00Z; times on "));
+    step.tell(&mut sight, &["clock_jumped".to_owned()].into());
+    assert_eq!(sight.events[0].condition.reason(), Reason::ClockStepped);
 }
 
 #[test]
@@ -423,6 +477,7 @@ fn the_page_of_alarms_names_every_reason_i9() {
         include_str!("../vitals.rs"),
         include_str!("../kept.rs"),
         include_str!("../../heads.rs"),
+        include_str!("../../heads/error.rs"),
         include_str!("../../trees.rs"),
         include_str!("../../../../mirror/src/lost.rs"),
         include_str!("../../../../mirror/src/broken.rs"),

@@ -1,10 +1,10 @@
 //! Whether the history that is read is the one that was written: whoever answers from it says so first where it is not.
 
-use catalog::{Catalog, prove_chain};
+use catalog::{Catalog, KeptHeads, prove_chain};
 use model::Reason;
 use serde_json::{Value, json};
 
-use super::heads::{Heads, RESTORE};
+use super::heads::{self, RESTORE};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -23,20 +23,20 @@ pub(crate) struct Doubt {
 /// [`Failure`] when the configuration cannot be read.
 pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Option<Doubt>, Failure> {
     let config = context.config()?;
-    let mut heads = Heads::default();
+    let mut kept = KeptHeads::default();
     if let Some(path) = &config.history.head_file {
         // A file that cannot be read, or holds none of this site, says nothing against the chain.
-        let _ = heads.read(path, config.site.name.as_deref().unwrap_or(app::NO_SITE));
+        let _ = heads::read(&mut kept, path, config.site.name.as_deref().unwrap_or(app::NO_SITE));
     }
-    let proven = match prove_chain(catalog, &mut |entry| heads.look(entry)).await {
+    let proven = match prove_chain(catalog, &mut |entry| kept.look(entry)).await {
         Ok(proven) => proven,
         Err(fault) => {
             let failure = Failure::new(Reason::HistoryBroken.code(), &fault).with_next(RESTORE);
             return Ok(Some(Doubt { entry: Some(fault.seq), failure }));
         }
     };
-    let compared = heads.finish(&proven, context.clock.now());
-    Ok(compared.err().map(|failure| Doubt { entry: None, failure }))
+    let compared = kept.finish(&proven, context.clock.now());
+    Ok(compared.err().map(|fault| Doubt { entry: None, failure: heads::broken(&fault) }))
 }
 
 impl Doubt {
@@ -45,6 +45,12 @@ impl Doubt {
         out.line(self.failure.text())?;
         out.line("  what follows is what the history says now: nothing shows that it is what happened")?;
         out.line("")
+    }
+
+    /// What speaks against it, without the code.
+    pub(crate) fn detail(&self) -> &str {
+        let text = self.failure.text();
+        text.strip_prefix(Reason::HistoryBroken.code()).and_then(|text| text.strip_prefix(": ")).unwrap_or(text)
     }
 
     /// As a member of an object.

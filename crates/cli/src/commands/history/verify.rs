@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use catalog::{Catalog, Proven, prove_chain};
+use catalog::{Catalog, Compared, KeptHeads, Proven, prove_chain};
 use clap::Args;
 use model::Reason;
 use serde_json::json;
 
-use super::heads::{Compared, Expected, Heads, RESTORE};
+use super::heads::{self, Expected, RESTORE};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -15,7 +15,8 @@ use crate::failure::{Exit, Failure};
 ///
 /// The digest that it prints stands for all entries so far. Entries cut off at the end, and a history that was written
 /// anew, show only by comparing with digests that were kept elsewhere: see history.head_file. The newest one that is
-/// given must be in the history; older ones may be of entries that were let go by then.
+/// given must be in the history, or be old enough that its entry was let go by right as the very last one; older ones
+/// may be of entries that were let go by then.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -39,16 +40,16 @@ pub(crate) struct Verify {
 
 pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Context) -> Result<Exit, Failure> {
     let site = context.config()?.site.name.unwrap_or_else(|| app::NO_SITE.to_owned());
-    let mut heads = Heads::default();
-    args.expect.iter().try_for_each(|expected| heads.expect(expected))?;
-    args.head.iter().try_for_each(|path| heads.read(path, &site))?;
+    let mut kept = KeptHeads::default();
+    args.expect.iter().try_for_each(|expected| heads::expect(&mut kept, expected))?;
+    args.head.iter().try_for_each(|path| heads::read(&mut kept, path, &site))?;
     let asked = !args.head.is_empty() || !args.expect.is_empty();
     let absent = match context.config()?.history.head_file.filter(|_| !asked) {
         Some(path) if matches!(path.try_exists(), Ok(false)) => Some(path),
-        Some(path) => heads.read(&path, &site).map(|()| None)?,
+        Some(path) => heads::read(&mut kept, &path, &site).map(|()| None)?,
         None => None,
     };
-    let proven = match prove_chain(catalog, &mut |entry| heads.look(entry)).await {
+    let proven = match prove_chain(catalog, &mut |entry| kept.look(entry)).await {
         Ok(proven) => proven,
         Err(fault) => {
             if args.json {
@@ -57,11 +58,11 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
             return Err(Failure::new(Reason::HistoryBroken.code(), &fault).with_next(RESTORE));
         }
     };
-    let compared = heads.finish(&proven, context.clock.now());
+    let compared = kept.finish(&proven, context.clock.now()).map_err(|fault| heads::broken(&fault));
     if let (Err(failure), true) = (&compared, args.json) {
         context.out.json(&json!({ "whole": false, "what": failure.to_string() }))?;
     }
-    let compared = (!heads.is_empty()).then_some(compared?);
+    let compared = (!kept.is_empty()).then_some(compared?);
     tell(&proven, compared, args.json, context)?;
     if let (Some(path), false) = (absent, args.json) {
         let path = crate::show::clean(&path.display().to_string());
@@ -92,7 +93,7 @@ fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut C
         }
     }
     match compared {
-        Some(compared) => out.line(format!("  {compared}"))?,
+        Some(compared) => out.line(format!("  {}", heads::in_words(compared)))?,
         None => out.line("  whether its newest entries were cut off shows only with --head or --expect")?,
     }
     Ok(Exit::DONE)

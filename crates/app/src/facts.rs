@@ -1,0 +1,101 @@
+//! What operators are shown over the network: how the content side stands, and how the engine sees everything.
+
+use std::sync::Arc;
+
+use admin_http::{Serving, StatusSource};
+use async_trait::async_trait;
+use config::Config;
+use content_http::{ContentServer, Stats};
+use mirror::{Engine, SiteFault};
+use model::{Level, Note, Reason, RoutePath, error_chain};
+use tokio::sync::watch;
+use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
+
+use crate::pulse::Pulse;
+
+/// How the content side stands.
+pub(crate) struct ContentFacts {
+    content: Arc<ContentServer>,
+    /// Where Elastic's manifests lie.
+    elastic: ElasticSettings,
+}
+
+impl ContentFacts {
+    pub(crate) fn new(content: Arc<ContentServer>, config: &Config) -> Self {
+        // No key is read: who serves needs none.
+        let elastic = config.elastic.as_ref().map_or_else(ElasticSettings::default, |elastic| ElasticSettings {
+            dated_templates: elastic.dated_templates.clone(),
+            track_templates: elastic.track_templates.clone(),
+            ..ElasticSettings::default()
+        });
+        Self { content, elastic }
+    }
+}
+
+/// Whether an endpoint begins with this path: a manifest, or what has one fixed address.
+fn begins(path: &str, elastic: &ElasticSettings) -> bool {
+    let path: Result<RoutePath, _> = path.parse();
+    path.is_ok_and(|path| !path.is_under(DOWNLOADS) || wanted(&path, elastic).is_some())
+}
+
+impl Serving for ContentFacts {
+    fn stats(&self) -> Stats {
+        self.content.stats()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.content.is_ready_for(|path| begins(path, &self.elastic))
+    }
+}
+
+/// How the engine sees everything, and what this process knows of the history.
+pub(crate) struct EngineFacts {
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    pulse: Arc<Pulse>,
+}
+
+impl EngineFacts {
+    pub(crate) fn new(engine: watch::Receiver<Option<Arc<Engine>>>, pulse: Arc<Pulse>) -> Self {
+        Self { engine, pulse }
+    }
+}
+
+#[async_trait]
+impl StatusSource for EngineFacts {
+    async fn status(&self) -> Result<mirror::Status, String> {
+        let engine = self.engine.borrow().clone();
+        let engine = engine.ok_or_else(|| "there is no engine".to_owned())?;
+        let mut status = engine.status().await.map_err(|error| error_chain(&error))?;
+        status.faults.extend(self.pulse.heads().broken().map(|(since, detail)| history_broken(since, detail)));
+        Ok(status)
+    }
+}
+
+/// That the history is not what was written, as status shows it.
+pub fn history_broken(since: model::Timestamp, detail: String) -> SiteFault {
+    SiteFault {
+        subject: "the history".to_owned(),
+        key: "heads/history".to_owned(),
+        since,
+        level: Level::Fail,
+        note: Note { reason: Reason::HistoryBroken, detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_endpoints_begin_with_is_known_by_its_path() {
+        let elastic = ElasticSettings::default();
+        for (path, expected) in [
+            ("/downloads/endpoint/manifest/artifacts-9.0.0.zip", true),
+            ("/downloads/endpoint/artifact/0123/abcd", false),
+            ("/linux/production/arch_x86_64/updates.zip", true),
+            ("no path", false),
+        ] {
+            assert_eq!(begins(path, &elastic), expected, "{path}");
+        }
+    }
+}

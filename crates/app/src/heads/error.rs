@@ -1,0 +1,97 @@
+//! Why a head could not be told, or should not have been.
+
+use std::io;
+use std::path::PathBuf;
+
+use model::Reason;
+
+/// Why a head could not be told, or should not have been.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] catalog::CatalogError),
+    /// The file cannot be written.
+    #[error("history.head_file: cannot append to {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file cannot be read, so that nobody knows what it says of the history.
+    #[error(
+        "history.head_file: cannot read {path}; whether the history is the one that was told is not known until it can \
+         be read"
+    )]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The syslog failed.
+    #[error("history.head_syslog: {0}")]
+    Syslog(String),
+    /// The chain itself does not hold.
+    #[error(
+        "{0}: no head is told until the history is whole again; restore the catalog from a backup, and find out who wrote to it"
+    )]
+    Broken(String),
+    /// The chain is not the one that some head in the file is of.
+    #[error(
+        "{why}; `waystation history verify --head {path}` says more. No head is told until the history fits, or the \
+         file is moved away"
+    )]
+    Another {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// The file knows more than the history, or something else.
+    #[error(
+        "{path} knows entry {seq} as another one than the history, or the history ends before it: it was cut off, \
+         written anew, or restored from a backup; `waystation history verify --head {path}` says more. No head is told \
+         until the history fits, or the file is moved away"
+    )]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// The entry that the file knows.
+        seq: u64,
+    },
+}
+
+impl HeadError {
+    /// The reason code that reports carry.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } => Reason::HistoryBroken,
+            Self::Catalog(_) => Reason::CatalogFailed,
+            Self::File { .. } | Self::Unread { .. } | Self::Syslog(_) => Reason::HeadFailed,
+        }
+    }
+
+    /// Whether the history is not what was written.
+    pub fn is_broken(&self) -> bool {
+        self.reason() == Reason::HistoryBroken
+    }
+
+    /// Whether nothing can be said of the history for it.
+    pub(super) fn is_blind(&self) -> bool {
+        matches!(self, Self::Catalog(_) | Self::Unread { .. })
+    }
+
+    /// What makes it the same condition as one before; none where it is seen elsewhere.
+    pub(super) fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } => Some("heads/history"),
+            Self::File { .. } | Self::Unread { .. } => Some("heads/file"),
+            Self::Syslog(_) => Some("heads/syslog"),
+            Self::Catalog(_) => None,
+        }
+    }
+}
