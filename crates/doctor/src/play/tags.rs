@@ -9,6 +9,8 @@ use crate::play::facts::{Facts, Role};
 use crate::play::fetch::PLAIN;
 use crate::wire::{Ask, Keep};
 
+/// What the folder of the release before ends in.
+const BACK: &str = "_back/";
 /// A tag that is nobody's.
 const OTHER: &str = "\"00000000000000000000000000000000\"";
 
@@ -43,7 +45,10 @@ pub(crate) fn form(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Files of different bytes under one tag: one finding for all of them.
+/// Files of different bytes under one tag: one finding for all of them. Tags that are made of a time are shared by what
+/// was copied within one second: each file's next release comes at another time, so that is a warning. Where most files
+/// have one tag it is made of nothing that changes with them; and a release that has the tag of the one before at
+/// `_back` is taken for it.
 pub(crate) fn shared<'a>(files: impl IntoIterator<Item = &'a Facts>) -> Option<Finding> {
     let mut known: BTreeMap<&str, Vec<&Facts>> = BTreeMap::new();
     for facts in files {
@@ -63,7 +68,26 @@ pub(crate) fn shared<'a>(files: impl IntoIterator<Item = &'a Facts>) -> Option<F
     }
     let named: Vec<&str> = files.iter().take(3).map(|facts| facts.route.as_str()).collect();
     let came = format!("{} files of different bytes have the tag {tag}: {}", files.len(), named.join(", "));
-    Some(Finding::fail(Check::EtagShared, &first.route, asked, clean(&came)))
+    if let Some((one, other)) = known.values().find_map(|files| releases(files)) {
+        let (tag, other) = (one.head.etag().unwrap_or_default(), &other.route);
+        let came = format!("another release of it, at {other}, has the same tag {tag}");
+        return Some(Finding::fail(Check::EtagShared, &one.route, asked, clean(&came)));
+    }
+    if files.len().saturating_mul(2) > compared {
+        return Some(Finding::fail(Check::EtagShared, &first.route, asked, clean(&came)));
+    }
+    let came = format!("{came}; the other {} of {compared} have tags of their own or of fewer", compared - files.len());
+    Some(Finding::warn(Check::EtagShared, &first.route, asked, clean(&came)))
+}
+
+/// Two releases of one manifest or archive among files: the one beside the other's `_back`.
+fn releases<'a>(files: &[&'a Facts]) -> Option<(&'a Facts, &'a Facts)> {
+    let polled = files.iter().copied().filter(|facts| facts.role.changes() && facts.role != Role::Companion);
+    polled.clone().find_map(|facts| {
+        let before =
+            polled.clone().find(|other| other.route != facts.route && other.route.replace(BACK, "/") == facts.route)?;
+        Some((facts, before))
+    })
 }
 
 /// Whether two files surely have other bytes.
@@ -172,5 +196,43 @@ mod tests {
         }
         assert_eq!(of(Role::Artifact, Some("\"a-b\"")), [(EtagHyphen, Level::Warn)]);
         assert_eq!(of(Role::Archive, Some("\"a-b\"")), [(EtagForm, Level::Ok)], "Defender's agents never minded");
+    }
+
+    fn file(route: &str, role: Role, tag: &str, bytes: &str) -> Facts {
+        let head = Head { status: 200, minor: 1, fields: vec![("ETag".to_owned(), format!("\"{tag}\""))] };
+        let digest = Some(model::Digest::of(bytes.as_bytes()));
+        Facts { route: route.to_owned(), role, head, size: 1, digest, first: Vec::new(), last: Vec::new() }
+    }
+
+    #[test]
+    fn a_tag_of_a_time_is_told_from_one_tag_for_all_v27() {
+        let artifacts = |tags: &[&str]| -> Vec<Facts> {
+            let one = |(at, tag): (usize, &&str)| file(&format!("/a/{at}"), Role::Artifact, tag, &at.to_string());
+            tags.iter().enumerate().map(one).collect()
+        };
+        let level = |files: &[Facts]| shared(files).map(|finding| finding.level);
+        assert_eq!(level(&artifacts(&["1", "2", "3", "4"])), Some(Level::Ok));
+        // Copied within one second, some of them.
+        let found = shared(&artifacts(&["1", "1", "2", "2", "3"])).unwrap();
+        assert_eq!(found.level, Level::Warn);
+        assert!(
+            found.came.starts_with("2 files of different bytes have the tag") && found.came.contains("of 5"),
+            "{found:?}"
+        );
+        for most in [&["1", "1"][..], &["1", "1", "1"], &["1", "1", "1", "2", "3"]] {
+            assert_eq!(level(&artifacts(most)), Some(Level::Fail), "{most:?}");
+        }
+        // The same bytes at two places are no two files.
+        let same = [file("/a", Role::Artifact, "1", "x"), file("/b", Role::Artifact, "1", "x")];
+        assert_eq!(level(&same), None);
+        // A release that has the tag of the one before is taken for it, however many others have tags of their own.
+        let place = |track: &str| format!("/linux/{track}/arch_x86_64/updates.zip");
+        let mut files = artifacts(&["1", "2", "3", "4", "5", "6"]);
+        files.push(file(&place("production"), Role::Archive, "t", "new"));
+        files.push(file(&place("production_back"), Role::Archive, "t", "old"));
+        let found = shared(&files).unwrap();
+        assert_eq!((found.level, found.on[0].as_str()), (Level::Fail, place("production").as_str()));
+        files[7] = file(&place("preview"), Role::Archive, "t", "old");
+        assert_eq!(level(&files), Some(Level::Warn), "another feed's archive is never asked for in its place");
     }
 }
