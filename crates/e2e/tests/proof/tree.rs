@@ -1,15 +1,16 @@
-//! A ring's plain folder, read while releases are published: over NFS by libnfs, and as a local folder.
+//! A ring's plain folder, read while releases are published: over NFS by libnfs, as a local folder, and by the reference
+//! endpoint, which updates from it again and again.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::{Site, closed_address, until};
+use e2e::{Site, closed_address, definitions_in_use, until};
 use model::Digest;
 use platform::fs::Folder;
 use vendor_sim::{DefenderChange, DefenderFeed, DefenderSettings, DefenderTarget, Settings, Simulator};
@@ -53,6 +54,31 @@ fn read_locally(folder: &Path, known: &Known, stop: &AtomicBool) -> u64 {
         }
     }
     pairs
+}
+
+/// The reference endpoint on the folder: updates until it is told to stop, and looks at what it holds each time. How often
+/// it did, and how many releases it had.
+fn updates(folder: &Path, known: &Known, stop: &AtomicBool) -> (u64, usize) {
+    let work = tempfile::tempdir().unwrap();
+    let (state, settings) = (work.path().join("state"), work.path().join("mdatp_managed.json"));
+    let url = folder.display();
+    let managed = format!(
+        r#"{{"antivirusEngine":{{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateUrl":"{url}"}}}}"#
+    );
+    fs::write(&settings, managed).unwrap();
+    let (mut times, mut had) = (0, BTreeSet::new());
+    while !stop.load(Ordering::SeqCst) {
+        let mut update = Command::new(e2e::waystation());
+        update.args(["endpoint", "defender", "update", "--state"]).arg(&state).arg("--settings").arg(&settings);
+        let ended = update.output().unwrap();
+        let said = [&ended.stdout[..], &ended.stderr[..]].concat();
+        assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&said));
+        let pair = definitions_in_use(&state);
+        assert!(known.lock().unwrap().contains(&pair), "a torn pair in use: {pair:?}");
+        had.insert(pair);
+        times += 1;
+    }
+    (times, had.len())
 }
 
 /// A server in user space that exports a folder, read-only. What it remembers of names it asks for again each time: it
@@ -115,14 +141,22 @@ fn no_pair_is_torn_over_nfs_or_locally_while_releases_are_published() {
         let (folder, known, stop, local) = (folder.clone(), Arc::clone(&known), Arc::clone(&stop), Arc::clone(&local));
         move || local.store(read_locally(&folder, &known, &stop), Ordering::SeqCst)
     });
+    let endpoint = std::thread::spawn({
+        let platform: PathBuf = ring.join("linux/production");
+        let (known, stop) = (Arc::clone(&known), Arc::clone(&stop));
+        move || updates(&platform, &known, &stop)
+    });
     for _ in 0..publications {
         vendor.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
         note(&vendor, &known);
         site.sync(&[]).expect(0);
         assert!(!reader.is_finished(), "the local reader met something");
+        assert!(!endpoint.is_finished(), "the endpoint met something");
     }
     stop.store(true, Ordering::SeqCst);
     reader.join().unwrap();
+    let (times, had) = endpoint.join().unwrap();
+    assert!(had > 1, "the endpoint had one release only");
     fs::write(work.path().join("stop"), "").unwrap();
     let status = until("the reader over NFS ends", Duration::from_secs(60), || remote.try_wait().unwrap());
     let mut complaint = String::new();
@@ -142,7 +176,8 @@ fn no_pair_is_torn_over_nfs_or_locally_while_releases_are_published() {
     site.act(&["tree", "status", "--all"]).expect(0);
     let (over_nfs, locally) = (pairs.lines().count(), local.load(Ordering::SeqCst));
     saw(&format!(
-        "{publications} publications: {over_nfs} pairs of {} releases over NFS (ganesha, libnfs), {locally} locally, 0 torn",
+        "{publications} publications: {over_nfs} pairs of {} releases over NFS (ganesha, libnfs), {locally} locally, 0 torn; \
+         {times} updates of the reference endpoint on the folder, {had} releases in use, 0 torn",
         seen.len()
     ));
 }
