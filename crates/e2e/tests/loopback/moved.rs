@@ -27,7 +27,7 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
     assert_eq!(manifest.status, 200, "what is in memory is served on");
     // What stands there now is a mount point whose volume is gone.
     fs::create_dir(&data).unwrap();
-    assert_eq!(site.act(&["status", "--json"]).code(), 0, "a folder never used is an empty one");
+    assert_eq!(site.act(&["status", "--json"]).code(), 4, "a folder that nothing is known of is not well");
     vendor.publish_elastic("all", Change::of(2)).unwrap();
     let status = get(run.admin, "/api/v1/status").unwrap();
     assert_ne!(status.status, 200, "{}", String::from_utf8_lossy(&status.body));
@@ -46,6 +46,42 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
     run.wait_said("another data folder stands here now");
     until("what was published meanwhile is served from it", PATIENCE, shows);
     run.finish();
+    site.act(&["release", "verify", "--all", "--store"]).expect(0);
+}
+
+#[test]
+fn a_catalog_that_is_moved_away_or_replaced_is_told_and_not_written_into_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    let run = site.start("run");
+    let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
+    until("everything is served", PATIENCE, shows);
+    let (catalog, away) = (site.data().join("catalog"), site.folder().join("away"));
+    fs::rename(&catalog, &away).unwrap();
+    run.wait_said("folder_gone");
+    let bytes = || fs::read(away.join("catalog.sqlite3-wal")).unwrap_or_default();
+    let before = bytes();
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    assert_ne!(get(run.admin, "/api/v1/status").unwrap().status, 200);
+    assert!(!catalog.exists(), "none is begun in its place");
+    let manifest = get(run.content, &manifest_path(VERSIONS[0])).unwrap();
+    assert_eq!(manifest.status, 200, "what is served is served on");
+    assert_eq!(bytes(), before, "nothing is written into what was moved away");
+    fs::rename(&away, &catalog).unwrap();
+    run.wait_said("the data folder is back");
+    until("what was published meanwhile is served", PATIENCE, shows);
+
+    // A backup of it, put in its place while the program runs.
+    let copied = Command::new("cp").arg("-a").args([&catalog, &away]).status().unwrap();
+    assert!(copied.success());
+    fs::rename(&catalog, site.folder().join("old")).unwrap();
+    fs::rename(&away, &catalog).unwrap();
+    run.wait_said("another data folder stands here now");
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    site.sync(&[]).expect(0);
+    until("what was published meanwhile is served with it", PATIENCE, shows);
+    run.finish();
+    site.act(&["history", "verify"]).expect(0);
     site.act(&["release", "verify", "--all", "--store"]).expect(0);
 }
 
