@@ -118,7 +118,7 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "downloader::"),
     },
     Proof {
-        name: "a ring's plain folder shows whole pairs, over NFS and locally, while releases are published",
+        name: "a ring's plain folder shows whole pairs over NFS, locally and to an endpoint, while releases are published",
         from: Size::Ci,
         needs: &[
             BASH,

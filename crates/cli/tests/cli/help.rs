@@ -2,7 +2,7 @@
 
 use crate::site::waystation;
 
-const VERBS: [&[&str]; 55] = [
+const VERBS: [&[&str]; 56] = [
     &[],
     &["init"],
     &["run"],
@@ -51,6 +51,7 @@ const VERBS: [&[&str]; 55] = [
     &["endpoint"],
     &["endpoint", "defender"],
     &["endpoint", "defender", "update"],
+    &["endpoint", "defender", "scan"],
     &["endpoint", "defender", "health"],
     &["endpoint", "defender", "connectivity"],
     &["endpoint", "defender", "run"],
