@@ -6,11 +6,12 @@ use mirror::FeedStatus;
 use model::{Attestation, Checked, Digest, Outcome, Vendor};
 use vendor_sim::{Change, DefenderChange, DefenderTarget};
 
-use super::fleet::{Update, update_all};
-use super::setup::{ARTIFACTS, RATE, ROUND_TRIP, SHARED, VERSIONS};
+use super::elastic_endpoint::Reader;
+use super::fleet::Update;
+use super::setup::{ARCHITECTURES, ARTIFACTS, RATE, ROUND_TRIP, SHARED, VERSIONS};
 use super::sync::{Synced, visible};
 use super::text::took;
-use super::{Demo, DemoError, defender_endpoint};
+use super::{Demo, DemoError};
 use crate::show::{bytes, count};
 
 impl Demo {
@@ -90,19 +91,16 @@ impl Demo {
 
     pub(super) async fn endpoints_update(&mut self) {
         self.story.chapter("Endpoints update from the mirror").await;
-        for update in update_all(&self.world).await {
-            self.story.claim(update.as_ref().map(Update::describe)).await;
+        self.story.note(
+            "These are the reference endpoints of `waystation endpoint`: they know the mirror's address and nothing \
+             of its inside.",
+        );
+        for update in self.world.fleet.update_all().await {
+            self.story.claim(update.as_ref().map(|update| update.words.clone())).await;
             self.running.extend(update.ok());
         }
-        let polled = self.poll_all().await;
+        let polled = self.world.fleet.poll_all(&self.world.client).await;
         self.story.claim(polled).await;
-    }
-
-    async fn poll_all(&self) -> Result<String, String> {
-        for update in &self.running {
-            update.poll(&self.world.client).await?;
-        }
-        Ok(format!("all {} ask again with their ETag: 304, and not a byte of content", self.running.len()))
     }
 
     pub(super) async fn new_releases(&mut self) -> Result<(), DemoError> {
@@ -113,6 +111,7 @@ impl Demo {
         self.story.holds(quiet.all(&[Outcome::Current]), text).await;
         self.story.event("Both vendors publish: 3 new artifacts for each version of Elastic Defend, new definitions.");
         let known = self.artifacts();
+        let readers = self.readers().await;
         self.world.vendors.publish_elastic("all", Change::of(3))?;
         self.world.vendors.publish_defender(DefenderTarget::All, DefenderChange::default())?;
         let new = self.artifacts().difference(&known).count();
@@ -129,7 +128,7 @@ impl Demo {
         self.story.holds(published && synced.cost.artifacts == new as u64, text).await;
         let before = self.running.clone();
         self.everybody_updates().await;
-        let grace = self.grace(&before).await;
+        let grace = self.grace(readers).await;
         self.story.claim(grace).await;
         let back = self.back(&before).await;
         self.story.claim(back).await;
@@ -138,14 +137,14 @@ impl Demo {
 
     /// Every endpoint updates and gets a newer release than it had.
     pub(super) async fn everybody_updates(&mut self) {
-        let now: Result<Vec<Update>, String> = update_all(&self.world).await.into_iter().collect();
-        let moved =
-            now.and_then(|now| match now.iter().zip(&self.running).find(|(new, old)| new.version() == old.version()) {
-                Some((update, _)) => Err(format!("{} is still at {}", update.feed(), update.version())),
-                None => Ok(now),
-            });
+        let now: Result<Vec<Update>, String> = self.world.fleet.update_all().await.into_iter().collect();
+        let stays = |(new, old): &(&Update, &Update)| !new.is_new || new.version == old.version;
+        let moved = now.and_then(|now| match now.iter().zip(&self.running).find(stays) {
+            Some((update, _)) => Err(format!("{} is still at {}", update.feed, update.version)),
+            None => Ok(now),
+        });
         let told = moved.map(|now| {
-            let versions: BTreeSet<&str> = now.iter().map(Update::version).collect();
+            let versions: BTreeSet<&str> = now.iter().map(|update| update.version.as_str()).collect();
             let versions: Vec<&str> = versions.into_iter().collect();
             let text = format!("all {} endpoints update, every byte proven: {}", now.len(), versions.join(", "));
             self.running = now;
@@ -154,12 +153,19 @@ impl Demo {
         self.story.claim(told).await;
     }
 
+    /// Endpoints that have read their manifest, and are about to go on.
+    async fn readers(&self) -> Result<Vec<Reader>, String> {
+        let mut readers = Vec::new();
+        for version in VERSIONS {
+            readers.push(Reader::begin(&self.world.client, &self.world.keys, version).await?);
+        }
+        Ok(readers)
+    }
+
     /// An endpoint that read its manifest before the new one came.
-    async fn grace(&self, before: &[Update]) -> Result<String, String> {
-        for update in before {
-            if let Update::Elastic(update) = update {
-                update.finish(&self.world.client).await?;
-            }
+    async fn grace(&self, readers: Result<Vec<Reader>, String>) -> Result<String, String> {
+        for reader in readers? {
+            reader.finish(&self.world.client).await?;
         }
         let minutes = self.world.engine.settings().grace.elastic.as_secs() / 60;
         Ok(format!("an endpoint in the middle of an old manifest still gets its artifacts (grace: {minutes} minutes)"))
@@ -168,17 +174,20 @@ impl Demo {
     /// The release before, at the address that Microsoft's own layout has for it.
     async fn back(&self, before: &[Update]) -> Result<String, String> {
         let mut versions = BTreeSet::new();
-        for update in before {
-            let Update::Defender(old) = update else { continue };
-            let back = defender_endpoint::update(&self.world.client, "production_back", &old.architecture).await?;
-            if back.digest != old.digest || back.definitions != old.definitions {
-                return Err(format!("production_back has {} and not {}", back.definitions, old.definitions));
+        for architecture in ARCHITECTURES {
+            let back = self.world.fleet.back(architecture).await?;
+            let old = before.iter().find(|old| old.feed == back.feed);
+            if !old.is_some_and(|old| back.version == old.version && back.content == old.content) {
+                return Err(format!(
+                    "production_back of {architecture} has {}, which is not the one before",
+                    back.version
+                ));
             }
-            versions.insert(back.definitions);
+            versions.insert(back.version);
         }
         let versions: Vec<String> = versions.into_iter().collect();
         Ok(format!(
-            "Defender's earlier release {} stays at /linux/production_back/, to go back to",
+            "Defender's earlier release {} stays at /linux/production_back/: an endpoint that is pointed there gets it",
             versions.join(", ")
         ))
     }

@@ -1,4 +1,4 @@
-//! What endpoints speak HTTP with: the program's own client, pointed at the mirror.
+//! Looks at single answers of the mirror: the program's own client, pointed at it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use url::Url;
 /// More than any file of the demo has.
 const CAP: usize = 64 << 20;
 
-/// An endpoint's HTTP client and the base URL it was given.
+/// An HTTP client and the mirror's base URL.
 pub(super) struct Client {
     http: Arc<dyn Outbound>,
     base: Url,
@@ -54,8 +54,9 @@ impl Client {
     }
 
     /// Asks whether there is anything new, as endpoints do all day: 304 and not a byte.
-    pub(super) async fn nothing_new(&self, path: &str, etag: &str) -> Result<(), String> {
-        let got = self.get(path, Some(etag)).await?;
+    pub(super) async fn nothing_new(&self, path: &str) -> Result<(), String> {
+        let etag = self.file(path).await?.etag;
+        let got = self.get(path, Some(&etag)).await?;
         let quiet = got.status == 304 && got.body.is_empty();
         if quiet { Ok(()) } else { Err(format!("{path}: {} and {} bytes, not 304", got.status, got.body.len())) }
     }

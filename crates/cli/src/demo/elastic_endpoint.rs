@@ -1,97 +1,115 @@
-//! An Elastic Defend endpoint, as far as its behaviour is public: manifest, signature, artifacts, hashes, ETag.
+//! Elastic Defend endpoints of the demo: the reference endpoint with a state of its own, and one that has read its
+//! manifest and not gone on yet.
 
-use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
 
-use model::Digest;
-use serde::Deserialize;
-use trust::{KeyRing, SignatureCheck};
-use vendors::zip::{Archive, Caps};
+use endpoint::Unwatched;
+use endpoint::defender::ClockRef;
+use endpoint::elastic::{Assumptions, Endpoint, Outcome, Policy, Quirks, Store};
+use model::{Digest, RoutePath, error_chain};
+use settings::elastic::System;
+use trust::KeyRing;
+use vendors::elastic::{ElasticSettings, NamedArtifact, SignatureMode};
 
 use super::client::Client;
+use super::fleet::{Mirror, Update};
 
-/// Far more than the demo's manifests have.
-const CAPS: Caps =
-    Caps { entries: 8, name_bytes: 255, member_bytes: 16 << 20, total_bytes: 32 << 20, ratio: 200, folders: false };
-
-#[derive(Deserialize)]
-struct Manifest {
-    manifest_version: String,
-    artifacts: BTreeMap<String, Artifact>,
+/// A reference endpoint.
+pub(super) struct ElasticPlayer {
+    endpoint: Endpoint,
 }
 
-/// What a manifest says of one artifact; an endpoint looks at no more.
-#[derive(Clone, Deserialize)]
-pub(super) struct Artifact {
-    relative_url: String,
-    encoded_size: u64,
-    encoded_sha256: Digest,
-}
-
-/// What an endpoint got.
-#[derive(Clone)]
-pub(super) struct ElasticUpdate {
-    /// The endpoint's own version.
-    pub(super) endpoint: String,
-    /// `1.0.N`.
-    pub(super) version: String,
-    /// The digest of the manifest's archive.
-    pub(super) digest: Digest,
-    pub(super) artifacts: Vec<Artifact>,
-    /// Bytes of manifest and artifacts.
-    pub(super) bytes: u64,
-    path: String,
-    etag: String,
-}
-
-/// One update: nothing of it counts unless all of it is right.
-pub(super) async fn update(client: &Client, keys: &KeyRing, endpoint: &str) -> Result<ElasticUpdate, String> {
-    let path = format!("/downloads/endpoint/manifest/artifacts-{endpoint}.zip");
-    let got = client.file(&path).await?;
-    if got.etag.contains('-') || !got.etag.starts_with('"') {
-        return Err(format!("{path}: endpoints stumble over the ETag {}", got.etag));
-    }
-    let manifest = open(&got.body, keys).map_err(|error| format!("{path}: {error}"))?;
-    let artifacts: Vec<Artifact> = manifest.artifacts.into_values().collect();
-    let bytes = got.body.len() as u64 + fetch(client, &artifacts).await?;
-    let (version, digest) = (manifest.manifest_version, Digest::of(&got.body));
-    Ok(ElasticUpdate { endpoint: endpoint.to_owned(), version, digest, artifacts, bytes, path, etag: got.etag })
-}
-
-impl ElasticUpdate {
-    /// Asks again with the ETag.
-    pub(super) async fn poll(&self, client: &Client) -> Result<(), String> {
-        client.nothing_new(&self.path, &self.etag).await
+impl ElasticPlayer {
+    /// An endpoint of this version and system, with its state in this folder.
+    pub(super) fn new(mirror: &Mirror, (version, os): (&str, System), state: &Path) -> Result<Self, String> {
+        let endpoint = Endpoint {
+            os,
+            version: version.to_owned(),
+            built: None,
+            host: format!("demo-{os}"),
+            policy: Policy::plain(&mirror.base, os).map_err(|error| error_chain(&error))?,
+            keys: Some(mirror.keys.clone()),
+            // An unsigned manifest is refused.
+            assumptions: Assumptions::default(),
+            quirks: Quirks::Dash,
+            store: Store::open(state, Arc::new(Unwatched)).map_err(|error| error_chain(&error))?,
+            dial: Arc::new(mirror.network()),
+            clock: ClockRef(Arc::clone(&mirror.clock)),
+        };
+        Ok(Self { endpoint })
     }
 
-    /// Fetches what this manifest names once more, as an endpoint does that read it before a newer one came.
-    pub(super) async fn finish(&self, client: &Client) -> Result<u64, String> {
-        fetch(client, &self.artifacts).await
+    pub(super) fn feed(&self) -> String {
+        format!("elastic/{}", self.endpoint.version)
     }
-}
 
-fn open(bytes: &[u8], keys: &KeyRing) -> Result<Manifest, String> {
-    let mut cursor = Cursor::new(bytes);
-    let mut archive = Archive::open(&mut cursor, &CAPS).map_err(|error| error.to_string())?;
-    let mut member = |name: &str| {
-        let index = archive.find(name).ok_or_else(|| format!("no {name} in the archive"))?;
-        archive.read(index, CAPS.member_bytes).map_err(|error| error.to_string())
-    };
-    let (json, signature) = (member("manifest.json")?, member("manifest.sig")?);
-    match keys.verify(&json, &signature) {
-        SignatureCheck::Good { .. } => serde_json::from_slice(&json).map_err(|error| error.to_string()),
-        SignatureCheck::Unverified => Err("the signature is not the vendor's".to_owned()),
-    }
-}
-
-async fn fetch(client: &Client, artifacts: &[Artifact]) -> Result<u64, String> {
-    let mut bytes = 0;
-    for artifact in artifacts {
-        let got = client.file(&artifact.relative_url).await?;
-        if got.body.len() as u64 != artifact.encoded_size || Digest::of(&got.body) != artifact.encoded_sha256 {
-            return Err(format!("{}: not the bytes that the manifest names", artifact.relative_url));
+    /// One poll, and what the endpoint has then; all of it is read once more.
+    pub(super) async fn update(&self) -> Result<Update, String> {
+        let Endpoint { version, os, store, .. } = &self.endpoint;
+        let failed = |error| error_chain(&error);
+        let report = self.endpoint.poll().await.map_err(failed)?;
+        let outcome = report.result.map_err(|fail| format!("Elastic endpoint {version}: {fail}"))?;
+        let applied = store.applied().map_err(failed)?.ok_or("nothing is applied")?;
+        if let Some(name) = store.check().map_err(failed)?.first() {
+            return Err(format!("Elastic endpoint {version}: {name} is not as it was applied"));
         }
-        bytes += artifact.encoded_size;
+        if applied.key.is_none() {
+            return Err(format!("Elastic endpoint {version}: the manifest's signature is not the vendor's"));
+        }
+        let said = report.document.0.pointer("/Endpoint/policy/applied/status").and_then(|said| said.as_str());
+        if said != Some("success") {
+            return Err(format!("Elastic endpoint {version}: its policy response says {said:?}"));
+        }
+        let (is_new, bytes) = match outcome {
+            Outcome::Applied { bytes, .. } => (true, bytes),
+            Outcome::Current { .. } => (false, 0),
+        };
+        let words = format!(
+            "Elastic endpoint {version} on {os}: manifest {}, signature good; the {} artifacts of its system right in \
+             size and SHA-256, packed and unpacked, and applied together; its policy response says success",
+            applied.version,
+            applied.identifiers.len(),
+        );
+        let content = applied.identifiers.iter().map(|one| one.encoded).collect();
+        Ok(Update { feed: self.feed(), version: applied.version, content, bytes, is_new, words })
     }
-    Ok(bytes)
+}
+
+/// An endpoint that has read its manifest, and is about to fetch what it names.
+pub(super) struct Reader {
+    artifacts: Vec<NamedArtifact>,
+}
+
+impl Reader {
+    /// Reads the manifest of a version.
+    pub(super) async fn begin(client: &Client, keys: &KeyRing, version: &str) -> Result<Self, String> {
+        let path = manifest_path(version);
+        let got = client.file(&path).await?;
+        let route = path.parse::<RoutePath>().map_err(|error| format!("{path}: {error}"))?;
+        let settings = ElasticSettings {
+            signature: SignatureMode::Require,
+            keys: Arc::new(keys.clone()),
+            ..ElasticSettings::default()
+        };
+        let opened = vendors::elastic::open(&got.body, &route, &settings);
+        let opened = opened.map_err(|note| format!("{path}: {}: {}", note.reason, note.detail))?;
+        Ok(Self { artifacts: opened.artifacts })
+    }
+
+    /// Fetches all that it names.
+    pub(super) async fn finish(&self, client: &Client) -> Result<(), String> {
+        for artifact in &self.artifacts {
+            let got = client.file(artifact.route.as_str()).await?;
+            if got.body.len() as u64 != artifact.size || Digest::of(&got.body) != artifact.digest {
+                return Err(format!("{}: not the bytes that the manifest names", artifact.route));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the manifest of a version lies.
+pub(super) fn manifest_path(version: &str) -> String {
+    ElasticSettings::default().manifest_template.replace("{version}", version)
 }

@@ -51,6 +51,9 @@ pub(crate) enum DemoError {
     /// The catalog cannot be read.
     #[error(transparent)]
     Catalog(#[from] catalog::CatalogError),
+    /// An endpoint cannot be set up.
+    #[error("an endpoint of the demo cannot be set up: {0}")]
+    Endpoint(String),
     /// The server's own address makes no URL.
     #[error("the mirror's address makes no URL")]
     Address(#[from] url::ParseError),

@@ -5,7 +5,6 @@ use vendor_sim::{
     Architecture, Change, DefenderChange, DefenderFeed, Fault, FaultRule, Kind, Pattern, Platform, Track,
 };
 
-use super::fleet::{still_served, update_all};
 use super::sync::{Synced, visible};
 use super::{Demo, DemoError};
 
@@ -114,7 +113,7 @@ impl Demo {
 
     /// Every endpoint gets its last good release, whole.
     async fn nobody_noticed(&mut self) {
-        let served = still_served(&self.world, &self.running).await;
+        let served = self.world.fleet.still_served(&self.running).await;
         self.story.claim(served).await;
     }
 
@@ -122,12 +121,12 @@ impl Demo {
     async fn take_up(&mut self, newer: &str) {
         let mut told = Ok(());
         let mut running = Vec::new();
-        for (now, before) in update_all(&self.world).await.into_iter().zip(&self.running) {
+        for (now, before) in self.world.fleet.update_all().await.into_iter().zip(&self.running) {
             match now {
                 Ok(now) => {
-                    let (moved, meant) = (now.digest() != before.digest(), newer == now.feed());
-                    if moved != meant {
-                        told = Err(format!("{} went from {} to {}", now.feed(), before.version(), now.version()));
+                    let (moved, meant) = (!now.is_same(before), newer == now.feed);
+                    if moved != meant || moved != now.is_new {
+                        told = Err(format!("{} went from {} to {}", now.feed, before.version, now.version));
                     }
                     running.push(now);
                 }

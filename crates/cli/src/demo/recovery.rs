@@ -1,9 +1,10 @@
 //! The chapter in which all is well again, and nothing is left of the bad day but its record.
 
+use std::collections::BTreeSet;
+
 use model::{Digest, Outcome, ReleaseState};
 use vendor_sim::{Change, DefenderChange, DefenderFeed, DefenderTarget, Step};
 
-use super::fleet::Update;
 use super::sync::visible;
 use super::text::took;
 use super::{Demo, DemoError};
@@ -57,24 +58,25 @@ impl Demo {
         numbers.max().unwrap_or(0)
     }
 
-    /// Compares what endpoints got with what the vendors hold, byte for byte: a manifest's digest stands for its
-    /// artifacts, whose own digests the endpoint has proven.
+    /// Compares what endpoints have with what the vendors offer, byte for byte.
     fn as_the_vendors_have_it(&self) -> Result<String, String> {
-        let vendors = &self.world.vendors;
         for update in &self.running {
-            let theirs = match update {
-                Update::Elastic(update) => {
-                    vendors.elastic_release(update.endpoint.as_str()).map(|release| Digest::of(&release.manifest))
-                }
-                Update::Defender(update) => {
-                    let feed = format!("linux/production/{}", update.architecture).parse::<DefenderFeed>().ok();
-                    feed.and_then(|feed| vendors.defender_release(feed)).map(|release| release.archive.digest())
-                }
-            };
-            if theirs != Some(update.digest()) {
-                return Err(format!("{} is not what the vendor has", update.feed()));
+            let theirs = self.offered(&update.feed);
+            if update.content.is_empty() || !theirs.is_some_and(|theirs| update.content.is_subset(&theirs)) {
+                return Err(format!("{} is not what the vendor has", update.feed));
             }
         }
-        Ok("what the endpoints got is, byte for byte, what the vendors have".to_owned())
+        Ok("what the endpoints have is, byte for byte, what the vendors offer".to_owned())
+    }
+
+    /// The digests of all that a vendor offers in a feed.
+    fn offered(&self, feed: &str) -> Option<BTreeSet<Digest>> {
+        let vendors = &self.world.vendors;
+        if let Some(version) = feed.strip_prefix("elastic/") {
+            let release = vendors.elastic_release(version)?;
+            return Some(release.artifacts.iter().map(|artifact| artifact.encoded_sha256).collect());
+        }
+        let feed = feed.strip_prefix("defender/")?.parse::<DefenderFeed>().ok()?;
+        Some([vendors.defender_release(feed)?.archive.digest()].into())
     }
 }

@@ -19,6 +19,7 @@ use vendor_sim::Simulator;
 
 use super::DemoError;
 use super::client::Client;
+use super::fleet::{Fleet, Mirror};
 use super::setup::{Addresses, Folder, vendors};
 
 /// A port of loopback that the system chooses.
@@ -31,8 +32,9 @@ pub(super) struct World {
     pub(super) vendors: Simulator,
     pub(super) engine: Engine,
     pub(super) content: Arc<ContentServer>,
-    /// The endpoints' client.
+    /// Looks at single answers.
     pub(super) client: Client,
+    pub(super) fleet: Fleet,
     /// The keys that endpoints check signatures with.
     pub(super) keys: KeyRing,
     pub(super) config_file: PathBuf,
@@ -67,9 +69,18 @@ impl World {
         addresses.admin.clone_from(&admin.address);
         let config_file = folder.write("waystation.toml", &addresses.configuration())?;
         let base = Url::parse(&format!("http://{}/", addresses.content))?;
+        let client = Client::new(app::client(&config, Arc::clone(&clock))?, base);
+        let keys = KeyRing::empty().with_pem(&key)?;
+        let mirror = Mirror {
+            base: client.base().to_owned(),
+            keys: keys.clone(),
+            cloud: Url::parse(&vendors.defender_url())?,
+            clock: Arc::clone(&clock),
+        };
         Ok(Self {
-            client: Client::new(app::client(&config, Arc::clone(&clock))?, base),
-            keys: KeyRing::empty().with_pem(&key)?,
+            fleet: Fleet::new(mirror, &folder.path().join("endpoints")).map_err(DemoError::Endpoint)?,
+            client,
+            keys,
             admin_url: format!("http://{}", addresses.admin),
             vendors,
             engine,
