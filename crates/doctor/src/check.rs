@@ -135,6 +135,10 @@ checks! {
         "How much was fetched and compared."
         "What was not fetched whole is not known to be good."
         "See what is said of each file, mend that, and examine again; with --quick only a sample is fetched.";
+    Update "update"
+        "A reference endpoint updates from the mirror, and finds nothing new when it asks again."
+        "It does in one go what the vendors' endpoints do, as far as that is published: what it rejects they are likely to reject too."
+        "See what it says; `waystation endpoint elastic update` and `waystation endpoint defender update` try it by hand.";
     Signature "signature"
         "The manifest's signature is of a known key."
         "An unverified signature means that the manifest is believed for the way it came by alone."

@@ -15,6 +15,7 @@ mod once;
 mod ranges;
 mod spool;
 mod tags;
+mod updates;
 mod vouch;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use model::{Clock, FeedId, Vendor};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::tls::{CaFileError, Roots};
 use crate::wire::{Client, Place, Waits, Way};
 use crate::{Check, Report, Watch};
@@ -182,6 +183,13 @@ impl Scene<'_> {
         if let Some(facts) = sample {
             self.watch.on("trying what connections can do");
             report.add_all(once::look(self, &facts).await);
+        }
+        // Where something is wrong, it was said of what it is: an endpoint would only stumble over it again.
+        if self.examination.depth == Depth::Whole && !report.findings.iter().any(|found| found.level == Level::Fail) {
+            for feed in &feeds {
+                self.watch.on(&format!("updating an endpoint from {feed}"));
+                report.add_all(updates::look(self, feed).await);
+            }
         }
     }
 }

@@ -41,12 +41,12 @@ faults! {
     a_weak_tag_v27: EtagWeak => [EtagForm Warn];
     a_tag_without_quotes_v27: EtagUnquoted => [EtagForm Warn];
     no_tag_v27: EtagMissing => [EtagMissing Warn, EtagMissing Fail];
-    a_tag_that_is_another_each_time_v27: EtagUnstable => [EtagStable Warn, RoundTrip Warn, IfRange Warn];
+    a_tag_that_is_another_each_time_v27: EtagUnstable => [Update Warn, EtagStable Warn, RoundTrip Warn, IfRange Warn];
     one_tag_for_all_files_v27: EtagShared => [EtagShared Fail];
     a_tag_that_does_not_come_back_as_304_v27: NoRoundTrip => [RoundTrip Warn];
     a_304_whatever_is_asked_v15: Always304 => [NotModified Fail];
     a_list_of_tags_is_not_understood_v15: OnlyPlainTags => [IfNoneMatchList Warn];
-    head_is_refused: HeadRefused => [Base Warn, Head Warn, DoubleSlash Warn];
+    head_is_refused: HeadRefused => [Base Warn, Update Warn, Head Warn, DoubleSlash Warn];
     head_says_another_length: HeadLength => [Head Warn];
     ranges_are_ignored_v14: RangesIgnored => [Ranges Warn];
     a_part_of_other_bytes_v14: RangeBytes => [RangeBytes Fail];

@@ -30,6 +30,36 @@ fn members(value: &Value, at: &str, found: &mut Vec<(String, &'static str)>) {
     }
 }
 
+/// Where the two stand side by side for people.
+const PAGE: &str = include_str!("../../../../../docs/reference-endpoint.md");
+
+/// A member as the page has it: its name, the vendor's value, ours.
+fn row(at: &str, ours: &Value) -> String {
+    let sample: Value = serde_json::from_str(SAMPLE).unwrap();
+    let shown = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let name = at.trim_start_matches('/').replace("/0", "[]").replace('/', ".");
+    let ours = match name.rsplit('.').next() {
+        Some("sha256") => "64 digits".to_owned(),
+        Some("id") if name.starts_with("agent") => "kept in the state".to_owned(),
+        _ => format!("`{}`", shown(ours.pointer(at))),
+    };
+    format!("| `{name}` | `{}` | {} |", shown(sample.pointer(at)), ours.replace("``", ""))
+}
+
+#[tokio::test]
+async fn the_page_shows_the_vendors_sample_beside_what_is_written_here() {
+    let document = World::new().poll().await.document.0;
+    let mut members_of_both = Vec::new();
+    members(&serde_json::from_str(SAMPLE).unwrap(), "", &mut members_of_both);
+    let rows: Vec<String> = members_of_both.iter().map(|(at, _)| row(at, &document)).collect();
+    let missing: Vec<&String> = rows.iter().filter(|row| !PAGE.contains(row.as_str())).collect();
+    assert!(missing.is_empty(), "docs/reference-endpoint.md lacks rows; all of them:\n{}", rows.join("\n"));
+}
+
 #[tokio::test]
 async fn every_member_of_the_published_shape_is_there_and_of_its_kind() {
     let world = World::new();
