@@ -26,7 +26,7 @@ pub mod conformance;
 
 pub use data::Access;
 pub use files::FsStore;
-pub use memory::{MemoryRings, MemoryStore};
+pub use memory::{MemoryRings, MemoryStore, RingDamage};
 pub use port::{
     BlobReader, BlobStore, BlobWriter, Current, Expected, PartialKey, Published, RingStore, StoreError, Verification,
 };

@@ -4,4 +4,4 @@ mod blobs;
 mod rings;
 
 pub use blobs::MemoryStore;
-pub use rings::MemoryRings;
+pub use rings::{MemoryRings, RingDamage};

@@ -238,7 +238,13 @@ impl Engine {
         let mut numbers = self.ports.rings.numbers(&self.settings.ring).await?;
         numbers.retain(|number| *number < present);
         let surplus = (numbers.len() + 1).saturating_sub(GENERATIONS);
-        numbers.truncate(surplus);
+        let reachable = numbers.split_off(surplus);
+        for number in reachable {
+            // Nobody can fall back to it.
+            if self.is_damaged(number).await {
+                numbers.push(number);
+            }
+        }
         Ok(numbers)
     }
 }

@@ -52,10 +52,13 @@ impl Engine {
     /// How the ring's files contradict the history, if they do. Needs no lock: what a publication moves meanwhile is
     /// no contradiction.
     pub(crate) async fn contradiction(&self) -> Result<Option<Note>, EngineError> {
-        let ring = &self.settings.ring;
         // In this order: a publication moves the ring before it says so.
         let before = self.known_generation().await?;
-        let Some(current) = self.ports.rings.current(ring).await? else {
+        let (current, unreadable) = self.serving().await?;
+        if unreadable.is_some() {
+            return Ok(unreadable);
+        }
+        let Some(current) = current else {
             return Ok(before.map(|known| {
                 lost(format!("no generation of it is there; generation {} was published last", known.number))
             }));
@@ -71,7 +74,7 @@ impl Engine {
             }
         }
         let open = self.ports.catalog.open_publications().await?;
-        if open.iter().any(|open| open.ring == *ring && open.number == number) {
+        if open.iter().any(|open| open.ring == self.settings.ring && open.number == number) {
             return Ok(None);
         }
         let now = self.known_generation().await?;
@@ -93,6 +96,28 @@ impl Engine {
             "it serves generation {number}, and the history {known}: the catalog was lost, or an older one put in its place"
         );
         Ok(Some(Note { reason: Reason::CatalogDisagrees, detail }))
+    }
+
+    /// Whether the ring serves an earlier generation than the one that was published last: files of it were lost or
+    /// damaged, or an older copy was put in their place.
+    pub(crate) async fn fell_behind(&self, current: &Current) -> Result<Option<Note>, EngineError> {
+        let (number, known) = (current.generation.number, self.known_generation().await?);
+        let behind = known.filter(|known| number < known.number);
+        Ok(behind.map(|known| {
+            lost(format!("it serves generation {number}; generation {} was published last", known.number))
+        }))
+    }
+
+    /// The number that the history knows of the generation that was published last, and of the one that was intended
+    /// last; 0 where it knows of none.
+    pub(crate) async fn numbers_on_record(&self) -> Result<[u64; 2], EngineError> {
+        let subject = Some(self.settings.ring.as_str().to_owned());
+        let kinds = vec![EntryKind::PublicationIntended];
+        let intended = EntryFilter { kinds, subject, ..EntryFilter::default() };
+        let intended = self.ports.catalog.entries(&intended, EntryOrder::NewestFirst, 1).await?.pop();
+        let intended = intended.and_then(|entry| particulars(&entry).get("number").and_then(Value::as_u64));
+        let known = self.known_generation().await?.map(|known| known.number);
+        Ok([known.unwrap_or(0), intended.unwrap_or(0)])
     }
 
     /// Records that the ring serves a generation of which the history does not know, so that it does from then on.
@@ -126,7 +151,8 @@ impl Engine {
         Ok(done.iter().filter_map(known_in).any(|known| known.digest == Some(current.digest)))
     }
 
-    /// The generation that the history says the ring stands at; none where it knows of none.
+    /// The generation that the history says was published last, or taken over without a publication; none where it knows
+    /// of none. A pointer that was written again proves nothing: it names what was left.
     async fn known_generation(&self) -> Result<Option<Known>, EngineError> {
         let subject = Some(self.settings.ring.as_str().to_owned());
         let done =
@@ -147,10 +173,9 @@ impl Engine {
 /// What an entry on a ring says of where it stands.
 fn known_in(entry: &Entry) -> Option<Known> {
     let data = particulars(entry);
-    let acts = ["adopt", "mend-pointer"];
     let told = match entry.kind {
         EntryKind::PublicationDone => true,
-        EntryKind::Upkeep => data.get("act").and_then(Value::as_str).is_some_and(|act| acts.contains(&act)),
+        EntryKind::Upkeep => data.get("act").and_then(Value::as_str) == Some("adopt"),
         _ => false,
     };
     let ToldEnd { number, digest } = told.then(|| ToldEnd::deserialize(&data).ok()).flatten()?;

@@ -93,8 +93,9 @@ impl Engine {
         self.give_up(what.pending, failed, cause).await
     }
 
+    /// What is built upon; nothing where no file is whole and nothing of what was published last is held.
     pub(crate) async fn present(&self) -> Result<Option<Current>, EngineError> {
-        Ok(self.ports.rings.current(&self.settings.ring).await?)
+        Ok(self.serving().await?.0)
     }
 
     /// The highest number of all generation files, whole or not.
@@ -234,7 +235,7 @@ impl Engine {
     }
 
     /// Whether every file of a release is held as it should be.
-    async fn is_held(&self, release: &Release) -> Result<bool, StoreError> {
+    pub(crate) async fn is_held(&self, release: &Release) -> Result<bool, StoreError> {
         Ok(self.first_missing(release).await?.is_none())
     }
 

@@ -1,56 +1,60 @@
-//! Makes a ring anew whose files are gone, or damaged every one, from what catalog and history know: whatever the
-//! vendors say just then, and also while they say nothing.
+//! Makes a ring anew that lost what was published last, from what catalog and history know: whatever the vendors say just
+//! then, and also while they say nothing. Its files may be gone, or damaged every one, or the newest of them only, so
+//! that an earlier generation is served meanwhile.
 
 use std::collections::BTreeMap;
 
 use blob_store::Current;
 use catalog::{Batch, EntryKind, ReleaseRecord};
-use model::{Digest, FeedId, Generation, Note, Reason, ReleaseState, ServedFeed, error_chain};
+use model::{Digest, FeedId, Generation, Note, Reason, ReleaseId, ReleaseState, ServedFeed, error_chain};
 use serde_json::json;
 
 use crate::at::PastRing;
 use crate::at::carry::Nothing;
+use crate::plan::Plan;
 use crate::publish::{Done, Moved, Publishing};
 use crate::{Engine, EngineError};
 
+/// What a ring lost.
+struct Damage {
+    fault: Note,
+    /// The earlier generation that is served meanwhile.
+    left: Option<Current>,
+}
+
 impl Engine {
-    /// Makes the ring anew if nothing of it can be served any more; waits for the publication lock only then.
-    pub(crate) async fn restore_ring(&self) -> Result<(), EngineError> {
-        if self.unservable().await?.is_none() {
-            return Ok(());
+    /// Makes the ring anew if it lost what was published last; waits for the publication lock only then. Whether it had.
+    pub(crate) async fn restore_ring(&self) -> Result<bool, EngineError> {
+        if self.damage().await?.is_none() {
+            return Ok(false);
         }
         let _lock = self.ports.locks.publish().await?;
-        self.reconcile_locked().await
+        self.reconcile_locked().await?;
+        Ok(true)
     }
 
-    /// Makes the ring anew if nothing of it can be served any more; the caller holds the publication lock and has closed
-    /// what was open.
+    /// Makes the ring anew if it lost what was published last; the caller holds the publication lock and has closed what
+    /// was open.
     pub(crate) async fn restore_ring_locked(&self) -> Result<(), EngineError> {
-        let Some(fault) = self.unservable().await? else { return Ok(()) };
+        let Some(Damage { fault, left }) = self.damage().await? else { return Ok(()) };
         let Some(last) = self.published_last().await? else { return Ok(()) };
         let (feeds, lost) = self.still_there(&last).await?;
-        let (ring, number) = (&self.settings.ring, last.generation);
+        let ring = &self.settings.ring;
         tracing::error!(
-            %ring, number, detail = %fault.detail, feeds = feeds.len(), lost = lost.len(),
-            "nothing of the ring can be served: it is made anew as it was published last"
+            %ring, number = last.generation, detail = %fault.detail, feeds = feeds.len(), lost = lost.len(),
+            "the ring lost what was published last: it is made anew"
         );
         if feeds.is_empty() {
             return Ok(());
         }
-        // Numbers only go up, also past files that are there and damaged.
-        let number = number.max(self.newest_number().await?);
-        let mut base = Generation::empty(ring.clone(), last.since);
-        (base.number, base.feeds) = (number, feeds);
-        let present = Current { digest: Digest::of(&base.encode()), generation: base };
-        let nothing = Publishing::new(Vec::new(), Batch::default());
-        let (plan, _) = self.plan_for(Some(&present), &[], &nothing).await?;
+        let plan = self.plan_anew(left.as_ref(), &last, feeds).await?;
         let data = json!({
             "act": "rebuild", "of": last.generation, "number": plan.generation.number, "reason": fault.reason,
             "detail": fault.detail, "lost": lost,
         });
         let history = vec![self.entry(EntryKind::Upkeep, ring.as_str(), data)];
         let batch = Batch { history, ..Batch::default() };
-        match self.move_pointer(&plan, None, batch).await? {
+        match self.move_pointer(&plan, left.as_ref(), batch).await? {
             Moved::Done => {
                 self.complete(&plan.generation, &Done::default()).await?;
                 self.remove_damaged(plan.generation.number).await;
@@ -62,12 +66,43 @@ impl Engine {
         }
     }
 
-    /// Removes the files of which none was whole: there is nothing to fall back to in them.
+    /// The generation that serves these releases of what was published `last`, under a number above all before. Of what is
+    /// `left`, a feed without one keeps its seat, and what is superseded stays through its grace.
+    async fn plan_anew(
+        &self,
+        left: Option<&Current>,
+        last: &PastRing,
+        feeds: BTreeMap<FeedId, ServedFeed>,
+    ) -> Result<Plan, EngineError> {
+        let number = last.generation.max(self.newest_known().await?);
+        let empty = || Generation::empty(self.settings.ring.clone(), last.since);
+        let mut base = left.map_or_else(empty, |left| left.generation.clone());
+        base.number = number;
+        for (feed, served) in std::mem::take(&mut base.feeds) {
+            if last.feeds.contains_key(&feed) && !self.is_rejected(&served.release).await? {
+                base.feeds.insert(feed, served);
+            }
+        }
+        base.feeds.extend(feeds);
+        let present = Current { digest: Digest::of(&base.encode()), generation: base };
+        let nothing = Publishing::new(Vec::new(), Batch::default());
+        let (mut plan, _) = self.plan_for(Some(&present), &[], &nothing).await?;
+        // Also where it is the same as what is left: the history is to know that it is what was published last.
+        plan.generation.number = number.saturating_add(1);
+        plan.generation.at = self.ports.clock.now();
+        Ok(plan)
+    }
+
+    async fn is_rejected(&self, release: &ReleaseId) -> Result<bool, EngineError> {
+        let found = self.ports.catalog.release(release).await?;
+        Ok(found.is_some_and(|found| found.state == ReleaseState::Rejected))
+    }
+
+    /// Removes the files that are not whole: there is nothing to fall back to in them.
     async fn remove_damaged(&self, before: u64) {
         let (rings, ring) = (&self.ports.rings, &self.settings.ring);
         for number in rings.numbers(ring).await.unwrap_or_default().into_iter().filter(|number| *number < before) {
-            let is_damaged = |error: &blob_store::StoreError| error.reason() == Reason::GenerationDamaged;
-            if !rings.generation(ring, number).await.is_err_and(|error| is_damaged(&error)) {
+            if !self.is_damaged(number).await {
                 continue;
             }
             if let Err(error) = rings.remove(ring, number).await {
@@ -77,25 +112,48 @@ impl Engine {
         }
     }
 
-    /// The number that the next generation must pass, where there is none that it follows: the history's, for a ring
-    /// whose files are gone and cannot be made anew.
-    pub(crate) async fn newest_known(&self) -> Result<u64, EngineError> {
-        match self.present().await? {
-            Some(_) => Ok(0),
-            None => Ok(self.published_last().await?.map_or(0, |last| last.generation)),
-        }
+    /// Whether a generation's file is there and not whole.
+    pub(crate) async fn is_damaged(&self, number: u64) -> bool {
+        let read = self.ports.rings.generation(&self.settings.ring, number).await;
+        read.is_err_and(|error| error.reason() == Reason::GenerationDamaged)
     }
 
-    /// Why nothing of the ring can be served, if that is so and it served something before.
-    async fn unservable(&self) -> Result<Option<Note>, EngineError> {
+    /// The number that the next generation must pass: numbers only go up, also past files that are gone or damaged, so
+    /// that one number never stands for two generations that were served. A whole file that was never published gives
+    /// way to the next generation: readers who lose the pointer must not fall back to it.
+    pub(crate) async fn newest_known(&self) -> Result<u64, EngineError> {
+        let [known, intended] = self.numbers_on_record().await?;
+        let ring = &self.settings.ring;
+        let mut numbers = self.ports.rings.numbers(ring).await?;
+        numbers.push(intended);
+        let mut passed = known;
+        for number in numbers.into_iter().filter(|number| *number > known) {
+            let is_whole = matches!(self.ports.rings.generation(ring, number).await, Ok(Some(_)));
+            passed = passed.max(if is_whole { number.saturating_sub(1) } else { number });
+        }
+        Ok(passed)
+    }
+
+    /// What the ring serves; nothing, and why, where none of its files is whole.
+    pub(crate) async fn serving(&self) -> Result<(Option<Current>, Option<Note>), EngineError> {
         match self.ports.rings.current(&self.settings.ring).await {
-            Ok(Some(_)) => Ok(None),
-            Ok(None) => Ok(self.contradiction().await?.filter(|note| note.reason == Reason::RingLost)),
+            Ok(current) => Ok((current, None)),
             Err(error) if error.reason() == Reason::GenerationDamaged => {
-                Ok(Some(Note { reason: Reason::GenerationDamaged, detail: error_chain(&error) }))
+                Ok((None, Some(Note { reason: Reason::GenerationDamaged, detail: error_chain(&error) })))
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the ring lost, if it served something else before.
+    async fn damage(&self) -> Result<Option<Damage>, EngineError> {
+        let (left, fault) = self.serving().await?;
+        let fault = match (&left, fault) {
+            (_, Some(fault)) => Some(fault),
+            (Some(left), None) => self.fell_behind(left).await?,
+            (None, None) => self.contradiction().await?.filter(|note| note.reason == Reason::RingLost),
+        };
+        Ok(fault.map(|fault| Damage { fault, left }))
     }
 
     /// What the history says that the ring served last.
@@ -131,7 +189,8 @@ impl Engine {
     async fn seat_of(&self, served: &ServedFeed) -> Result<Option<ReleaseRecord>, EngineError> {
         let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(None) };
         match found.state {
-            ReleaseState::Admitted if self.missing(&found.release).await.is_none() => Ok(Some(found)),
+            // A store that cannot answer is no reason to let a feed go.
+            ReleaseState::Admitted => Ok(self.is_held(&found.release).await?.then_some(found)),
             ReleaseState::Rejected => self.led_to(&found).await,
             _ => Ok(None),
         }

@@ -10,16 +10,18 @@ use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 impl Engine {
-    /// Writes the ring's pointer again if it is damaged or gone: readers pass such a pointer by and serve the newest
-    /// whole generation, but the next damage would find nothing to fall back to. Gives the generation that it names
+    /// Makes the ring anew where it lost what was published last, and writes its pointer again if that is damaged or gone:
+    /// readers pass such a pointer by and serve the newest whole generation, but the next damage would find nothing to
+    /// fall back to. Gives the generation that it names
     /// now, where there was something to mend. Cheap where there was not.
     ///
     /// # Errors
     /// [`EngineError`] when the ring cannot be read or written, or the catalog fails.
     pub async fn mend_ring(&self) -> Result<Option<u64>, EngineError> {
-        self.restore_ring().await?;
+        let restored = self.restore_ring().await?;
         if self.ring_fault().await?.is_none() {
-            return Ok(None);
+            let served = if restored { self.serving().await?.0 } else { None };
+            return Ok(served.map(|current| current.generation.number));
         }
         let _lock = self.ports.locks.publish().await?;
         let mended = self.mend_locked().await?;
@@ -154,7 +156,11 @@ impl Engine {
         if current.generation.number <= open.number {
             return Ok(current.digest == open.digest);
         }
-        let then = self.ports.rings.generation(&open.ring, open.number).await?;
-        Ok(then.is_some_and(|generation| model::Digest::of(&generation.encode()) == open.digest))
+        match self.ports.rings.generation(&open.ring, open.number).await {
+            Ok(then) => Ok(then.is_some_and(|then| model::Digest::of(&then.encode()) == open.digest)),
+            // A damaged file says nothing, and what was published since needs it no more.
+            Err(error) if error.reason() == Reason::GenerationDamaged => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }

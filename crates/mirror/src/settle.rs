@@ -106,7 +106,7 @@ impl Engine {
             let Some(found) = self.ports.catalog.release(&to).await? else { return Ok(None) };
             match found.state {
                 ReleaseState::Rejected => at = to,
-                ReleaseState::Admitted if self.missing(&found.release).await.is_none() => return Ok(Some(found)),
+                ReleaseState::Admitted => return Ok(self.is_held(&found.release).await?.then_some(found)),
                 _ => return Ok(None),
             }
         }

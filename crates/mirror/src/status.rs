@@ -59,7 +59,11 @@ impl Status {
         let stray = |fault: &Note| {
             matches!(
                 fault.reason,
-                Reason::RejectedServed | Reason::RingLost | Reason::CatalogDisagrees | Reason::UnsafeFile
+                Reason::RejectedServed
+                    | Reason::RingLost
+                    | Reason::GenerationDamaged
+                    | Reason::CatalogDisagrees
+                    | Reason::UnsafeFile
             )
         };
         let ring = if self.ring.fault.as_ref().is_some_and(stray) { Level::Fail } else { Level::default() };
@@ -185,7 +189,8 @@ impl Engine {
     pub async fn status(&self) -> Result<Status, EngineError> {
         self.in_place()?;
         let catalog = &self.ports.catalog;
-        let current = self.ports.rings.current(&self.settings.ring).await?.map(|current| current.generation);
+        let (current, unreadable) = self.serving().await?;
+        let current = current.map(|current| current.generation);
         let records = catalog.feeds().await?;
         let names: BTreeSet<FeedId> =
             self.feeds().into_iter().chain(records.iter().map(|record| record.feed.clone())).collect();
@@ -237,7 +242,7 @@ impl Engine {
                 in_grace: current
                     .as_ref()
                     .map_or(0, |current| current.routes.values().filter(|route| route.until.is_some()).count()),
-                fault: self.fault().await?,
+                fault: self.fault(unreadable).await?,
             },
             feeds,
             quarantined,
@@ -253,12 +258,16 @@ impl Engine {
         })
     }
 
-    /// What is wrong with what the ring serves: its files, the word of the history, the folders of its blobs.
-    async fn fault(&self) -> Result<Option<Note>, EngineError> {
-        if let Some(fault) = self.ring_fault().await? {
-            return Ok(Some(fault));
+    /// What is wrong with what the ring serves: its files, the word of the history, the folders of its blobs. What takes
+    /// more away is told first: a pointer that names nothing whole matters less than what is served in its stead.
+    async fn fault(&self, unreadable: Option<Note>) -> Result<Option<Note>, EngineError> {
+        if unreadable.is_some() {
+            return Ok(unreadable);
         }
         if let Some(fault) = self.contradiction().await? {
+            return Ok(Some(fault));
+        }
+        if let Some(fault) = self.ring_fault().await? {
             return Ok(Some(fault));
         }
         let checked = self.ports.blobs.check_folders().await;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mirror::{
-    ActReport, Depth, Engine, EngineError, FeedReport, KeptConfig, ProcessEvent, Silent, StoreReport, SyncReport,
-    SyncRequest,
+    ActReport, Depth, Engine, EngineError, FeedReport, KeptConfig, ProcessEvent, Silent, Status, StoreReport,
+    SyncReport, SyncRequest,
 };
-use model::{Digest, FeedId, Outcome, Reason};
+use model::{Digest, FeedId, Level, Outcome, Reason};
 
 use crate::upstream::Trick;
 use crate::violation::{Holds, Violation};
@@ -41,6 +41,7 @@ pub(crate) enum Done {
     Synced(SyncReport),
     Acted(ActReport),
     Checked(Box<StoreReport>),
+    Told(Box<Status>),
     /// What needs no judging.
     Other,
 }
@@ -75,6 +76,11 @@ impl Begins {
 }
 
 impl Act {
+    /// Whether it takes the publication lock in any case, or for a damaged ring.
+    fn takes_the_lock(&self) -> bool {
+        matches!(self, Self::Sync(_) | Self::Admit(_) | Self::Reject(_) | Self::Collect)
+    }
+
     /// Does it in a process that begins like this; where that cannot be recorded, it goes on.
     pub(crate) async fn perform_after(self, begins: Begins, engine: Engine) -> Result<Done, EngineError> {
         begins.write(&engine).await.ok();
@@ -107,10 +113,7 @@ impl Act {
                 engine.plan_sync(&SyncRequest::default()).await?;
                 Done::Other
             }
-            Self::Status => {
-                engine.status().await?;
-                Done::Other
-            }
+            Self::Status => Done::Told(Box::new(engine.status().await?)),
             Self::Check => Done::Checked(Box::new(engine.check_store(Depth::Rehash, &|_| ()).await)),
         })
     }
@@ -137,8 +140,29 @@ impl World {
         match done {
             Done::Synced(report) => self.judge_sync(report, how).await,
             Done::Acted(report) => self.judge_act(report, how),
+            Done::Told(status) => self.judge_status(status, how),
             Done::Checked(_) | Done::Other => Ok(()),
         }
+    }
+
+    /// A ring that is not what was published last is told, whatever is served in its stead (I9).
+    fn judge_status(&self, status: &Status, how: &Circumstances) -> Holds {
+        let told = status.ring.fault.is_some() && status.level() == Level::Fail;
+        if told || how.shared || how.struck > 0 || !self.oracle.is_worn() {
+            return Ok(());
+        }
+        Err(Violation::new("I9", format!("files of the ring are damaged or lost, and of it is told {:?}", status.ring)))
+    }
+
+    /// What an act that ended well leaves of what the disk and the operator did before.
+    pub(crate) fn settled(&self, act: &Act, how: &Circumstances) -> Holds {
+        if how.shared || how.struck > 0 || !act.takes_the_lock() {
+            return Ok(());
+        }
+        if matches!(act, Act::Admit(_) | Act::Collect) {
+            self.oracle.forgot();
+        }
+        self.oracle.made_anew()
     }
 
     async fn judge_sync(&self, report: &SyncReport, how: &Circumstances) -> Holds {

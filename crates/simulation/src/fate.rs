@@ -191,6 +191,10 @@ impl Ledger {
     fn tell(&mut self, line: String) {
         self.digest.update(line.as_bytes());
         self.digest.update(b"\n");
+        // What comes behind a violation hides what led to it.
+        if self.violation.is_some() {
+            return;
+        }
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }

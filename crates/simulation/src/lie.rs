@@ -21,13 +21,19 @@ pub enum Lie {
     ForgivesRejected,
     /// The catalog says that whatever the clock shows has passed.
     TrustsTheClock,
+    /// The history tells of no publication that is done.
+    ForgetsPublications,
+    /// The ring says that a generation is removed, and keeps it.
+    KeepsGenerations,
+    /// Versions may leap as far as they like.
+    LetsLeap,
     /// The publication lock is nobody's.
     NoLock,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::LosesBlobs,
         Self::TurnsBits,
         Self::PointerStays,
@@ -37,6 +43,9 @@ impl Lie {
         Self::ForgetsReleases,
         Self::ForgivesRejected,
         Self::TrustsTheClock,
+        Self::ForgetsPublications,
+        Self::KeepsGenerations,
+        Self::LetsLeap,
         Self::NoLock,
     ];
 }

@@ -3,8 +3,10 @@
 
 mod bytes;
 mod grace;
+mod leap;
 mod recorded;
 mod walk;
+mod worn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,7 @@ use crate::violation::{Holds, Violation};
 use bytes::Named;
 use grace::Left;
 pub(crate) use recorded::Recorded;
+use worn::Done;
 
 /// What an operation can change of what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,12 @@ pub(crate) struct Terms {
 #[derive(Clone)]
 pub(crate) struct Seen {
     current: Option<Current>,
+    /// The highest number of a generation that was ever served.
+    top: u64,
+    /// What was served when a publication was last called done.
+    done: Option<Done>,
+    /// Whether the disk took away what `current` says.
+    worn: bool,
     /// Blobs whose bytes were hashed.
     proven: HashSet<Digest>,
     manifests: HashMap<Digest, Arc<Named>>,
@@ -60,8 +69,16 @@ pub(crate) struct Seen {
     newest: BTreeMap<FeedId, Version>,
     /// Releases that the operator let in.
     words: BTreeSet<String>,
+    /// Of them, those that counted since a publication was last called done.
+    spent: BTreeSet<String>,
+    /// Each release by its id: its feed, and the number in its version that the vendor moves.
+    numbers: HashMap<String, (FeedId, u64)>,
+    /// The furthest number of each feed that the operator let in.
+    reach: BTreeMap<FeedId, u64>,
     /// Releases that the operator left or turned down, and did not let in again.
     rejected: BTreeSet<ReleaseId>,
+    /// Of them, those that no generation which is left may serve.
+    forgotten: BTreeSet<ReleaseId>,
     /// What each release is, by what was recorded.
     states: HashMap<ReleaseId, ReleaseState>,
     /// Superseded artifacts that a client may still ask for.
@@ -79,12 +96,19 @@ impl Seen {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
             current: None,
+            top: 0,
+            done: None,
+            worn: false,
             proven: HashSet::new(),
             manifests: HashMap::new(),
             rotten: BTreeSet::new(),
             newest: BTreeMap::new(),
             words: BTreeSet::new(),
+            spent: BTreeSet::new(),
+            numbers: HashMap::new(),
+            reach: BTreeMap::new(),
             rejected: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
             states: HashMap::new(),
             left: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -156,6 +180,11 @@ impl Oracle {
         seen.proven.remove(&digest);
     }
 
+    /// All bytes that the disk damaged.
+    pub(crate) fn all_rotten(&self) -> Vec<Digest> {
+        self.seen().rotten.iter().copied().collect()
+    }
+
     /// Whether the disk damaged these bytes and nobody has mended them.
     pub(crate) fn is_rotten(&self, digest: &Digest) -> bool {
         self.seen().rotten.contains(digest)
@@ -208,10 +237,12 @@ impl Oracle {
         }
     }
 
-    /// What the ring serves, read as the content side reads it.
+    /// What the ring serves, read as the content side reads it; nothing where the disk left nothing that is whole.
     pub(crate) fn current(&self) -> Result<Option<Current>, Violation> {
-        self.view()
-            .current(&self.ring)
-            .map_err(|error| Violation::new("I1", format!("the ring cannot be read: {error}")))
+        match self.view().current(&self.ring) {
+            Ok(current) => Ok(current),
+            Err(_) if self.is_worn() => Ok(None),
+            Err(error) => Err(Violation::new("I1", format!("the ring cannot be read: {error}"))),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One seed: a life full of releases, acts, faults and crashes, and a quiet end in which everything comes together.
 
+mod disk;
 mod end;
 mod life;
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use blob_store::reader::{BlobFiles, RingReader};
-use blob_store::{Access, BlobStore, Current, FsRings, FsStore, MemoryRings, MemoryStore, RingStore, StoreError};
+use blob_store::{
+    Access, BlobStore, Current, FsRings, FsStore, MemoryRings, MemoryStore, RingDamage, RingStore, StoreError,
+};
 use catalog::{Actor, Batch, Catalog, EntryKind, MemoryCatalog, NewEntry, SqlCatalog};
 use futures_util::FutureExt as _;
 use mirror::{Locks, MemoryLocks};
@@ -211,6 +213,34 @@ impl Stores {
             std::fs::write(path, b"rotten")?
         }
         Ok(())
+    }
+
+    /// The disk damages or loses files of a ring.
+    pub(crate) fn damage_ring(&self, ring: &RingName, damage: RingDamage) -> Result<(), BuildError> {
+        if let Some((_, rings, _)) = &self.memory {
+            rings.damage(ring, damage);
+            return Ok(());
+        }
+        let Some(folder) = self.folder() else { return Ok(()) };
+        let folder = folder.join("data/rings").join(ring.as_str());
+        let file = |number: u64| folder.join(format!("generation-{number}"));
+        let done = match damage {
+            RingDamage::PointerLost => std::fs::remove_file(folder.join("current")),
+            RingDamage::PointerGarbled => std::fs::write(folder.join("current"), b"17 nonsense\n"),
+            RingDamage::Lost(number) => std::fs::remove_file(file(number)),
+            RingDamage::Garbled(number) => std::fs::write(file(number), b"{}"),
+            RingDamage::AllLost => std::fs::remove_dir_all(&folder),
+        };
+        match done {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The numbers of a ring's generation files, oldest first.
+    pub(crate) async fn generations(&self, ring: &RingName) -> Result<Vec<u64>, BuildError> {
+        let (rings, ring) = (Arc::clone(&self.rings), ring.clone());
+        self.beside(async move { Ok(rings.numbers(&ring).await?) }).await
     }
 
     /// Every blob there is.

@@ -123,7 +123,7 @@ fn settings(shape: &Shape) -> Result<Settings, BuildError> {
         feeds: feeds.map_err(|_| BuildError::Constant("feed"))?,
         ring: RingName::broad(),
         vendors,
-        bounds: Bounds::default(),
+        bounds: bounds(shape),
         grace: Graces::same(DAY),
         keep_elastic: keep,
         keep_defender: keep,
@@ -133,6 +133,11 @@ fn settings(shape: &Shape) -> Result<Settings, BuildError> {
         inspections: 0,
         actor: Actor::new(0, 1, "simulation"),
     })
+}
+
+fn bounds(shape: &Shape) -> Bounds {
+    let usual = Bounds::default();
+    if shape.lie == Some(Lie::LetsLeap) { Bounds { leap: u64::MAX, ..usual } } else { usual }
 }
 
 pub(crate) fn terms(settings: &Settings, shape: &Shape) -> Terms {

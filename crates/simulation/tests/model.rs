@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use blob_store::reader::{BlobFiles, RingReader};
-use blob_store::{Access, BlobStore as _, Expected, FsRings, FsStore, RingStore as _, Verification};
+use blob_store::{
+    Access, BlobStore as _, Expected, FsRings, FsStore, MemoryRings, RingDamage, RingStore, StoreError, Verification,
+};
 use bytes::Bytes;
-use model::{Digest, Generation, RingName, Timestamp};
+use model::{Digest, Generation, Reason, RingName, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -138,4 +140,88 @@ async fn a_blob_that_gc_takes_while_it_streams_streams_to_its_end_s25() {
     assert_eq!(store.find(digest).await.unwrap(), None);
     streaming.read_to_end(&mut read).unwrap();
     assert_eq!(Digest::of(&read), digest);
+}
+
+/// What a store said, so that two can be compared: a failure is its reason.
+type Said<T> = Result<T, Reason>;
+
+fn said<T>(answer: Result<T, StoreError>) -> Said<T> {
+    answer.map_err(|error| error.reason())
+}
+
+/// What the disk does to a ring's folder.
+fn wear(folder: &std::path::Path, damage: RingDamage) {
+    let file = |number: u64| folder.join(format!("generation-{number}"));
+    let done = match damage {
+        RingDamage::PointerLost => std::fs::remove_file(folder.join("current")),
+        RingDamage::PointerGarbled => std::fs::write(folder.join("current"), b"17 nonsense\n"),
+        RingDamage::Lost(number) => std::fs::remove_file(file(number)),
+        RingDamage::Garbled(number) if file(number).exists() => std::fs::write(file(number), b"{}"),
+        RingDamage::Garbled(_) => Ok(()),
+        RingDamage::AllLost => std::fs::remove_dir_all(folder),
+    };
+    if let Err(error) = done {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{damage:?}: {error}");
+    }
+}
+
+fn some_damage(numbers: &[u64], random: &mut StdRng) -> RingDamage {
+    let number = numbers.get(random.random_range(0..numbers.len().max(1))).copied().unwrap_or(1);
+    match random.random_range(0..12) {
+        0 => RingDamage::AllLost,
+        1 | 2 => RingDamage::PointerLost,
+        3 | 4 => RingDamage::PointerGarbled,
+        5..=7 => RingDamage::Lost(number),
+        _ => RingDamage::Garbled(number),
+    }
+}
+
+/// One operation on a ring, and all that can be seen of the ring afterwards.
+async fn after(rings: &dyn RingStore, step: u32, next: &Generation, expected: Option<Digest>) -> String {
+    let (ring, number) = (RingName::broad(), next.number);
+    let done = match step % 6 {
+        0 | 1 => format!("{:?}", said(rings.publish(next, expected).await.map(|done| done.digest))),
+        2 => format!("{:?}", said(rings.prepare(next).await)),
+        3 => format!("{:?}", said(rings.mend(&ring).await)),
+        4 => format!("{:?}", said(rings.remove(&ring, number.saturating_sub(2)).await)),
+        _ => format!("{:?}", said(rings.confirm(&ring, expected.unwrap_or(Digest::of(b""))).await)),
+    };
+    let current =
+        said(rings.current(&ring).await.map(|found| found.map(|found| (found.generation.number, found.digest))));
+    let state = rings.inspect(&ring).await.unwrap();
+    let faults: Vec<_> = state.generations.iter().map(|found| (found.number, found.fault.is_some())).collect();
+    let pointer = match state.pointer {
+        blob_store::PointerState::Bad { number, .. } => format!("bad, {number:?}"),
+        other => format!("{other:?}"),
+    };
+    format!("{done} {current:?} {faults:?} {pointer}")
+}
+
+/// Rings in memory, which whole lives are simulated on, say what rings on files say, whatever a disk does to either.
+#[tokio::test]
+async fn rings_in_memory_and_on_files_are_damaged_alike_s18_s40_s41_s44() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let (ring, memory) = (RingName::broad(), MemoryRings::new());
+    let files = FsRings::open(&path, Access::ReadWrite).unwrap();
+    let mut random = StdRng::seed_from_u64(45);
+    let (mut served, mut nothing) = (0, 0);
+    for step in 0..STEPS {
+        let numbers = files.numbers(&ring).await.unwrap();
+        if random.random_range(0..6) == 0 {
+            let damage = some_damage(&numbers, &mut random);
+            memory.damage(&ring, damage);
+            wear(&path.join("rings").join(ring.as_str()), damage);
+        }
+        let current = said(files.current(&ring).await).unwrap_or_default();
+        let newest = numbers.last().copied().unwrap_or(0);
+        let next = generation((newest + random.random_range(0..2)).max(1), &mut random);
+        let expected = current.as_ref().map(|current| current.digest);
+        let choice = random.random_range(0..6);
+        let told = after(&files, choice, &next, expected).await;
+        assert_eq!(after(&memory, choice, &next, expected).await, told, "step {step}");
+        served += u32::from(current.is_some());
+        nothing += u32::from(current.is_none());
+    }
+    assert!(served > STEPS / 4 && nothing > STEPS / 20, "{served} times something was served, {nothing} times nothing");
 }

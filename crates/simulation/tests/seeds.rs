@@ -19,7 +19,7 @@ fn many(seeds: std::ops::Range<u64>) -> (u64, u64, u64) {
 }
 
 #[test]
-fn what_is_served_is_whole_whatever_happens_u60_s23_s26_s28() {
+fn what_is_served_is_whole_whatever_happens_u40_u60_s18_s23_s26_s28_s41() {
     let (struck, crashes, tricks) = many(0..60);
     assert!(
         struck > 100 && crashes > 20 && tricks > 100,
@@ -33,7 +33,7 @@ fn what_is_served_is_whole_on_other_seeds_too_u60_s23_s26_s28() {
 }
 
 #[test]
-fn what_is_served_is_whole_on_files_u60_s28() {
+fn what_is_served_is_whole_on_files_u60_s18_s28_s41() {
     for seed in 0..6 {
         holds(Request { on: On::Files, ..Request::of(seed) });
     }

@@ -11,7 +11,7 @@ fn holds(sweep: Sweep) -> Swept {
 }
 
 #[test]
-fn wherever_it_stops_it_goes_on_to_the_same_end_s01_s11_s27() {
+fn wherever_it_stops_it_goes_on_to_the_same_end_s01_s11_s18_s27() {
     let swept = holds(Sweep { stride: 5, ..Sweep::FULL });
     assert!(swept.operations > 500 && swept.faults > 500, "{swept:?}");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use model::{Digest, Generation, RingName};
+use model::{Digest, Generation, GenerationError, RingName};
 
 use crate::survey::{GenerationState, PointerState, RingState};
 use crate::{Current, Published, RingStore, StoreError};
@@ -15,35 +15,103 @@ pub struct MemoryRings {
     rings: Arc<Mutex<HashMap<RingName, Ring>>>,
 }
 
+/// What a disk does to a ring's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingDamage {
+    /// The pointer is gone.
+    PointerLost,
+    /// The pointer names nothing any more.
+    PointerGarbled,
+    /// The file of this generation is gone.
+    Lost(u64),
+    /// The file of this generation does not decode any more.
+    Garbled(u64),
+    /// Everything of the ring is gone.
+    AllLost,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Ring {
-    generations: BTreeMap<u64, Current>,
-    current: Option<u64>,
+    generations: BTreeMap<u64, Kept>,
+    pointer: Pointer,
+}
+
+/// A generation's file.
+#[derive(Clone, Debug)]
+struct Kept {
+    current: Current,
+    whole: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Pointer {
+    #[default]
+    Absent,
+    Garbled,
+    At(u64, Digest),
+}
+
+impl Pointer {
+    fn number(self) -> Option<u64> {
+        match self {
+            Self::At(number, _) => Some(number),
+            Self::Absent | Self::Garbled => None,
+        }
+    }
 }
 
 impl Ring {
-    fn served(&self) -> Option<&Current> {
-        self.served_but(None)
+    /// What the pointer names, if that is whole.
+    fn pointed(&self) -> Option<&Current> {
+        let Pointer::At(number, digest) = self.pointer else { return None };
+        let kept = self.generations.get(&number)?;
+        (kept.whole && kept.current.digest == digest).then_some(&kept.current)
     }
 
     /// What is served, passing over a generation that is prepared and about to be published.
-    fn served_but(&self, except: Option<u64>) -> Option<&Current> {
-        match self.current.and_then(|number| self.generations.get(&number)) {
-            Some(current) => Some(current),
-            None => self.generations.values().rfind(|found| Some(found.generation.number) != except),
+    fn served(&self, except: Option<u64>) -> Result<Option<&Current>, StoreError> {
+        if let Some(current) = self.pointed() {
+            return Ok(Some(current));
+        }
+        let others = || self.generations.iter().rev().filter(|(number, _)| Some(**number) != except);
+        match (others().find(|(_, kept)| kept.whole), others().next()) {
+            (Some((_, kept)), _) => Ok(Some(&kept.current)),
+            (None, Some((number, _))) => Err(damaged(*number)),
+            (None, None) => Ok(None),
         }
     }
 
     fn prepare(&mut self, generation: &Generation) -> Result<Digest, StoreError> {
         let digest = Digest::of(&generation.encode());
         let number = generation.number;
-        let served = self.served().filter(|current| current.generation.number == number);
-        if served.is_some_and(|current| current.digest != digest) {
-            return Err(StoreError::Conflict { ring: generation.ring.clone(), found: number });
+        let there = self.generations.get(&number);
+        if there.is_some_and(|kept| !kept.whole || kept.current.digest != digest) {
+            let free = match self.pointer {
+                Pointer::At(pointed, wanted) if pointed == number => wanted == digest,
+                _ => self.served(None)?.is_none_or(|current| current.generation.number != number),
+            };
+            if !free {
+                return Err(StoreError::Conflict { ring: generation.ring.clone(), found: number });
+            }
         }
-        self.generations.insert(number, Current { generation: generation.clone(), digest });
+        let current = Current { generation: generation.clone(), digest };
+        self.generations.insert(number, Kept { current, whole: true });
         Ok(digest)
     }
+
+    fn state(&self) -> PointerState {
+        let bad = |number, what: &str| PointerState::Bad { number, what: what.to_owned() };
+        match (self.pointer, self.pointed()) {
+            (Pointer::Absent, _) => PointerState::Absent,
+            (Pointer::Garbled, _) => bad(None, "does not name a generation"),
+            (Pointer::At(number, digest), Some(_)) => PointerState::Good { number, digest },
+            (Pointer::At(number, _), None) => bad(Some(number), "names no whole generation"),
+        }
+    }
+}
+
+fn damaged(number: u64) -> StoreError {
+    StoreError::Damaged { path: format!("generation-{number}"), source: GenerationError::Checksum }
 }
 
 impl MemoryRings {
@@ -58,6 +126,23 @@ impl MemoryRings {
         Self { rings: Arc::new(Mutex::new(self.rings().clone())) }
     }
 
+    /// Does to a ring what a disk can do to it; nothing to what is not there.
+    pub fn damage(&self, ring: &RingName, damage: RingDamage) {
+        let mut rings = self.rings();
+        let Some(there) = rings.get_mut(ring) else { return };
+        match damage {
+            RingDamage::PointerLost => there.pointer = Pointer::Absent,
+            RingDamage::PointerGarbled => there.pointer = Pointer::Garbled,
+            RingDamage::Lost(number) => drop(there.generations.remove(&number)),
+            RingDamage::Garbled(number) => {
+                if let Some(kept) = there.generations.get_mut(&number) {
+                    kept.whole = false;
+                }
+            }
+            RingDamage::AllLost => drop(rings.remove(ring)),
+        }
+    }
+
     fn rings(&self) -> MutexGuard<'_, HashMap<RingName, Ring>> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +151,10 @@ impl MemoryRings {
 #[async_trait]
 impl RingStore for MemoryRings {
     async fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError> {
-        Ok(self.rings().get(ring).and_then(|ring| ring.served().cloned()))
+        match self.rings().get(ring) {
+            Some(ring) => Ok(ring.served(None)?.cloned()),
+            None => Ok(None),
+        }
     }
 
     async fn prepare(&self, generation: &Generation) -> Result<Digest, StoreError> {
@@ -76,21 +164,27 @@ impl RingStore for MemoryRings {
     async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError> {
         let mut rings = self.rings();
         let ring = rings.entry(generation.ring.clone()).or_default();
-        let (found, there) = match ring.served_but(Some(generation.number)) {
-            Some(current) => (current.generation.number, Some(current.digest)),
-            None => (0, None),
+        let there = match ring.served(Some(generation.number)) {
+            // Who expects nothing knows that nothing is whole, and makes the ring anew.
+            Err(StoreError::Damaged { .. }) if expected.is_none() => None,
+            there => there?,
         };
-        if there != expected || (there.is_some() && generation.number <= found) {
+        let found = there.map_or(0, |current| current.generation.number);
+        let stale = there.is_some() && generation.number <= found;
+        if there.map(|current| current.digest) != expected || stale {
             return Err(StoreError::Conflict { ring: generation.ring.clone(), found });
         }
         let digest = ring.prepare(generation)?;
-        ring.current = Some(generation.number);
+        ring.pointer = Pointer::At(generation.number, digest);
         Ok(Published { number: generation.number, digest })
     }
 
     async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
-        let rings = self.rings();
-        Ok(rings.get(ring).and_then(|ring| ring.generations.get(&number)).map(|found| found.generation.clone()))
+        match self.rings().get(ring).and_then(|ring| ring.generations.get(&number)) {
+            None => Ok(None),
+            Some(kept) if kept.whole => Ok(Some(kept.current.generation.clone())),
+            Some(_) => Err(damaged(number)),
+        }
     }
 
     async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
@@ -105,32 +199,35 @@ impl RingStore for MemoryRings {
 
     async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
         let rings = self.rings();
-        let ring = rings.get(ring);
-        let current = ring.and_then(|ring| ring.generations.get(&ring.current?));
-        let pointer = current.map_or(PointerState::Absent, |current| PointerState::Good {
-            number: current.generation.number,
-            digest: current.digest,
-        });
-        let numbers = ring.into_iter().flat_map(|ring| ring.generations.keys());
-        let generations = numbers.map(|number| GenerationState { number: *number, size: 0, fault: None }).collect();
-        Ok(RingState { pointer, generations, others: Vec::new() })
+        let Some(ring) = rings.get(ring) else {
+            return Ok(RingState { pointer: PointerState::Absent, generations: Vec::new(), others: Vec::new() });
+        };
+        let fault = |kept: &Kept| (!kept.whole).then(|| "does not decode".to_owned());
+        let states = ring.generations.iter();
+        let generations =
+            states.map(|(number, kept)| GenerationState { number: *number, size: 0, fault: fault(kept) }).collect();
+        Ok(RingState { pointer: ring.state(), generations, others: Vec::new() })
     }
 
     async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
         let mut rings = self.rings();
-        let Some(ring) = rings.get_mut(ring).filter(|ring| ring.current.is_none()) else { return Ok(None) };
-        ring.current = ring.served().map(|current| current.generation.number);
-        Ok(ring.current)
+        let Some(ring) = rings.get_mut(ring).filter(|ring| ring.pointed().is_none()) else { return Ok(None) };
+        let Some(current) = ring.served(None)? else { return Ok(None) };
+        let (number, digest) = (current.generation.number, current.digest);
+        ring.pointer = Pointer::At(number, digest);
+        Ok(Some(number))
     }
 
     async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
-        Ok(self.rings().get(ring).and_then(|ring| ring.served()).is_some_and(|current| current.digest == digest))
+        let rings = self.rings();
+        Ok(rings.get(ring).and_then(Ring::pointed).is_some_and(|current| current.digest == digest))
     }
 
     async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
         let mut rings = self.rings();
         let Some(ring) = rings.get_mut(ring) else { return Ok(()) };
-        if ring.served().is_some_and(|current| current.generation.number == number) {
+        let served = ring.served(None)?.map(|current| current.generation.number);
+        if ring.pointer.number() == Some(number) || served == Some(number) {
             let path = format!("generation-{number}");
             return Err(StoreError::Unsafe { path, what: "is what the ring serves, and stays" });
         }

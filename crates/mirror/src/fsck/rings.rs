@@ -22,8 +22,11 @@ impl Engine {
         }
         let records = asked(findings, catalog(self).feeds()).await.unwrap_or_default();
         match self.contradiction().await {
-            Ok(Some(note)) => findings.fault(note.reason, format!("rings/{}", self.settings.ring), note.detail),
-            Ok(None) => {}
+            Ok(Some(note)) if note.reason != Reason::GenerationDamaged => {
+                findings.fault(note.reason, format!("rings/{}", self.settings.ring), note.detail);
+            }
+            // Its files are looked at one by one.
+            Ok(_) => {}
             // Both are looked at, and told, by themselves.
             Err(error) => tracing::debug!(error = %error_chain(&error), "ring and history could not be compared"),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use catalog::ReleaseFilter;
 use mirror::{Depth, Silent, SyncRequest};
-use model::{Outcome, Reason, ReleaseState};
+use model::{Level, Outcome, Reason, ReleaseState};
 use vendor_sim::{Fault, FaultRule, Kind};
 
 use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
@@ -102,12 +102,80 @@ async fn a_ring_of_which_no_file_is_whole_is_made_anew_s41() {
         }
         world.forget();
         world.reopen().await;
+        let status = world.engine().status().await.unwrap();
+        let told = status.ring.fault.as_ref().map(|fault| fault.reason);
+        assert_eq!((told, status.level()), (Some(Reason::GenerationDamaged), Level::Fail), "{status:#?}");
+        assert_eq!(status.ring.generation, 0);
+        assert!(status.feeds.iter().all(|feed| feed.served.is_none() && feed.mark.is_some()));
+        assert!(world.engine().plan_sync(&SyncRequest::default()).await.is_ok(), "a plan needs no ring");
         assert_eq!(world.try_sync(&SyncRequest::default()).await.unwrap().exit_code(), 0);
         assert_eq!(world.tree().await, whole);
         assert!(world.generation().await.unwrap().number > before.number);
         world.walk().await;
         is_good(&world).await;
     }
+}
+
+/// The newest file goes, the one before is served: what was published last is published again, and not what was before.
+#[tokio::test]
+async fn a_ring_that_fell_behind_is_made_anew_without_the_vendors_s18_s41() {
+    for (by, loses) in [("gc", true), ("upkeep", false), ("a run without vendors", true)] {
+        let mut world = World::on_files().await;
+        world.sync().await;
+        world.clock.advance(DAY);
+        world.publish();
+        world.sync().await;
+        let (before, whole) = (world.generation().await.unwrap(), world.tree().await);
+        let newest = world.ports.path().join("rings/broad").join(format!("generation-{}", before.number));
+        if loses {
+            fs::remove_file(&newest).unwrap();
+        } else {
+            fs::write(&newest, b"{}").unwrap();
+        }
+        world.forget();
+        world.reopen().await;
+        let status = world.engine().status().await.unwrap();
+        assert_eq!(status.ring.fault.as_ref().map(|fault| fault.reason), Some(Reason::RingLost), "{by}");
+        assert_eq!(status.level(), Level::Fail, "{by}");
+        assert!(status.ring.generation < before.number, "{by}");
+        for kind in [Kind::Manifest, Kind::Info] {
+            world.inject(FaultRule::always(kind, Fault::Status(503)));
+        }
+        match by {
+            "gc" => drop(world.engine().collect().await.unwrap()),
+            "upkeep" => drop(world.engine().mend_ring().await.unwrap()),
+            _ => drop(world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap()),
+        }
+        let now = world.generation().await.unwrap();
+        assert!(now.number > before.number, "{by}: {} after {}", now.number, before.number);
+        let (tree, releases) = (world.tree().await, |of: &model::Generation| {
+            of.feeds.iter().map(|(feed, served)| (feed.clone(), served.release)).collect::<Vec<_>>()
+        });
+        assert_eq!(releases(&now), releases(&before), "{by}");
+        assert!(whole.iter().all(|(path, bytes)| tree.get(path) == Some(bytes)), "{by}");
+        assert_eq!(world.engine().status().await.unwrap().ring.fault, None, "{by}");
+        world.walk().await;
+        world.engine().collect().await.unwrap();
+        is_good(&world).await;
+    }
+}
+
+/// One number never stands for two generations, also where the file is gone that had it last.
+#[tokio::test]
+async fn a_number_that_was_served_is_not_given_again_s18() {
+    let mut world = World::on_files().await;
+    world.sync().await;
+    world.publish();
+    world.sync().await;
+    let before = world.generation().await.unwrap();
+    let ring = world.ports.path().join("rings/broad");
+    fs::remove_file(ring.join(format!("generation-{}", before.number))).unwrap();
+    world.forget();
+    world.reopen().await;
+    world.publish();
+    assert_eq!(world.sync().await.exit_code(), 0);
+    // Once made anew, once with what the vendors published since.
+    assert_eq!(world.generation().await.unwrap().number, before.number + 2);
 }
 
 #[tokio::test]

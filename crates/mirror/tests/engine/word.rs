@@ -105,7 +105,7 @@ async fn what_was_denied_is_left_again_where_readers_had_to_fall_back_to_it_s41_
     assert_eq!(world.engine().status().await.unwrap().ring.fault, None);
     world.sync().await;
     assert_eq!(world.serves(ELASTIC).await, wanted);
-    assert!(world.history().await.iter().any(|entry| entry.data.contains("carry-out")));
+    assert!(world.history().await.iter().any(|entry| entry.data.contains("\"act\":\"rebuild\"")));
 }
 
 #[tokio::test]

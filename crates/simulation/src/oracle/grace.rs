@@ -22,6 +22,16 @@ fn is_artifact(path: &RoutePath, route: &Route) -> bool {
     route.feed.vendor() == Vendor::Elastic && !path.as_str().contains("/manifest/")
 }
 
+impl Seen {
+    /// What is superseded here may go at any time.
+    pub(super) fn owe_nothing(&mut self, generation: &Generation) {
+        let superseded =
+            generation.routes.iter().filter(|(path, route)| route.until.is_some() && is_artifact(path, route));
+        let left = |route: &Route| Left { digest: route.digest, truly: Duration::ZERO, grace: Duration::ZERO };
+        self.left.extend(superseded.map(|(path, route)| (path.clone(), left(route))));
+    }
+}
+
 impl Oracle {
     /// From one generation to the next, only what has left its grace goes: by the time that truly passed, whatever
     /// clocks show.

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use catalog::{Batch, EntryKind};
-use model::{Digest, ReleaseId, ReleaseState};
+use model::{Digest, FeedId, Release, ReleaseId, ReleaseState};
 
 use super::Oracle;
+use super::leap::counter;
 use crate::violation::{Holds, Violation};
 
 /// What of a batch the oracle remembers.
@@ -14,6 +15,8 @@ pub(crate) struct Recorded {
     parts: [usize; 6],
     words: Vec<String>,
     held: Vec<ReleaseId>,
+    /// Each of them with its feed and the number that its vendor moves.
+    numbers: Vec<(String, (FeedId, u64))>,
     /// How much time had truly passed.
     truly: Duration,
     /// Generations whose publication is called done.
@@ -41,12 +44,21 @@ impl Recorded {
             words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
             truly,
             held: batch.releases.iter().map(|new| new.release.id).collect(),
+            numbers: numbers(batch),
             done: done(batch),
             states: states(batch),
             expired: ended(batch, ReleaseState::Expired),
             rejected: ended(batch, ReleaseState::Rejected),
         }
     }
+}
+
+fn numbers(batch: &Batch) -> Vec<(String, (FeedId, u64))> {
+    let releases = batch.releases.iter().map(|new| &new.release);
+    let number = |release: &Release| {
+        Some((release.id.to_string(), (release.feed.clone(), counter(&release.vendor_version.version)?)))
+    };
+    releases.filter_map(number).collect()
 }
 
 fn done(batch: &Batch) -> Vec<Digest> {
@@ -89,6 +101,13 @@ impl Oracle {
             seen.held.entry(id).or_insert(truly);
         }
         seen.states.extend(recorded.states);
+        seen.is_done(&recorded.done);
+        seen.numbers.extend(recorded.numbers);
+        for word in &recorded.words {
+            let Some((feed, number)) = seen.numbers.get(word).cloned() else { continue };
+            let reached = seen.reach.entry(feed).or_default();
+            *reached = number.max(*reached);
+        }
         // With fixed addresses the operator's word lets one feed take another's path.
         seen.taken |= seen.terms.fixed && !recorded.words.is_empty();
         // Nothing but the operator's word lets in what the operator left or turned down, also once its bytes went.

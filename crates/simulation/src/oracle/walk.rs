@@ -1,5 +1,5 @@
 //! One whole admitted release a feed, never a mixture (I1), never back but by a word (I3), never gone (I5), and what
-//! was acknowledged stays (I8).
+//! was acknowledged stays (I8). A ring that the disk damaged is `worn`'s.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use blob_store::Current;
 use model::{FeedId, Generation, ReleaseId, ReleaseState, RoutePath, ServedFeed, Vendor};
 
 use super::bytes::{companion, named_by};
+use super::leap::stepped;
 use super::{Oracle, Seen};
 use crate::violation::{Holds, Violation};
 
@@ -17,23 +18,26 @@ impl Oracle {
         let mut seen = self.seen();
         let Some(current) = current else {
             return match &seen.current {
-                Some(before) => Err(Violation::new(
+                Some(before) if !seen.worn => Err(Violation::new(
                     "I8",
                     format!("generation {} was served, and now nothing is", before.generation.number),
                 )),
-                None => Ok(()),
+                _ => Ok(()),
             };
         };
-        if current.generation.number < seen.acknowledged {
-            let what =
-                format!("generation {} was acknowledged, {} is served", seen.acknowledged, current.generation.number);
+        let number = current.generation.number;
+        if seen.worn && number <= seen.top {
+            return self.fallen(&seen, &current);
+        }
+        if number < seen.acknowledged {
+            let what = format!("generation {} was acknowledged, {number} is served", seen.acknowledged);
             return Err(Violation::new("I8", what));
         }
         if seen.current.as_ref() == Some(&current) {
             return Ok(());
         }
         self.walk_new(&mut seen, &current)?;
-        seen.current = Some(current);
+        (seen.top, seen.worn, seen.current) = (number, false, Some(current));
         Ok(())
     }
 
@@ -48,17 +52,24 @@ impl Oracle {
             let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
             turned_down(seen, feed, served, before)?;
             admitted(seen, feed, served, before)?;
+            stepped(seen, feed, served)?;
             forward(seen, feed, served)?;
         }
-        let Some(before) = seen.current.clone() else { return Ok(()) };
-        if generation.number <= before.generation.number {
-            let what = format!("generation {} follows {}", generation.number, before.generation.number);
+        if generation.number <= seen.top {
+            let what = format!("generation {} follows {}", generation.number, seen.top);
             return Err(Violation::new("I3", what));
         }
+        let Some(before) = seen.current.clone() else { return Ok(()) };
         for feed in before.generation.feeds.keys() {
-            if !generation.feeds.contains_key(feed) && seen.terms.followed.contains(feed) {
+            let beyond = seen.worn && seen.is_beyond(feed);
+            if !generation.feeds.contains_key(feed) && seen.terms.followed.contains(feed) && !beyond {
                 return Err(Violation::new("I5", format!("{feed} is followed and no longer served")));
             }
+        }
+        if seen.worn {
+            // Only the files that were lost knew how long what is superseded has stayed.
+            seen.owe_nothing(generation);
+            return Ok(());
         }
         self.graces(seen, &before.generation, generation)
     }
@@ -190,8 +201,11 @@ fn admitted(seen: &Seen, feed: &FeedId, served: &ServedFeed, before: Option<&Ser
 /// A version goes back only by the operator's word, and each word counts once.
 fn forward(seen: &mut Seen, feed: &FeedId, served: &ServedFeed) -> Holds {
     let version = &served.vendor_version.version;
-    let word = seen.words.remove(&served.release.to_string());
-    if let Some(newest) = seen.newest.get(feed).filter(|newest| version < *newest && !word) {
+    let word = seen.words.take(&served.release.to_string());
+    // Of what the disk damaged beside the ring, an earlier release may be all that is left whole.
+    let said = word.is_some() || (seen.worn && seen.is_beyond(feed));
+    seen.spent.extend(word);
+    if let Some(newest) = seen.newest.get(feed).filter(|newest| version < *newest && !said) {
         return Err(Violation::new("I3", format!("{feed} went from {newest} to {version}, and nobody said so")));
     }
     seen.newest.insert(feed.clone(), version.clone());

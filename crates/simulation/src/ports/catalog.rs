@@ -100,7 +100,12 @@ impl Catalog for Records {
 
     async fn entries(&self, filter: &EntryFilter, order: EntryOrder, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let work = self.inner.entries(filter, order, limit);
-        self.process.run(Operation::reads("catalog.entries", limit), work, broken("read the history")).await
+        let operation = Operation::reads("catalog.entries", limit);
+        let mut found = self.process.run(operation, work, broken("read the history")).await?;
+        if self.process.lie == Some(Lie::ForgetsPublications) {
+            found.retain(|entry| entry.kind != EntryKind::PublicationDone);
+        }
+        Ok(found)
     }
 
     async fn latest(&self, kind: EntryKind, until: u64) -> Result<Vec<Entry>, CatalogError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use catalog::verify_chain;
 use mirror::{EngineError, FeedReport, SyncReport, SyncRequest};
-use model::{Digest, Outcome, Reason, ReleaseState};
+use model::{Outcome, Reason, ReleaseState};
 use vendor_sim::{Change, DefenderChange, ElasticTarget};
 use vendors::elastic::SignatureMode;
 
@@ -43,9 +43,11 @@ async fn one(world: &mut World, act: Act) -> Result<Done, Violation> {
     world.fate.tell(format!("------ {act:?}"));
     let fails =
         |error: &EngineError| Violation::new("I15", format!("without any fault: {}", model::error_chain(error)));
-    match world.act(|engine| act.perform(engine)).await {
+    let doing = act.clone();
+    match world.act(|engine| doing.perform(engine)).await {
         Ended::Done(Ok(done)) => {
             world.judge(&done, &Circumstances::default()).await?;
+            world.settled(&act, &Circumstances::default())?;
             world.oracle.look_at_all()?;
             Ok(done)
         }
@@ -59,11 +61,7 @@ async fn one(world: &mut World, act: Act) -> Result<Done, Violation> {
 /// What the disk damaged is found and set aside.
 async fn verified(world: &mut World) -> Holds {
     one(world, Act::Verify).await?;
-    let current = world.oracle.current()?;
-    let routed: Vec<Digest> =
-        current.iter().flat_map(|current| current.generation.routes.values()).map(|route| route.digest).collect();
-    let rotten = routed.into_iter().filter(|digest| world.oracle.is_rotten(digest)).collect();
-    one(world, Act::Recheck(rotten)).await.map(|_| ())
+    one(world, Act::Recheck(world.oracle.all_rotten())).await.map(|_| ())
 }
 
 fn publish(world: &World) -> Holds {

@@ -15,6 +15,8 @@ use crate::upstream::{Mischief, Trick};
 use crate::violation::{Holds, Violation};
 use crate::world::{DAY, Ended, FEEDS, World};
 
+use super::disk::Disk;
+
 /// A year, as jumps go.
 const YEAR: i64 = 365 * 86_400 * 1_000_000;
 const HOUR: i64 = 3600 * 1_000_000;
@@ -24,17 +26,23 @@ pub(super) struct Life {
     draw: Draw,
     /// What came later: the rest of a life is what it was without it.
     beside: Draw,
+    /// What the disk does to rings, for the same reason.
+    disk: Disk,
     pub(super) crashes: u64,
 }
 
 impl Life {
     pub(super) fn new(draw: Draw) -> Self {
         let beside = draw.clone().fork();
-        Self { draw, beside, crashes: 0 }
+        let disk = Disk::new(beside.clone().fork());
+        Self { draw, beside, disk, crashes: 0 }
     }
 
     /// One thing happens.
     pub(super) async fn step(&mut self, world: &mut World) -> Result<Holds, BuildError> {
+        if let Err(violation) = self.disk.wear(world).await? {
+            return Ok(Err(violation));
+        }
         match self.draw.below(100) {
             0..=19 => Ok(self.publish(world)),
             20..=24 => Ok(self.reload(world)),
@@ -210,7 +218,8 @@ impl Life {
         let before = self.weather(world);
         world.fate.tell(format!("------ {act:?}"));
         let begins = self.begins();
-        let ended = world.act(|engine| act.perform_after(begins, engine)).await;
+        let doing = act.clone();
+        let ended = world.act(|engine| doing.perform_after(begins, engine)).await;
         let how = Self::fair(world, before);
         let held = match &ended {
             Ended::Crashed => Ok(()),
@@ -218,7 +227,7 @@ impl Life {
                 world.fate.tell(format!("       {error}"));
                 Ok(())
             }
-            Ended::Done(Ok(done)) => world.judge(done, &how).await,
+            Ended::Done(Ok(done)) => world.judge(done, &how).await.and_then(|()| world.settled(&act, &how)),
         };
         self.after(world, &[matches!(ended, Ended::Crashed)]).await?;
         Ok(held.and_then(|()| world.oracle.look_at_all()))

@@ -1,9 +1,11 @@
-//! The life that is swept: first fetch, update, quarantine, word, rollback, retention, gc, a feed that is dropped.
+//! The life that is swept: first fetch, update, quarantine, word, rollback, a damaged ring, retention, gc, a feed that is
+//! dropped.
 
 use std::time::Duration;
 
+use blob_store::RingDamage;
 use mirror::EngineError;
-use model::{FeedId, ReleaseState};
+use model::{FeedId, ReleaseState, RingName};
 use vendor_sim::{Change, DefenderChange, ElasticTarget};
 
 use crate::acts::{Act, Done};
@@ -24,6 +26,10 @@ pub(super) enum Beat {
     Pass(u32),
     /// The clock shows so many years more, or less.
     Jump(i64),
+    /// The disk loses the newest generation of the ring.
+    LoseNewest,
+    /// The disk loses the whole ring.
+    LoseRing,
     /// The first Elastic feed is followed no longer.
     Drop,
     /// A fetch run.
@@ -41,7 +47,8 @@ pub(super) enum Beat {
 }
 
 use Beat::{
-    AdmitWaiting, Collect, Drop, Equivocate, Jump, Pass, Regress, RejectWaiting, RollBack, Sync, Update, Verify,
+    AdmitWaiting, Collect, Drop, Equivocate, Jump, LoseNewest, LoseRing, Pass, Regress, RejectWaiting, RollBack, Sync,
+    Update, Verify,
 };
 
 /// The life.
@@ -61,6 +68,10 @@ pub(super) const SCORE: &[Beat] = &[
     Update,
     Sync,
     Verify,
+    LoseNewest,
+    Collect,
+    LoseRing,
+    Sync,
     Pass(2),
     Collect,
     Sync,
@@ -83,7 +94,21 @@ impl Beat {
         if let Pass(days) = self {
             world.lives(DAY * days + Duration::from_secs(60)).await?;
         }
+        if let LoseNewest | LoseRing = self {
+            return self.wear(world).await;
+        }
         Ok(self.change(world))
+    }
+
+    /// What the disk does to the ring.
+    async fn wear(self, world: &World) -> Result<Holds, BuildError> {
+        let ring = RingName::broad();
+        let newest = world.stores.generations(&ring).await?.last().copied().map(RingDamage::Lost);
+        let damage = if self == LoseRing { Some(RingDamage::AllLost) } else { newest };
+        if let Some(damage) = damage {
+            world.stores.damage_ring(&ring, damage)?;
+        }
+        Ok(world.oracle.wore())
     }
 
     fn change(self, world: &mut World) -> Holds {

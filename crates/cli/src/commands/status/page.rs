@@ -64,8 +64,11 @@ pub(super) fn advice(reason: Option<Reason>, out: &mut Out) -> Result<(), Failur
 
 fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
     let ring = &status.ring;
+    let gone = |fault: &model::Note| matches!(fault.reason, Reason::GenerationDamaged | Reason::RingLost);
     if ring.generation == 0 {
-        out.line(format!("ring {}: nothing was published yet", ring.ring))?;
+        let lost = ring.fault.as_ref().is_some_and(gone);
+        let what = if lost { "nothing of it can be served" } else { "nothing was published yet" };
+        out.line(format!("ring {}: {what}", ring.ring))?;
     } else {
         out.line(format!(
             "ring {}: generation {}, since {}, {} ({} in grace)",
