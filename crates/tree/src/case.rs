@@ -96,27 +96,22 @@ impl Case {
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) vendors: BTreeSet<Vendor>,
-    pub(crate) feeds: BTreeSet<FeedId>,
     /// All of it.
     pub(crate) all: bool,
 }
 
 impl Waiting {
     pub(crate) fn failed(&mut self, asked: &Asked) {
-        for feed in asked.feeds() {
-            // Feeds of fixed addresses stand each for itself; others share files.
-            if vendors::registry(feed.vendor()).fixed_addresses() {
-                self.feeds.insert(feed);
-            } else {
-                self.vendors.insert(feed.vendor());
-            }
-        }
+        // At fixed addresses nothing refers to another folder: no archive waits for the release before. Others share files.
+        let feeds = asked.feeds();
+        let shared = feeds.iter().map(FeedId::vendor).filter(|vendor| !vendors::registry(*vendor).fixed_addresses());
+        self.vendors.extend(shared);
     }
 
     /// Whether what comes may come.
     pub(crate) fn may_come(&self, case: &Case) -> Result<(), FolderError> {
         let refers = matches!(case.act, Act::Swap | Act::Replace);
-        let waits = |feed: &FeedId| self.feeds.contains(feed) || self.vendors.contains(&feed.vendor());
+        let waits = |feed: &FeedId| self.vendors.contains(&feed.vendor());
         let waits = self.all || (refers && case.asked.feeds().iter().any(waits));
         if waits { Err(FolderError::Waits) } else { Ok(()) }
     }

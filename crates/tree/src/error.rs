@@ -90,6 +90,8 @@ pub(crate) enum FolderError {
     NoRoom { name: String, bytes: u64, free: u64, reserve: u64 },
     #[error("{name} {what}: move it away")]
     InTheWay { name: String, what: &'static str },
+    #[error("{name} cannot be entered by others, and belongs to another user: give it mode 0755")]
+    Closed { name: String },
     #[error("files that it refers to could not be put there")]
     Waits,
     /// A test stopped the run here.
@@ -112,7 +114,7 @@ impl FolderError {
             Self::Io { source, .. } => platform::fs::reason_of(source),
             Self::Damaged { .. } => Reason::BlobDamaged,
             Self::NoRoom { .. } => Reason::DiskFull,
-            Self::InTheWay { .. } | Self::Waits => Reason::TreeBehind,
+            Self::InTheWay { .. } | Self::Closed { .. } | Self::Waits => Reason::TreeBehind,
             #[cfg(test)]
             Self::Stopped => Reason::Interrupted,
         }

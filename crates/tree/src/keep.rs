@@ -16,6 +16,7 @@ use crate::act::{Hook, Worker};
 use crate::case::{Case, Strangers, Waiting, failed, lenders};
 use crate::error::FolderError;
 use crate::make::{Files, Maker, Source};
+use crate::open::{at_root, opened};
 use crate::place::{self, Claim};
 use crate::plan::{Act, act};
 use crate::records::{Records, Retired, Shown, Standing, Trouble, Wrote};
@@ -186,10 +187,13 @@ impl Tree {
             place::write_mark(root, &records)?;
         }
         if records.shows.is_none() || depth == Depth::Rebuild {
-            let tidied = retired::tidy(root, &folders, &below(folders.keys()), &self.hook);
+            let longest = self.rules.grace.values().max().copied().unwrap_or_default();
+            let tidied = retired::tidy(root, &folders, &below(folders.keys()), &self.hook)
+                .and_then(|()| retired::adopt(root, &folders, &mut records, self.clock.now().after(longest)));
             tidied.unwrap_or_else(|error| report.failed.push(failed("", &error)));
         }
         let mut waiting = Waiting { all: !report.failed.is_empty(), ..Waiting::default() };
+        let above: Vec<String> = below(folders.keys()).into_keys().collect();
         let mut cases = self.survey(root, folders, depth, (&mut report, &mut waiting));
         let now = self.clock.now();
         if cases.iter().any(|case| case.act != Act::Keep) {
@@ -208,6 +212,7 @@ impl Tree {
             written: 0,
         };
         self.carry_out(&mut worker, &cases, &mut records, (&mut report, waiting));
+        opened(root, &above, &mut report);
         report.bytes_written = worker.written;
         let over = |retired: &Retired| retired.is_over(generation, now);
         let let_go = retired::let_go(root, &mut records, &self.hook, over);
@@ -234,6 +239,12 @@ impl Tree {
         let all = below(folders.keys());
         if depth == Depth::Rebuild {
             Strangers { root, folders: &folders, below: &all }.tell("", report);
+        }
+        for folder in all.keys().map(String::as_str).chain(folders.keys().map(String::as_str)).collect::<BTreeSet<_>>()
+        {
+            // What cannot be looked at is told by the look at its files.
+            let look = place::at(root, folder).and_then(|at| at.look_here());
+            report.opened += u64::from(look.is_ok_and(|look| !place::is_open(&look)));
         }
         let mut cases = Vec::new();
         for (folder, asked) in folders {
@@ -340,7 +351,7 @@ impl Tree {
             }
             Some(first) => {
                 records.shows = None;
-                let place = if first.folder.is_empty() { "the folder itself" } else { &first.folder };
+                let place = at_root(&first.folder);
                 let more = match report.failed.len() - 1 {
                     0 => String::new(),
                     more => format!("; and {more} more"),

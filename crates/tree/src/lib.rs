@@ -33,6 +33,7 @@ mod case;
 mod error;
 mod keep;
 mod make;
+mod open;
 mod place;
 mod plan;
 mod records;

@@ -162,11 +162,20 @@ pub(crate) fn ensure<'a>(root: &'a Folder, folder: &str) -> Result<At<'a>, FsErr
 /// Gives a folder of ours the mode it should have.
 pub(crate) fn settle(folder: &Folder) -> Result<(), FsError> {
     let look = folder.look_here()?;
-    let is_right = look.mode & 0o777 == if platform::shared_group().is_some() { 0o775 } else { 0o755 };
-    if !is_right && look.kind == EntryKind::Folder && look.owner == platform::uid() {
+    if !is_settled(&look) && look.kind == EntryKind::Folder && look.owner == platform::uid() {
         folder.set_mode(Mode::FOLDER)?;
     }
     Ok(())
+}
+
+/// Whether a folder has the mode it should have.
+pub(crate) fn is_settled(look: &Look) -> bool {
+    look.mode & 0o777 == if platform::shared_group().is_some() { 0o775 } else { 0o755 }
+}
+
+/// Whether everybody can go into a folder and see what is in it.
+pub(crate) fn is_open(look: &Look) -> bool {
+    look.mode & 0o005 == 0o005
 }
 
 /// `a/b/c` as `a/b` and `c`; a name alone lies in the empty path.

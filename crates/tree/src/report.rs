@@ -21,6 +21,8 @@ pub struct Report {
     pub taken_over: u64,
     /// Files that were let go.
     pub removed: u64,
+    /// Folders whose mode kept others out of them, and was set again.
+    pub opened: u64,
     /// Bytes that were written; what shares its bytes with the store is not among them.
     pub bytes_written: u64,
     /// What somebody else put there, as far as it is told one by one; it is left alone.
@@ -50,7 +52,7 @@ impl Report {
 
     /// Whether anything was done, or is to be done.
     pub fn changes(&self) -> u64 {
-        self.put + self.replaced + self.removed
+        self.put + self.replaced + self.removed + self.opened
     }
 
     pub(crate) fn tell_foreign(&mut self, path: impl FnOnce() -> String) {

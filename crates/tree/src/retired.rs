@@ -74,6 +74,34 @@ pub(crate) fn let_go(
     Ok(removed)
 }
 
+/// Records what lies out of sight and is in no record, because the records were lost: it goes with the rest, after the
+/// longest grace. Its files are ours where they have a name that is; where it stood is not known.
+pub(crate) fn adopt(
+    root: &Folder,
+    folders: &BTreeMap<String, Asked>,
+    records: &mut Records,
+    until: Timestamp,
+) -> Result<(), FolderError> {
+    let work = match root.folder(WORK) {
+        Ok(work) => work,
+        Err(error) if error.is_missing() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let ours: BTreeSet<String> =
+        folders.values().flat_map(|asked| asked.want.keys().chain(asked.known.keys())).cloned().collect();
+    for name in work.every_name()? {
+        let is_folder = work.look_at(&name)?.is_some_and(|look| look.kind == EntryKind::Folder);
+        let Some(name) = name.to_str().filter(|name| is_folder && !records.retired.contains_key(*name)) else {
+            continue;
+        };
+        // It goes back to where it is, which is nowhere else.
+        let folder = format!("{WORK}/{name}");
+        let lost = Retired { folder, until, names: ours.clone(), held: BTreeMap::new() };
+        records.retired.insert(name.to_owned(), lost);
+    }
+    Ok(())
+}
+
 /// What is somebody else's and was not handed over when its folder was replaced goes back to where it was.
 fn give_back(root: &Folder, from: &Folder, retired: &Retired, hook: &Hook) -> Result<(), FolderError> {
     for name in from.every_name()? {

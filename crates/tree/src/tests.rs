@@ -1,6 +1,7 @@
 //! A folder brought from one generation to the next, whatever happens in between.
 
 mod crash;
+mod open;
 mod stage;
 
 use std::fs;

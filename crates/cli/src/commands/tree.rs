@@ -210,8 +210,8 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
     match found {
         Some(Ok(report)) if report.changes() > 0 || !report.is_whole() => {
             out.line(format!(
-                "  missing {}, with other bytes {}, left over {}: `waystation tree rebuild` repairs it",
-                report.put, report.replaced, report.removed
+                "  missing {}, with other bytes {}, left over {}, closed folders {}: `waystation tree rebuild` repairs it",
+                report.put, report.replaced, report.removed, report.opened
             ))?;
             troubles(report, out)
         }
@@ -231,7 +231,7 @@ fn done_line(one: &TreeStanding, done: Option<&Result<Report, TreesError>>, out:
         Some(Ok(report)) => {
             let state = if report.is_whole() { "shows" } else { "is not yet what it should be for" };
             out.line(format!(
-                "ring {}: {} {state} generation {}; put {}, replaced {}, taken over {}, removed {}, {} written",
+                "ring {}: {} {state} generation {}; put {}, replaced {}, taken over {}, removed {}, opened {}, {} written",
                 one.ring,
                 one.root.display(),
                 report.generation,
@@ -239,6 +239,7 @@ fn done_line(one: &TreeStanding, done: Option<&Result<Report, TreesError>>, out:
                 report.replaced,
                 report.taken_over,
                 report.removed,
+                report.opened,
                 show::bytes(report.bytes_written),
             ))?;
             troubles(report, out)
