@@ -1,6 +1,6 @@
 //! A worker: one thread, one runtime, its own listening sockets, and everything its connections share.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -32,6 +32,8 @@ use crate::watch::Chain;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How many batches of requests may be answered by one reading of the clock.
+const SAME_TIME: u32 = 16;
 /// How often the end of the last connection is looked for while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// How long accepting rests when the system has no descriptors left.
@@ -52,6 +54,8 @@ pub(crate) struct Worker {
     pub(crate) output: RefCell<Vec<u8>>,
     pub(crate) chunk: RefCell<Box<[u8]>>,
     pub(crate) clock: RefCell<ClockFace>,
+    /// Requests answered by the time as it was last read.
+    unlooked: Cell<u32>,
     files: RefCell<Files>,
     lines: RefCell<Option<Lines>>,
     slots: RefCell<Slots>,
@@ -150,6 +154,7 @@ impl Worker {
             output: RefCell::default(),
             chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
             clock: RefCell::new(ClockFace::new()),
+            unlooked: Cell::new(0),
             files: RefCell::default(),
             lines: RefCell::new(lines),
             slots: RefCell::default(),
@@ -159,9 +164,19 @@ impl Worker {
         worker
     }
 
-    /// Reads the clock; once for each batch of requests.
+    /// Reads the clock.
     pub(crate) fn look_at_clock(&self) {
+        self.unlooked.set(0);
         self.clock.borrow_mut().set(self.shared.clock.as_ref());
+    }
+
+    /// Reads the clock now and then: a time that some answers ago was right is right enough to date an answer, and
+    /// the tick reads it for whoever asks seldom.
+    pub(crate) fn glance_at_clock(&self) {
+        match self.unlooked.get() {
+            SAME_TIME.. => self.look_at_clock(),
+            unlooked => self.unlooked.set(unlooked + 1),
+        }
     }
 
     /// The monotonic time in `after` from now.
