@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use super::programs::Programs;
 use super::serve::{Clients, find, time_of};
@@ -18,6 +19,7 @@ use super::vendor::Vendor;
 
 const POLLED: &str = "/downloads/endpoint/manifest/artifacts-9.0.0.zip";
 const SERVER_CORE: &str = "0";
+const CLIENT_CORE: &str = "1";
 const CONNECTIONS: &str = "64";
 
 /// A proxy that can be measured.
@@ -43,10 +45,64 @@ impl Peer {
     }
 }
 
-/// A running proxy; it ends with this.
+/// The simulated vendor behind TLS, as the vendor is: what a proxy pays for its side of the handshakes counts.
+struct Edge {
+    /// `host:port` of the TLS side.
+    address: String,
+    folder: TempDir,
+    _edge: Running,
+    _vendor: Vendor,
+}
+
+impl Edge {
+    fn start(programs: &Programs) -> Result<Self> {
+        let vendor = Vendor::start(programs, &["--versions", "9.0.0", "--size", "4KB"])?;
+        let folder = programs.folder()?;
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        fs::write(folder.path().join("edge.crt"), made.cert.pem())?;
+        fs::write(folder.path().join("edge.key"), made.signing_key.serialize_pem())?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let (at, behind) = (folder.path().display(), vendor.elastic.trim_start_matches("http://"));
+        let config = format!(
+            "{}  access_log off; keepalive_requests 1000000000; ssl_certificate {at}/edge.crt; ssl_certificate_key \
+             {at}/edge.key; ssl_session_cache shared:SSL:10m;\n  upstream vendor {{ server {behind}; keepalive 32; }}\n  \
+             server {{\n    listen {address} ssl;\n    location / {{\n      proxy_pass http://vendor; proxy_http_version \
+             1.1; proxy_set_header Connection \"\";\n    }}\n  }}\n}}\n",
+            http(folder.path())
+        );
+        fs::write(folder.path().join("nginx.conf"), config)?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", CLIENT_CORE]).arg(find("nginx")).args(["-e", "stderr", "-p"]).arg(folder.path());
+        command.arg("-c").arg(folder.path().join("nginx.conf"));
+        let edge = Running::start(command, &address, &folder.path().join("stderr"))?;
+        Ok(Self { address, folder, _edge: edge, _vendor: vendor })
+    }
+}
+
+/// A running server; it ends with this.
 struct Running {
     child: Child,
     address: String,
+}
+
+impl Running {
+    /// Starts a server and waits until it listens.
+    fn start(mut command: Command, address: &str, log: &Path) -> Result<Self> {
+        let stderr = fs::File::create(log)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().context("starting it")?;
+        let mut running = Self { child, address: address.to_owned() };
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(20) {
+            if TcpStream::connect(&running.address).is_ok() {
+                return Ok(running);
+            }
+            if let Some(status) = running.child.try_wait()? {
+                bail!("it ended with {status}: {}", fs::read_to_string(log).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("it does not listen within 20 s")
+    }
 }
 
 impl Drop for Running {
@@ -63,7 +119,7 @@ impl Drop for Running {
 }
 
 pub(crate) fn run(programs: &Programs, rounds: usize, seconds: u64) -> Result<bool> {
-    let vendor = Vendor::start(programs, &["--versions", "9.0.0", "--size", "4KB"])?;
+    let vendor = Edge::start(programs)?;
     let asked = Command::new(find("nginx")).arg("-v").output();
     let nginx = asked.context("nginx is not installed: apt-get install nginx-light")?;
     println!("nginx: {}", String::from_utf8_lossy(&nginx.stderr).trim());
@@ -99,7 +155,7 @@ fn middle(costs: &[f64]) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures with three digits")]
-fn once(programs: &Programs, vendor: &Vendor, peer: Peer, seconds: u64) -> Result<f64> {
+fn once(programs: &Programs, vendor: &Edge, peer: Peer, seconds: u64) -> Result<f64> {
     let site = Site::new(programs, "")?;
     let server = start(&site, vendor, peer)?;
     let arguments = ["bench", "generator", "--address", &server.address, "--poll", POLLED, "--work", "poll"];
@@ -116,7 +172,7 @@ fn once(programs: &Programs, vendor: &Vendor, peer: Peer, seconds: u64) -> Resul
     Ok(cpu.as_secs_f64() * 1e6 / seen.requests.max(1) as f64)
 }
 
-fn start(site: &Site<'_>, vendor: &Vendor, peer: Peer) -> Result<Running> {
+fn start(site: &Site<'_>, vendor: &Edge, peer: Peer) -> Result<Running> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let mut command = Command::new("taskset");
     command.args(["-c", SERVER_CORE]);
@@ -130,56 +186,50 @@ fn start(site: &Site<'_>, vendor: &Vendor, peer: Peer) -> Result<Running> {
         fs::write(&config, nginx(site.path(), vendor, (peer, &address)))?;
         command.arg(find("nginx")).args(["-e", "stderr", "-p"]).arg(site.path()).arg("-c").arg(config);
     }
-    let log = fs::File::create(site.path().join("stderr"))?;
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("starting it")?;
-    let mut running = Running { child, address };
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(20) {
-        if TcpStream::connect(&running.address).is_ok() {
-            return Ok(running);
-        }
-        if let Some(status) = running.child.try_wait()? {
-            bail!("it ended with {status}: {}", fs::read_to_string(site.path().join("stderr")).unwrap_or_default());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    bail!("{} does not listen within 20 s", peer.name())
+    Running::start(command, &address, &site.path().join("stderr"))
 }
 
 /// The product's defaults in proxy mode, with the access log on.
-fn ours(vendor: &Vendor, address: &str) -> String {
+fn ours(vendor: &Edge, address: &str) -> String {
     format!(
-        "data_dir = \"data\"\n[elastic]\norigin = \"{}\"\nmode = \"proxy\"\n[origin]\nallow_plain_http = true\n[admin]\n\
+        "data_dir = \"data\"\n[elastic]\norigin = \"https://{}\"\nmode = \"proxy\"\n[origin]\nca_file = {:?}\n[admin]\n\
          address = \"127.0.0.1:0\"\n[[serve]]\naddress = \"{address}\"\n[access_log]\npath = \"access.log\"\n",
-        vendor.elastic
+        vendor.address,
+        vendor.folder.path().join("edge.crt")
     )
 }
 
 /// The vendor page's `server` block letter for letter but for port and vendor, in the `http` block that nginx ships; or a
 /// tuned one with a cache.
-fn nginx(folder: &Path, vendor: &Vendor, (peer, address): (Peer, &str)) -> String {
+fn nginx(folder: &Path, vendor: &Edge, (peer, address): (Peer, &str)) -> String {
+    let head = http(folder);
     let folder = folder.display();
-    let head = format!(
-        "daemon off; user root; worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/nginx.pid;\nevents {{ \
-         worker_connections 15000; }}\nhttp {{\n  include /etc/nginx/mime.types; default_type \
-         application/octet-stream;\n  client_body_temp_path {folder}/n1; proxy_temp_path {folder}/n2; \
-         fastcgi_temp_path {folder}/n3; uwsgi_temp_path {folder}/n4; scgi_temp_path {folder}/n5;\n"
-    );
     if peer == Peer::Page {
         return format!(
             "{head}  access_log {folder}/nginx.log; sendfile on; keepalive_timeout 65;\n  server {{\n    listen \
-             {address};\n    location / {{\n      proxy_pass {};\n    }}\n  }}\n}}\n",
-            vendor.elastic
+             {address};\n    location / {{\n      proxy_pass https://{};\n    }}\n  }}\n}}\n",
+            vendor.address
         );
     }
-    let host = vendor.elastic.trim_start_matches("http://");
+    let host = &vendor.address;
     format!(
         "{head}  access_log off; sendfile on; tcp_nopush on; keepalive_timeout 75; keepalive_requests 1000000000;\n  \
          open_file_cache max=10000 inactive=60s; open_file_cache_valid 10s; open_file_cache_min_uses 1;\n  \
          proxy_cache_path {folder}/cache levels=1:2 keys_zone=artifacts:10m inactive=1d use_temp_path=off;\n  upstream \
          vendor {{ server {host}; keepalive 32; }}\n  server {{\n    listen {address} reuseport;\n    location / {{\n      \
-         proxy_pass http://vendor; proxy_http_version 1.1; proxy_set_header Connection \"\";\n      proxy_cache artifacts; \
+         proxy_pass https://vendor; proxy_http_version 1.1; proxy_set_header Connection \"\";\n      proxy_cache artifacts; \
          proxy_cache_valid 200 5m; proxy_cache_lock on; proxy_cache_revalidate on;\n      proxy_cache_use_stale error \
          timeout updating;\n    }}\n  }}\n}}\n"
+    )
+}
+
+/// What every nginx here begins with, up to its server.
+fn http(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "daemon off; user root; worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/nginx.pid;\nevents {{ \
+         worker_connections 15000; }}\nhttp {{\n  include /etc/nginx/mime.types; default_type \
+         application/octet-stream;\n  client_body_temp_path {folder}/n1; proxy_temp_path {folder}/n2; \
+         fastcgi_temp_path {folder}/n3; uwsgi_temp_path {folder}/n4; scgi_temp_path {folder}/n5;\n"
     )
 }

@@ -1,14 +1,17 @@
 //! One HTTP/1.1 client that checks what it is answered, plain or over TLS.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::ready;
 
 use anyhow::{Context, Result, bail, ensure};
 use model::Hasher;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -23,6 +26,15 @@ pub(super) struct Target {
     pub(super) tls: Option<Arc<ClientConfig>>,
     /// Bytes of bodies that arrived over all connections to it, of downloads cut off at the end, too.
     pub(super) received: Rc<Cell<u64>>,
+    /// What all connections read into: a buffer of each one's own would make a thousand clients the slow side.
+    pub(super) buffer: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Target {
+    pub(super) fn new(address: &str, tls: Option<Arc<ClientConfig>>) -> Self {
+        let buffer = Rc::new(RefCell::new(vec![0; BUFFER]));
+        Self { address: address.to_owned(), tls, received: Rc::default(), buffer }
+    }
 }
 
 /// The server closed a connection before it answered, as it may between two requests: the client asks again.
@@ -55,15 +67,14 @@ impl Target {
                 Box::new(TlsConnector::from(Arc::clone(config)).connect(name, tcp).await.context("the TLS handshake")?)
             }
         };
-        Ok(Client { stream, buffer: vec![0; BUFFER], filled: 0, received: Rc::clone(&self.received) })
+        Ok(Client { stream, buffer: Rc::clone(&self.buffer), received: Rc::clone(&self.received) })
     }
 }
 
 /// One connection.
 pub(super) struct Client {
     stream: Box<dyn Stream>,
-    buffer: Vec<u8>,
-    filled: usize,
+    buffer: Rc<RefCell<Vec<u8>>>,
     received: Rc<Cell<u64>>,
 }
 
@@ -111,45 +122,76 @@ impl Client {
             ensure!(gone(&error), error);
         }
         self.stream.flush().await.or_else(|error| if gone(&error) { Ok(()) } else { Err(error) })?;
-        let end = self.head().await?;
-        let head = self.buffer.get(..end).unwrap_or_default();
-        let answer = read_head(head)?;
-        let here = self.filled.saturating_sub(end);
-        ensure!(here as u64 <= answer.length, "more bytes than the length says");
-        if matches!(look, Look::AtBytes) {
-            hasher.update(self.buffer.get(end..self.filled).unwrap_or_default());
-        }
-        self.received.update(|bytes| bytes.saturating_add(here as u64));
-        let mut left = answer.length.saturating_sub(here as u64);
-        while left > 0 {
-            let read = self.stream.read(&mut self.buffer).await?;
-            ensure!(read > 0 && read as u64 <= left, "the body ended {left} bytes early, or is longer than it says");
-            if matches!(look, Look::AtBytes) {
-                hasher.update(self.buffer.get(..read).unwrap_or_default());
+        let looks = matches!(look, Look::AtBytes);
+        let mut of_body = |bytes: &[u8]| {
+            if looks {
+                hasher.update(bytes);
             }
-            left = left.saturating_sub(read as u64);
-            self.received.update(|bytes| bytes.saturating_add(read as u64));
+            bytes.len() as u64
+        };
+        let (answer, here) = self.head(&mut of_body).await?;
+        ensure!(here <= answer.length, "more bytes than the length says");
+        self.received.update(|bytes| bytes.saturating_add(here));
+        let mut left = answer.length.saturating_sub(here);
+        while left > 0 {
+            let read = self.read(&mut of_body).await?;
+            ensure!(read > 0 && read <= left, "the body ended {left} bytes early, or is longer than it says");
+            left = left.saturating_sub(read);
+            self.received.update(|bytes| bytes.saturating_add(read));
         }
-        self.filled = 0;
         Ok(answer)
     }
 
-    /// Reads until the end of a head; where that is.
-    async fn head(&mut self) -> Result<usize> {
+    /// Reads once, and gives what was read to `take` before anybody else reads.
+    async fn read<T>(&mut self, mut take: impl FnMut(&[u8]) -> T) -> std::io::Result<T> {
+        poll_fn(|cx| {
+            let mut buffer = self.buffer.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut buffer);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            std::task::Poll::Ready(Ok(take(buffer.filled())))
+        })
+        .await
+    }
+
+    /// Reads a head, and gives what arrived behind it to `of_body`; what the head says, and how much that was.
+    async fn head(&mut self, mut of_body: impl FnMut(&[u8]) -> u64) -> Result<(Answer, u64)> {
+        // Only of a head that arrived in pieces.
+        let mut pieces = Vec::new();
         loop {
-            let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
-            ensure!(!free.is_empty(), "an endless head");
-            let read = self.stream.read(free).await.or_else(|error| gone(&error).then_some(0).ok_or(error))?;
-            if read == 0 && self.filled == 0 {
+            let read = self.read(|bytes| {
+                let end = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+                let whole: &[u8] = match pieces.is_empty() {
+                    true => bytes,
+                    false => {
+                        pieces.extend_from_slice(bytes);
+                        &pieces
+                    }
+                };
+                match end(whole) {
+                    Some(end) => {
+                        let (head, body) = whole.split_at(end);
+                        Ok((bytes.len(), Some((read_head(head)?, of_body(body)))))
+                    }
+                    None => {
+                        if pieces.is_empty() {
+                            pieces.extend_from_slice(bytes);
+                        }
+                        ensure!(pieces.len() < BUFFER, "an endless head");
+                        Ok((bytes.len(), None))
+                    }
+                }
+            });
+            let (read, head) = match read.await {
+                Err(error) if gone(&error) => (0, None),
+                read => read??,
+            };
+            if let Some(head) = head {
+                return Ok(head);
+            }
+            if read == 0 && pieces.is_empty() {
                 bail!(ClosedIdle);
             }
             ensure!(read > 0, "closed in the head");
-            let from = self.filled.saturating_sub(3);
-            self.filled += read;
-            let seen = self.buffer.get(from..self.filled).unwrap_or_default();
-            if let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
-                return Ok(from + at + 4);
-            }
         }
     }
 }

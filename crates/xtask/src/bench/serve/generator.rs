@@ -100,7 +100,7 @@ struct Task {
 }
 
 async fn work(generator: &Generator) -> Result<Seen> {
-    let target = Target { address: generator.address.clone(), tls: tls(generator)?, received: Rc::default() };
+    let target = Target::new(&generator.address, tls(generator)?);
     let mut first = target.connect().await?;
     let (polled, _) = first.digest_of(&generator.poll).await?;
     let tag = polled.tag.context("no tag on what is polled")?;

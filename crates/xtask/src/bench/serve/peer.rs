@@ -56,6 +56,12 @@ impl Peer {
         !matches!(self, Self::NginxTuned)
     }
 
+    /// Whether a poll that finds nothing new gets a 304 from it, as it must from ours; the page's nginx has no tag of its
+    /// own, and Apache changes its tags.
+    pub(super) const fn revalidates(self) -> bool {
+        matches!(self, Self::Waystation | Self::NginxTuned)
+    }
+
     /// Its version, or the package that is missing.
     pub(super) fn version(self) -> Result<String, String> {
         let Some((program, package)) = self.program() else { return Ok(env!("CARGO_PKG_VERSION").to_owned()) };

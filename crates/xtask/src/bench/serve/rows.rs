@@ -37,6 +37,11 @@ impl Case {
         }
     }
 
+    /// Whether every answer should be a 304.
+    pub(super) const fn polls(self) -> bool {
+        matches!(self, Self::Poll | Self::Connect | Self::Beside)
+    }
+
     /// Whether a file is among those asked for.
     pub(super) fn wants(self, path: &str) -> bool {
         let archive = path.ends_with("/updates.zip") && !path.contains("_back/");
@@ -115,7 +120,10 @@ pub(super) struct Cost {
     value: f64,
     p50: u64,
     p99: u64,
-    not_modified: bool,
+    /// Of a hundred answers, how many were 304.
+    not_modified: f64,
+    /// Bytes a second of the downloads beside, where there are any.
+    beside: Option<u64>,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "figures with three digits")]
@@ -125,11 +133,17 @@ impl Cost {
             Case::Bulk => cpu.as_secs_f64() * 1e3 / (seen.bytes as f64 / 1e9),
             _ => cpu.as_secs_f64() * 1e6 / seen.requests.max(1) as f64,
         };
-        Self { value, p50: seen.p50, p99: seen.p99, not_modified: seen.not_modified > 0 }
+        let not_modified = seen.not_modified as f64 * 100.0 / seen.requests.max(1) as f64;
+        Self { value, p50: seen.p50, p99: seen.p99, not_modified, beside: None }
     }
 
     pub(super) fn memory(bytes: u64, connections: usize) -> Self {
-        Self { value: bytes as f64 / 1e3 / connections.max(1) as f64, p50: 0, p99: 0, not_modified: false }
+        Self { value: bytes as f64 / 1e3 / connections.max(1) as f64, p50: 0, p99: 0, not_modified: 0.0, beside: None }
+    }
+
+    /// The same, with what others downloaded meanwhile.
+    pub(super) fn beside(self, beside: Option<u64>) -> Self {
+        Self { beside, ..self }
     }
 }
 
@@ -158,16 +172,19 @@ impl Row {
         self.middle(|cost| cost.p99).1 as f64
     }
 
-    pub(super) fn cells(&self, name: &str, ours: f64) -> [String; 6] {
+    #[allow(clippy::cast_precision_loss, reason = "figures with three digits")]
+    pub(super) fn cells(&self, name: &str, ours: f64) -> [String; 7] {
         let (least, median, most) = self.middle(|cost| cost.value);
         let (p50, p99) = (self.middle(|cost| cost.p50).1, self.middle(|cost| cost.p99).1);
-        let yes = self.0.iter().any(|cost| cost.not_modified);
+        let not_modified = self.middle(|cost| cost.not_modified).1;
+        let beside = self.middle(|cost| cost.beside.unwrap_or_default()).1;
         [
             name.to_owned(),
             format!("{median:.2}"),
             format!("{least:.2} to {most:.2}"),
             if p99 == 0 { "·".to_owned() } else { format!("{p50} / {p99} µs") },
-            if yes { "yes" } else { "no" }.to_owned(),
+            format!("{not_modified:.0} %"),
+            if beside == 0 { "·".to_owned() } else { format!("{:.2} GB/s", beside as f64 / 1e9) },
             format!("{:.2}", median / ours.max(f64::EPSILON)),
         ]
     }
@@ -181,9 +198,12 @@ mod tests {
     fn the_median_stands_between_the_least_and_the_most() {
         let mut row = Row::default();
         for value in [3.0, 1.0, 2.0] {
-            row.add(Cost { value, p50: 1, p99: 2, not_modified: true });
+            row.add(Cost { value, p50: 1, p99: 2, not_modified: 100.0, beside: Some(1_500_000_000) });
         }
-        assert_eq!(row.cells("x", 4.0), ["x", "2.00", "1.00 to 3.00", "1 / 2 µs", "yes", "0.50"].map(str::to_owned));
+        assert_eq!(
+            row.cells("x", 4.0),
+            ["x", "2.00", "1.00 to 3.00", "1 / 2 µs", "100 %", "1.50 GB/s", "0.50"].map(str::to_owned)
+        );
     }
 
     #[test]
