@@ -13,6 +13,7 @@ use platform::fs::{Folder, FsError, Mode, Owners};
 use trust::{Bounds, KeyRing};
 use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::elastic::{ElasticSettings, SignatureMode};
+use crate::learned::ShutOut;
 
 use crate::origins::VendorOrigins;
 
@@ -215,7 +216,12 @@ pub async fn engine(
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
     let configured = std::fs::File::open(&config.file).and_then(|file| platform::fs::modified(&file)).ok();
     let engine = Engine::new(ports, settings(config, verb)?).configured_at(configured);
-    let engine = engine.with_faults(move |now| trees.faults(now));
+    let shut_out = ShutOut::of(config);
+    let engine = engine.with_faults(move |now| {
+        let mut faults = trees.faults(now);
+        faults.extend(shut_out.as_ref().and_then(|shut_out| shut_out.fault(now)));
+        faults
+    });
     Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
 }
 

@@ -19,6 +19,7 @@ use crate::content;
 use crate::demand::{self, Demand};
 use crate::facts::{ContentFacts, EngineFacts};
 use crate::heads;
+use crate::learned::is_own_spool;
 use crate::keeper::Keeper;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
@@ -213,13 +214,18 @@ impl Daemon {
         Ok(())
     }
 
-    /// Where what was seen is left. Who fetches makes the folder; who only serves takes it as it is.
+    /// Where what was seen is left. Who fetches makes the folder; who only serves takes it as it is, but for the one
+    /// that belongs into a data folder of its own.
     fn spool(&self) -> Arc<proxy::Spool> {
         let spool = proxy::Spool::new(self.config.spool_dir());
-        if self.role == Role::Run
-            && let Err(error) = spool.make()
-        {
-            tracing::error!(error = %error_chain(&error), "the spool cannot be made");
+        let made = self.role == Role::Run || is_own_spool(&self.config);
+        match if made { spool.make() } else { Ok(()) } {
+            Ok(()) => {}
+            Err(error) if self.role == Role::Run => {
+                tracing::error!(error = %error_chain(&error), "the spool cannot be made");
+            }
+            // That nothing can be left in it is told once there is something to leave.
+            Err(error) => tracing::debug!(error = %error_chain(&error), "the spool cannot be made"),
         }
         Arc::new(spool)
     }

@@ -90,12 +90,13 @@ fn keeping(config: &Config) -> Keeping {
     Keeping { forwarded_bytes: demand.forwarded_bytes, heads: demand.mode == ElasticMode::Proxy }
 }
 
-fn rules(config: &Config) -> Rules {
+pub(crate) fn rules(config: &Config) -> Rules {
     let Some(elastic) = &config.elastic else {
         return Rules {
             proxy: false,
             learns: false,
             forwards: false,
+            patterns: Vec::new(),
             learned_feeds: 0,
             revalidate: Duration::MAX,
             refresh: Duration::MAX,
@@ -107,7 +108,8 @@ fn rules(config: &Config) -> Rules {
     Rules {
         proxy: demand.mode == ElasticMode::Proxy,
         learns: demand.learns(),
-        forwards: demand.unknown_paths == UnknownPaths::Forward,
+        patterns: elastic.patterns.iter().map(pattern).collect(),
+        forwards: demand.mode == ElasticMode::Proxy && demand.unknown_paths == UnknownPaths::Forward,
         learned_feeds: demand.learned_feeds,
         revalidate: demand.revalidate,
         refresh: elastic.schedule,
@@ -116,12 +118,8 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn patterns(config: &Config) -> Vec<Pattern> {
-    let of = |elastic: &config::Elastic| {
-        let pattern = |one: &config::VersionPattern| Pattern { name: one.to_string(), line: one.line().to_owned() };
-        elastic.patterns.iter().map(pattern).collect()
-    };
-    config.elastic.as_ref().map(of).unwrap_or_default()
+fn pattern(one: &config::VersionPattern) -> Pattern {
+    Pattern { name: one.to_string(), line: one.line().to_owned() }
 }
 
 /// What becomes of a request once the fetch that it waits for has ended.
@@ -276,9 +274,8 @@ pub(crate) async fn gather(demand: Arc<Demand>, configs: watch::Receiver<Config>
             () = tokio::time::sleep(GATHER) => {}
         }
         let Some(mut one) = gatherer.take() else { return };
-        let patterns = patterns(&configs.borrow());
         let turn = apart(async move {
-            one.turn(&patterns).await;
+            one.turn().await;
             one
         });
         let turned = tokio::select! {

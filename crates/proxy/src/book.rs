@@ -16,7 +16,7 @@ use platform::lock::FileLock;
 use vendors::elastic::ElasticSettings;
 
 use crate::spool::gather;
-use crate::state::{ForwardedFile, State};
+use crate::state::{ForwardedFile, State, counted, has_room};
 use crate::{LearnedFeed, WantedList, Why};
 
 pub(crate) use heads::Lines;
@@ -48,7 +48,9 @@ pub enum BookError {
     #[error("what was learned cannot be written down")]
     Form(#[from] serde_json::Error),
     /// There is no room for one more.
-    #[error("{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in")]
+    #[error(
+        "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room"
+    )]
     Full {
         /// Which was to be learned.
         feed: FeedId,
@@ -148,13 +150,21 @@ impl Book {
     /// # Errors
     /// [`BookError`] when that cannot be read.
     pub fn proven(&self) -> Result<Vec<String>, BookError> {
+    /// Whether so many are learned that no other is because endpoints ask for it.
+    ///
+    /// # Errors
+    /// [`BookError`] when that cannot be read.
+    pub fn is_full(&self, most: usize) -> Result<bool, BookError> {
+        Ok(counted(&self.state()?.feeds) >= most)
+    }
+
         Ok(self.state()?.proven)
     }
 
     /// Follows a feed from now on; whether it was not learned yet.
     ///
     /// # Errors
-    /// [`BookError::Full`] when `most` are learned already; else when it cannot be kept.
+    /// [`BookError::Full`] when `most` are learned already, beside what patterns stand for; else when it cannot be kept.
     pub fn learn(&self, feed: &FeedId, why: Why, at: Timestamp, most: usize) -> Result<bool, BookError> {
         if self.state()?.feeds.iter().any(|known| known.feed == *feed) {
             return Ok(false);
@@ -163,8 +173,8 @@ impl Book {
             if state.feeds.iter().any(|known| known.feed == *feed) {
                 return Ok(false);
             }
-            if state.feeds.len() >= most {
-                return Err(BookError::Full { feed: feed.clone(), learned: state.feeds.len() });
+            if !has_room(&state.feeds, feed, why, most) {
+                return Err(BookError::Full { feed: feed.clone(), learned: counted(&state.feeds) });
             }
             state.feeds.push(LearnedFeed { feed: feed.clone(), since: at, why });
             Ok(true)

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
 use crate::flight::{Boarding, Flights, Key, Progress};
-use crate::{Book, Face, Faces, Landing, Tried, Why};
+use crate::state::has_room;
+use crate::{Book, Face, Faces, Landing, Pattern, Tried, Why};
 
 use learning::Learning;
 
@@ -39,7 +40,9 @@ pub struct Rules {
     pub learns: bool,
     /// Whether paths that no manifest names are fetched.
     pub forwards: bool,
-    /// The most feeds that are learned.
+    /// The lines of versions whose every patch level is followed.
+    pub patterns: Vec<Pattern>,
+    /// The most feeds that are learned, beside those of patterns.
     pub learned_feeds: usize,
     /// How long what the vendor did not have is not asked for again, and how old the vendor's last word may be.
     pub revalidate: Duration,
@@ -47,6 +50,16 @@ pub struct Rules {
     pub refresh: Duration,
     /// How often the vendor is asked what patterns stand for.
     pub probe: Duration,
+impl Rules {
+    /// Why a feed is followed once it is asked for; none if that is no reason.
+    pub(crate) fn why(&self, feed: &FeedId) -> Option<Why> {
+        if self.patterns.iter().any(|pattern| pattern.covers(feed)) {
+            return Some(Why::Pattern);
+        }
+        self.learns.then_some(Why::Asked)
+    }
+}
+
     /// The vendor's headers that are passed on, in lower case.
     pub pass_headers: Vec<String>,
 }
@@ -186,12 +199,14 @@ impl Desk {
             return Asked::Absent;
         }
         match wanted(path, &self.settings(&engine)) {
-            Some(found) if self.has_room(&engine, &found.feed, &rules) => {
-                self.board_feed(found.feed, found.guess, Why::Asked)
-            }
             Some(found) => {
-                tracing::warn!(feed = %found.feed, "asked for, and not learned: elastic.learned_feeds lets no more in");
-                Asked::Absent
+                let why = rules.why(&found.feed).unwrap_or(Why::Asked);
+                if !self.has_room(&engine, &found.feed, why) {
+                    // Whether the vendor has it is found out in time, and then told as learned_full.
+                    tracing::debug!(feed = %found.feed, "asked for, and elastic.learned_feeds lets no more in");
+                    return Asked::Later;
+                }
+                self.board_feed(found.feed, found.guess, why)
             }
             None if rules.forwards => self.board(Key::Path(path.clone()), {
                 let (desk, path) = (Arc::clone(self), path.clone());
@@ -204,7 +219,7 @@ impl Desk {
     /// Fetches a feed's release, as if somebody had asked for it.
     pub(crate) async fn fetch(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Landing {
         let Some(engine) = self.engine() else { return Landing::Failed };
-        if !self.has_room(&engine, feed, &self.rules()) {
+        if !self.has_room(&engine, feed, why) {
             return Landing::Failed;
         }
         match self.board_feed(feed.clone(), guess, why) {
@@ -222,11 +237,10 @@ impl Desk {
     }
 
     /// Whether a feed is followed, or may still be learned.
-    fn has_room(&self, engine: &Engine, feed: &FeedId, rules: &Rules) -> bool {
+    fn has_room(&self, engine: &Engine, feed: &FeedId, why: Why) -> bool {
+        let most = self.rules.borrow().learned_feeds;
         engine.settings().feeds.contains(feed)
-            || self.book.learned().is_ok_and(|learned| {
-                learned.len() < rules.learned_feeds || learned.iter().any(|known| known.feed == *feed)
-            })
+            || self.book.learned().is_ok_and(|learned| has_room(&learned, feed, why, most))
     }
 
     fn settings(&self, engine: &Engine) -> Arc<ElasticSettings> {

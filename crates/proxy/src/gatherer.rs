@@ -1,15 +1,18 @@
 //! Gathers what endpoints asked for in vain, keeps the list of it, and has learned what is to be learned.
+use std::collections::BTreeMap;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mirror::Engine;
+use crate::discover::{full, probe};
 use model::{FeedId, Reason, RingName, RoutePath, Timestamp, error_chain};
 
 use crate::list::Tried;
 use crate::spool::gather;
-use crate::{Desk, Landing, WantedEntry, WantedList, Why};
+use crate::state::has_room;
+use crate::{Desk, Landing, Pattern, Rules, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -19,34 +22,8 @@ const NOTED: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 8;
 /// What was asked for longer ago than this is no reason to fetch anything.
 const LATELY: Duration = Duration::from_secs(7 * 86_400);
-/// How many patch levels in a row the vendor may lack before a line of versions is taken to end.
-const GAP: u32 = 4;
-/// The highest patch level that is asked for.
-const PATCHES: u32 = 60;
-
-/// Every patch level of a line of versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// As it is written: `8.19.*`.
-    pub name: String,
-    /// Its line: `8.19`.
-    pub line: String,
-}
-
-impl Pattern {
-    fn patch_of(&self, feed: &FeedId) -> Option<u32> {
-        let mut segments = feed.segments();
-        let version = segments.next().filter(|_| feed.date().is_none())?;
-        if segments.next().is_some() {
-            return None;
-        }
-        version.strip_prefix(&self.line)?.strip_prefix('.')?.parse().ok()
-    }
-
-    fn feed(&self, patch: u32) -> Option<FeedId> {
-        format!("elastic/{}.{patch}", self.line).parse().ok()
-    }
-}
+/// How long a line of versions is left alone once the vendor could not be asked for one of them.
+const REST: Duration = Duration::from_secs(300);
 
 /// Gathers and learns.
 #[derive(Debug)]
@@ -63,23 +40,33 @@ pub struct Gatherer {
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
-        Self { desk, spool, list: None, proven: None, notes: Vec::new() }
+        Self {
+            desk,
+            spool,
+            list: None,
+            proven: None,
+            notes: Vec::new(),
+            unkept: false,
+            failed: BTreeMap::new(),
+        }
     }
 
     /// One look: gathers, learns, asks the vendor what is due. An error in one does not keep the others.
-    pub async fn turn(&mut self, patterns: &[Pattern]) {
+    pub async fn turn(&mut self) {
         let Some(engine) = self.desk.engine() else { return };
         let rules = self.desk.rules();
         if self.proven.is_none() {
             self.proven = self.desk.book().proven().ok().map(|proven| proven.len());
         }
         self.gather(&engine).await;
-        self.learn(&engine, patterns, rules.learns).await;
-        self.probe(&engine, patterns, rules.probe).await;
+        self.learn(&engine, &rules).await;
+        self.probe(&engine, &rules).await;
         self.use_places(&engine).await;
-        if rules.proxy {
-            self.tend_forwarded(&engine, rules.refresh).await;
-        }
+        self.tend_forwarded(&engine, rules.refresh).await;
+    /// Whether the list says more than the file of it.
+    unkept: bool,
+    /// Lines of versions of which one could not be asked for, and when, on a clock that never goes back.
+    failed: BTreeMap<String, Duration>,
     }
 
     /// What is wanted, as far as it was gathered.
@@ -106,7 +93,7 @@ impl Gatherer {
             tracing::warn!(refused = gathered.refused, "the spool holds what nobody of us wrote; it is let go");
         }
         let settings = engine.vendor_settings().elastic;
-        let mut changed = false;
+        let mut changed = std::mem::take(&mut self.unkept);
         for seen in &gathered.seen {
             changed |= list.add(seen, &settings);
         }
@@ -129,32 +116,40 @@ impl Gatherer {
                     tracing::error!(error = %error_chain(&error), "what was gathered cannot be removed from the spool");
                 }
             }
-            Err(error) => tracing::error!(error = %error_chain(&error), "the wanted list cannot be kept"),
+            Err(error) => {
+                self.unkept = true;
+                tracing::error!(error = %error_chain(&error), "the wanted list cannot be kept");
+            }
         }
     }
 
     /// Follows what endpoints asked for, where that is to be learned.
-    async fn learn(&mut self, engine: &Engine, patterns: &[Pattern], learns: bool) {
+    async fn learn(&mut self, engine: &Engine, rules: &Rules) {
         let now = engine.ports().clock.now();
-        let due: Vec<(FeedId, Option<String>, Why)> = self
-            .entries()
-            .into_iter()
-            .filter(|entry| is_due(entry, now))
-            .filter_map(|entry| {
-                let feed = entry.feed.clone()?;
-                let pattern = patterns.iter().any(|pattern| pattern.patch_of(&feed).is_some());
-                let why = if pattern { Why::Pattern } else { Why::Asked };
-                (pattern || learns).then_some((feed, entry.guess, why))
-            })
-            .take(AT_ONCE)
-            .collect();
-        for (feed, guess, why) in due {
-            let landing = self.desk.fetch(&feed, guess, why).await;
-            if landing == Landing::Failed {
-                self.note(&feed, now);
+        // What cannot be read was told when the feeds were asked for.
+        let Ok(learned) = self.desk.book().learned() else { return };
+        let (mut due, mut shut) = (Vec::new(), Vec::new());
+        for entry in self.entries() {
+            let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), rules.why(&feed)?))) else {
+                continue;
+            };
+            let room = engine.settings().feeds.contains(&feed) || has_room(&learned, &feed, why, rules.learned_feeds);
+            if room && (is_due(&entry, now) || entry.is_shut_out()) {
+                due.push((feed, entry.guess, why));
+            } else if !room && is_due(&entry, now) {
+                shut.push((feed, entry.guess));
             }
         }
-        if !learns {
+        for (feed, guess, why) in due.into_iter().take(AT_ONCE) {
+            let landing = self.desk.fetch(&feed, guess, why).await;
+            if landing == Landing::Failed {
+                self.note_failed(&feed, now);
+            }
+        }
+        for (feed, guess) in shut.into_iter().take(AT_ONCE) {
+            self.shut_out(engine, (&feed, guess.as_deref()), rules.learned_feeds).await;
+        }
+        if !rules.learns {
             self.prove_guesses(engine, now).await;
         }
     }
@@ -163,6 +158,20 @@ impl Gatherer {
     /// manifests are configured, that is how their place becomes known.
     async fn prove_guesses(&mut self, engine: &Engine, now: Timestamp) {
         let unplaced = |feed: &FeedId| feed.date().is_some() || feed.segments().count() > 1;
+    /// Finds out whether the vendor has what finds no room: made-up names are nothing that the operator need know of.
+    async fn shut_out(&mut self, engine: &Engine, (feed, guess): (&FeedId, Option<&str>), most: usize) {
+        let failure = match probe(engine, self.desk.book(), feed, guess).await {
+            Ok(version) => {
+                let failure = full(&version, most);
+                tracing::warn!(%feed, reason = failure.reason.code(), detail = failure.detail, "asked for, and not followed");
+                failure
+            }
+            Err(failure) => failure,
+        };
+        let at = engine.ports().clock.now();
+        self.note(feed, &Tried { at, reason: failure.reason, detail: failure.detail });
+    }
+
         if !engine.settings().feeds.iter().any(unplaced) {
             return;
         }
@@ -170,44 +179,44 @@ impl Gatherer {
             is_due(entry, now).then(|| Some((entry.feed.clone()?, entry.guess.clone()?))).flatten()
         };
         for (feed, guess) in self.entries().iter().filter_map(suggests).take(AT_ONCE) {
-            if self.desk.book().guess(&guess).is_err() {
-                return;
-            }
-            if let Err(failure) = engine.probe(&feed).await {
-                let tried = Tried { at: now, reason: failure.reason, detail: failure.detail };
-                if let Some(list) = self.list.as_mut() {
-                    list.note(&feed, &tried);
-                }
-                let _ = self.desk.book().drop_guess(&guess);
+            if let Err(failure) = probe(engine, self.desk.book(), &feed, Some(&guess)).await {
+                self.note(&feed, &Tried { at: now, reason: failure.reason, detail: failure.detail });
             }
         }
     }
 
     fn entries(&self) -> Vec<WantedEntry> {
+    fn note(&mut self, feed: &FeedId, tried: &Tried) {
+        self.unkept |= self.list.as_mut().is_some_and(|list| list.note(feed, tried));
+    }
+
         self.list.as_ref().map(WantedList::entries).unwrap_or_default()
     }
 
     /// Where the desk had nothing to say, at least the time is noted.
-    fn note(&mut self, feed: &FeedId, at: Timestamp) {
-        let Some(list) = self.list.as_mut() else { return };
-        let told = list
+    fn note_failed(&mut self, feed: &FeedId, at: Timestamp) {
+        let told = self
             .entries()
             .iter()
             .any(|entry| entry.feed.as_ref() == Some(feed) && entry.tried.as_ref().is_some_and(|tried| tried.at >= at));
         if !told {
-            list.note(feed, &Tried { at, reason: Reason::NotNow, detail: "it could not be fetched".to_owned() });
+            self.note(feed, &Tried { at, reason: Reason::NotNow, detail: "it could not be fetched".to_owned() });
         }
     }
 
     /// Asks the vendor which patch levels it has of the lines that patterns stand for.
-    async fn probe(&self, engine: &Engine, patterns: &[Pattern], every: Duration) {
-        let now = engine.ports().clock.now();
-        for pattern in patterns {
-            let due = self.desk.book().probed(&pattern.name).is_none_or(|at| now.since(at) >= every);
-            if due
-                && self.probe_line(engine, pattern).await
-                && let Err(error) = self.desk.book().note_probed(&pattern.name, now)
-            {
+    async fn probe(&mut self, engine: &Engine, rules: &Rules) {
+        let clock = Arc::clone(&engine.ports().clock);
+        for pattern in &rules.patterns {
+            let now = clock.now();
+            let rests = |at: &Duration| clock.monotonic().saturating_sub(*at) < REST;
+            let due = self.desk.book().probed(&pattern.name).is_none_or(|at| now.since(at) >= rules.probe);
+            if !due || self.failed.get(&pattern.name).is_some_and(rests) {
+                continue;
+            }
+            if !self.probe_line(engine, pattern).await {
+                self.failed.insert(pattern.name.clone(), clock.monotonic());
+            } else if let Err(error) = self.desk.book().note_probed(&pattern.name, now) {
                 let error = error_chain(&error);
                 tracing::error!(error, pattern = pattern.name, "that it was asked for cannot be kept");
             }
@@ -216,26 +225,15 @@ impl Gatherer {
 
     /// Whether the line was gone through to its end.
     async fn probe_line(&self, engine: &Engine, pattern: &Pattern) -> bool {
-        let known: Vec<u32> = engine.feeds().iter().filter_map(|feed| pattern.patch_of(feed)).collect();
-        let highest = known.iter().max().copied().unwrap_or(0);
-        let mut missing = 0;
-        for patch in 0..=PATCHES {
-            if known.contains(&patch) {
-                missing = 0;
-                continue;
-            }
-            let Some(feed) = pattern.feed(patch) else { return true };
+        let mut walk = pattern.walk(&engine.feeds());
+        while let Some(feed) = walk.next() {
             match self.desk.fetch(&feed, None, Why::Pattern).await {
-                Landing::Held => missing = 0,
-                Landing::Absent if patch < highest => {}
-                Landing::Absent => missing += 1,
-                Landing::Failed => {
-                    tracing::warn!(%feed, pattern = pattern.name, "the vendor could not be asked; later again");
+                Landing::Held => walk.there(),
+                Landing::Absent => walk.absent(),
+                _ => {
+                    tracing::warn!(%feed, pattern = pattern.name, "could not be had, and the line is not gone through; again in some minutes");
                     return false;
                 }
-            }
-            if missing >= GAP {
-                break;
             }
         }
         true
@@ -279,7 +277,7 @@ pub async fn drop_held(engine: &Engine, list: &mut WantedList) {
 }
 
 /// Whether the vendor may be asked for something that was wanted.
-fn is_due(entry: &WantedEntry, now: Timestamp) -> bool {
+pub(crate) fn is_due(entry: &WantedEntry, now: Timestamp) -> bool {
     let rested = entry.tried.as_ref().is_none_or(|tried| now.since(tried.at) >= AGAIN);
     rested && now.since(entry.last) < LATELY
 }

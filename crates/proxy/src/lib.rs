@@ -7,7 +7,7 @@
 //! - [`Book`] is what was learned, in the data folder: the wanted list, learned feeds, places of manifests that turned
 //!   out right, forwarded paths. Every process reads it; the engine takes it as [`mirror::Learned`].
 //! - [`Desk`] fetches: one flight for each thing asked for, however many ask. [`Gatherer`] reads the spool and decides
-//!   what is learned.
+//!   what is learned; [`discover`] does so for a process that does not stay.
 //!
 //! # Deliberately absent
 //! Requests and answers (the content side reads and writes them), and any say in what may be served: whatever is
@@ -26,22 +26,26 @@
 //! ```
 
 mod book;
+mod discover;
 mod desk;
 mod export;
 mod faces;
 mod flight;
+mod pattern;
 mod gatherer;
 mod list;
 mod seen;
 mod spool;
 mod state;
+pub use discover::{Discovery, discover};
 
 pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use export::{ExportError, Exported, read_export, write_export};
+pub use pattern::Pattern;
 pub use faces::{Face, Faces};
 pub use flight::{Landing, Progress};
-pub use gatherer::{Gatherer, Pattern, drop_held};
+pub use gatherer::{Gatherer, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};

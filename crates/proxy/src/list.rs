@@ -31,6 +31,13 @@ pub struct WantedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried: Option<Tried>,
 }
+impl WantedEntry {
+    /// Whether the vendor has it, and it is not followed because there is no room.
+    pub fn is_shut_out(&self) -> bool {
+        self.tried.as_ref().is_some_and(|tried| tried.reason == Reason::LearnedFull)
+    }
+}
+
 
 /// What came of asking the vendor for something that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,6 +46,23 @@ pub struct LearnedFeed {
     /// Why.
     pub why: Why,
 }
+/// How many feeds are learned in all, whatever for.
+const FEEDS: usize = 1000;
+
+/// Whether one more may be learned. What a pattern stands for is as good as configured: it takes no room from what
+/// endpoints ask for, nor they from it.
+pub(crate) fn has_room(learned: &[LearnedFeed], feed: &FeedId, why: Why, most: usize) -> bool {
+    if learned.iter().any(|known| known.feed == *feed) {
+        return true;
+    }
+    learned.len() < FEEDS.max(most) && (why == Why::Pattern || counted(learned) < most)
+}
+
+/// How many feeds count as learned.
+pub(crate) fn counted(learned: &[LearnedFeed]) -> usize {
+    learned.iter().filter(|known| known.why != Why::Pattern).count()
+}
+
 
 /// A path that no manifest names, as it was fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +160,21 @@ mod tests {
     use super::*;
 
     #[test]
+    #[test]
+    fn what_a_pattern_stands_for_takes_no_room_from_what_is_asked_for() {
+        let at = Timestamp::from_micros(0);
+        let learned =
+            |number: u32, why| LearnedFeed { feed: format!("elastic/9.0.{number}").parse().unwrap(), since: at, why };
+        let mut all: Vec<LearnedFeed> = (0..5).map(|number| learned(number, Why::Pattern)).collect();
+        let feed = |version: &str| format!("elastic/{version}").parse::<FeedId>().unwrap();
+        assert!(has_room(&all, &feed("9.1.0"), Why::Asked, 1));
+        all.push(learned(90, Why::Asked));
+        assert!(!has_room(&all, &feed("9.1.0"), Why::Asked, 1) && !has_room(&all, &feed("9.1.0"), Why::Operator, 1));
+        assert!(has_room(&all, &feed("9.0.6"), Why::Pattern, 1) && has_room(&all, &feed("9.0.90"), Why::Asked, 1));
+        all.extend((100..1100).map(|number| learned(number, Why::Pattern)));
+        assert!(!has_room(&all, &feed("9.0.6"), Why::Pattern, 1), "a vendor that has whatever it is asked for");
+    }
+
     fn what_is_proven_is_tried_first_and_guesses_last() {
         let mut state = State::default();
         for guess in ["/downloads/{version}/{date}.zip", "/downloads/{date}/{version}.zip"] {

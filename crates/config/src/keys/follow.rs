@@ -85,7 +85,7 @@ pub(super) const ELASTIC: Section = Section {
             .or("\"mirror\""),
         key("auto_learn", Flag, "true", "Whether a manifest that endpoints asked for, and that the vendor has, is followed from then on. In proxy mode it always is.")
             .or("false"),
-        key("learned_feeds", Number(1, 1000), "32", "The most feeds that are followed because endpoints asked for them.").or("32"),
+        key("learned_feeds", Number(1, 1000), "32", "The most feeds that are followed because endpoints asked for them, or the operator said so. What a pattern in versions stands for does not count. When one more is asked for, status and an alarm say so (reason learned_full).").or("32"),
         key("probe", Duration(60_000), "\"1d\"", "How often the vendor is asked for versions that a pattern stands for, and for paths of dated manifests that are not known.")
             .or("\"1d\""),
         key("revalidate", Duration(1000), "\"5m\"", "In proxy mode: how often the vendor is asked whether a manifest has changed, however many endpoints ask. A path that no known manifest names has all manifests asked for at once, every 5 seconds at the most.")

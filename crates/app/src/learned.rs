@@ -1,0 +1,167 @@
+//! What was learned beside the configuration, for commands; and what is wrong about it.
+
+use config::Config;
+use mirror::{Engine, Learned as _, SiteFault};
+use model::{FeedId, Level, Note, Reason, Timestamp, error_chain};
+use platform::fs::{Folder, Owners};
+use proxy::{Book, BookError, Discovery, Spool, SpoolError};
+
+use crate::build::{BuildError, vendor_settings};
+use crate::demand::{book, rules};
+
+/// How many feeds are named.
+const NAMED: usize = 3;
+/// What nobody asked for within this long is not missed.
+const MISSED: u64 = 7 * 86_400;
+
+/// The feeds that are followed: those of the configuration, and those that were learned.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read.
+pub fn followed(config: &Config) -> Result<Vec<FeedId>, BookError> {
+    let mut feeds = config.feeds();
+    for learned in book(config).learned()? {
+        if !feeds.contains(&learned.feed) {
+            feeds.push(learned.feed);
+        }
+    }
+    Ok(feeds)
+}
+
+/// What vendors' modules need to know of a configuration and of what was learned beside it.
+///
+/// # Errors
+/// [`BuildError`] when a file with keys cannot be used.
+pub fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError> {
+    let mut settings = vendor_settings(config)?;
+    book(config).furnish(&mut settings);
+    Ok(settings)
+}
+
+/// Finds out at the vendor what is to be followed beside what is, of what endpoints asked for and patterns stand for,
+/// and follows it.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read or kept.
+pub async fn discover(config: &Config, engine: &Engine) -> Result<Discovery, BookError> {
+    proxy::discover(engine, &book(config), &rules(config)).await
+}
+
+/// Makes the folder where processes that only serve leave word of what was asked for and is not held.
+///
+/// # Errors
+/// [`SpoolError`] when it cannot be made.
+pub fn make_spool(config: &Config) -> Result<(), SpoolError> {
+    Spool::new(config.spool_dir()).make()
+}
+
+/// Tells what endpoints ask for, the vendor has, and finds no room among what is learned.
+pub(crate) struct ShutOut {
+    book: Book,
+    most: usize,
+}
+
+impl ShutOut {
+    /// None where nothing is learned.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let demand = config.elastic.as_ref().map(|elastic| &elastic.demand).filter(|demand| demand.learns())?;
+        Some(Self { book: book(config), most: demand.learned_feeds })
+    }
+
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<SiteFault> {
+        // What cannot be read is told by whoever works with it.
+        if !self.book.is_full(self.most).ok()? {
+            return None;
+        }
+        let list = match self.book.wanted() {
+            Ok(list) => list.entries(),
+            Err(error) => {
+                tracing::debug!(error = %error_chain(&error), "the wanted list cannot be read");
+                return None;
+            }
+        };
+        let missed = |entry: &&proxy::WantedEntry| entry.is_shut_out() && now.since(entry.last).as_secs() < MISSED;
+        let since = list.iter().filter(missed).map(|entry| entry.first).min()?;
+        let mut feeds: Vec<&FeedId> = list.iter().filter(missed).filter_map(|entry| entry.feed.as_ref()).collect();
+        feeds.sort();
+        feeds.dedup();
+        let named: Vec<&str> = feeds.iter().take(NAMED).map(|feed| feed.as_str()).collect();
+        let more = match feeds.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let detail = format!(
+            "{}{more}: asked for, offered by the vendor, and not followed; {} feeds are learned, which is elastic.learned_feeds",
+            named.join(", "),
+            self.most
+        );
+        Some(SiteFault {
+            subject: "what endpoints ask for".to_owned(),
+            key: "learned_full".to_owned(),
+            since,
+            level: Level::Warn,
+            note: Note { reason: Reason::LearnedFull, detail },
+        })
+    }
+}
+
+/// Whether the spool lies in the data folder and that is ours: then whoever comes first makes it.
+pub(crate) fn is_own_spool(config: &Config) -> bool {
+    let is_ours = || Folder::open(&config.data_dir).is_ok_and(|folder| folder.check(Owners::us()).is_ok());
+    config.spool_dir().parent() == Some(config.data_dir.as_path()) && is_ours()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000_000;
+
+    fn config(folder: &std::path::Path, more: &str) -> Config {
+        let text = format!("data_dir = \"data\"\n[elastic]\nmode = \"proxy\"\nlearned_feeds = 1\n{more}");
+        Config::parse(&text, &folder.join("waystation.toml"), &[]).unwrap()
+    }
+
+    /// Puts down what the vendor answered for two versions that were asked for on day one.
+    fn ask(config: &Config) {
+        let entry = |version: &str, reason: &str| {
+            format!(
+                r#"{{"feed":"elastic/{version}","path":"/downloads/endpoint/manifest/artifacts-{version}.zip","ring":"broad",
+                "count":1,"first":{DAY},"last":{DAY},"tried":{{"at":{DAY},"reason":"{reason}","detail":""}}}}"#
+            )
+        };
+        let entries = [entry("9.1.0", "learned_full"), entry("9.9.9", "not_found")].join(",");
+        let folder = config.data_dir.join("wanted");
+        std::fs::write(folder.join("wanted.json"), format!(r#"{{"form":1,"entries":[{entries}]}}"#)).unwrap();
+    }
+
+    #[test]
+    fn what_the_vendor_has_and_finds_no_room_is_told_until_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), "");
+        std::fs::create_dir(&config.data_dir).unwrap();
+        let (feed, at) = ("elastic/9.0.0".parse().unwrap(), Timestamp::from_micros(DAY));
+        book(&config).learn(&feed, proxy::Why::Asked, at, 1).unwrap();
+        ask(&config);
+        let shut = ShutOut::of(&config).unwrap();
+        let fault = shut.fault(at).unwrap();
+        assert_eq!((fault.note.reason, fault.since), (Reason::LearnedFull, at));
+        assert!(fault.note.detail.starts_with("elastic/9.1.0: asked for"), "{}", fault.note.detail);
+        assert_eq!(shut.fault(Timestamp::from_micros(9 * DAY)), None, "nobody asks any more");
+        book(&config).forget(&feed).unwrap();
+        assert_eq!(shut.fault(at), None, "there is room");
+    }
+
+    #[test]
+    fn what_was_learned_is_followed_beside_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), "versions = [\"9.0.0\"]\n");
+        std::fs::create_dir(&config.data_dir).unwrap();
+        let at = Timestamp::from_micros(DAY);
+        for feed in ["elastic/9.0.0", "elastic/9.1.0"] {
+            let _ = book(&config).learn(&feed.parse().unwrap(), proxy::Why::Pattern, at, 1).unwrap();
+        }
+        let feeds: Vec<String> = followed(&config).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(feeds, ["elastic/9.0.0", "elastic/9.1.0"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! What a process that does not stay finds out at the vendor: what is to be followed of what endpoints asked for and
+//! patterns stand for. Nothing is fetched here but manifests.
+
+use mirror::Engine;
+use model::{FeedId, Note, Reason, VendorVersion, error_chain};
+
+use crate::gatherer::is_due;
+use crate::list::Tried;
+use crate::state::has_room;
+use crate::{Book, BookError, Rules, WantedList, Why};
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// What is followed from now on, and why.
+    pub learned: Vec<(FeedId, Why)>,
+    /// What could not be found out, or not be followed.
+    pub troubles: Vec<(FeedId, Note)>,
+}
+
+/// Finds out what is to be followed beside what is, and follows it.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read or kept.
+pub async fn discover(engine: &Engine, book: &Book, rules: &Rules) -> Result<Discovery, BookError> {
+    let mut search = Search { engine, book, rules, found: Discovery::default() };
+    let mut list = book.wanted()?;
+    search.wanted(&mut list).await?;
+    book.keep_wanted(&list)?;
+    search.lines().await?;
+    Ok(search.found)
+}
+
+struct Search<'a> {
+    engine: &'a Engine,
+    book: &'a Book,
+    rules: &'a Rules,
+    found: Discovery,
+}
+
+impl Search<'_> {
+    async fn wanted(&mut self, list: &mut WantedList) -> Result<(), BookError> {
+        for entry in list.entries() {
+            let now = self.engine.ports().clock.now();
+            let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), self.rules.why(&feed)?)))
+            else {
+                continue;
+            };
+            let room = has_room(&self.book.learned()?, &feed, why, self.rules.learned_feeds);
+            if self.engine.follows(&feed) || !(is_due(&entry, now) || room && entry.is_shut_out()) {
+                continue;
+            }
+            let failure = match probe(self.engine, self.book, &feed, entry.guess.as_deref()).await {
+                Ok(_) if room => {
+                    self.learn(feed, why).await?;
+                    continue;
+                }
+                Ok(version) => full(&version, self.rules.learned_feeds),
+                Err(failure) => failure,
+            };
+            list.note(&feed, &Tried { at: now, reason: failure.reason, detail: failure.detail.clone() });
+            if !is_absence(failure.reason) {
+                self.found.troubles.push((feed, failure));
+            }
+        }
+        Ok(())
+    }
+
+    async fn lines(&mut self) -> Result<(), BookError> {
+        for pattern in &self.rules.patterns {
+            let now = self.engine.ports().clock.now();
+            if self.book.probed(&pattern.name).is_some_and(|at| now.since(at) < self.rules.probe) {
+                continue;
+            }
+            let mut walk = pattern.walk(&self.engine.feeds());
+            let mut whole = true;
+            while let Some(feed) = walk.next() {
+                match probe(self.engine, self.book, &feed, None).await {
+                    Ok(_) => {
+                        walk.there();
+                        self.learn(feed, Why::Pattern).await?;
+                    }
+                    Err(failure) if is_absence(failure.reason) || failure.reason == Reason::Refused => walk.absent(),
+                    Err(failure) => {
+                        self.found.troubles.push((feed, failure));
+                        whole = false;
+                        break;
+                    }
+                }
+            }
+            if whole {
+                self.book.note_probed(&pattern.name, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn(&mut self, feed: FeedId, why: Why) -> Result<(), BookError> {
+        let now = self.engine.ports().clock.now();
+        if !self.book.learn(&feed, why, now, self.rules.learned_feeds)? {
+            return Ok(());
+        }
+        if let Err(error) = self.engine.record_learning(&feed, "learn", why.as_str()).await {
+            tracing::error!(%feed, error = %error_chain(&error), "that it was learned could not be recorded");
+        }
+        self.found.learned.push((feed, why));
+        Ok(())
+    }
+}
+
+/// What the vendor offers of a feed, looked for also where an endpoint's request suggests.
+pub(crate) async fn probe(
+    engine: &Engine,
+    book: &Book,
+    feed: &FeedId,
+    guess: Option<&str>,
+) -> Result<VendorVersion, Note> {
+    if let Some(guess) = guess
+        && let Err(error) = book.guess(guess)
+    {
+        return Err(Note { reason: Reason::Internal, detail: error_chain(&error) });
+    }
+    let offered = engine.probe(feed).await;
+    if let (Some(guess), Err(_)) = (guess, &offered) {
+        // What is not dropped now is pushed out by the next.
+        let _ = book.drop_guess(guess);
+    }
+    offered
+}
+
+/// What is said of a feed that the vendor has and that finds no room.
+pub(crate) fn full(version: &VendorVersion, most: usize) -> Note {
+    let detail = format!(
+        "the vendor has version {version}; {most} feeds are learned, and elastic.learned_feeds lets no more in"
+    );
+    Note { reason: Reason::LearnedFull, detail }
+}
+
+/// Whether an answer says that the vendor does not have what was asked for.
+const fn is_absence(reason: Reason) -> bool {
+    matches!(reason, Reason::NotFound | Reason::DatedPathUnknown | Reason::PathUnknown)
+}
