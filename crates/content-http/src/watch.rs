@@ -260,7 +260,9 @@ impl Watcher {
 
     fn refuse(&mut self, ring: &RingName, pointer: Option<Digest>, why: &str) -> bool {
         let followed = self.rings.entry(ring.clone()).or_default();
-        let news = followed.refused.as_deref() != Some(why) || followed.pointer != pointer;
+        // A pointer that cannot be read is no other one: what stays wrong is told once.
+        let moved = pointer.is_some() && followed.pointer != pointer;
+        let news = followed.refused.as_deref() != Some(why) || moved;
         if pointer.is_some() {
             followed.pointer = pointer;
         }

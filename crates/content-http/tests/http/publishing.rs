@@ -155,3 +155,18 @@ fn a_folder_that_vanishes_takes_nothing_away_and_is_told_s42() {
     until(|| site.generation("broad") == Some(2));
     assert_eq!(site.server.stats().rings[0].refused, None);
 }
+
+#[test]
+fn generations_that_are_gone_are_told_once_s42() {
+    let site = Site::with(&[("/a", b"1")]);
+    site.source.forget("broad");
+    site.server.nudge();
+    until(|| site.server.stats().rings[0].refused.is_some());
+    for _ in 0..20 {
+        let looks = site.server.watched().looks;
+        site.server.nudge();
+        until(|| site.server.watched().looks > looks);
+    }
+    assert_eq!(site.get("/a", "").body, b"1", "what was loaded is served on");
+    assert_eq!(site.server.stats().trouble(Trouble::GenerationRefused), 1);
+}
