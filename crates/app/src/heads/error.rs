@@ -53,9 +53,9 @@ pub enum HeadError {
     },
     /// The file knows more than the history, or something else.
     #[error(
-        "{path} knows entry {seq} as another one than the history, or the history ends before it: it was cut off, \
-         written anew, or restored from a backup; `waystation history verify --head {path}` says more. No head is told \
-         until the history fits, or the file is moved away"
+        "{path} knows entry {seq}, and the history does not have it as it was told: it was cut off at its end or its \
+         beginning, written anew, or restored from a backup; `waystation history verify --head {path}` says more. No head \
+         is told until the history fits, or the file is moved away"
     )]
     Differs {
         /// The file.
