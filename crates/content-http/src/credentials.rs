@@ -36,6 +36,12 @@ pub enum CredentialsError {
         /// Which.
         path: PathBuf,
     },
+    /// It is longer than any that holds what can be used.
+    #[error("{path} is larger than {MAX_FILE} bytes, the most that is read; take out what is not needed")]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+    },
     /// A line is none.
     #[error(
         "{path}, line {line}: not 'name:' and the SHA-256 of its secret in 64 digits; a name is 1 to 64 letters, digits, \
@@ -164,7 +170,10 @@ fn read(path: &Path) -> Result<String, CredentialsError> {
         return Err(CredentialsError::Loose { path: path.to_owned() });
     }
     let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(wrap)?;
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(wrap)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(CredentialsError::TooLong { path: path.to_owned() });
+    }
     Ok(text)
 }
 

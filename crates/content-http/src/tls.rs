@@ -9,15 +9,17 @@ use model::{Digest, Hasher, Timestamp};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::TlsSettings;
 use crate::stats::CertificateFacts;
 
-/// The longest PEM file that is read.
+/// The longest file of certificates or of a key that is read.
 const MAX_PEM: u64 = 1024 * 1024;
+/// The longest file of revocation lists: about a million entries.
+const MAX_LISTS: u64 = 64 * 1024 * 1024;
 
 /// Why certificate, key or client authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,14 @@ pub enum TlsError {
         /// The system's answer.
         #[source]
         source: std::io::Error,
+    },
+    /// A file is longer than anything that belongs there.
+    #[error("{path} is larger than {most} bytes, the most that is read; split off what is not needed in it")]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+        /// How many bytes are read.
+        most: u64,
     },
     /// A file holds no usable PEM block of the kind that belongs there.
     #[error("{path} holds no usable {what} in PEM form")]
@@ -130,10 +140,10 @@ struct Files {
 impl Files {
     fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
         Ok(Self {
-            certificate: read(&settings.certificate)?,
-            key: read(&settings.key)?,
-            client_ca: settings.client_ca.as_deref().map(read).transpose()?,
-            client_crl: settings.client_crl.as_deref().map(read).transpose()?,
+            certificate: read(&settings.certificate, MAX_PEM)?,
+            key: read(&settings.key, MAX_PEM)?,
+            client_ca: settings.client_ca.as_deref().map(|path| read(path, MAX_PEM)).transpose()?,
+            client_crl: settings.client_crl.as_deref().map(|path| read(path, MAX_LISTS)).transpose()?,
         })
     }
 
@@ -169,7 +179,13 @@ impl Files {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(pair)?;
+        if self.client_ca.is_some() {
+            // A session that goes on shows no certificate, so nothing would look at its end or at today's lists.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else {
+            config.ticketer = aws_lc_rs::Ticketer::new().map_err(pair)?;
+        }
         Ok(Arc::new(config))
     }
 
@@ -205,10 +221,14 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
     if found.is_empty() { Err(bad()) } else { Ok(found) }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+/// Reads a whole file, or refuses it: what is cut off in silence would be judged by its beginning.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, TlsError> {
     let wrap = |source| TlsError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(wrap)?;
     let mut bytes = Vec::new();
-    file.take(MAX_PEM).read_to_end(&mut bytes).map_err(wrap)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(wrap)?;
+    if bytes.len() as u64 > most {
+        return Err(TlsError::TooLong { path: path.to_owned(), most });
+    }
     Ok(bytes)
 }

@@ -12,7 +12,9 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 
 use crate::harness::{Client, Site, noise, ring, source, until};
 
@@ -104,6 +106,15 @@ impl Served {
         version: &'static SupportedProtocolVersion,
         identity: Option<&(String, String)>,
     ) -> TlsClient {
+        self.connect_with(name, self.client(version, identity))
+    }
+
+    /// What a client keeps from one connection to the next.
+    fn client(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        identity: Option<&(String, String)>,
+    ) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
@@ -118,8 +129,12 @@ impl Served {
                 )
                 .unwrap(),
         };
+        Arc::new(config)
+    }
+
+    fn connect_with(&self, name: &str, client: Arc<ClientConfig>) -> TlsClient {
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let connection = ClientConnection::new(client, name).unwrap();
         let socket = TcpStream::connect(self.site.address()).unwrap();
         socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
         Client::new(StreamOwned::new(connection, socket))
@@ -242,6 +257,57 @@ fn client_certificates_fail_closed_v34() {
     let error =
         content_http::ContentServer::start(start, source(), Arc::new(platform::SystemClock::new())).unwrap_err();
     assert!(matches!(error, StartError::Policy(_)), "{error}");
+}
+
+/// How the second of two connections of a client that keeps its sessions shakes hands.
+fn second_handshake(
+    served: &Served,
+    version: &'static SupportedProtocolVersion,
+    identity: Option<&(String, String)>,
+) -> HandshakeKind {
+    let client = served.client(version, identity);
+    let kinds = [(), ()].map(|()| {
+        let mut connection = served.connect_with("mirror", Arc::clone(&client));
+        connection.get("/a", "");
+        assert_eq!(connection.answer().unwrap().body, b"A");
+        connection.stream.conn.handshake_kind().unwrap()
+    });
+    assert_eq!(kinds[0], HandshakeKind::Full);
+    kinds[1]
+}
+
+#[test]
+fn a_session_goes_on_only_where_no_certificate_is_asked_for_v34() {
+    let people = authority();
+    let endpoint = people.issue("endpoint");
+    let (open, closed) = (served(None), served(Some(&people.certificate)));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        assert_eq!(second_handshake(&open, version, None), HandshakeKind::Resumed);
+        let again = second_handshake(&closed, version, Some(&endpoint));
+        assert_eq!(again, HandshakeKind::Full, "certificate and lists are looked at each time");
+    }
+}
+
+#[test]
+fn a_long_list_is_taken_and_one_that_is_too_long_is_called_so_v34() {
+    let people = authority();
+    let served = served(Some(&people.certificate));
+    let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
+    let path = served.folder.path().join("clients.crl");
+    let with_list = |pem: &str| {
+        std::fs::write(&path, pem).unwrap();
+        let mut tls = settings(served.folder.path(), Some(&people.certificate));
+        tls.client_crl = Some(path.clone());
+        served.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }])
+    };
+    let list = people.revoke(8, 3000);
+    let padding = "what stands around the blocks says nothing\n".repeat(40_000);
+    assert!(padding.len() > 1 << 20);
+    with_list(&format!("{padding}{list}")).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_ok() && served.try_get("mirror", Some(&bad)).is_err());
+    let refused = with_list(&format!("{list}{}", " ".repeat(64 << 20))).unwrap_err();
+    assert!(refused.to_string().contains("clients.crl is larger than 67108864 bytes"), "{refused}");
+    assert!(served.try_get("mirror", Some(&good)).is_ok(), "and the one before stays in use");
 }
 
 #[test]
