@@ -13,8 +13,8 @@ use platform::fs::{Folder, FsError, Mode, Owners};
 use trust::{Bounds, KeyRing};
 use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::elastic::{ElasticSettings, SignatureMode};
-use crate::learned::ShutOut;
 
+use crate::learned::ShutOut;
 use crate::origins::VendorOrigins;
 
 /// The catalog's folder below the data folder.

@@ -96,8 +96,8 @@ pub(crate) fn rules(config: &Config) -> Rules {
             proxy: false,
             learns: false,
             forwards: false,
-            patterns: Vec::new(),
             learned_feeds: 0,
+            patterns: Vec::new(),
             revalidate: Duration::MAX,
             refresh: Duration::MAX,
             probe: Duration::MAX,
@@ -108,9 +108,9 @@ pub(crate) fn rules(config: &Config) -> Rules {
     Rules {
         proxy: demand.mode == ElasticMode::Proxy,
         learns: demand.learns(),
-        patterns: elastic.patterns.iter().map(pattern).collect(),
         forwards: demand.mode == ElasticMode::Proxy && demand.unknown_paths == UnknownPaths::Forward,
         learned_feeds: demand.learned_feeds,
+        patterns: elastic.patterns.iter().map(pattern).collect(),
         revalidate: demand.revalidate,
         refresh: elastic.schedule,
         probe: demand.probe,
@@ -128,7 +128,7 @@ async fn landed(mut progress: Progress) -> After {
     match landing {
         Some(Landing::Held) => After::Look,
         Some(Landing::Absent) => After::NotFound,
-        Some(Landing::Failed) | None => After::Later,
+        Some(Landing::Failed | Landing::Declined) | None => After::Later,
     }
 }
 

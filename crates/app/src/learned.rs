@@ -1,10 +1,12 @@
 //! What was learned beside the configuration, for commands; and what is wrong about it.
 
+use std::sync::Arc;
+
 use config::Config;
 use mirror::{Engine, Learned as _, SiteFault};
 use model::{FeedId, Level, Note, Reason, Timestamp, error_chain};
 use platform::fs::{Folder, Owners};
-use proxy::{Book, BookError, Discovery, Spool, SpoolError};
+use proxy::{Book, BookError, Discovery, Spool, SpoolError, UnforwardError};
 
 use crate::build::{BuildError, vendor_settings};
 use crate::demand::{book, rules};
@@ -45,6 +47,21 @@ pub fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError
 /// [`BookError`] when what was learned cannot be read or kept.
 pub async fn discover(config: &Config, engine: &Engine) -> Result<Discovery, BookError> {
     proxy::discover(engine, &book(config), &rules(config)).await
+}
+
+/// Serves nothing any more that was forwarded so far; how many paths that were.
+///
+/// # Errors
+/// [`UnforwardError`]; then some of it may be served still.
+pub async fn stop_forwarding(config: &Config, engine: Engine) -> Result<usize, UnforwardError> {
+    let book = Arc::new(book(config));
+    let engine = engine.with_learned(Arc::clone(&book) as Arc<dyn mirror::Learned>);
+    proxy::stop_forwarding(&engine, &book).await
+}
+
+/// Whether paths are forwarded that no manifest names.
+pub fn forwards(config: &Config) -> bool {
+    rules(config).forwards
 }
 
 /// Makes the folder where processes that only serve leave word of what was asked for and is not held.

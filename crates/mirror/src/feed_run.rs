@@ -296,7 +296,7 @@ impl FeedRun {
 }
 
 /// Counts nothing.
-struct Uncounted;
+pub(crate) struct Uncounted;
 
 impl Meter for Uncounted {
     fn request(&self) {}
@@ -386,7 +386,12 @@ impl<'a> Talk<'a> {
         Some(StoredValidator { url, etag, last_modified, policy: self.run.policy() })
     }
 
-    fn proposed(self, proposal: Proposal) -> Proposed {
+    fn proposed(mut self, proposal: Proposal) -> Proposed {
+        let brought = self.session.brought();
+        for exchange in &brought {
+            self.trail.weaken(exchange.anchor);
+        }
+        self.trail.provenance.exchanges.extend(brought.into_iter().max_by_key(|exchange| exchange.at));
         let folder = self.run.origin.kind() == SourceKind::Folder;
         let validator = self.validator();
         let mut provenance = self.trail.provenance;

@@ -11,6 +11,7 @@
 //! - Every check, verdict, publication and act is in the history before its effect is acknowledged.
 
 mod acts;
+mod alone;
 mod at;
 mod broken;
 mod calm;

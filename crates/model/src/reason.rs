@@ -145,10 +145,10 @@ reasons! {
         "Leave dated and candidate feeds out, or set a path template if you know where the vendor keeps them.";
     DatedPathUnknown "dated_path_unknown" Operator Later
         "Nobody knows yet where the vendor keeps dated manifests of this kind."
+        "Let one endpoint that is pinned to a date ask this mirror: the path is learned from its request. Or set elastic.dated_templates if you know it.";
     LearnedFull "learned_full" Operator Later
         "Endpoints ask for it and the vendor has it, but no more feeds are learned: elastic.learned_feeds are already."
         "`waystation feed list` shows what is followed: let go of what nobody needs (`waystation feed forget`), raise elastic.learned_feeds, or name the version in elastic.versions.";
-        "Let one endpoint that is pinned to a date ask this mirror: the path is learned from its request. Or set elastic.dated_templates if you know it.";
     PlainHttpRefused "plain_http_refused" Operator Never
         "The URL is plain http."
         "Use https, or set origin.allow_plain_http = true for an internal origin.";

@@ -110,6 +110,11 @@ impl Book {
         self.names.at(path)
     }
 
+    /// A manifest at this path names these files, and belongs to no feed.
+    pub(crate) fn note_stray(&self, path: &RoutePath, files: Vec<(RoutePath, Digest)>) {
+        self.names.read_stray(path, files);
+    }
+
     /// Whether a feed's manifest was read since it was forgotten what it names.
     pub(crate) fn has_read(&self, feed: &FeedId) -> bool {
         self.names.knows(feed)
@@ -150,15 +155,15 @@ impl Book {
     /// # Errors
     /// [`BookError`] when that cannot be read.
     pub fn proven(&self) -> Result<Vec<String>, BookError> {
+        Ok(self.state()?.proven)
+    }
+
     /// Whether so many are learned that no other is because endpoints ask for it.
     ///
     /// # Errors
     /// [`BookError`] when that cannot be read.
     pub fn is_full(&self, most: usize) -> Result<bool, BookError> {
         Ok(counted(&self.state()?.feeds) >= most)
-    }
-
-        Ok(self.state()?.proven)
     }
 
     /// Follows a feed from now on; whether it was not learned yet.
@@ -493,6 +498,9 @@ mod tests {
                 digest: Some(model::Digest::of(&[0])),
                 size: 40,
                 fetched_at: at(number),
+                brought: None,
+                is_copy: false,
+                missed: 0,
             };
             book.change_forwarded(|files| files.push(file)).unwrap();
         }

@@ -40,16 +40,20 @@ pub struct Rules {
     pub learns: bool,
     /// Whether paths that no manifest names are fetched.
     pub forwards: bool,
-    /// The lines of versions whose every patch level is followed.
-    pub patterns: Vec<Pattern>,
     /// The most feeds that are learned, beside those of patterns.
     pub learned_feeds: usize,
+    /// The lines of versions whose every patch level is followed.
+    pub patterns: Vec<Pattern>,
     /// How long what the vendor did not have is not asked for again, and how old the vendor's last word may be.
     pub revalidate: Duration,
     /// How old a forwarded path becomes before it is fetched again.
     pub refresh: Duration,
     /// How often the vendor is asked what patterns stand for.
     pub probe: Duration,
+    /// The vendor's headers that are passed on, in lower case.
+    pub pass_headers: Vec<String>,
+}
+
 impl Rules {
     /// Why a feed is followed once it is asked for; none if that is no reason.
     pub(crate) fn why(&self, feed: &FeedId) -> Option<Why> {
@@ -58,10 +62,6 @@ impl Rules {
         }
         self.learns.then_some(Why::Asked)
     }
-}
-
-    /// The vendor's headers that are passed on, in lower case.
-    pub pass_headers: Vec<String>,
 }
 
 /// What becomes of a request for what is not held.
@@ -102,6 +102,9 @@ pub struct Desk {
     confirmed: tokio::sync::Mutex<confirm::Confirmed>,
     settings: Mutex<Option<(Duration, Arc<ElasticSettings>)>>,
     notes: Mutex<Vec<(FeedId, Tried)>>,
+    path_notes: Mutex<Vec<(RoutePath, Tried)>>,
+    /// Bytes that were fetched to be forwarded since the last collection.
+    fetched: AtomicU64,
     counts: [AtomicU64; 4],
 }
 
@@ -130,6 +133,8 @@ impl Desk {
             confirmed: tokio::sync::Mutex::default(),
             settings: Mutex::default(),
             notes: Mutex::default(),
+            path_notes: Mutex::default(),
+            fetched: AtomicU64::new(0),
             counts: Default::default(),
         }
     }
@@ -206,7 +211,7 @@ impl Desk {
                     tracing::debug!(feed = %found.feed, "asked for, and elastic.learned_feeds lets no more in");
                     return Asked::Later;
                 }
-                self.board_feed(found.feed, found.guess, why)
+                self.board_feed((found.feed, Some(path.clone())), found.guess, why)
             }
             None if rules.forwards => self.board(Key::Path(path.clone()), {
                 let (desk, path) = (Arc::clone(self), path.clone());
@@ -222,7 +227,7 @@ impl Desk {
         if !self.has_room(&engine, feed, why) {
             return Landing::Failed;
         }
-        match self.board_feed(feed.clone(), guess, why) {
+        match self.board_feed((feed.clone(), None), guess, why) {
             Asked::Absent => Landing::Absent,
             Asked::Later => Landing::Failed,
             Asked::Flying(mut progress) => {
@@ -231,9 +236,25 @@ impl Desk {
         }
     }
 
-    fn board_feed(self: &Arc<Self>, feed: FeedId, guess: Option<String>, why: Why) -> Asked {
+    fn board_feed(self: &Arc<Self>, asked: (FeedId, Option<RoutePath>), guess: Option<String>, why: Why) -> Asked {
         let desk = Arc::clone(self);
-        self.board(Key::Feed(feed.clone()), async move { desk.fly(&feed, guess, why).await })
+        let (feed, path) = asked.clone();
+        self.board(Key::Feed(feed, path), async move {
+            let (feed, path) = asked;
+            match (desk.fly(&feed, guess, why).await, path, desk.engine()) {
+                (Landing::Held, Some(path), Some(engine)) => desk.at(&engine, &path).await,
+                (landing, ..) => landing,
+            }
+        })
+    }
+
+    /// A feed's manifest is served: here, or at another path of which this is a copy.
+    async fn at(&self, engine: &Engine, path: &RoutePath) -> Landing {
+        match engine.ports().rings.current(&engine.settings().ring).await {
+            Ok(Some(current)) if current.generation.routes.contains_key(path) => Landing::Held,
+            Ok(_) => self.copy(engine, path).await,
+            Err(_) => Landing::Failed,
+        }
     }
 
     /// Whether a feed is followed, or may still be learned.
@@ -262,7 +283,7 @@ impl Desk {
         match self.flights.board(&key, now, self.rules.borrow().revalidate) {
             Boarding::Join(progress) => Asked::Flying(progress),
             Boarding::Not(Landing::Absent) => Asked::Absent,
-            Boarding::Not(Landing::Failed) => Asked::Later,
+            Boarding::Not(Landing::Failed | Landing::Declined) => Asked::Later,
             // It may take a moment until what was published is served.
             Boarding::Not(Landing::Held) => Asked::Flying(watch::channel(Some(Landing::Held)).1),
             Boarding::Full => {
@@ -276,7 +297,7 @@ impl Desk {
                     desk.count(match landing {
                         Landing::Held => 0,
                         Landing::Absent => 1,
-                        Landing::Failed => 2,
+                        Landing::Failed | Landing::Declined => 2,
                     });
                     desk.flights.land(&key, landing, engine.ports().clock.monotonic());
                     told.send_replace(Some(landing));
@@ -322,6 +343,7 @@ impl Desk {
         {
             tracing::error!(error = %error_chain(&error), "a guess at a path could not be kept");
         }
+        self.book.forget_named(feed);
         let follows = engine.settings().feeds.contains(feed);
         let trial = self.book.try_out(feed);
         let learning = Arc::new(Learning { desk: Arc::clone(self), why, follows, begun: Mutex::default() });
@@ -341,7 +363,7 @@ impl Desk {
                 None
             }
         };
-        let landing = landing_of(report.as_ref());
+        let landing = landing_of(report.as_ref(), self.book.has_read(feed));
         if landing == Landing::Absent
             && let Some(guess) = &guess
             && let Err(error) = self.book.drop_guess(guess)
@@ -391,6 +413,20 @@ impl Desk {
         }
     }
 
+    fn note_path(&self, engine: &Engine, path: &RoutePath, why: model::Note) {
+        let at = engine.ports().clock.now();
+        let tried = Tried { at, reason: why.reason, detail: why.detail.chars().take(300).collect() };
+        let mut notes = self.path_notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES {
+            notes.push((path.clone(), tried));
+        }
+    }
+
+    /// What came of asking the vendor for paths, since this was last taken.
+    pub(crate) fn take_path_notes(&self) -> Vec<(RoutePath, Tried)> {
+        std::mem::take(&mut *self.path_notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// What came of asking the vendor, since this was last taken.
     pub(crate) fn take_notes(&self) -> Vec<(FeedId, Tried)> {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
@@ -402,21 +438,15 @@ async fn is_served(engine: &Engine, feed: &FeedId) -> bool {
     current.is_ok_and(|current| current.is_some_and(|current| current.generation.feeds.contains_key(feed)))
 }
 
-fn landing_of(report: Option<&FeedReport>) -> Landing {
+/// How a fetch ended; `is_read` says that the manifest itself was there, so that whatever is missing belongs to its set.
+fn landing_of(report: Option<&FeedReport>, is_read: bool) -> Landing {
     let Some(report) = report else { return Landing::Failed };
-    match report.outcome {
-        Outcome::Published | Outcome::Current => Landing::Held,
-        Outcome::Held | Outcome::Quarantined => Landing::Failed,
-        Outcome::Failed => match report.reason {
-            Some(
-                Reason::NotFound
-                | Reason::Refused
-                | Reason::NotManifest
-                | Reason::BadZip
-                | Reason::DatedPathUnknown
-                | Reason::PathUnknown,
-            ) => Landing::Absent,
-            _ => Landing::Failed,
-        },
+    match (report.outcome, report.reason) {
+        (Outcome::Published | Outcome::Current, _) => Landing::Held,
+        (Outcome::Failed, Some(Reason::NotFound | Reason::DatedPathUnknown | Reason::PathUnknown)) if !is_read => {
+            Landing::Absent
+        }
+        (Outcome::Failed, Some(Reason::Refused)) if !is_read => Landing::Declined,
+        _ => Landing::Failed,
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use model::{FeedId, RoutePath};
 use tokio::sync::watch;
 
-/// How many fetches of manifests' sets may be under way, and how many of paths that no manifest names: neither keeps
-/// the other from beginning.
+/// How many fetches of manifests' sets may be under way.
 const FLYING: usize = 64;
-/// How many fetches may begin within [`WINDOW`]: whoever makes names up does not make the vendor be asked without end.
+/// How many fetches of paths that no manifest names may be. Neither kind keeps the other from beginning.
+const FLYING_PATHS: usize = 16;
+/// How many fetches of a kind may begin within [`WINDOW`]: whoever makes names up does not make the vendor be asked
+/// without end.
 const BEGUN: u32 = 300;
 const WINDOW: Duration = Duration::from_secs(60);
 /// How many ends of fetches are remembered.
@@ -27,13 +29,15 @@ pub enum Landing {
     Absent,
     /// It could not be had now.
     Failed,
+    /// The vendor refuses to give it. It may be had later, and is not asked for again before its time.
+    Declined,
 }
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
-    /// A feed's release.
-    Feed(FeedId),
+    /// A feed's release, at the path that was asked for; at any where none was.
+    Feed(FeedId, Option<RoutePath>),
     /// A path that no manifest names.
     Path(RoutePath),
 }
@@ -63,6 +67,7 @@ pub(crate) enum Boarding {
 pub(crate) struct Flights {
     map: Mutex<HashMap<Key, Flight>>,
     begun: Mutex<Begun>,
+    begun_paths: Mutex<Begun>,
 }
 
 /// How many fetches began since when.
@@ -95,13 +100,18 @@ impl Flights {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn begun(&self, key: &Key) -> MutexGuard<'_, Begun> {
+        let begun = if key.is_path() { &self.begun_paths } else { &self.begun };
+        begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks for something at `now` (monotonic); what the vendor did not have is not asked for again for `absent`.
     pub(crate) fn board(&self, key: &Key, now: Duration, absent: Duration) -> Boarding {
         let mut map = self.map();
         match map.get(key) {
             Some(Flight::Flying(progress)) => return Boarding::Join(progress.clone()),
             Some(Flight::Landed(landing, at)) => {
-                let rest = if *landing == Landing::Absent { absent } else { FAILED };
+                let rest = if matches!(landing, Landing::Absent | Landing::Declined) { absent } else { FAILED };
                 if now.saturating_sub(*at) < rest {
                     return Boarding::Not(*landing);
                 }
@@ -110,9 +120,8 @@ impl Flights {
         }
         let alike =
             |(other, flight): &(&Key, &Flight)| other.is_path() == key.is_path() && matches!(flight, Flight::Flying(_));
-        if map.iter().filter(alike).count() >= FLYING
-            || !self.begun.lock().unwrap_or_else(PoisonError::into_inner).one_more(now)
-        {
+        let most = if key.is_path() { FLYING_PATHS } else { FLYING };
+        if map.iter().filter(alike).count() >= most || !self.begun(key).one_more(now) {
             return Boarding::Full;
         }
         let (told, progress) = watch::channel(None);
@@ -133,7 +142,7 @@ impl Flights {
     pub(crate) fn of_feeds(&self) -> Vec<Progress> {
         let map = self.map();
         let flying = map.iter().filter_map(|(key, flight)| match (key, flight) {
-            (Key::Feed(_), Flight::Flying(progress)) => Some(progress.clone()),
+            (Key::Feed(..), Flight::Flying(progress)) => Some(progress.clone()),
             _ => None,
         });
         flying.collect()
@@ -152,7 +161,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn key(version: &str) -> Key {
-        Key::Feed(format!("elastic/{version}").parse().unwrap())
+        Key::Feed(format!("elastic/{version}").parse().unwrap(), None)
     }
 
     #[test]
@@ -198,11 +207,16 @@ mod tests {
         for number in 0..1000 {
             flights.board(&path(number), MINUTE, MINUTE);
         }
-        assert_eq!(flights.flying(), FLYING);
+        assert_eq!(flights.flying(), FLYING_PATHS);
         assert!(matches!(flights.board(&key("9.0.0"), MINUTE, MINUTE), Boarding::Fly(..)));
 
         let flights = Flights::default();
         let mut begun = 0;
+        for number in 0..1000 {
+            if matches!(flights.board(&path(number), MINUTE, MINUTE), Boarding::Fly(..)) {
+                flights.land(&path(number), Landing::Absent, MINUTE);
+            }
+        }
         for patch in 0..1000 {
             let key = key(&format!("9.9.{patch}"));
             if matches!(flights.board(&key, MINUTE, MINUTE), Boarding::Fly(..)) {

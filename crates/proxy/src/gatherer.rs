@@ -1,17 +1,18 @@
 //! Gathers what endpoints asked for in vain, keeps the list of it, and has learned what is to be learned.
-use std::collections::BTreeMap;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mirror::Engine;
-use crate::discover::{full, probe};
 use model::{FeedId, Reason, RingName, RoutePath, Timestamp, error_chain};
 
+use crate::discover::{full, probe};
 use crate::list::Tried;
 use crate::spool::gather;
 use crate::state::has_room;
+use crate::unforward::stop_forwarding;
 use crate::{Desk, Landing, Pattern, Rules, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
@@ -35,6 +36,13 @@ pub struct Gatherer {
     proven: Option<usize>,
     /// What came of asking the vendor, and belongs to nothing in the list yet.
     notes: Vec<(FeedId, Tried)>,
+    path_notes: Vec<(RoutePath, Tried)>,
+    /// Whether the list says more than the file of it.
+    unkept: bool,
+    /// Lines of versions of which one could not be asked for, and when, on a clock that never goes back.
+    failed: BTreeMap<String, Duration>,
+    /// Whether nothing is served any more that was forwarded, where nothing is to be.
+    stopped: bool,
 }
 
 impl Gatherer {
@@ -46,8 +54,10 @@ impl Gatherer {
             list: None,
             proven: None,
             notes: Vec::new(),
+            path_notes: Vec::new(),
             unkept: false,
             failed: BTreeMap::new(),
+            stopped: false,
         }
     }
 
@@ -62,11 +72,12 @@ impl Gatherer {
         self.learn(&engine, &rules).await;
         self.probe(&engine, &rules).await;
         self.use_places(&engine).await;
-        self.tend_forwarded(&engine, rules.refresh).await;
-    /// Whether the list says more than the file of it.
-    unkept: bool,
-    /// Lines of versions of which one could not be asked for, and when, on a clock that never goes back.
-    failed: BTreeMap<String, Duration>,
+        if rules.forwards {
+            self.stopped = false;
+            self.tend_forwarded(&engine, rules.refresh).await;
+        } else if !self.stopped {
+            self.stop_forwarding(&engine).await;
+        }
     }
 
     /// What is wanted, as far as it was gathered.
@@ -102,6 +113,12 @@ impl Gatherer {
         let now = engine.ports().clock.now();
         self.notes.retain(|(feed, tried)| {
             let noted = list.note(feed, tried);
+            changed |= noted;
+            !noted && now.since(tried.at) < NOTED
+        });
+        self.path_notes.extend(self.desk.take_path_notes());
+        self.path_notes.retain(|(path, tried)| {
+            let noted = list.note_path(path, tried);
             changed |= noted;
             !noted && now.since(tried.at) < NOTED
         });
@@ -154,10 +171,6 @@ impl Gatherer {
         }
     }
 
-    /// Asks the vendor at the places that endpoints' requests suggest, without following anything: where dated
-    /// manifests are configured, that is how their place becomes known.
-    async fn prove_guesses(&mut self, engine: &Engine, now: Timestamp) {
-        let unplaced = |feed: &FeedId| feed.date().is_some() || feed.segments().count() > 1;
     /// Finds out whether the vendor has what finds no room: made-up names are nothing that the operator need know of.
     async fn shut_out(&mut self, engine: &Engine, (feed, guess): (&FeedId, Option<&str>), most: usize) {
         let failure = match probe(engine, self.desk.book(), feed, guess).await {
@@ -172,6 +185,10 @@ impl Gatherer {
         self.note(feed, &Tried { at, reason: failure.reason, detail: failure.detail });
     }
 
+    /// Asks the vendor at the places that endpoints' requests suggest, without following anything: where dated
+    /// manifests are configured, that is how their place becomes known.
+    async fn prove_guesses(&mut self, engine: &Engine, now: Timestamp) {
+        let unplaced = |feed: &FeedId| feed.date().is_some() || feed.segments().count() > 1;
         if !engine.settings().feeds.iter().any(unplaced) {
             return;
         }
@@ -186,11 +203,11 @@ impl Gatherer {
     }
 
     fn entries(&self) -> Vec<WantedEntry> {
-    fn note(&mut self, feed: &FeedId, tried: &Tried) {
-        self.unkept |= self.list.as_mut().is_some_and(|list| list.note(feed, tried));
+        self.list.as_ref().map(WantedList::entries).unwrap_or_default()
     }
 
-        self.list.as_ref().map(WantedList::entries).unwrap_or_default()
+    fn note(&mut self, feed: &FeedId, tried: &Tried) {
+        self.unkept |= self.list.as_mut().is_some_and(|list| list.note(feed, tried));
     }
 
     /// Where the desk had nothing to say, at least the time is noted.
@@ -229,7 +246,7 @@ impl Gatherer {
         while let Some(feed) = walk.next() {
             match self.desk.fetch(&feed, None, Why::Pattern).await {
                 Landing::Held => walk.there(),
-                Landing::Absent => walk.absent(),
+                Landing::Absent | Landing::Declined => walk.absent(),
                 _ => {
                     tracing::warn!(%feed, pattern = pattern.name, "could not be had, and the line is not gone through; again in some minutes");
                     return false;
@@ -250,6 +267,18 @@ impl Gatherer {
         let feeds: Vec<FeedId> = engine.settings().feeds.iter().filter(placed).cloned().collect();
         for feed in feeds {
             self.desk.fetch(&feed, None, Why::Operator).await;
+        }
+    }
+
+    /// What was forwarded under an earlier configuration is served no longer.
+    async fn stop_forwarding(&mut self, engine: &Engine) {
+        match stop_forwarding(engine, self.desk.book()).await {
+            Ok(0) => self.stopped = true,
+            Ok(paths) => {
+                self.stopped = true;
+                tracing::warn!(paths, "nothing is forwarded any more: what was is served no longer");
+            }
+            Err(error) => tracing::warn!(error = %error_chain(&error), "what was forwarded is served still"),
         }
     }
 

@@ -26,27 +26,29 @@
 //! ```
 
 mod book;
-mod discover;
 mod desk;
+mod discover;
 mod export;
 mod faces;
 mod flight;
-mod pattern;
 mod gatherer;
 mod list;
+mod pattern;
 mod seen;
 mod spool;
 mod state;
-pub use discover::{Discovery, discover};
+mod unforward;
 
 pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
 pub use desk::{Asked, Desk, Facts, Rules};
+pub use discover::{Discovery, discover};
 pub use export::{ExportError, Exported, read_export, write_export};
-pub use pattern::Pattern;
 pub use faces::{Face, Faces};
 pub use flight::{Landing, Progress};
 pub use gatherer::{Gatherer, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
+pub use pattern::Pattern;
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};
 pub use state::{LearnedFeed, Why};
+pub use unforward::{UnforwardError, stop_forwarding};

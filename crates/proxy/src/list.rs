@@ -31,13 +31,13 @@ pub struct WantedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried: Option<Tried>,
 }
+
 impl WantedEntry {
     /// Whether the vendor has it, and it is not followed because there is no room.
     pub fn is_shut_out(&self) -> bool {
         self.tried.as_ref().is_some_and(|tried| tried.reason == Reason::LearnedFull)
     }
 }
-
 
 /// What came of asking the vendor for something that was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,16 @@ impl WantedList {
     pub fn note(&mut self, feed: &FeedId, tried: &Tried) -> bool {
         let mut any = false;
         for entry in self.entries.iter_mut().filter(|entry| entry.feed.as_ref() == Some(feed)) {
+            entry.tried = Some(tried.clone());
+            any = true;
+        }
+        any
+    }
+
+    /// Notes what came of asking the vendor for a path; whether it is wanted at all.
+    pub fn note_path(&mut self, path: &RoutePath, tried: &Tried) -> bool {
+        let mut any = false;
+        for entry in self.entries.iter_mut().filter(|entry| entry.path == *path) {
             entry.tried = Some(tried.clone());
             any = true;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, FeedId, RoutePath, Timestamp};
+use model::{Digest, Exchange, FeedId, RoutePath, Timestamp};
 use serde::{Deserialize, Serialize};
 use vendors::elastic::{Forwarded, ForwardedPath};
 
@@ -46,6 +46,7 @@ pub struct LearnedFeed {
     /// Why.
     pub why: Why,
 }
+
 /// How many feeds are learned in all, whatever for.
 const FEEDS: usize = 1000;
 
@@ -63,15 +64,23 @@ pub(crate) fn counted(learned: &[LearnedFeed]) -> usize {
     learned.iter().filter(|known| known.why != Why::Pattern).count()
 }
 
-
 /// A path that no manifest names, as it was fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ForwardedFile {
     pub(crate) route: RoutePath,
-    /// None until it was fetched.
+    /// None only where an earlier program wrote down what it was about to fetch.
     pub(crate) digest: Option<Digest>,
     pub(crate) size: u64,
     pub(crate) fetched_at: Timestamp,
+    /// The answer that brought it.
+    #[serde(default)]
+    pub(crate) brought: Option<Exchange>,
+    /// Whether its bytes are those of a manifest that is served at another path.
+    #[serde(default)]
+    pub(crate) is_copy: bool,
+    /// How often in a row the vendor lacked it.
+    #[serde(default)]
+    pub(crate) missed: u32,
 }
 
 /// What was learned.
@@ -102,7 +111,8 @@ impl State {
 
     /// Reads it back; none if a newer program wrote it, or it is damaged.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let state: Self = serde_json::from_str(text).ok()?;
+        let mut state: Self = serde_json::from_str(text).ok()?;
+        state.forwarded.retain(|file| file.digest.is_some());
         (state.form <= 1).then_some(state)
     }
 
@@ -149,6 +159,7 @@ impl State {
         let path = |file: &ForwardedFile| ForwardedPath {
             route: file.route.clone(),
             held: file.digest.map(|digest| (digest, file.size)),
+            brought: file.brought.clone(),
         };
         let paths = self.forwarded.iter().map(path).collect();
         elastic.forwarded = Forwarded { serial: self.serial, paths, cap: cap.min(elastic.artifact_cap) };
@@ -160,21 +171,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[test]
-    fn what_a_pattern_stands_for_takes_no_room_from_what_is_asked_for() {
-        let at = Timestamp::from_micros(0);
-        let learned =
-            |number: u32, why| LearnedFeed { feed: format!("elastic/9.0.{number}").parse().unwrap(), since: at, why };
-        let mut all: Vec<LearnedFeed> = (0..5).map(|number| learned(number, Why::Pattern)).collect();
-        let feed = |version: &str| format!("elastic/{version}").parse::<FeedId>().unwrap();
-        assert!(has_room(&all, &feed("9.1.0"), Why::Asked, 1));
-        all.push(learned(90, Why::Asked));
-        assert!(!has_room(&all, &feed("9.1.0"), Why::Asked, 1) && !has_room(&all, &feed("9.1.0"), Why::Operator, 1));
-        assert!(has_room(&all, &feed("9.0.6"), Why::Pattern, 1) && has_room(&all, &feed("9.0.90"), Why::Asked, 1));
-        all.extend((100..1100).map(|number| learned(number, Why::Pattern)));
-        assert!(!has_room(&all, &feed("9.0.6"), Why::Pattern, 1), "a vendor that has whatever it is asked for");
-    }
-
     fn what_is_proven_is_tried_first_and_guesses_last() {
         let mut state = State::default();
         for guess in ["/downloads/{version}/{date}.zip", "/downloads/{date}/{version}.zip"] {
@@ -191,6 +187,21 @@ mod tests {
         ];
         assert_eq!(settings.elastic.dated_templates, expected);
         assert!(settings.elastic.track_templates.is_empty());
+    }
+
+    #[test]
+    fn what_a_pattern_stands_for_takes_no_room_from_what_is_asked_for() {
+        let at = Timestamp::from_micros(0);
+        let learned =
+            |number: u32, why| LearnedFeed { feed: format!("elastic/9.0.{number}").parse().unwrap(), since: at, why };
+        let mut all: Vec<LearnedFeed> = (0..5).map(|number| learned(number, Why::Pattern)).collect();
+        let feed = |version: &str| format!("elastic/{version}").parse::<FeedId>().unwrap();
+        assert!(has_room(&all, &feed("9.1.0"), Why::Asked, 1));
+        all.push(learned(90, Why::Asked));
+        assert!(!has_room(&all, &feed("9.1.0"), Why::Asked, 1) && !has_room(&all, &feed("9.1.0"), Why::Operator, 1));
+        assert!(has_room(&all, &feed("9.0.6"), Why::Pattern, 1) && has_room(&all, &feed("9.0.90"), Why::Asked, 1));
+        all.extend((100..1100).map(|number| learned(number, Why::Pattern)));
+        assert!(!has_room(&all, &feed("9.0.6"), Why::Pattern, 1), "a vendor that has whatever it is asked for");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use trust::KeyRing;
 
 use crate::{FolderView, Memory, Place, Session, Settings, SourceKind, VendorModule};
 
+pub use archive::is_manifest;
 pub use client::{NamedArtifact, Opened, open};
 pub use dates::{Rule, check_date};
 pub use forwarded::{Forwarded, ForwardedPath};

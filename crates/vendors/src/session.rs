@@ -168,6 +168,10 @@ pub trait Session: Send {
     fn named(&self) -> Vec<(model::RoutePath, model::Digest)> {
         Vec::new()
     }
+    /// The answers that brought files which this session takes as held: they vouch for what it proposes, too.
+    fn brought(&self) -> Vec<model::Exchange> {
+        Vec::new()
+    }
 }
 
 /// The settings that vendors' modules depend on.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use e2e::whole::manifest_path;
 use e2e::{Answer, Daemon, Site, get, get_with, until};
 use model::Digest;
-use vendor_sim::{Change, ElasticArtifact, ElasticSettings, Fault, FaultRule, Pattern, Settings, Simulator, Step};
+use vendor_sim::{
+    Change, ElasticArtifact, ElasticSettings, Fault, FaultRule, Pattern, Point, Settings, Simulator, Step,
+};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const VERSION: &str = "9.0.0";
@@ -85,7 +87,7 @@ fn a_corrupt_artifact_of_a_manifest_that_was_not_read_yet_is_never_passed_on_u05
     spoil(&vendor, &artifact);
     let refused = get(run.content, &artifact.relative_url).unwrap();
     assert_eq!((refused.status, refused.body.len()), (503, 0));
-    run.wait_said("not forwarded: only what no manifest names is");
+    run.wait_said("not forwarded");
     assert_eq!(get(run.content, &manifest_path(VERSION)).unwrap().body, before.body, "the last good one stays");
     vendor.clear_faults();
     served(run.content, &artifact);
@@ -258,4 +260,149 @@ fn a_proxy_learns_into_the_one_ring_that_there_is_and_a_second_is_refused() {
     site.configure(&[elastic, rings.to_owned()]);
     let refused = site.act(&["run"]).expect(2);
     assert!(refused.text().contains("is not in this version"), "{}", refused.text());
+}
+
+/// A manifest at a path of a form that nobody knows.
+const STRAY: &str = "/downloads/endpoint/manifest/snap/20260115/whole.zip";
+
+/// The vendor behind a host that has one more path: what lies at `from` lies at `to`, too.
+fn with_alias(vendor: SocketAddr, from: String, to: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut first = String::new();
+            let mut lines = BufReader::new(connection.try_clone().unwrap());
+            lines.read_line(&mut first).unwrap();
+            let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            lines.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            let theirs = get(vendor, if path == to { &from } else { &path }).unwrap();
+            let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", theirs.status);
+            for (name, value) in theirs.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            // Whoever is gone needs no answer.
+            let _ = connection.write_all(&[head.as_bytes(), b"\r\n", &theirs.body].concat());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_manifest_at_a_path_of_no_known_form_is_never_passed_on_unproven_nor_is_what_it_names() {
+    let vendor = vendor();
+    let origin = format!("http://{}", with_alias(vendor.address(), manifest_path(OTHER), STRAY));
+    let elastic = format!("[elastic]\norigin = \"{origin}\"\nmode = \"proxy\"\nrevalidate = \"1h\"\n");
+    let site = Site::new(&[elastic]);
+    let run = site.start("run");
+    assert_eq!(get(run.content, STRAY).unwrap().status, 503);
+    let own = vendor.elastic_release(OTHER).unwrap().artifacts.last().unwrap().clone();
+    assert_eq!(get(run.content, &own.relative_url).unwrap().status, 503, "nobody proves what it names");
+    let told = until("it is told why", PATIENCE, || {
+        let lines = site.act(&["feed", "wanted", "--json"]).expect(0).lines();
+        lines.into_iter().find(|line| line["path"] == STRAY && line["tried"]["reason"] == "path_unknown")
+    });
+    assert!(told["tried"]["detail"].as_str().unwrap().contains("elastic.dated_templates"), "{told}");
+    // Once the manifest is held where it is known to lie, the other path has the very same bytes.
+    let held = get(run.content, &manifest_path(OTHER)).unwrap();
+    assert_eq!(held.status, 200);
+    let copy = until("the second path is served", PATIENCE, || {
+        get(run.content, STRAY).ok().filter(|answer| answer.status == 200)
+    });
+    assert_eq!(copy.body, held.body);
+    assert!(is_right(&get(run.content, &own.relative_url).unwrap(), &own));
+    run.finish();
+}
+
+/// Where a second form of a dated manifest lies.
+const SECOND: &str = "/downloads/endpoint/manifest/2026-01-15/artifacts-8.18.3.zip";
+const FIRST: &str = "/downloads/endpoint/manifest/artifacts-8.18.3-2026-01-15.zip";
+
+#[test]
+fn a_second_path_of_a_dated_manifest_is_served_with_the_same_bytes_or_answered_at_once() {
+    let elastic = ElasticSettings { artifacts: 8, artifact_size: 8 * 1024, ..ElasticSettings::default() };
+    let vendor = Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap();
+    let origin = format!("http://{}", with_alias(vendor.address(), FIRST.to_owned(), SECOND));
+    let elastic = format!("[elastic]\norigin = \"{origin}\"\nmode = \"proxy\"\nrevalidate = \"1h\"\n");
+    let site = Site::new(&[elastic]);
+    let run = site.start("run");
+    let first = get(run.content, FIRST).unwrap();
+    assert_eq!(first.status, 200);
+    let second = get(run.content, SECOND).unwrap();
+    assert_eq!((second.status, second.body == first.body), (200, true));
+    let made_up = SECOND.replace("/manifest/", "/manifest/made-up/");
+    assert!(matches!(get(run.content, &made_up).unwrap().status, 404 | 503));
+    run.finish();
+}
+
+#[test]
+fn a_run_that_ends_while_it_fetches_leaves_nothing_behind_that_keeps_others_from_being_forwarded_s01() {
+    let vendor = vendor();
+    let own = vendor.elastic_release(OTHER).unwrap().artifacts.clone();
+    let (gone, good) = (own[own.len() - 1].clone(), own[own.len() - 2].clone());
+    let stalls = FaultRule::always(Pattern::Target(gone.relative_url.clone()), Fault::Stall(Point::BeforeHead));
+    vendor.inject(stalls);
+    let (site, run) = proxy(&vendor, "wait = \"100ms\"\n");
+    assert_eq!(get(run.content, &gone.relative_url).unwrap().status, 503);
+    until("the vendor is asked", PATIENCE, || (vendor.requests().containing(&gone.relative_url) > 0).then_some(()));
+    // What stalls keeps no other from being forwarded.
+    served(run.content, &good);
+    drop(run);
+    vendor.clear_faults();
+    vendor.inject(FaultRule::always(Pattern::Target(gone.relative_url.clone()), Fault::Status(404)));
+    let third = vendor.elastic_release(OTHER).unwrap().artifacts[own.len() - 3].clone();
+    let run = site.start("run");
+    served(run.content, &third);
+    served(run.content, &good);
+    run.finish();
+}
+
+#[test]
+fn what_is_forwarded_stays_while_the_vendor_gives_something_else_in_its_place_u08() {
+    let vendor = vendor();
+    let artifact = vendor.elastic_release(OTHER).unwrap().artifacts.last().unwrap().clone();
+    let (_site, run) = proxy(&vendor, "schedule = \"1s\"\n");
+    served(run.content, &artifact);
+    for fault in [Fault::Html, Fault::Status(403), Fault::Status(500)] {
+        let before = vendor.requests().containing(&artifact.relative_url);
+        let rule = vendor.inject(FaultRule::always(Pattern::Target(artifact.relative_url.clone()), fault.clone()));
+        until("it was asked for again", PATIENCE, || (vendor.hits(rule) > 1).then_some(()));
+        assert!(is_right(&get(run.content, &artifact.relative_url).unwrap(), &artifact), "{fault:?}");
+        assert!(vendor.requests().containing(&artifact.relative_url) > before);
+        vendor.clear_faults();
+    }
+    vendor.inject(FaultRule::always(Pattern::Target(artifact.relative_url.clone()), Fault::Status(404)));
+    until("it leaves once the vendor has it no longer", PATIENCE, || {
+        (get(run.content, &artifact.relative_url).unwrap().status == 404).then_some(())
+    });
+    run.finish();
+}
+
+#[test]
+fn a_page_is_no_file_and_a_refusal_no_absence_u08_u14() {
+    let vendor = vendor();
+    let artifact = vendor.elastic_release(OTHER).unwrap().artifacts.last().unwrap().clone();
+    let (_site, run) = proxy(&vendor, "");
+    for fault in [Fault::Html, Fault::Status(403)] {
+        vendor.clear_faults();
+        vendor.inject(FaultRule::always(Pattern::Any, fault.clone()));
+        assert_eq!(get(run.content, &artifact.relative_url).unwrap().status, 503, "{fault:?}");
+        let version = if fault == Fault::Html { VERSION } else { OTHER };
+        assert_eq!(get(run.content, &manifest_path(version)).unwrap().status, 503, "{fault:?}");
+    }
+    run.finish();
+}
+
+#[test]
+fn made_up_paths_keep_no_manifest_from_being_fetched_v32() {
+    let vendor = vendor();
+    vendor.inject(FaultRule::always(Pattern::Target("made-up".to_owned()), Fault::Stall(Point::BeforeHead)));
+    let (_site, run) = proxy(&vendor, "wait = \"30s\"\n");
+    let mirror = run.content;
+    for number in 0..80 {
+        std::thread::spawn(move || drop(get(mirror, &format!("/downloads/made-up/{number}"))));
+    }
+    until("they are asked for", PATIENCE, || (vendor.requests().containing("made-up") > 4).then_some(()));
+    assert_eq!(get(mirror, &manifest_path(VERSION)).unwrap().status, 200);
+    drop(run);
 }

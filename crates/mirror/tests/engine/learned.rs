@@ -41,7 +41,7 @@ impl Learned for Notes {
     fn furnish(&self, settings: &mut vendors::Settings) {
         let known = self.0.lock().unwrap();
         settings.elastic.dated_templates = [known.proven.clone(), known.dated.clone()].concat();
-        let path = |path: &String| ForwardedPath { route: path.parse().unwrap(), held: None };
+        let path = |path: &String| ForwardedPath { route: path.parse().unwrap(), held: None, brought: None };
         let paths = known.forwarded.iter().map(path).collect();
         settings.elastic.forwarded = Forwarded { serial: known.serial, paths, cap: 1 << 20 };
     }

@@ -1,13 +1,53 @@
-//! Paths that no manifest names.
+//! Paths that no manifest names, and second paths of manifests that are served.
+//!
+//! A file is fetched by itself, looked at, and only then becomes part of the release of what is forwarded: one that does
+//! not come, or is not what it may be, changes nothing for the others.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mirror::{Engine, SyncRequest};
-use model::{RoutePath, error_chain};
-use vendors::elastic::{forwarded_feed, is_forwarded};
+use model::{Digest, Exchange, Held, Note, Reason, RoutePath, Vendor, error_chain};
+use vendors::Target;
+use vendors::elastic::{ElasticSettings, SignatureMode, forwarded_feed, is_forwarded};
 
 use super::confirm::Word;
 use super::{Desk, landing_of};
 use crate::Landing;
 use crate::state::ForwardedFile;
+
+/// How often in a row the vendor must lack what is forwarded until that goes.
+const MISSES: u32 = 2;
+
+/// A file that may be forwarded.
+struct Candidate {
+    file: ForwardedFile,
+    /// The bytes are those of a manifest that is served.
+    is_copy: bool,
+}
+
+/// Why a path is not forwarded.
+struct Refused {
+    landing: Landing,
+    why: Note,
+}
+
+impl From<Note> for Refused {
+    fn from(why: Note) -> Self {
+        let landing = match why.reason {
+            Reason::NotFound => Landing::Absent,
+            Reason::Refused => Landing::Declined,
+            _ => Landing::Failed,
+        };
+        Self { landing, why }
+    }
+}
+
+impl Refused {
+    fn for_now(reason: Reason, detail: &str) -> Self {
+        Self { landing: Landing::Failed, why: Note { reason, detail: detail.to_owned() } }
+    }
+}
 
 impl Desk {
     /// Fetches a path that no manifest names, once it is known that none does.
@@ -18,22 +58,96 @@ impl Desk {
             let _ = progress.wait_for(Option::is_some).await;
         }
         match self.word_of(&engine, path, asked).await {
-            Word::Unnamed => self.fetch_unnamed(&engine, path).await,
+            Word::Unnamed => self.take(&engine, path, |_| true).await,
             Word::Served => Landing::Held,
             Word::Past => Landing::Absent,
-            Word::Withheld(why) => {
-                tracing::warn!(%path, why, "not forwarded: only what no manifest names is");
-                Landing::Failed
-            }
+            Word::Withheld(why) => self.refuse(&engine, path, Refused::for_now(Reason::NotNow, &why)),
         }
     }
 
-    async fn fetch_unnamed(&self, engine: &Engine, path: &RoutePath) -> Landing {
+    /// Fetches a second path of a manifest that is served: the bytes there must be the very same.
+    pub(super) async fn copy(&self, engine: &Engine, path: &RoutePath) -> Landing {
+        self.take(engine, path, |found| found.is_copy).await
+    }
+
+    async fn take(&self, engine: &Engine, path: &RoutePath, may: fn(&Candidate) -> bool) -> Landing {
+        let found = match self.fetch_alone(engine, path).await {
+            Ok(found) if may(&found) => found,
+            Ok(_) => {
+                let detail = "a manifest is asked for here that is served at another path, and other bytes lie here";
+                return self.refuse(engine, path, Refused::for_now(Reason::PathUnknown, detail));
+            }
+            Err(refused) => return self.refuse(engine, path, refused),
+        };
         let _turn = self.forwarding.lock().await;
-        let fetched_at = engine.ports().clock.now();
-        let file = ForwardedFile { route: path.clone(), digest: None, size: 0, fetched_at };
+        // A manifest that was read meanwhile counts no less.
+        if self.is_contradicted(&found.file) || self.publish(engine, found.file).await != Landing::Held {
+            return Landing::Failed;
+        }
+        let forwarded = self.book.forwarded();
+        if forwarded.iter().any(|file| file.route == *path && self.is_contradicted(file)) {
+            self.let_go(engine, std::slice::from_ref(path)).await;
+            return Landing::Failed;
+        }
+        Landing::Held
+    }
+
+    fn refuse(&self, engine: &Engine, path: &RoutePath, refused: Refused) -> Landing {
+        let Refused { landing, why } = refused;
+        tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "not forwarded");
+        self.note_path(engine, path, why);
+        landing
+    }
+
+    /// Fetches one file, and looks whether it may be forwarded at all.
+    async fn fetch_alone(&self, engine: &Engine, path: &RoutePath) -> Result<Candidate, Refused> {
+        let cap = engine.vendor_settings().elastic.forwarded.cap;
+        let item = engine.hold_alone(Vendor::Elastic, &Target(path.as_str().to_owned()), cap).await?;
+        self.tally(engine, item.held.size());
+        if item.exchange.as_ref().is_some_and(is_page) {
+            let detail = "a web page came: a sign-in or error page, and nothing that endpoints fetch";
+            return Err(Refused::for_now(Reason::BadResponse, detail));
+        }
+        let held = item.held;
+        let is_manifest = engine.look_into(held, |bytes| vendors::elastic::is_manifest(bytes)).await?;
+        let is_copy = is_manifest && is_served(engine, &held.digest()).await;
+        if is_manifest && !is_copy {
+            self.learn_names(engine, path, held).await?;
+            let detail = "a manifest lies there, and its path is of no form that is known: what it names cannot be \
+                          proven; elastic.dated_templates and elastic.track_templates name forms";
+            return Err(Refused::for_now(Reason::PathUnknown, detail));
+        }
+        let file = ForwardedFile {
+            route: path.clone(),
+            digest: Some(held.digest()),
+            size: held.size(),
+            fetched_at: engine.ports().clock.now(),
+            brought: item.exchange,
+            is_copy,
+            missed: 0,
+        };
+        Ok(Candidate { file, is_copy })
+    }
+
+    /// What a manifest names that is not served comes in by no other way.
+    async fn learn_names(&self, engine: &Engine, path: &RoutePath, held: Held) -> Result<(), Refused> {
+        let settings = ElasticSettings { signature: SignatureMode::Off, ..engine.vendor_settings().elastic };
+        if held.size() > settings.manifest_cap {
+            return Ok(());
+        }
+        let bytes = engine.read_held(held, settings.manifest_cap).await?;
+        if let Ok(opened) = vendors::elastic::open(&bytes, path, &settings) {
+            let named = opened.artifacts.into_iter().map(|artifact| (artifact.route, artifact.digest)).collect();
+            self.book.note_stray(path, named);
+        }
+        Ok(())
+    }
+
+    /// Makes a file part of what is forwarded.
+    async fn publish(&self, engine: &Engine, file: ForwardedFile) -> Landing {
+        let path = file.route.clone();
         let added = self.book.change_forwarded(|files| {
-            files.retain(|known| known.route != *path);
+            files.retain(|known| known.route != path);
             files.push(file);
         });
         if let Err(error) = added {
@@ -42,15 +156,9 @@ impl Desk {
         }
         let landing = self.sync_forwarded(engine).await;
         if landing != Landing::Held {
-            self.drop_forwarded(path);
-            return landing;
+            self.drop_forwarded(&path);
         }
-        // A manifest that was read meanwhile counts no less.
-        if self.book.forwarded().iter().any(|file| file.route == *path && self.is_contradicted(file)) {
-            self.let_go(engine, std::slice::from_ref(path)).await;
-            return Landing::Failed;
-        }
-        Landing::Held
+        landing
     }
 
     /// Whether a manifest names other bytes where a forwarded file stands.
@@ -76,54 +184,89 @@ impl Desk {
     }
 
     /// Lets go of what is forwarded and should not be: what a manifest names by now, in a set that is served or with
-    /// other bytes in one that was refused; and everything where nothing is to be forwarded any more.
+    /// other bytes in one that was refused; copies of manifests that are served no longer; and everything else where
+    /// nothing is to be forwarded any more.
     pub(crate) async fn weed_forwarded(&self, engine: &Engine) {
         let _turn = self.forwarding.lock().await;
         let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
-        let forwards = self.rules.borrow().forwards;
+        let forwards = {
+            let rules = self.rules.borrow();
+            rules.proxy && rules.forwards
+        };
+        let routes = current.as_ref().map(|current| &current.generation.routes);
         let theirs = |path: &RoutePath| {
-            let route = current.as_ref().and_then(|current| current.generation.routes.get(path));
+            let route = routes.and_then(|routes| routes.get(path));
             route.is_some_and(|route| route.until.is_none() && !is_forwarded(&route.feed))
         };
-        let weeds = |file: &ForwardedFile| !forwards || theirs(&file.route) || self.is_contradicted(file);
+        let is_served = |digest: Digest| {
+            let mut all = routes.into_iter().flat_map(|routes| routes.values());
+            all.any(|route| route.digest == digest && route.until.is_none() && !is_forwarded(&route.feed))
+        };
+        let weeds = |file: &ForwardedFile| {
+            let stale = if file.is_copy { !file.digest.is_some_and(is_served) } else { !forwards };
+            stale || theirs(&file.route) || self.is_contradicted(file)
+        };
         let paths: Vec<RoutePath> = self.book.forwarded().into_iter().filter(weeds).map(|file| file.route).collect();
         if !paths.is_empty() {
             self.let_go(engine, &paths).await;
         }
     }
 
-    /// Fetches a forwarded path again. What was fetched before stays where the vendor does not answer, and goes where
-    /// the vendor no longer has it.
+    /// Fetches a forwarded path again. What was fetched before stays unless something takes its place that may, or the
+    /// vendor has it no longer, asked twice.
     pub(crate) async fn refresh(&self, path: &RoutePath) {
-        let _turn = self.forwarding.lock().await;
         let Some(engine) = self.engine() else { return };
-        let now = engine.ports().clock.now();
+        let fetched = self.fetch_alone(&engine, path).await;
+        let _turn = self.forwarding.lock().await;
         let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
         let Some(before) = before else { return };
-        let anew = self.book.change_forwarded(|files| {
-            for file in files.iter_mut().filter(|file| file.route == *path) {
-                (file.digest, file.fetched_at) = (None, now);
-            }
-        });
-        let landing = match anew {
-            Ok(()) => self.sync_forwarded(&engine).await,
-            Err(_) => Landing::Failed,
-        };
-        if landing == Landing::Absent {
-            self.let_go(&engine, std::slice::from_ref(path)).await;
-        } else if landing == Landing::Failed {
-            let kept = self.book.change_forwarded(|files| {
-                for file in files.iter_mut().filter(|file| file.route == *path) {
-                    *file = ForwardedFile { fetched_at: now, ..before.clone() };
+        let missed = match fetched {
+            Ok(found) if !self.is_contradicted(&found.file) => {
+                if found.file.digest != before.digest {
+                    self.publish_or_keep(&engine, found.file, before).await;
+                    return;
                 }
-            });
-            if let Err(error) = kept {
+                0
+            }
+            Ok(_) => before.missed,
+            Err(Refused { landing: Landing::Absent, .. }) if before.missed + 1 >= MISSES => {
+                return self.let_go(&engine, std::slice::from_ref(path)).await;
+            }
+            Err(Refused { landing, why }) => {
+                tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "what is forwarded stays as it was");
+                before.missed + u32::from(landing == Landing::Absent)
+            }
+        };
+        self.keep(&engine, ForwardedFile { missed, ..before });
+    }
+
+    async fn publish_or_keep(&self, engine: &Engine, file: ForwardedFile, before: ForwardedFile) {
+        if self.publish(engine, file).await == Landing::Held {
+            return;
+        }
+        let kept = self.book.change_forwarded(|files| files.push(before.clone()));
+        match kept {
+            Ok(()) => self.keep(engine, before),
+            Err(error) => {
                 tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
             }
         }
     }
 
-    /// Makes a release of what is forwarded, and notes what was fetched for it.
+    /// Notes that a file was looked after now, which changes nothing that is forwarded.
+    fn keep(&self, engine: &Engine, as_it_is: ForwardedFile) {
+        let fetched_at = engine.ports().clock.now();
+        let kept = self.book.settle_forwarded(|files| {
+            for file in files.iter_mut().filter(|file| file.route == as_it_is.route) {
+                *file = ForwardedFile { fetched_at, ..as_it_is.clone() };
+            }
+        });
+        if let Err(error) = kept {
+            tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
+        }
+    }
+
+    /// Makes a release of what is forwarded: all of it is held, so that nobody is asked.
     async fn sync_forwarded(&self, engine: &Engine) -> Landing {
         let Some(feed) = forwarded_feed() else { return Landing::Failed };
         let _claim = match engine.claim(&feed) {
@@ -132,29 +275,45 @@ impl Desk {
         };
         let _trial = self.book.try_out(&feed);
         let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
-        let report = match engine.sync(&request, std::sync::Arc::new(mirror::Silent)).await {
-            Ok(report) => report.feeds.into_iter().next(),
+        match engine.sync(&request, Arc::new(mirror::Silent)).await {
+            Ok(report) => landing_of(report.feeds.first(), true),
             Err(error) => {
-                tracing::warn!(error = %error_chain(&error), "a path could not be forwarded");
-                None
-            }
-        };
-        let landing = landing_of(report.as_ref());
-        let Some(id) = report.and_then(|report| report.release).filter(|_| landing == Landing::Held) else {
-            return landing;
-        };
-        if let Ok(Some(record)) = engine.ports().catalog.release(&id).await {
-            let release = record.release;
-            let settled = self.book.settle_forwarded(|files| {
-                for file in files.iter_mut().filter(|file| file.digest.is_none()) {
-                    let Some(item) = release.items.iter().find(|item| item.route == file.route) else { continue };
-                    (file.digest, file.size) = (Some(item.digest), item.size);
-                }
-            });
-            if let Err(error) = settled {
-                tracing::error!(error = %error_chain(&error), "what was forwarded could not be noted");
+                tracing::warn!(error = %error_chain(&error), "what is forwarded could not be published");
+                Landing::Failed
             }
         }
-        landing
     }
+
+    /// What was fetched and is forwarded no longer, or never was, leaves the disk before it has the room of what may be
+    /// forwarded at all once more.
+    fn tally(&self, engine: &Engine, bytes: u64) {
+        let most = engine.vendor_settings().elastic.forwarded.cap;
+        if self.fetched.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) < most {
+            return;
+        }
+        self.fetched.store(0, Ordering::Relaxed);
+        let engine = engine.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = engine.collect().await {
+                tracing::warn!(error = %error_chain(&error), "what is forwarded no longer could not be collected");
+            }
+        });
+    }
+}
+
+/// Whether these bytes are served as what a manifest's feed has.
+async fn is_served(engine: &Engine, digest: &Digest) -> bool {
+    let current = engine.ports().rings.current(&engine.settings().ring).await;
+    current.ok().flatten().is_some_and(|current| {
+        let mut routes = current.generation.routes.values();
+        routes.any(|route| route.digest == *digest && route.until.is_none() && !is_forwarded(&route.feed))
+    })
+}
+
+/// Whether an answer says that it is a web page.
+fn is_page(exchange: &Exchange) -> bool {
+    let mut headers = exchange.headers.iter();
+    headers.any(|(name, value)| {
+        name.eq_ignore_ascii_case("content-type") && value.trim_start().to_ascii_lowercase().starts_with("text/html")
+    })
 }

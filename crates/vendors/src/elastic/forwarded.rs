@@ -1,7 +1,7 @@
 //! Files that endpoints asked for and that no manifest names: fetched whole, and proven by nothing but the way they
 //! came.
 
-use model::{Checked, Digest, Note, Reason, RoutePath, VendorVersion};
+use model::{Checked, Digest, Exchange, Note, Reason, RoutePath, VendorVersion};
 use trust::Proposal;
 
 use super::{ElasticSettings, forwarded_feed};
@@ -25,6 +25,8 @@ pub struct ForwardedPath {
     pub route: RoutePath,
     /// Its digest and size, where it is to stay as it was fetched; none where it is to be fetched.
     pub held: Option<(Digest, u64)>,
+    /// The answer that brought it, where it is to stay.
+    pub brought: Option<Exchange>,
 }
 
 /// One run of that feed.
@@ -82,6 +84,10 @@ impl Session for ForwardSession {
     fn offered(&self) -> Option<Offered> {
         None
     }
+
+    fn brought(&self) -> Vec<Exchange> {
+        self.forwarded.paths.iter().filter_map(|path| path.brought.clone()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +95,7 @@ mod tests {
     use super::*;
 
     fn path(text: &str, held: Option<(Digest, u64)>) -> ForwardedPath {
-        ForwardedPath { route: text.parse().unwrap(), held }
+        ForwardedPath { route: text.parse().unwrap(), held, brought: None }
     }
 
     fn session(paths: Vec<ForwardedPath>) -> ForwardSession {
