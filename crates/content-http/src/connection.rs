@@ -161,7 +161,7 @@ impl<W: Wire> Connection<W> {
     /// Answers every whole request among the bytes there are, up to the first large body.
     fn take_in(&mut self, received: usize) -> Next {
         let worker = Rc::clone(&self.seat.worker);
-        worker.glance_at_clock();
+        worker.look_at_clock();
         let input = worker.input.borrow();
         let fresh = input.get(..received).unwrap_or_default();
         let mut output = worker.output.borrow_mut();

@@ -1,6 +1,6 @@
 //! A worker: one thread, one runtime, its own listening sockets, and everything its connections share.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -32,8 +32,8 @@ use crate::watch::Chain;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// How many batches of requests may be answered by one reading of the clock.
-const SAME_TIME: u32 = 16;
+/// For how long the wall clock is told from the other one, which cannot be set.
+const SAME_TIME: Duration = Duration::from_millis(50);
 /// How often the end of the last connection is looked for while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// How long accepting rests when the system has no descriptors left.
@@ -54,8 +54,6 @@ pub(crate) struct Worker {
     pub(crate) output: RefCell<Vec<u8>>,
     pub(crate) chunk: RefCell<Box<[u8]>>,
     pub(crate) clock: RefCell<ClockFace>,
-    /// Requests answered by the time as it was last read.
-    unlooked: Cell<u32>,
     files: RefCell<Files>,
     lines: RefCell<Option<Lines>>,
     slots: RefCell<Slots>,
@@ -72,17 +70,27 @@ pub(crate) struct ClockFace {
     stamp: Stamp,
     second: i64,
     monotonic: Duration,
+    /// The wall clock as it was read last, and when that was.
+    read: (Timestamp, Duration),
 }
 
 impl ClockFace {
     fn new() -> Self {
         let now = Timestamp::from_micros(0);
-        Self { now, date: [b' '; 29], stamp: Stamp::default(), second: i64::MIN, monotonic: Duration::ZERO }
+        let stamp = Stamp::default();
+        Self { now, date: [b' '; 29], stamp, second: i64::MIN, monotonic: Duration::ZERO, read: (now, Duration::MAX) }
     }
 
     fn set(&mut self, clock: &dyn Clock) {
         self.monotonic = clock.monotonic();
-        let now = clock.now();
+        let (read, at) = self.read;
+        let now = match self.monotonic.checked_sub(at) {
+            Some(passed) if passed < SAME_TIME => read.after(passed),
+            _ => {
+                self.read = (clock.now(), self.monotonic);
+                self.read.0
+            }
+        };
         self.now = now;
         let second = now.as_micros().div_euclid(1_000_000);
         if second != self.second {
@@ -154,7 +162,6 @@ impl Worker {
             output: RefCell::default(),
             chunk: RefCell::new(vec![0; CHUNK].into_boxed_slice()),
             clock: RefCell::new(ClockFace::new()),
-            unlooked: Cell::new(0),
             files: RefCell::default(),
             lines: RefCell::new(lines),
             slots: RefCell::default(),
@@ -164,19 +171,9 @@ impl Worker {
         worker
     }
 
-    /// Reads the clock.
+    /// Reads the clock; once for each batch of requests.
     pub(crate) fn look_at_clock(&self) {
-        self.unlooked.set(0);
         self.clock.borrow_mut().set(self.shared.clock.as_ref());
-    }
-
-    /// Reads the clock now and then: a time that some answers ago was right is right enough to date an answer, and
-    /// the tick reads it for whoever asks seldom.
-    pub(crate) fn glance_at_clock(&self) {
-        match self.unlooked.get() {
-            SAME_TIME.. => self.look_at_clock(),
-            unlooked => self.unlooked.set(unlooked + 1),
-        }
     }
 
     /// The monotonic time in `after` from now.
