@@ -189,7 +189,10 @@ fn router(shared: Shared, limits: Limits) -> Router {
 async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     match &shared.serving {
         Some(serving) if serving.is_ready() => (StatusCode::OK, "ready\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet\n"),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "endpoints get no content: nothing is published yet, no manifest answers, or the process ends; see the log\n",
+        ),
     }
 }
 
