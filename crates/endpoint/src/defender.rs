@@ -36,7 +36,8 @@ mod tests;
 mod update;
 
 pub use agent::{
-    Agent, AgentError, Architecture, Asking, AssumptionError, Assumptions, Fallback, MirrorProxy, Platform, Schemeless,
+    Agent, AgentError, Architecture, Asking, AssumptionError, Assumptions, Fallback, MirrorProxy, OddArchive, Platform,
+    Schemeless,
 };
 pub use connectivity::{Probe, connectivity};
 pub use due::{Due, Idle, due};

@@ -75,6 +75,11 @@ impl Agent {
         format!("arch_{}", self.architecture.as_str())
     }
 
+    /// What its archives are for, in one word: an archive for another agent is none for this one.
+    pub(crate) fn kind(&self) -> String {
+        format!("{}/{}", self.platform.as_str(), self.architecture.as_str())
+    }
+
     /// Whether it checks the engine's signature whatever its settings say.
     pub fn always_checks_engine(&self) -> bool {
         self.platform == Platform::Linux && self.is_from(ALWAYS_SIGNED)
@@ -118,6 +123,17 @@ pub struct Assumptions {
     pub asking: Asking,
     /// Whether the proxy of the settings is used towards the mirror too.
     pub mirror_proxy: MirrorProxy,
+    /// An archive that lacks what such archives hold, or whose engine is another processor's.
+    pub odd_archive: OddArchive,
+}
+
+/// What becomes of an archive that reads whole and is not as such archives are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OddArchive {
+    /// The update fails, and the set in use stays.
+    Refuse,
+    /// It is taken and told, unless nothing in it is as expected.
+    Take,
 }
 
 /// What a Linux agent does without `offlineDefinitionUpdateFallbackToCloud`.
@@ -154,6 +170,7 @@ impl Default for Assumptions {
             linux_falls_back: Fallback::None,
             asking: Asking::Conditional,
             mirror_proxy: MirrorProxy::Never,
+            odd_archive: OddArchive::Refuse,
         }
     }
 }
@@ -161,7 +178,8 @@ impl Default for Assumptions {
 /// A text is no assumption.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "'{0}' is no assumption; there are scheme=refuse|http, fallback=none|cloud, asking=conditional|plain, mirror-proxy=never|always"
+    "'{0}' is no assumption; there are scheme=refuse|http, fallback=none|cloud, asking=conditional|plain, mirror-proxy=never|always, \
+     odd-archive=refuse|take"
 )]
 pub struct AssumptionError(String);
 
@@ -180,6 +198,8 @@ impl Assumptions {
             "asking=plain" => self.asking = Asking::Plain,
             "mirror-proxy=never" => self.mirror_proxy = MirrorProxy::Never,
             "mirror-proxy=always" => self.mirror_proxy = MirrorProxy::Always,
+            "odd-archive=refuse" => self.odd_archive = OddArchive::Refuse,
+            "odd-archive=take" => self.odd_archive = OddArchive::Take,
             _ => return Err(AssumptionError(text.chars().take(80).collect())),
         }
         Ok(())

@@ -4,8 +4,10 @@ use std::fs::File;
 
 use model::{Digest, Hasher, Reason};
 use trust::SignatureCheck;
+use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::zip::{Archive, Caps, ZipError};
 
+use super::agent::OddArchive;
 use super::store::{Member, NewSet};
 use super::update::Endpoint;
 use crate::disk::StateError;
@@ -20,7 +22,12 @@ impl Endpoint {
     /// Proves that it is one whole archive of this agent's kind; what weakens it.
     pub(super) fn inspect(&self, file: &mut File) -> Result<Vec<String>, Fail> {
         let feed = self.agent.feed().ok_or_else(|| Fail::settings("no feed is for this agent"))?;
-        let inspection = vendors::defender::inspection(&feed, &self.vendor).map_err(Fail::settings)?;
+        let expected_members = match self.assumptions.odd_archive {
+            OddArchive::Refuse => MemberPolicy::Require,
+            OddArchive::Take => MemberPolicy::Warn,
+        };
+        let settings = DefenderSettings { expected_members, ..self.vendor.clone() };
+        let inspection = vendors::defender::inspection(&feed, &settings).map_err(Fail::settings)?;
         let notes = inspection.inspect(file)?;
         Ok(notes.into_iter().map(|note| format!("{}: {}", note.reason, note.detail)).collect())
     }

@@ -30,7 +30,7 @@ pub enum Due {
 /// When the next automatic update is due: an interval after the last attempt, whether that went well or not. The
 /// vendor names neither jitter nor a sooner retry.
 pub fn due(managed: &Managed, record: &Record, now: Timestamp) -> Due {
-    if managed.enforcement.value != Enforcement::RealTime {
+    if !managed.is_timed() {
         return Due::Never(Idle::Enforcement(managed.enforcement.value));
     }
     if !managed.automatic.value {

@@ -71,8 +71,17 @@ pub struct Managed {
     pub verify_signature: Setting<bool>,
     /// `scheduledScan.checkForDefinitionsUpdate`.
     pub scan_checks: Setting<bool>,
+    /// Whether the timer wants `real_time`: the Linux page has that condition, the macOS page has none.
+    pub timer_wants_real_time: bool,
     /// What was left out, or bent, and why.
     pub warnings: Vec<String>,
+}
+
+impl Managed {
+    /// Whether the enforcement level lets definitions be updated on a timer.
+    pub fn is_timed(&self) -> bool {
+        !self.timer_wants_real_time || self.enforcement.value == Enforcement::RealTime
+    }
 }
 
 /// The managed settings cannot be read at all.
@@ -100,6 +109,7 @@ impl Managed {
             fallback: default_of(falls_back),
             verify_signature: default_of(true),
             scan_checks: default_of(false),
+            timer_wants_real_time: agent.platform == Platform::Linux,
             warnings: Vec::new(),
         }
     }

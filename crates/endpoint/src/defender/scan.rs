@@ -5,7 +5,7 @@
 //! update fails, and what switches automatic updates off switches these off too.
 
 use super::agent::Agent;
-use super::managed::{Enforcement, Managed};
+use super::managed::Managed;
 use super::update::{Endpoint, Report};
 use crate::disk::StateError;
 
@@ -23,9 +23,9 @@ pub enum Scan {
 pub enum NotBefore {
     /// `automaticDefinitionUpdateEnabled` is false.
     Automatic,
-    /// In `real_time` the timer updates.
+    /// In `real_time`, and on macOS, the timer updates.
     RealTime,
-    /// In `real_time` a scheduled scan updates only where `checkForDefinitionsUpdate` is true, which it is not.
+    /// Where the timer updates a scheduled scan updates only where `checkForDefinitionsUpdate` is true, which it is not.
     Unchecked,
     /// `checkForDefinitionsUpdate` is true, and this agent does not read it.
     OldAgent,
@@ -36,13 +36,11 @@ impl NotBefore {
     pub const fn why(self) -> &'static str {
         match self {
             Self::Automatic => "cloudService.automaticDefinitionUpdateEnabled is false",
-            Self::RealTime => "antivirusEngine.enforcementLevel is real_time, which updates on a timer",
-            Self::Unchecked => {
-                "antivirusEngine.enforcementLevel is real_time, and scheduledScan.checkForDefinitionsUpdate is not true"
-            }
+            Self::RealTime => "the agent updates on a timer (in real_time, on macOS always)",
+            Self::Unchecked => "the agent updates on a timer, and scheduledScan.checkForDefinitionsUpdate is not true",
             Self::OldAgent => {
-                "antivirusEngine.enforcementLevel is real_time, and agents before 101.26032.0000, and macOS, are not \
-                 known to read scheduledScan.checkForDefinitionsUpdate"
+                "the agent updates on a timer, and agents before 101.26032.0000, and macOS, are not known to read \
+                 scheduledScan.checkForDefinitionsUpdate"
             }
         }
     }
@@ -56,7 +54,7 @@ pub fn before_scan(managed: &Managed, agent: &Agent, scan: Scan) -> Result<(), N
     if !managed.automatic.value {
         return Err(NotBefore::Automatic);
     }
-    if managed.enforcement.value != Enforcement::RealTime {
+    if !managed.is_timed() {
         return Ok(());
     }
     match scan {

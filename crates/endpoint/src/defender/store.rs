@@ -45,6 +45,9 @@ pub struct Installed {
     pub archive: Digest,
     /// The archive's bytes.
     pub bytes: u64,
+    /// The system and the processor that it was proven for.
+    #[serde(default)]
+    pub kind: String,
     /// The key that made the engine's signature, where one was checked.
     pub engine_key: Option<String>,
     /// Its files.

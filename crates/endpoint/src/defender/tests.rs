@@ -2,6 +2,7 @@ mod cloud;
 mod crash;
 mod engine;
 mod health;
+mod odd;
 mod scan;
 mod settings;
 mod timer;

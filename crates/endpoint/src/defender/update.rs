@@ -162,7 +162,14 @@ impl Endpoint {
         report: &mut Report,
     ) -> Result<Outcome, Trouble> {
         let current = self.store.current()?;
-        let known = Known { current: current.as_ref(), record };
+        let damaged = self.store.check()?;
+        if !damaged.is_empty() {
+            let what = damaged.join("; ");
+            report.notes.push(format!("the set in use is damaged, and is fetched again whatever it was: {what}"));
+        }
+        // What is damaged, or was proven for another agent, is nothing to compare with.
+        let ours = current.as_ref().filter(|current| damaged.is_empty() && current.kind == self.agent.kind());
+        let known = Known { current: ours, record };
         let before = current.as_ref().and_then(|current| current.version.clone());
         let clients = self.clients(site, managed)?;
         let mut fetched = match self.get(site, &clients, &known).await? {
@@ -171,7 +178,7 @@ impl Endpoint {
         };
         report.notes.append(&mut fetched.notes);
         let answer = fetched.answer.take();
-        if current.as_ref().is_some_and(|current| current.archive == fetched.digest) {
+        if ours.is_some_and(|current| current.archive == fetched.digest) {
             record.answer = answer;
             self.store.disk.remove(ARCHIVE)?;
             return Ok(Outcome::Current(before));
@@ -215,7 +222,8 @@ impl Endpoint {
             Err(state) => return Err(state),
         };
         let Fetched { digest, size, version, .. } = fetched;
-        let installed = Installed { version, source, at: now, archive: digest, bytes: size, engine_key, members };
+        let kind = self.agent.kind();
+        let installed = Installed { version, source, at: now, archive: digest, bytes: size, kind, engine_key, members };
         Ok(set.switch(&installed)?)
     }
 }

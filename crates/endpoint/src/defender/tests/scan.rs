@@ -21,6 +21,7 @@ fn the_level_decides_and_in_real_time_the_scheduled_scans_own_key() {
         (&mac, "{}".to_owned(), Err(NotBefore::RealTime), Err(NotBefore::Unchecked)),
         (&new, level("passive", ""), Ok(()), Ok(())),
         (&old, level("on_demand", ""), Ok(()), Ok(())),
+        (&mac, level("passive", ""), Err(NotBefore::RealTime), Err(NotBefore::Unchecked)),
         (&new, level("passive", off), Err(NotBefore::Automatic), Err(NotBefore::Automatic)),
         (&new, level("real_time", ""), Err(NotBefore::RealTime), Err(NotBefore::Unchecked)),
         (&new, level("real_time", &checked), Err(NotBefore::RealTime), Ok(())),

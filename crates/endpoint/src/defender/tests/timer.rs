@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::Clock as _;
 
-use super::world::{World, definitions, offline, versions};
-use crate::defender::{Due, Enforcement, Idle, Managed, Tick, Waiting, due, run};
+use super::world::{World, agent, definitions, offline, versions};
+use crate::defender::{Agent, Assumptions, Due, Enforcement, Idle, Managed, Platform, Tick, Waiting, due, run};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -31,6 +31,10 @@ fn a_default_agent_on_linux_does_nothing_by_itself() {
     let now = world.clock.now();
     let passive = world.managed("{}");
     assert_eq!(due(&passive, &record, now), Due::Never(Idle::Enforcement(Enforcement::Passive)));
+    let mac = Agent { platform: Platform::Mac, ..agent("101.26062.0007") };
+    let there = r#"{"antivirusEngine":{"enforcementLevel":"passive"}}"#;
+    let there = Managed::read(there.as_bytes(), &mac, &Assumptions::default()).unwrap();
+    assert_eq!(due(&there, &record, now), Due::Now, "the macOS page has no such condition");
     let off = r#"{"antivirusEngine":{"enforcementLevel":"real_time"},
         "cloudService":{"automaticDefinitionUpdateEnabled":false}}"#;
     assert_eq!(due(&world.managed(off), &record, now), Due::Never(Idle::Automatic));

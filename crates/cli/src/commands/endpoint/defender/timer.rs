@@ -77,7 +77,11 @@ impl World<'_> {
             Tick::BadSettings(what) => {
                 self.out.line(format!("the settings cannot be read, those before stay in force: {what}"))
             }
-            Tick::Waiting(left) => self.out.line(format!("next update in {}", show::span(*left))),
+            // To the minute, so that eight hours are not told as seven.
+            Tick::Waiting(left) => {
+                let left = Duration::from_secs(left.as_secs().saturating_add(1).div_ceil(60) * 60);
+                self.out.line(format!("next update in {}", show::span(left)))
+            }
         }
     }
 
