@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::Clock;
 use outbound::{Call, Caller, ClientError, ClientSettings, HttpClient, Limits, OutboundError, Secret, Verb};
 use serde_json::Value;
-use settings::{MirrorUrl, OverPlainHttp};
+use settings::{MirrorUrl, MirrorUrlError, OverPlainHttp};
 use url::Url;
 
 use model::shown;
@@ -151,13 +151,27 @@ impl Access {
         Self { caller, base: base.as_str().trim_end_matches('/').to_owned(), key }
     }
 
-    /// Reads the address of a console or a cluster.
+    /// Reads the address of a console or a cluster: as a mirror's, a scheme, no user, no query; but what goes over it is
+    /// a key and not what endpoints fetch.
     ///
     /// # Errors
     /// [`AccessError::Url`] when it cannot be one.
     pub fn url(text: &str, plain: OverPlainHttp) -> Result<Url, AccessError> {
-        // The same rules as for a mirror's address: a scheme, no credentials, no query.
-        MirrorUrl::parse(text, plain).map(|url| url.url().clone()).map_err(|error| AccessError::Url(error.to_string()))
+        let told = |error: MirrorUrlError| match error {
+            MirrorUrlError::Plain(url) => format!(
+                "'{url}' is plain HTTP: the API key would go over the network in clear, and whoever stands between could \
+                 use it; give an https address, or say --allow-plain-http"
+            ),
+            MirrorUrlError::Credentials(url) => format!(
+                "'{url}' has a user or a password in it: leave it out, and give an API key in a file (--api-key-file) or \
+                 in the environment"
+            ),
+            MirrorUrlError::NoScheme(url) => format!("'{url}' has no scheme: write https://{url}"),
+            MirrorUrlError::Scheme(url) => format!("'{url}' is neither https nor http"),
+            MirrorUrlError::Query(url) => format!("'{url}' has a query or a fragment: leave it out"),
+            error => error.to_string(),
+        };
+        MirrorUrl::parse(text, plain).map(|url| url.url().clone()).map_err(|error| AccessError::Url(told(error)))
     }
 
     /// Asks; every status below 300 and above 399 is an answer.
@@ -200,6 +214,23 @@ impl Access {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_a_console_is_refused_in_its_own_terms() {
+        let told = |text: &str| Access::url(text, OverPlainHttp::Refused).unwrap_err().to_string();
+        assert!(told("http://es.example:9200").contains("the API key would go over the network in clear"));
+        assert!(told("https://elastic:hunter2@es.example").contains("--api-key-file"));
+        for text in [
+            "http://es.example",
+            "https://u:p@es.example",
+            "es.example:9200",
+            "ftp://es.example",
+            "https://es.example/?a",
+        ] {
+            let told = told(text);
+            assert!(!told.contains("endpoint") && !told.contains("polic") && !told.contains(":p@"), "{told}");
+        }
+    }
 
     #[test]
     fn keys_are_taken_in_both_forms_and_never_shown_i13() {

@@ -80,7 +80,13 @@ pub enum KibanaError {
          under Stack Management > API keys"
     )]
     Unauthorized(String),
-    /// 403.
+    /// 403, where nothing was to be written.
+    #[error(
+        "Kibana does not let the key read policies (403): {0}; the key needs 'Elastic Defend Policy Management: Read', \
+         or All to change one"
+    )]
+    Unreadable(String),
+    /// 403 to a write.
     #[error(
         "Kibana refuses the change (403): {0}; the key needs 'Elastic Defend Policy Management: All', and versions that \
          guard artifact settings take a change of them from a superuser alone: apply with such a key, or hand the \
@@ -95,8 +101,19 @@ pub enum KibanaError {
     /// 409.
     #[error("somebody changed the policy meanwhile (409): {0}; nothing was written: look at the difference again")]
     Conflict(String),
+    /// Another status to a write.
+    #[error(
+        "Kibana answered the write with {status}: {message}; whether the policy was written is not known: run it again \
+         without --apply to see how it stands"
+    )]
+    Unsure {
+        /// Which.
+        status: u16,
+        /// In its words.
+        message: String,
+    },
     /// Another status.
-    #[error("Kibana answered {status}: {message}")]
+    #[error("Kibana answered {status}: {message}; nothing was written")]
     Status {
         /// Which.
         status: u16,
@@ -162,7 +179,7 @@ impl Kibana {
         for _ in 0..AGAIN {
             let said = self.put(id, &changed).await?;
             if said.status != 409 {
-                ok(said)?;
+                written(said)?;
                 return self.confirm(id, wanted).await;
             }
             let now = self.read(id).await?;
@@ -224,11 +241,22 @@ fn ok(said: Said) -> Result<Said, KibanaError> {
         200..=299 => return Ok(said),
         400 => KibanaError::Invalid(message),
         401 => KibanaError::Unauthorized(message),
-        403 => KibanaError::Forbidden(message),
+        403 => KibanaError::Unreadable(message),
         404 => KibanaError::Missing(message),
         409 => KibanaError::Conflict(message),
         status => KibanaError::Status { status, message },
     })
+}
+
+/// The answer to a write: an error of a server's own may come before or after it wrote.
+fn written(said: Said) -> Result<(), KibanaError> {
+    let (status, message) = (said.status, said.message());
+    match ok(said) {
+        Ok(_) => Ok(()),
+        Err(KibanaError::Unreadable(_)) => Err(KibanaError::Forbidden(message)),
+        Err(KibanaError::Status { .. }) => Err(KibanaError::Unsure { status, message }),
+        Err(error) => Err(error),
+    }
 }
 
 /// The member at the top that a message calls unknown, where there is one in the body that this change can do without.
@@ -290,6 +318,19 @@ mod tests {
             assert_eq!(unknown_member(&message(name), &body), None, "{name}");
         }
         assert_eq!(unknown_member("[request body.spaceIds]: expected value of type [array]", &body), None);
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_write_is_not_said_to_be() {
+        let said = |status| Said { status, value: json!({"message": "no"}) };
+        let read = ok(said(403)).unwrap_err().to_string();
+        assert!(read.contains("read policies (403)") && !read.contains("refuses the change"), "{read}");
+        let refused = written(said(403)).unwrap_err().to_string();
+        assert!(refused.contains("refuses the change (403)"), "{refused}");
+        let broken = written(said(500)).unwrap_err().to_string();
+        assert!(broken.contains("whether the policy was written is not known"), "{broken}");
+        assert!(ok(said(500)).unwrap_err().to_string().contains("nothing was written"));
+        assert!(written(said(200)).is_ok());
     }
 
     #[test]

@@ -24,15 +24,16 @@ impl Offer {
         newer.map(|(_, at)| *at).min()
     }
 
-    /// How bad it is to have this version now, and for how long that has been so. Where the mirror does not know since
-    /// when, the endpoint's word on its own age counts.
+    /// How bad it is to have this version now, and for how long that has been so: since the mirror had a newer one, or
+    /// since the endpoint was current in its own words, whichever is longer. A mirror that is newer than the lag knows
+    /// nothing of the days before it.
     pub(crate) fn lacking(
         &self,
         own: &Version,
         now: Timestamp,
         own_age: Option<Duration>,
     ) -> (Level, Option<Duration>) {
-        let lag = self.lacking_since(own).map(|since| now.since(since)).or(own_age);
+        let lag = self.lacking_since(own).map(|since| now.since(since)).max(own_age);
         (lag.map_or(Level::Warn, |lag| self.bound.level(lag)), lag)
     }
 }
@@ -78,5 +79,21 @@ mod tests {
         assert_eq!(unknown.lacking(&version("1.0.1"), at(55), None), (Level::Warn, None));
         let old = Duration::from_secs(100 * 3600);
         assert_eq!(unknown.lacking(&version("1.0.1"), at(55), Some(old)), (Level::Fail, Some(old)));
+    }
+
+    #[test]
+    fn a_mirror_that_is_new_does_not_excuse_a_fleet_that_is_old() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        let at = |hours: i64| Timestamp::from_micros(hours * 3_600_000_000);
+        let offer = Offer {
+            version: VendorVersion::plain(version("1.0.5")),
+            held: vec![(version("1.0.5"), at(1000))],
+            bound: Bound { warn: hours(120), fail: hours(168) },
+        };
+        let lacking = |own_age| offer.lacking(&version("1.0.2"), at(1001), own_age);
+        assert_eq!(lacking(Some(hours(720))), (Level::Fail, Some(hours(720))));
+        assert_eq!(lacking(Some(hours(0))), (Level::Fine, Some(hours(1))));
+        assert_eq!(lacking(None), (Level::Fine, Some(hours(1))));
     }
 }

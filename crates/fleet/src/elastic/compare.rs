@@ -198,7 +198,9 @@ impl Verdict {
 
 impl Judge<'_> {
     fn row(&self, endpoint: &PolicyResponse) -> Row {
-        let date = endpoint.wants_date.clone().or_else(|| endpoint.has_date.clone());
+        // What it has is of a date until it has followed what it wants.
+        let has_date = endpoint.has_date.clone().filter(|_| !endpoint.wants_latest);
+        let date = endpoint.wants_date.clone().or(has_date);
         let (feed, offer) = match self.offer(endpoint, date.as_deref()) {
             Some((feed, offer)) => (Some(feed), Some(offer)),
             None => (None, None),
@@ -287,9 +289,10 @@ impl Judge<'_> {
             Some(applied) if *applied == offer.version.version => Verdict::new(State::Equal, Level::Fine, ""),
             Some(applied) if *applied < offer.version.version => {
                 let (level, lag) = offer.lacking(applied, self.now, own_age);
-                let why = match (lag, offer.lacking_since(applied)) {
-                    (Some(lag), Some(_)) => format!("a newer one was held {}", days(lag)),
-                    (Some(lag), None) => format!("last current {}, in its own words", days(lag)),
+                let held = offer.lacking_since(applied).map(|since| self.now.since(since));
+                let why = match (lag, held) {
+                    (Some(lag), Some(held)) if held >= lag => format!("a newer one was held {}", days(lag)),
+                    (Some(lag), _) => format!("last current {}, in its own words", days(lag)),
                     (None, _) => "since when is not known".to_owned(),
                 };
                 Verdict { lag, ..Verdict::new(State::Behind, level, why) }

@@ -30,6 +30,8 @@ pub struct PolicyResponse {
     pub has_date: Option<String>,
     /// The date that it wants, where its actions name one.
     pub wants_date: Option<String>,
+    /// Whether its actions say that it wants the latest, whatever it has.
+    pub wants_latest: bool,
     /// `…artifacts.global.update_age`, in days.
     pub update_age_days: Option<u64>,
     /// `…artifacts.global.channel`.
@@ -85,7 +87,7 @@ impl PolicyResponse {
         let global = "/Endpoint/policy/applied/artifacts/global";
         let snapshot = reader.text(&format!("{global}/snapshot"));
         let download = reader.download();
-        let wants = download.as_ref().and_then(|download| wanted_date(&download.message));
+        let wants = download.as_ref().and_then(|download| wanted(&download.message));
         Ok(Self {
             agent: id,
             host: reader.text("/host/hostname").or_else(|| reader.text("/host/name")),
@@ -94,7 +96,8 @@ impl PolicyResponse {
             at,
             applied: reader.version(&format!("{global}/version")),
             has_date: snapshot.filter(|text| is_date(text)),
-            wants_date: wants,
+            wants_latest: wants == Some("latest"),
+            wants_date: wants.filter(|text| is_date(text)).map(str::to_owned),
             update_age_days: reader.whole(&format!("{global}/update_age")),
             channel: reader.text(&format!("{global}/channel")),
             manifest_type: reader.text(&format!("{global}/manifest_type")),
@@ -167,11 +170,10 @@ impl Reader<'_> {
     }
 }
 
-/// The date that a host wants, out of `Global artifacts snapshot {have} does not match target snapshot: {date}`.
-fn wanted_date(message: &str) -> Option<String> {
+/// What a host wants, out of `Global artifacts snapshot {have} does not match target snapshot: {date or latest}`.
+fn wanted(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("target snapshot:")?;
-    let date = rest.split_whitespace().next()?.trim_end_matches(['.', ',', ';']);
-    is_date(date).then(|| date.to_owned())
+    Some(rest.split_whitespace().next()?.trim_end_matches(['.', ',', ';']))
 }
 
 fn is_date(text: &str) -> bool {
@@ -230,6 +232,13 @@ mod tests {
             "message": "Global artifacts snapshot latest does not match target snapshot: 2026-01-15."}]);
         let read = PolicyResponse::read(&document).unwrap();
         assert_eq!((read.has_date, read.wants_date.as_deref()), (None, Some("2026-01-15")));
+        assert!(!read.wants_latest);
+        let applied = document.pointer_mut("/Endpoint/policy/applied").unwrap();
+        applied["artifacts"]["global"]["snapshot"] = json!("2026-01-15");
+        applied["actions"][0]["message"] =
+            json!("Global artifacts snapshot 2026-01-15 does not match target snapshot: latest.");
+        let read = PolicyResponse::read(&document).unwrap();
+        assert_eq!((read.has_date.as_deref(), read.wants_date, read.wants_latest), (Some("2026-01-15"), None, true));
     }
 
     #[test]

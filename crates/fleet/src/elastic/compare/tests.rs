@@ -29,6 +29,7 @@ fn endpoint(version: &str, applied: &str) -> PolicyResponse {
         applied: applied.parse().ok(),
         has_date: None,
         wants_date: None,
+        wants_latest: false,
         update_age_days: Some(0),
         channel: None,
         manifest_type: None,
