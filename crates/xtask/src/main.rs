@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command line tool's answers
 
 mod bench;
+mod fuzz;
 mod proof;
 mod simulate;
 mod tidy;
@@ -40,6 +41,8 @@ enum Chore {
     },
     /// Play the whole engine on seeds: faults, crashes, jumping clocks.
     Simulate(simulate::Simulate),
+    /// Run the fuzz targets, each for a while, and print what that came to.
+    Fuzz(fuzz::Fuzz),
     /// Measure release builds beside what they replace.
     Bench {
         /// Take the programs as they were built before.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
             bench::run(&what, if as_built { bench::Build::AsItIs } else { bench::Build::Anew })
         }
         Chore::Simulate(what) => simulate::run(&what),
+        Chore::Fuzz(what) => fuzz::run(&what),
         Chore::Proof { ci, missing, full: _ } => {
             let size = if ci { proof::Size::Ci } else { proof::Size::Full };
             if missing { proof::list_missing(size) } else { proof::run(size) }

@@ -216,6 +216,13 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "demand::"),
     },
     Proof {
+        name: "clocks thrown a year either way, of commands and of a run that lives, end no grace and lose nothing",
+        from: Size::Ci,
+        needs: &[("faketime", "faketime"), ("printenv", "coreutils")],
+        by: User::Any,
+        run: |stage| tests::end_to_end(stage, "clock::"),
+    },
+    Proof {
         name: "serve runs as nobody on a mount that cannot be written",
         from: Size::Ci,
         needs: &[("unshare", "util-linux"), ("setpriv", "util-linux"), ("mount", "mount")],
@@ -328,19 +335,27 @@ pub(crate) fn run(size: Size) -> Result<bool> {
     let root = MetadataCommand::new().no_deps().exec()?.workspace_root.into_std_path_buf();
     let stage = Stage { root, size };
     let mut failed = 0usize;
+    let begun = now();
     for proof in chosen(size) {
         let missing = missing(proof);
-        if let Err(error) = outcome(proof, &stage, &missing) {
-            println!("FAIL {}\n       {error:#}", proof.name);
+        let begun = now();
+        let outcome = outcome(proof, &stage, &missing);
+        let seconds = begun.elapsed().as_secs();
+        if let Err(error) = outcome {
+            println!("FAIL {} ({seconds} s)\n       {error:#}", proof.name);
             failed += 1;
         } else {
-            println!("ok   {}", proof.name);
+            println!("ok   {} ({seconds} s)", proof.name);
         }
     }
-    if failed > 0 {
-        println!("{failed} of {} proofs failed", chosen(size).count());
-    }
+    let (all, seconds) = (chosen(size).count(), begun.elapsed().as_secs());
+    println!("{all} proofs, {failed} failed; {seconds} s");
     Ok(failed == 0)
+}
+
+#[allow(clippy::disallowed_methods, reason = "what a proof takes is real time")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 fn outcome(proof: &Proof, stage: &Stage, missing: &[(&str, &str)]) -> Result<()> {

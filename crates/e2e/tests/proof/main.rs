@@ -10,6 +10,7 @@
 
 mod alarms;
 mod clients;
+mod clock;
 mod demand;
 mod doctor;
 mod downloader;
