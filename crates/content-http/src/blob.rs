@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use model::{Digest, Hasher};
 
 use crate::identity::Identity;
+use crate::proof::{Haste, Proofs, Unproven};
 use crate::{Source, SourceError};
 
 /// Bodies up to this size are sent together with their head, from memory where there is room.
 pub(crate) const SMALL: u64 = 16 * 1024;
-/// Larger bodies are opened anew for each download, and are too large to be proven on the way.
+/// Larger bodies are opened anew for each download, and are too large to be proven on the way: see [`Proofs`].
 pub(crate) const BULK: u64 = 1024 * 1024;
 /// How much is read at once to prove a file.
 const READ: usize = 64 * 1024;
@@ -28,9 +30,19 @@ pub(crate) struct Blob {
     /// Counts up whenever it breaks and whenever it heals: odd while it is broken.
     state: AtomicU32,
     kept: OnceLock<Kept>,
-    /// The file whose bytes were last proven.
-    proven: Mutex<Option<Identity>>,
+    /// The file that is served.
+    vouched: Mutex<Option<Vouched>>,
+    /// The file that was last found to hold other bytes.
+    condemned: Mutex<Option<Identity>>,
     budget: Arc<Budget>,
+    proofs: Arc<Proofs>,
+}
+
+/// The file of a blob as it was when its bytes were last proven, or, of a large one, first seen.
+#[derive(Clone, Copy, Debug)]
+struct Vouched {
+    file: Identity,
+    proven: bool,
 }
 
 /// A small body, from memory or just read.
@@ -53,6 +65,10 @@ impl Blob {
         self.size <= SMALL
     }
 
+    pub(crate) fn is_large(&self) -> bool {
+        self.size > BULK
+    }
+
     /// The epoch of its health; none while it cannot be served. What was opened in another epoch is not used.
     pub(crate) fn epoch(&self) -> Option<u32> {
         let state = self.state.load(Ordering::Acquire);
@@ -69,7 +85,7 @@ impl Blob {
         let news = !broken.is_multiple_of(2)
             && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if news {
-            self.remember(None);
+            self.vouch(None);
         }
         news
     }
@@ -80,18 +96,52 @@ impl Blob {
         let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
     }
 
-    /// Its file, checked, and proven if need be.
-    pub(crate) fn open(&self, source: &dyn Source) -> Result<(File, Identity), SourceError> {
+    /// Its file, checked, and proven if need be; a large one only while it is the file whose bytes were proven, or was
+    /// seen first.
+    pub(crate) fn open(self: &Arc<Self>, source: &dyn Source) -> Result<(File, Identity), SourceError> {
         let file = source.open(&self.digest, self.size)?;
         let identity = Identity::of(&file)?;
-        self.prove(&file, identity)?;
+        if !self.is_large() {
+            self.prove(&file, identity, |_| Ok(()))?;
+        } else if !self.stands_for(identity) {
+            return Err(Unproven.into());
+        }
         Ok((file, identity))
     }
 
-    /// Reads the file, unless it was proven as it is or is too large for that, and compares the digest. `identity`
-    /// was taken before, so that no later change goes unseen.
-    pub(crate) fn prove(&self, file: &File, identity: Identity) -> Result<(), SourceError> {
-        if self.size > BULK || *self.proven.lock().unwrap_or_else(PoisonError::into_inner) == Some(identity) {
+    /// Whether a large file may be served now. One that only got or lost a name is, and is read anew meanwhile.
+    fn stands_for(self: &Arc<Self>, found: Identity) -> bool {
+        let mut vouched = self.vouched();
+        let Some(Vouched { file, .. }) = *vouched else { return false };
+        if file == found {
+            return true;
+        }
+        let renamed = found.got_other_names_than(&file);
+        if renamed {
+            *vouched = Some(Vouched { file: found, proven: false });
+            drop(vouched);
+            self.proofs.ask(self, Haste::Calm);
+        }
+        renamed
+    }
+
+    /// Takes the file of a large blob as it is when it is seen for the first time: it is served, and read meanwhile.
+    pub(crate) fn first_seen(self: &Arc<Self>, file: &File) {
+        if let (true, Ok(file)) = (self.is_large(), Identity::of(file)) {
+            self.vouch(Some(Vouched { file, proven: false }));
+            self.proofs.ask(self, Haste::Calm);
+        }
+    }
+
+    /// Reads the file, unless it was proven as it is, and compares the digest. `identity` was taken before, so that no
+    /// later change goes unseen; `step` hears of each advance, and may end the reading.
+    pub(crate) fn prove(
+        &self,
+        file: &File,
+        identity: Identity,
+        mut step: impl FnMut(u64) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        if self.is_proven(identity) {
             return Ok(());
         }
         let (mut hasher, mut buffer) = (Hasher::new(), vec![0; READ]);
@@ -102,16 +152,36 @@ impl Blob {
                 break;
             }
             hasher.update(buffer.get(..read).unwrap_or_default());
+            step(read as u64)?;
         }
         if hasher.finish() != self.digest {
+            *self.condemned() = Some(identity);
             return Err(OTHER_BYTES.into());
         }
-        self.remember(Some(identity));
+        self.vouch(Some(Vouched { file: identity, proven: true }));
         Ok(())
     }
 
-    fn remember(&self, proven: Option<Identity>) {
-        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = proven;
+    /// Whether the bytes of this very file were proven.
+    pub(crate) fn is_proven(&self, identity: Identity) -> bool {
+        self.vouched().is_some_and(|vouched| vouched.proven && vouched.file == identity)
+    }
+
+    /// Whether a file that was opened before is left as it was then, and was not found to hold other bytes since.
+    pub(crate) fn still_holds(&self, file: &File, then: &Identity) -> io::Result<bool> {
+        Ok(Identity::of(file)?.holds_the_bytes_of(then) && *self.condemned() != Some(*then))
+    }
+
+    fn condemned(&self) -> MutexGuard<'_, Option<Identity>> {
+        self.condemned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vouched(&self) -> MutexGuard<'_, Option<Vouched>> {
+        self.vouched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vouch(&self, vouched: Option<Vouched>) {
+        *self.vouched() = vouched;
     }
 
     /// The whole body of a small blob. Its digest is checked when it is read.
@@ -172,11 +242,13 @@ impl Budget {
 pub(crate) struct Blobs {
     known: HashMap<Digest, Weak<Blob>>,
     budget: Arc<Budget>,
+    proofs: Arc<Proofs>,
 }
 
 impl Blobs {
-    pub(crate) fn new(small_file_memory: usize) -> Self {
-        Self { known: HashMap::new(), budget: Arc::new(Budget { left: AtomicUsize::new(small_file_memory) }) }
+    pub(crate) fn new(small_file_memory: usize, proofs: Arc<Proofs>) -> Self {
+        let budget = Arc::new(Budget { left: AtomicUsize::new(small_file_memory) });
+        Self { known: HashMap::new(), budget, proofs }
     }
 
     /// The blob if some route has it already: it opened once, or is known to be broken.
@@ -186,8 +258,10 @@ impl Blobs {
 
     /// Takes in a blob after its file was opened and checked, or found broken.
     pub(crate) fn add(&mut self, digest: Digest, size: u64) -> Arc<Blob> {
-        let (state, kept, budget) = (AtomicU32::new(0), OnceLock::new(), Arc::clone(&self.budget));
-        let blob = Arc::new(Blob { digest, size, state, kept, proven: Mutex::default(), budget });
+        let (state, kept) = (AtomicU32::new(0), OnceLock::new());
+        let (vouched, condemned) = (Mutex::default(), Mutex::default());
+        let (budget, proofs) = (Arc::clone(&self.budget), Arc::clone(&self.proofs));
+        let blob = Arc::new(Blob { digest, size, state, kept, vouched, condemned, budget, proofs });
         self.known.insert(digest, Arc::downgrade(&blob));
         blob
     }

@@ -86,10 +86,15 @@ impl Builder<'_> {
         }
         let opened = self.source.open(&route.digest, route.size);
         let blob = self.blobs.add(route.digest, route.size);
-        let error = opened.err();
-        if let Some(error) = &error {
-            self.damage.note(&blob, 0, None, error);
+        match opened {
+            Ok(file) => {
+                blob.first_seen(&file);
+                (blob, None)
+            }
+            Err(error) => {
+                self.damage.note(&blob, 0, None, &error);
+                (blob, Some(error))
+            }
         }
-        (blob, error)
     }
 }

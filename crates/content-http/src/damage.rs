@@ -2,7 +2,8 @@
 //!
 //! A blob that breaks opens a case; requests for it are refused from then on without touching the disk. The
 //! watcher tries a bounded number of cases at each look. Whoever repairs blobs is told of each case once, however
-//! often endpoints ask; the same blob is told again only after it was whole in between.
+//! often endpoints ask; the same blob is told again only after it was whole in between. A large file that was changed
+//! opens a case that nobody is told of before it was read (`proof`): it may be whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -17,7 +18,9 @@ use rustix::io::Errno;
 
 use crate::blob::Blob;
 use crate::identity::Identity;
+use crate::proof::{Ended, Haste, Pace, Proofs, Unproven};
 use crate::stats::{Counters, Trouble};
+use crate::watch::Chain;
 use crate::{Source, SourceError};
 
 /// Digests that are remembered until somebody takes them. Those beyond are told when there is room again.
@@ -33,6 +36,7 @@ pub(crate) struct Damage {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     cases: Mutex<Cases>,
+    proofs: Arc<Proofs>,
 }
 
 #[derive(Default)]
@@ -49,6 +53,8 @@ type Key = (Digest, u64);
 struct Case {
     blob: Weak<Blob>,
     suspect: Option<Suspect>,
+    /// Whether it counts as damaged: known to be, not merely to be read anew.
+    counted: bool,
     told: bool,
 }
 
@@ -60,7 +66,12 @@ struct Suspect {
 
 impl Damage {
     pub(crate) fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
-        Self { clock, counters, cases: Mutex::default() }
+        Self { clock, counters, cases: Mutex::default(), proofs: Arc::default() }
+    }
+
+    /// The large files that are to be read.
+    pub(crate) fn proofs(&self) -> Arc<Proofs> {
+        Arc::clone(&self.proofs)
     }
 
     fn cases(&self) -> MutexGuard<'_, Cases> {
@@ -76,12 +87,16 @@ impl Damage {
         if !blob.breaks(epoch) {
             return false;
         }
-        self.counters.trouble(Trouble::Damaged);
         let key = (blob.digest, blob.size);
         // A case of a blob that nobody needed meanwhile goes on: it was not whole in between.
         let told = cases.open.get(&key).is_some_and(|case| case.told);
-        cases.open.insert(key, Case { blob: Arc::downgrade(blob), suspect, told });
-        cases.tell(key, error);
+        cases.open.insert(key, Case { blob: Arc::downgrade(blob), suspect, counted: false, told });
+        if error.is::<Unproven>() {
+            self.proofs.ask(blob, Haste::Urgent);
+        } else {
+            cases.count(key, &self.counters);
+            cases.tell(key, error);
+        }
         cases.open.len() <= MOST_TOLD
     }
 
@@ -113,35 +128,98 @@ impl Damage {
         let mut cases = self.cases();
         match probed {
             Ok(()) => {
-                cases.open.remove(&key);
-                blob.heals();
+                drop(cases);
+                self.close(blob);
                 Ok(())
             }
             Err(error) => {
+                if !error.is::<Unproven>() && !passes(&error) {
+                    cases.count(key, &self.counters);
+                }
                 cases.tell(key, &error);
                 Err(error)
             }
         }
     }
 
-    /// Whether a blob could be served now.
-    fn probe(&self, blob: &Blob, source: &dyn Source) -> Result<(), SourceError> {
+    /// Reads the file of a large blob to its end: closes its case, or opens one.
+    pub(crate) fn settle(&self, blob: &Arc<Blob>, source: &dyn Source, haste: Haste) {
+        let was_broken = blob.is_broken();
+        let opened = source.open(&blob.digest, blob.size).and_then(|file| Ok((Identity::of(&file)?, file)));
+        let (read, file) = match opened {
+            Ok((found, _)) if self.trusted((blob.digest, blob.size), found).is_err() => return,
+            Ok((found, file)) => {
+                let mut pace = Pace::new(&self.proofs, self.clock.as_ref(), haste);
+                (blob.prove(&file, found, |bytes| pace.step(bytes)), Some(file))
+            }
+            Err(error) => (Err(error), None),
+        };
+        let blob_digest = blob.digest;
+        match read {
+            Ok(()) => {
+                self.close(blob);
+                if was_broken {
+                    tracing::info!(blob = %blob_digest, "a blob was read anew and is served: its bytes are those of its name");
+                }
+            }
+            Err(error) if error.is::<Ended>() || passes(&error) => {}
+            Err(error) if self.found_bad(blob, file.as_ref(), &error) => {
+                tracing::error!(blob = %blob_digest, why = %Chain(&error), "a blob cannot be served whole");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Notes what reading a file brought; whether that is news.
+    fn found_bad(&self, blob: &Arc<Blob>, file: Option<&File>, error: &SourceError) -> bool {
+        if let Some(epoch) = blob.epoch() {
+            return self.note(blob, epoch, file, error);
+        }
+        let suspect = file.and_then(|file| Identity::of(file).ok()).map(|file| self.suspect(file));
+        let key = (blob.digest, blob.size);
+        let mut cases = self.cases();
+        if let Some(case) = cases.open.get_mut(&key) {
+            case.suspect = suspect.or(case.suspect.take());
+        }
+        let news = cases.count(key, &self.counters);
+        cases.tell(key, error);
+        news
+    }
+
+    fn close(&self, blob: &Blob) {
+        let mut cases = self.cases();
+        cases.open.remove(&(blob.digest, blob.size));
+        blob.heals();
+    }
+
+    /// Whether a blob could be served now. A large one whose bytes were not proven since is to be read first.
+    fn probe(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
         if blob.is_small() {
             return blob.small(source).map(drop);
         }
         let file = source.open(&blob.digest, blob.size)?;
         let (found, key) = (Identity::of(&file)?, (blob.digest, blob.size));
-        let now = self.clock.monotonic();
-        let suspected = |suspect: &Suspect| suspect.file == found && now < suspect.until;
-        if self.cases().open.get(&key).and_then(|case| case.suspect.as_ref()).is_some_and(suspected) {
-            return Err("its file could not be read or held other bytes, and is still the same".into());
+        self.trusted(key, found)?;
+        if blob.is_large() && !blob.is_proven(found) {
+            self.proofs.ask(blob, Haste::Urgent);
+            return Err(Unproven.into());
         }
-        blob.prove(&file, found).inspect_err(|_| {
+        blob.prove(&file, found, |_| Ok(())).inspect_err(|_| {
             // So that a damaged file is not read again and again.
             if let Some(case) = self.cases().open.get_mut(&key) {
                 case.suspect = Some(self.suspect(found));
             }
         })
+    }
+
+    /// Whether there is no reason to think that reading this file is in vain.
+    fn trusted(&self, key: Key, found: Identity) -> Result<(), SourceError> {
+        let now = self.clock.monotonic();
+        let suspected = |suspect: &Suspect| suspect.file == found && now < suspect.until;
+        if self.cases().open.get(&key).and_then(|case| case.suspect.as_ref()).is_some_and(suspected) {
+            return Err("its file could not be read or held other bytes, and is still the same".into());
+        }
+        Ok(())
     }
 
     fn suspect(&self, file: Identity) -> Suspect {
@@ -162,10 +240,20 @@ impl Damage {
 }
 
 impl Cases {
+    /// Counts a case unless that was done; whether it is news.
+    fn count(&mut self, key: Key, counters: &Counters) -> bool {
+        let news = self.open.get_mut(&key).is_some_and(|case| !std::mem::replace(&mut case.counted, true));
+        if news {
+            counters.trouble(Trouble::Damaged);
+        }
+        news
+    }
+
     /// Tells of a case unless that was done, or the system rather than the blob is short of something.
     fn tell(&mut self, key: Key, error: &SourceError) {
         let Some(case) = self.open.get_mut(&key) else { return };
-        if !case.told && !passes(error) && self.untaken.len() < MOST_TOLD {
+        let says_nothing = passes(error) || error.is::<Unproven>();
+        if !case.told && !says_nothing && self.untaken.len() < MOST_TOLD {
             case.told = true;
             self.untaken.insert(key.0);
         }

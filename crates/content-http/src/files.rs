@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::Digest;
 
-use crate::blob::{BULK, Blob};
+use crate::blob::Blob;
 use crate::identity::Identity;
 use crate::respond::Opened;
 use crate::{Source, SourceError};
@@ -36,7 +37,7 @@ struct Open {
 impl Files {
     /// A descriptor of the blob, checked when it was opened; one that was opened earlier is used only while its file
     /// is untouched. Whatever was written to, renamed or set aside since then is opened and checked anew.
-    pub(crate) fn get(&mut self, blob: &Blob, source: &dyn Source, now: Duration) -> Result<Opened, SourceError> {
+    pub(crate) fn get(&mut self, blob: &Arc<Blob>, source: &dyn Source, now: Duration) -> Result<Opened, SourceError> {
         let epoch = blob.epoch();
         if let Some(open) = self.open.get(&blob.digest) {
             let usable = open.epoch == epoch && now.saturating_sub(open.at) < FRESH;
@@ -47,7 +48,7 @@ impl Files {
         }
         let (file, identity) = blob.open(source)?;
         let file = Rc::new(file);
-        if blob.size <= BULK && self.open.len() < MOST {
+        if !blob.is_large() && self.open.len() < MOST {
             self.open.insert(blob.digest, Open { file: Rc::clone(&file), identity, at: now, epoch });
         }
         Ok((file, identity))

@@ -12,6 +12,8 @@ pub(crate) struct Identity {
     size: u64,
     written: [i64; 2],
     changed: [i64; 2],
+    /// How many names it has.
+    names: u64,
 }
 
 impl Identity {
@@ -22,7 +24,14 @@ impl Identity {
             size: found.len(),
             written: [found.mtime(), found.mtime_nsec()],
             changed: [found.ctime(), found.ctime_nsec()],
+            names: found.nlink(),
         })
+    }
+
+    /// Whether it is the same file with the bytes of then that got or lost a name, as a linked folder or a backup gives
+    /// it one: that alone moves the change time, too.
+    pub(crate) fn got_other_names_than(&self, then: &Self) -> bool {
+        self.names != then.names && self.holds_the_bytes_of(then)
     }
 
     /// Whether it is the same file with the bytes of then. It may have lost its name meanwhile, which moves the

@@ -20,8 +20,9 @@
 //!   all that a new generation names. Until then a request for it touches no disk and is answered 503, whatever
 //!   its conditions. Each damage is counted and told once ([`ContentServer::take_damaged`]), not once a request.
 //! - Bodies up to 1 MiB are proven against their digest when their file is first opened, and again whenever it is
-//!   another file or was changed; larger ones are opened and checked anew for each download, and one whose file is
-//!   written to meanwhile is cut off before its end.
+//!   another file or was changed. Larger ones are proven on a thread of their own (`proof`): in the background when they
+//!   are first seen, served meanwhile; and before they are served again whenever it is another file or was changed. One
+//!   whose file is written to, or found to hold other bytes, while it is sent is cut off before its end.
 //! - An answer is whole or its connection is reset: no short 200.
 //! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
 //!
@@ -72,6 +73,7 @@ mod index;
 mod kept;
 mod log;
 mod net;
+mod proof;
 mod proxy_header;
 mod range;
 mod request;

@@ -163,6 +163,7 @@ impl ContentServer {
         files.replace(in_use(&gates));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
 
+        let (proofs, held, proven) = (damage.proofs(), Arc::clone(&source), Arc::clone(&damage));
         let mut watcher = Watcher::new(source, view, Arc::clone(&common), damage)
             .only(settings.rings)
             .told_by(beyond)
@@ -171,6 +172,7 @@ impl ContentServer {
         let (wake, woken) = sync_channel(1);
         let looked_after = Arc::clone(&files);
         spawn("content-watch", move || watcher.run(&woken, &looked_after))?;
+        spawn("content-proof", move || proofs.run(&proven, held.as_ref()))?;
 
         let (stage, stages) = watch::channel(Stage::Serving);
         let (busy, working) = watch::channel(workers);

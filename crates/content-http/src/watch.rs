@@ -130,6 +130,7 @@ impl<E: Into<SourceError>> From<E> for NotTaken {
 impl Watcher {
     pub(crate) fn new(source: Arc<dyn Source>, view: Arc<View>, counters: Arc<Counters>, damage: Arc<Damage>) -> Self {
         let default_ring = view.snapshot.load().default.ring.clone();
+        let blobs = Blobs::new(0, damage.proofs());
         Self {
             source,
             view,
@@ -138,7 +139,7 @@ impl Watcher {
             beyond: None,
             default_ring,
             only: Vec::new(),
-            blobs: Blobs::new(0),
+            blobs,
             rings: HashMap::new(),
             looks: 0,
             listing_failed: false,
@@ -158,7 +159,7 @@ impl Watcher {
     }
 
     pub(crate) fn small_file_memory(mut self, bytes: usize) -> Self {
-        self.blobs = Blobs::new(bytes);
+        self.blobs = Blobs::new(bytes, self.damage.proofs());
         self
     }
 
@@ -167,7 +168,7 @@ impl Watcher {
         loop {
             match wake.recv_timeout(LOOK) {
                 Ok(Wake::Nudge) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return self.damage.proofs().end(),
             }
             // Whatever goes wrong in here, what is served is served on, and the next look is taken.
             match catch_unwind(AssertUnwindSafe(|| self.look())) {

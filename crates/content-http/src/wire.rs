@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::fair::Turn;
-use crate::identity::Identity;
 use crate::net::reset_on_close;
 use crate::respond::{Bulk, Part};
 use crate::worker::Worker;
@@ -121,8 +120,10 @@ fn first_write(
 pub(crate) enum BulkError {
     /// The client is gone.
     Peer,
-    /// The file turned short, was written to, or cannot be read.
+    /// The file turned short or cannot be read.
     File(io::Error),
+    /// The file was written to, or found to hold other bytes.
+    Changed,
 }
 
 /// Sends a large body in turns, and tells `moved` of each advance.
@@ -141,8 +142,9 @@ pub(crate) async fn send_bulk(
         // Once, before the last bytes leave: what was changed on the way must not arrive looking whole.
         if end - first <= turn as u64
             && let Some(then) = untouched.take()
+            && !bulk.entry.blob.still_holds(&bulk.file, then).map_err(BulkError::File)?
         {
-            still_holds(bulk, then).map_err(BulkError::File)?;
+            return Err(BulkError::Changed);
         }
         let most = usize::try_from(end - first).unwrap_or(usize::MAX).min(left_of_turn);
         let sent = match wire.plain() {
@@ -158,13 +160,6 @@ pub(crate) async fn send_bulk(
         }
     }
     poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await.map_err(|_| BulkError::Peer)
-}
-
-fn still_holds(bulk: &Bulk, then: &Identity) -> io::Result<()> {
-    if Identity::of(&bulk.file)?.holds_the_bytes_of(then) {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "its file was written to while it was sent"))
 }
 
 async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -> Result<usize, BulkError> {

@@ -23,6 +23,7 @@ use crate::fair::Downloads;
 use crate::files::Files;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines, Stamp};
+use crate::proof::Unproven;
 use crate::respond::{Bodies, Opened, Part};
 use crate::rules::{Gate, Rules};
 use crate::server::{Shared, Stage};
@@ -205,8 +206,11 @@ impl Worker {
 
     /// Notes that a blob's bytes, as they were at `epoch`, cannot be served; `read` is the file that opened well.
     pub(crate) fn damaged(&self, entry: &Entry, epoch: u32, read: Option<&File>, error: &SourceError) {
-        if self.shared.damage.note(&entry.blob, epoch, read, error) {
-            tracing::error!(blob = %entry.blob.digest, why = %Chain(error), "a blob cannot be served whole");
+        let (news, blob) = (self.shared.damage.note(&entry.blob, epoch, read, error), entry.blob.digest);
+        if news && error.is::<Unproven>() {
+            tracing::warn!(%blob, why = %Chain(error), "a blob is not served for a moment");
+        } else if news {
+            tracing::error!(%blob, why = %Chain(error), "a blob cannot be served whole");
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Connection, progress};
 use crate::crowd::ClientKey;
 use crate::download::{Download, Sending};
+use crate::proof::Unproven;
 use crate::request::Persistence;
 use crate::respond::Bulk;
 use crate::slots::Phase;
@@ -37,10 +38,13 @@ impl<W: Wire> Connection<W> {
         match sent {
             Ok(()) => Ok(guard.download.persistence),
             Err(BulkError::Peer) => Err(io::ErrorKind::ConnectionReset.into()),
-            Err(BulkError::File(error)) => {
+            Err(bad @ (BulkError::File(_) | BulkError::Changed)) => {
                 self.wire.reset_on_close();
                 let Bulk { entry, epoch, file, .. } = &guard.download.bulk;
-                worker.damaged(entry, *epoch, Some(file), &error.into());
+                match bad {
+                    BulkError::File(error) => worker.damaged(entry, *epoch, Some(file), &error.into()),
+                    _ => worker.damaged(entry, *epoch, None, &Unproven.into()),
+                }
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
         }

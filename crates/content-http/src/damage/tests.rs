@@ -21,7 +21,7 @@ impl Clock for Hand {
     }
 }
 
-/// Opens the file at this path for every blob, or fails with this code of the system.
+/// Opens the files in this folder, or fails with this code of the system.
 struct Disk(Result<std::path::PathBuf, i32>);
 
 impl Source for Disk {
@@ -37,16 +37,17 @@ impl Source for Disk {
         Ok(None)
     }
 
-    fn open(&self, _: &Digest, _: u64) -> Result<File, SourceError> {
+    fn open(&self, digest: &Digest, _: u64) -> Result<File, SourceError> {
         match &self.0 {
-            Ok(path) => Ok(File::open(path)?),
+            Ok(folder) => Ok(File::open(folder.join(digest.to_string()))?),
             Err(code) => Err(io::Error::from_raw_os_error(*code).into()),
         }
     }
 }
 
-/// Too large to be proven.
-const LARGE: u64 = (1 << 20) + 1;
+const SMALL: usize = 8;
+const MIDDLING: usize = 17 << 10;
+const LARGE: usize = (1 << 20) + 8;
 
 struct Ward {
     clock: Arc<Hand>,
@@ -58,12 +59,17 @@ struct Ward {
 fn ward() -> Ward {
     let (clock, counters) = (Arc::new(Hand::default()), Arc::new(Counters::default()));
     let damage = Damage::new(clock.clone(), counters.clone());
-    Ward { clock, counters, damage, blobs: Blobs::new(1 << 20) }
+    let blobs = Blobs::new(1 << 20, damage.proofs());
+    Ward { clock, counters, damage, blobs }
 }
 
 impl Ward {
     fn blob(&mut self, number: u64) -> Arc<Blob> {
-        self.blobs.add(Digest::of(&number.to_le_bytes()), LARGE)
+        self.sized(number, MIDDLING)
+    }
+
+    fn sized(&mut self, number: u64, size: usize) -> Arc<Blob> {
+        self.blobs.add(Digest::of(&bytes(number, size)), size as u64)
     }
 
     fn counted(&self) -> u64 {
@@ -77,11 +83,18 @@ fn missing() -> SourceError {
     io::Error::from(io::ErrorKind::NotFound).into()
 }
 
-fn disk() -> (tempfile::TempDir, Disk) {
+fn bytes(number: u64, size: usize) -> Vec<u8> {
+    number.to_le_bytes().into_iter().cycle().take(size).collect()
+}
+
+/// A disk with the blobs of these numbers.
+fn disk(numbers: std::ops::Range<u64>, size: usize) -> (tempfile::TempDir, Disk) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("blob");
-    std::fs::write(&path, b"bytes").unwrap();
-    (folder, Disk(Ok(path)))
+    for bytes in numbers.map(|number| bytes(number, size)) {
+        std::fs::write(folder.path().join(Digest::of(&bytes).to_string()), &bytes).unwrap();
+    }
+    let disk = Disk(Ok(folder.path().to_owned()));
+    (folder, disk)
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn one_damage_is_one_case_whoever_meets_it_s16() {
     assert_eq!(ward.damage.retry(&Disk(Err(2))), 0);
     assert!(ward.damage.take().is_empty());
 
-    let (_folder, good) = disk();
+    let (_folder, good) = disk(1..2, MIDDLING);
     assert_eq!(ward.damage.retry(&good), 1);
     assert_eq!(blob.epoch(), Some(2));
     assert!(!ward.damage.note(&blob, 0, None, &missing()), "a download of before the repair ends late");
@@ -107,14 +120,14 @@ fn one_damage_is_one_case_whoever_meets_it_s16() {
 fn a_file_that_could_not_be_read_is_not_trusted_until_it_is_another_s04() {
     let mut ward = ward();
     let blob = ward.blob(1);
-    let (_folder, good) = disk();
-    let Disk(Ok(path)) = &good else { unreachable!() };
+    let (folder, good) = disk(1..2, MIDDLING);
+    let path = &folder.path().join(blob.digest.to_string());
     let file = File::open(path).unwrap();
     ward.damage.note(&blob, 0, Some(&file), &io::Error::from_raw_os_error(5).into());
     assert_eq!(ward.damage.retry(&good), 0, "the same file");
 
     let other = path.with_extension("new");
-    std::fs::write(&other, b"bytes").unwrap();
+    std::fs::copy(path, &other).unwrap();
     std::fs::rename(&other, path).unwrap();
     assert_eq!(ward.damage.retry(&good), 1, "it was replaced");
 
@@ -140,7 +153,7 @@ fn a_lack_of_descriptors_is_no_damage_to_be_repaired_s09() {
 #[test]
 fn nothing_is_forgotten_beyond_the_caps_s18() {
     let mut ward = ward();
-    let blobs: Vec<_> = (0..2000).map(|number| ward.blob(number)).collect();
+    let blobs: Vec<_> = (0..2000).map(|number| ward.sized(number, SMALL)).collect();
     let news = blobs.iter().filter(|blob| ward.damage.note(blob, 0, None, &missing())).count();
     assert_eq!((news, ward.counted()), (MOST_TOLD, 2000), "the log is bounded, the count is not");
     let mut told: BTreeSet<Digest> = ward.damage.take().into_iter().collect();
@@ -151,7 +164,7 @@ fn nothing_is_forgotten_beyond_the_caps_s18() {
     }
     told.extend(ward.damage.take());
     assert_eq!(told.len(), 2000);
-    let (_folder, good) = disk();
+    let (_folder, good) = disk(0..2000, SMALL);
     let healed: Vec<usize> = (0..looks).map(|_| ward.damage.retry(&good)).collect();
     assert_eq!(healed.iter().sum::<usize>(), 2000, "{healed:?}");
     assert!(healed.iter().all(|healed| *healed <= RETRIES));
@@ -167,4 +180,64 @@ fn a_blob_that_no_route_needs_is_forgotten() {
     });
     assert_eq!(ward.damage.retry(&Disk(Err(2))), 0);
     assert!(ward.damage.cases().open.is_empty());
+}
+
+#[test]
+fn a_large_file_that_was_changed_is_told_only_once_it_was_read_s16() {
+    let mut ward = ward();
+    let (folder, disk) = disk(1..2, LARGE);
+    let blob = ward.sized(1, LARGE);
+    let path = folder.path().join(blob.digest.to_string());
+    blob.first_seen(&File::open(&path).unwrap());
+    assert!(blob.open(&disk).is_ok(), "served as it was first seen");
+    ward.damage.settle(&blob, &disk, Haste::Calm);
+    assert!(blob.open(&disk).is_ok() && !blob.is_broken());
+
+    let whole = std::fs::read(&path).unwrap();
+    let mut other = whole.clone();
+    other[LARGE - 1] ^= 1;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &other).unwrap();
+    let error = blob.open(&disk).unwrap_err();
+    assert!(error.is::<Unproven>(), "{error}");
+    assert!(ward.damage.note(&blob, 0, None, &error));
+    assert_eq!(ward.damage.retry(&disk), 0, "no look reads it");
+    assert!(blob.is_broken() && ward.damage.take().is_empty() && ward.counted() == 0);
+    for _ in 0..3 {
+        ward.damage.settle(&blob, &disk, Haste::Urgent);
+    }
+    assert_eq!((ward.damage.take(), ward.counted()), (vec![blob.digest], 1));
+    ward.damage.put_back(&[blob.digest]);
+    assert_eq!(ward.damage.take(), [blob.digest]);
+
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(ward.damage.retry(&disk), 0);
+    ward.damage.settle(&blob, &disk, Haste::Urgent);
+    assert_eq!((blob.epoch(), ward.counted()), (Some(2), 1));
+    assert!(blob.open(&disk).is_ok());
+}
+
+#[test]
+fn a_large_file_that_got_another_name_is_served_on_and_read_meanwhile_s16() {
+    let mut ward = ward();
+    let (folder, disk) = disk(1..2, LARGE);
+    let blob = ward.sized(1, LARGE);
+    let path = folder.path().join(blob.digest.to_string());
+    blob.first_seen(&File::open(&path).unwrap());
+    let (file, then) = blob.open(&disk).unwrap();
+    std::fs::hard_link(&path, folder.path().join("linked")).unwrap();
+    assert!(blob.open(&disk).is_ok());
+
+    // Written to without a trace in the times, as a disk that rots: who began before is cut off as well.
+    let times = std::fs::FileTimes::new().set_modified(file.metadata().unwrap().modified().unwrap());
+    let mut other = std::fs::read(&path).unwrap();
+    other[7] ^= 1;
+    std::fs::write(&path, other).unwrap();
+    File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    let (_, began) = (std::fs::hard_link(&path, folder.path().join("another")), blob.open(&disk).unwrap().1);
+    ward.damage.settle(&blob, &disk, Haste::Calm);
+    assert!(blob.is_broken() && !blob.still_holds(&file, &began).unwrap());
+    assert_eq!((ward.damage.take(), ward.counted()), (vec![blob.digest], 1));
+    assert!(then != began);
 }

@@ -130,6 +130,92 @@ fn a_file_that_was_touched_but_is_good_is_served_on_s16() {
 }
 
 #[test]
+fn a_large_file_whose_bytes_changed_is_not_served_until_it_is_whole_s16_v39() {
+    let big = noise(4, 2 << 20);
+    let site = Site::with(&[("/big", &big), ("/other", b"other")]);
+    let digest = Digest::of(&big);
+    let path = site.source.blob_path(&digest);
+    assert!(site.get("/big", "").body == big);
+    let resumed = format!("Range: bytes=1048576-\r\nIf-Range: {}\r\n", digest.etag());
+    let poll = format!("If-None-Match: {}\r\n", digest.etag());
+    flip(&path, 2_000_000);
+    for headers in [resumed.as_str(), "", "Range: bytes=0-9\r\n", poll.as_str(), resumed.as_str()] {
+        assert_eq!(site.get("/big", headers).status, 503, "{headers}");
+    }
+    until(|| site.server.take_damaged() == [digest]);
+    assert_eq!((site.get("/big", "").status, site.get("/other", "").status), (503, 200));
+    assert_eq!(site.server.stats().trouble(Trouble::Damaged), 1);
+    flip(&path, 2_000_000);
+    until(|| site.server.stats().rings[0].broken == 0);
+    assert!(site.get("/big", "").body == big);
+    assert!(site.get("/big", &resumed).body == big[1 << 20..]);
+}
+
+#[test]
+fn a_large_file_that_was_touched_but_is_good_is_served_again_and_told_to_nobody_s16() {
+    let big = noise(4, 2 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    assert!(site.get("/big", "").body == big);
+    let path = site.source.blob_path(&Digest::of(&big));
+    for _ in 0..2 {
+        let reading = site.source.reading.lock().unwrap();
+        flip(&path, 7);
+        flip(&path, 7);
+        assert_eq!(site.get("/big", "").status, 503, "nobody has read it yet");
+        drop(reading);
+        until(|| site.server.stats().rings[0].broken == 0);
+        assert!(site.get("/big", "").body == big);
+    }
+    assert_eq!(site.server.stats().trouble(Trouble::Damaged), 0);
+    assert!(site.server.take_damaged().is_empty());
+}
+
+#[test]
+fn a_large_file_that_got_another_name_is_served_on_s16() {
+    let big = noise(4, 2 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let path = site.source.blob_path(&Digest::of(&big));
+    for name in ["first", "second", "third"] {
+        std::fs::hard_link(&path, path.with_extension(name)).unwrap();
+        let answer = site.get("/big", "");
+        assert!((answer.status, &answer.body) == (200, &big), "{name}: {}", answer.status);
+    }
+}
+
+#[test]
+fn a_large_file_that_was_damaged_before_the_start_is_found_and_no_longer_served_s16() {
+    let big = noise(4, 2 << 20);
+    let first = Site::with(&[("/big", &big), ("/b", b"B")]);
+    let digest = Digest::of(&big);
+    let path = first.source.blob_path(&digest);
+    flip(&path, 1_999_999);
+    let site = first.restarted();
+    until(|| site.server.take_damaged() == [digest]);
+    assert_eq!((site.get("/big", "").status, site.get("/b", "").status), (503, 200));
+    flip(&path, 1_999_999);
+    until(|| site.server.stats().rings[0].broken == 0);
+    assert!(site.get("/big", "").body == big);
+}
+
+#[test]
+fn a_start_waits_for_no_proof_and_who_began_before_it_failed_is_cut_off_s16_v39() {
+    let big = noise(4, 64 << 20);
+    let first = Site::with(&[("/big", &big)]);
+    flip(&first.source.blob_path(&Digest::of(&big)), 60 << 20);
+    let reading = first.source.reading.lock().unwrap();
+    let site = first.restarted();
+    assert!(site.server.is_ready());
+    let mut client = site.connect();
+    client.get("/big", "");
+    client.stream.read_exact(&mut [0; 1]).unwrap();
+    drop(reading);
+    until(|| site.server.stats().rings[0].broken == 1);
+    let mut rest = Vec::new();
+    assert!(client.stream.read_to_end(&mut rest).is_err(), "a reset, not an end that looks right");
+    assert!(rest.len() < big.len());
+}
+
+#[test]
 fn a_small_file_whose_bytes_changed_is_not_served_s16() {
     let site = Site::with(&[("/a", b"good")]);
     let digest = Digest::of(b"good");
