@@ -40,6 +40,6 @@ pub use heads::{HeadError, Heads, NO_SITE, read_kept};
 pub use learned::{discover, followed, forwards, learned_settings, make_spool, stop_forwarding};
 pub use origins::client;
 pub use record::note_configuration;
-pub use schedule::{Due, Schedule};
+pub use schedule::{Call, Due, Interval, Schedule};
 pub use signals::Stops;
 pub use trees::{TreeStanding, Trees, TreesError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Config;
+use config::{Config, ElasticMode};
 use mirror::{Engine, Observer, Progress, SyncRequest};
 use model::{Clock, FeedId, Vendor, error_chain};
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::pulse::{Pulse, Turn};
-use crate::schedule::{Due, Schedule, failed};
+use crate::schedule::{Call, Due, Interval, Schedule, failed};
 
 /// How soon a schedule goes on after a defect ended it.
 const RESTART: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone)]
 pub(crate) struct Timetable {
     /// How often each vendor that is followed is asked.
-    intervals: Vec<(Vendor, Duration)>,
+    intervals: Vec<Interval>,
     /// What is followed.
     feeds: Vec<FeedId>,
     /// Within how long every blob is read again, and how fast at the most.
@@ -32,12 +32,19 @@ pub(crate) struct Timetable {
 impl Timetable {
     pub(crate) fn of(config: &Config) -> Self {
         let vendors = Vendor::ALL.into_iter();
-        let intervals = vendors.filter_map(|vendor| Some((vendor, config.schedule_of(vendor)?))).collect();
+        let interval = |vendor| {
+            let every = config.schedule_of(vendor)?;
+            // A proxy asks as often as it was told to revalidate, whatever fails, and no more.
+            let elastic = config.elastic.as_ref().filter(|_| vendor == Vendor::Elastic);
+            let again = elastic.filter(|elastic| elastic.demand.mode == ElasticMode::Proxy).map(|_| every);
+            Some(Interval { vendor, every, again })
+        };
+        let intervals = vendors.filter_map(interval).collect();
         Self { intervals, feeds: config.feeds(), scrub: (config.limits.scrub, config.limits.scrub_rate) }
     }
 
-    fn of_vendor(&self, vendor: Vendor) -> (Vec<(Vendor, Duration)>, Vec<FeedId>) {
-        let intervals = self.intervals.iter().filter(|(of, _)| *of == vendor).copied().collect();
+    fn of_vendor(&self, vendor: Vendor) -> (Vec<Interval>, Vec<FeedId>) {
+        let intervals = self.intervals.iter().filter(|interval| interval.vendor == vendor).copied().collect();
         let feeds = self.feeds.iter().filter(|feed| feed.vendor() == vendor).cloned().collect();
         (intervals, feeds)
     }
@@ -102,8 +109,8 @@ impl Scheduler {
     async fn turn(&mut self) -> bool {
         let now = self.parts.clock.monotonic();
         let wait = match self.schedule.due(now) {
-            Due::Now(vendors) => {
-                self.sync(&vendors).await;
+            Due::Now(calls) => {
+                self.sync(&calls).await;
                 return true;
             }
             Due::At(next) => next.saturating_sub(now),
@@ -134,16 +141,20 @@ impl Scheduler {
         self.feeds = feeds;
     }
 
-    async fn sync(&mut self, vendors: &[Vendor]) {
+    async fn sync(&mut self, calls: &[Call]) {
         let Some(engine) = self.parts.engine.borrow().clone() else { return };
         self.parts.pulse.note(self.vendor, Turn::Runs(self.parts.clock.monotonic()));
         let mut feeds = engine.feeds();
-        feeds.retain(|feed| vendors.contains(&feed.vendor()));
+        let is_called = |feed: &FeedId| {
+            let mut calls = calls.iter().filter(|call| call.vendor == feed.vendor());
+            calls.any(|call| call.only.is_empty() || call.only.contains(feed))
+        };
+        feeds.retain(is_called);
         // What is being fetched on demand is not asked for twice.
         let claims: Vec<_> = feeds.iter().filter_map(|feed| Some((feed.clone(), engine.claim(feed)?))).collect();
         let feeds: Vec<FeedId> = claims.iter().map(|(feed, _)| feed.clone()).collect();
         if feeds.is_empty() {
-            return self.schedule.ran(vendors, &[], self.parts.clock.monotonic(), 0.5);
+            return self.schedule.ran(calls, &[], self.parts.clock.monotonic(), 0.5);
         }
         let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
         let watch = Watch { parts: self.parts.clone(), vendor: self.vendor, every: self.every() };
@@ -158,23 +169,23 @@ impl Scheduler {
                         requests = feed.requests, reason = feed.reason.map(model::Reason::code), "synced"
                     );
                 }
-                self.schedule.ran(vendors, &failed(&report), now, spread(now));
+                self.schedule.ran(calls, &failed(&report), now, spread(now));
             }
-            Ok(Err(error)) => self.later(vendors, now, &error_chain(&error)),
-            Err(error) => self.later(vendors, now, &error),
+            Ok(Err(error)) => self.later(calls, now, &error_chain(&error)),
+            Err(error) => self.later(calls, now, &error),
         }
     }
 
     fn every(&self) -> Duration {
         let timetable = self.parts.timetable.borrow();
-        let known = timetable.intervals.iter().find(|(of, _)| *of == self.vendor);
-        known.map_or(Duration::ZERO, |(_, every)| *every)
+        let known = timetable.intervals.iter().find(|interval| interval.vendor == self.vendor);
+        known.map_or(Duration::ZERO, |interval| interval.every)
     }
 
     /// A run that could not take place at all is tried again soon.
-    fn later(&mut self, vendors: &[Vendor], now: Duration, error: &str) {
+    fn later(&mut self, calls: &[Call], now: Duration, error: &str) {
         tracing::error!(error, vendor = %self.vendor, "the run failed as a whole");
-        self.schedule.ran(vendors, &self.feeds, now, 0.5);
+        self.schedule.put_off(calls, now);
     }
 }
 

@@ -201,11 +201,16 @@ impl Engine {
     ) -> Result<HashSet<ReleaseId>, EngineError> {
         let records = self.ports.catalog.feeds().await?;
         let newest = newest_earlier(held, generation);
-        let mut kept = Vec::new();
+        let (mut kept, mut guests) = (Vec::new(), Vec::new());
         for found in held {
             let id = found.release.id;
+            let protected = self.protects(found, generation, calm);
+            // What no manifest names is of no use once it is served no longer, and has a bound of its own.
+            if !protected && vendors::registry(vendor).makes_room(&found.release.feed) {
+                guests.push(id);
+            }
             let spoken_of = records.iter().any(|record| record.release == Some(id));
-            let protected = self.protects(found, generation, calm) || newest.contains(&id);
+            let protected = protected || newest.contains(&id);
             kept.push(Kept {
                 id,
                 held_since: found.release.held_since,
@@ -213,7 +218,8 @@ impl Engine {
                 protected: protected || (spoken_of && !self.left(&found.release.feed)),
             });
         }
-        Ok(expire(kept, calm.kept_since.of(vendor), self.settings.keep(vendor).bytes).into_iter().collect())
+        let expired = expire(kept, calm.kept_since.of(vendor), self.settings.keep(vendor).bytes);
+        Ok(expired.into_iter().chain(guests).collect())
     }
 
     /// Served, served as `_back`, still reachable in its grace, or dated.

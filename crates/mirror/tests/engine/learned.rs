@@ -150,6 +150,35 @@ async fn what_no_manifest_names_is_kept_with_the_transports_word_and_makes_room(
 }
 
 #[tokio::test]
+async fn what_is_forwarded_no_longer_is_served_no_longer_and_leaves_the_disk_i6() {
+    let world = following_one().await;
+    let own = world.sim.elastic_release("8.18.3").unwrap();
+    let paths: Vec<String> = own.artifacts.iter().rev().take(2).map(|one| one.relative_url.clone()).collect();
+    let notes = Notes::of(&["elastic/forwarded"]);
+    let forward = |paths: &[String]| {
+        notes.set(|known| {
+            known.forwarded = paths.to_vec();
+            known.serial += 1;
+        });
+    };
+    let routed = |path: &str| {
+        let path: model::RoutePath = path.parse().unwrap();
+        async { world.generation().await.unwrap().routes.contains_key(&{ path }) }
+    };
+    forward(&paths[..1]);
+    let first = line(&sync(&world, &notes, &["elastic/forwarded"]).await, "elastic/forwarded").release.unwrap();
+    assert!(routed(&paths[0]).await);
+    forward(&paths[1..]);
+    ended(&sync(&world, &notes, &["elastic/forwarded"]).await, "elastic/forwarded", Outcome::Published, None);
+    assert!(!routed(&paths[0]).await && routed(&paths[1]).await, "it has no grace");
+    let plan = engine(&world, &notes).plan_collection().await.unwrap();
+    assert_eq!(plan.releases.iter().map(|gone| gone.id).collect::<Vec<_>>(), [first]);
+    forward(&[]);
+    ended(&sync(&world, &notes, &["elastic/forwarded"]).await, "elastic/forwarded", Outcome::Published, None);
+    assert!(!routed(&paths[1]).await, "nothing is left");
+}
+
+#[tokio::test]
 async fn a_feed_is_claimed_once() {
     let world = following_one().await;
     let engine = world.engine();
