@@ -17,9 +17,11 @@ mod group;
 pub mod lock;
 pub mod net;
 mod process;
+mod queue;
 mod send;
 
 pub use clock::SystemClock;
 pub use group::{Group, share_with, shared_group};
 pub use process::{kill_group, pid, raise_nofile, uid, unique_name};
+pub use queue::SendQueues;
 pub use send::send_file;
