@@ -3,8 +3,12 @@
 //! The key names of the text are those of the vendor's page; in JSON they are the same in camel case, of which only the
 //! general report has a public sample. Whatever is not known is kept out of verdicts.
 
+mod fault;
 mod judge;
+mod place;
 mod read;
 
-pub use judge::{Fault, Row, State, judge};
+pub use fault::Fault;
+pub use judge::{Row, State, judge};
+pub use place::{Mirror, ring_below};
 pub use read::{Health, HealthError, Setting};

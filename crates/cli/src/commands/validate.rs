@@ -1,5 +1,6 @@
 //! `waystation validate elastic|defender`.
 
+mod at;
 mod defender;
 mod elastic;
 mod fleet;

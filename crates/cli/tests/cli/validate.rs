@@ -163,3 +163,46 @@ fn health_reports_are_held_against_their_ring() {
     assert_eq!(run(&["--json"]).with(1).lines().len(), 6);
     assert!(site.run(&["validate", "defender", "--health", "absent"]).with(2).stderr.contains("cannot read absent"));
 }
+
+#[test]
+fn endpoints_of_another_mirror_ring_or_track_are_told() {
+    let site = Site::builder().defender().build();
+    let folder = site.path().join("health");
+    std::fs::create_dir(&folder).unwrap();
+    site.run(&["sync"]).with(0);
+    let served = site.run(&["feed", "show", "defender/linux/production/x86_64", "--json"]).with(0).lines();
+    let version = served[0]["served"]["vendor_version"]["version"].as_str().unwrap().to_owned();
+    let (_running, url) = serving(&site);
+    let write = |name: &str, base: &str| {
+        let text = format!(
+            "definitions_version : \"{version}\"\ndefinitions_update_source_uri : \"{base}\"\n\
+             offline_definition_url_configured : \"{base}\" [managed]\n\
+             offline_definition_update : \"enabled\" [managed]\n"
+        );
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    let health = ["validate", "defender", "--health", "health"];
+    let run = |rest: &[&str]| site.run(&[&health[..], rest].concat());
+    write("ours", &format!("{url}/linux/production/"));
+    write("ring", &format!("{url}/rings/broad/linux/production/"));
+    run(&["--url", &url]).with(0);
+    write("other", "http://other.corp/linux/production/");
+    assert!(run(&[]).with(0).stdout.contains("held against no mirror's"), "nobody said where the mirror is");
+    let told = |rest: &[&str], code: i32| {
+        let lines = run(&[rest, &["--json"]].concat()).with(code).lines();
+        let fault = |row: &Value| format!("{} {} {}", row["host"], row["state"], row["faults"]).replace('"', "");
+        lines.iter().map(fault).collect::<Vec<_>>()
+    };
+    let expected = ["other unknown [wrong_mirror]", "ours equal []", "ring equal []"];
+    assert_eq!(told(&["--url", &url], 1), expected);
+    assert_eq!(told(&["--also-at", &url], 1), expected, "what is offered comes out of the data folder");
+    assert_eq!(told(&["--url", &url, "--also-at", "http://other.corp"], 0)[0], "other equal []");
+    write("other", &format!("{url}/rings/nightly/linux/production/"));
+    assert_eq!(told(&["--url", &url], 1)[0], "other unknown [unknown_ring]");
+    write("other", &format!("{url}/linux/production_back/"));
+    assert_eq!(told(&["--url", &url], 0)[0], "other equal [on_back]");
+    let nowhere = run(&["--url", "http://127.0.0.1:1"]).with(1).stderr;
+    assert!(nowhere.contains("serves nothing of Defender"), "{nowhere}");
+    let told = run(&["--ring", "nightly"]).with(2).stderr;
+    assert!(told.contains("there is no ring nightly"), "{told}");
+}

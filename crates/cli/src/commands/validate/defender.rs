@@ -18,6 +18,7 @@ use crate::failure::{Exit, Failure};
 #[command(after_help = "\
 Examples:
   waystation validate defender --url https://mirror.example:8443
+  waystation validate defender --health health/ --url https://mirror.example:8443
   waystation validate defender --health health/ --form csv > fleet.csv
   mdatp health --output json | waystation validate defender --health -
 
@@ -30,12 +31,16 @@ Exit codes:
 pub(crate) struct Defender {
     #[command(flatten)]
     pub(super) route: walk::Route,
-    /// The ring that is walked; without it the one at the mirror's root
+    /// The ring that is walked; without it the one at the mirror's root. With --health each endpoint is held against the
+    /// ring that its address names, and against this one where its report names no address
     #[arg(long, value_name = "NAME")]
     pub(super) ring: Option<RingName>,
     /// What `mdatp health` printed: files, folders of them, or - for standard input
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) health: Vec<PathBuf>,
+    /// Another address that endpoints reach the mirror by, beside --url; may be repeated
+    #[arg(long, value_name = "URL", requires = "health")]
+    pub(super) also_at: Vec<String>,
     /// Shows endpoints that are in order, too
     #[arg(long, requires = "health")]
     pub(super) all: bool,

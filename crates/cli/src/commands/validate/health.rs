@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use app::Purpose;
-use fleet::Offers;
 use fleet::health::{Fault, Health, Row, State, judge};
-use model::{Level, Vendor};
+use model::Level;
 use serde::Serialize;
 
+use super::at::at;
 use super::defender::Defender;
 use super::elastic::Form;
-use super::rings;
-use super::walk::Walk;
 use crate::commands::configure::configuration;
 use crate::context::Context;
 use crate::csv;
@@ -36,13 +33,14 @@ struct Unread {
 }
 
 pub(super) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, Failure> {
-    let rings = offers(args, context).await?;
+    let reports = Reports::of(&args.health)?;
+    let config = configuration(context)?;
+    let mirror = at(args, config.as_ref(), context, &reports).await?;
     let now = context.clock.now();
     let (mut rows, mut unread) = (Vec::new(), Vec::new());
-    for file in files(&args.health)? {
-        let host = name(&file);
-        match bytes(&file).and_then(|bytes| Health::read(&bytes).map_err(|error| error.to_string())) {
-            Ok(health) => rows.push(judge(&host, &health, &rings, now)),
+    for (host, report) in reports.each() {
+        match report {
+            Ok(health) => rows.push(judge(&host, &health, &mirror.held(), now)),
             Err(why) => unread.push(Unread { host, unread: why }),
         }
     }
@@ -54,6 +52,10 @@ pub(super) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, 
         csv_of(&rows, &unread, context)?;
     } else {
         page(args, &rows, &unread, context)?;
+        if mirror.addresses.is_empty() && rows.iter().any(|row| row.configured.is_some()) {
+            let told = "the addresses of endpoints were held against no mirror's: name it with --url or --also-at";
+            context.out.line(format!("\n{told}"))?;
+        }
     }
     Ok(exit(&rows, &unread))
 }
@@ -64,30 +66,6 @@ fn exit(rows: &[Row], unread: &[Unread]) -> Exit {
     }
     let wrong = !unread.is_empty() || rows.iter().any(|row| row.level == Level::Fail);
     if wrong { Exit::FAILED } else { Exit::DONE }
-}
-
-/// What rings offer; of a mirror that is named, what it serves; nothing where neither is known.
-async fn offers(args: &Defender, context: &Context) -> Result<Vec<Offers>, Failure> {
-    let config = configuration(context)?;
-    if args.route.url.is_some() {
-        let Some(mirror) = args.route.address(config.as_ref())? else { return Ok(Vec::new()) };
-        let followed = config.iter().flat_map(|config| config.feeds());
-        let walk = Walk {
-            mirror: &mirror,
-            ring: args.ring.as_ref(),
-            config: config.as_ref(),
-            feeds: followed.filter(|feed| feed.vendor() == Vendor::Defender).collect(),
-            versions_alone: true,
-        };
-        let report = args.route.walk(walk, context).await?;
-        return Ok(vec![rings::seen(&report, config.as_ref())]);
-    }
-    let Some(config) = config else { return Ok(Vec::new()) };
-    if matches!(config.data_dir.join("catalog").try_exists(), Ok(false)) {
-        return Ok(Vec::new());
-    }
-    let engine = context.engine(&config, "validate", Purpose::Look).await?;
-    rings::offers(&engine, &config, Vendor::Defender).await
 }
 
 /// Every file that is meant: of a folder the plain files in it, in order of name.
@@ -125,14 +103,39 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn bytes(file: &Path) -> Result<Vec<u8>, String> {
+/// Where reports are. Standard input is read at once; files each time that they are asked for, because thousands of
+/// them would not fit.
+pub(super) struct Reports {
+    files: Vec<PathBuf>,
+    input: Result<Vec<u8>, String>,
+}
+
+impl Reports {
+    fn of(paths: &[PathBuf]) -> Result<Self, Failure> {
+        let files = files(paths)?;
+        let told = |error: io::Error| format!("cannot be read: {error}");
+        let is_input = |file: &PathBuf| file == Path::new("-");
+        let input = if files.iter().any(is_input) { capped(io::stdin()).map_err(told) } else { Ok(Vec::new()) };
+        Ok(Self { files, input })
+    }
+
+    /// Each endpoint's name, and what it reports.
+    pub(super) fn each(&self) -> impl Iterator<Item = (String, Result<Health, String>)> {
+        self.files.iter().map(|file| {
+            let bytes = if file == Path::new("-") {
+                self.input.clone()
+            } else {
+                std::fs::File::open(file).and_then(capped).map_err(|error| format!("cannot be read: {error}"))
+            };
+            (name(file), bytes.and_then(|bytes| Health::read(&bytes).map_err(|error| error.to_string())))
+        })
+    }
+}
+
+fn capped(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = if file == Path::new("-") {
-        io::stdin().take(LARGEST).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|open| open.take(LARGEST).read_to_end(&mut bytes))
-    };
-    read.map(|_| bytes).map_err(|error| format!("cannot be read: {error}"))
+    from.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// An endpoint's name: that of its file, without what says its form.
@@ -161,6 +164,7 @@ fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context)
     let wanted: Vec<&Row> = rows.iter().filter(|row| args.all || row.level != Level::Fine).collect();
     let mut table = Table::new([
         ("HOST", Align::Left),
+        ("RING", Align::Left),
         ("STATE", Align::Left),
         ("LEVEL", Align::Left),
         ("DEFINITIONS", Align::Left),
@@ -174,6 +178,7 @@ fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context)
         let codes: Vec<&str> = row.faults.iter().map(|fault| fault.code()).collect();
         table.push([
             row.host.clone(),
+            row.ring.as_ref().map_or_else(show::dash, ToString::to_string),
             row.state.as_str().to_owned(),
             row.level.to_string(),
             or_dash(row.definitions.as_ref()),
@@ -208,6 +213,7 @@ fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), 
     let head = [
         "host",
         "agent version",
+        "ring",
         "feed",
         "state",
         "level",
@@ -229,6 +235,7 @@ fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), 
             [
                 row.host.clone(),
                 text(row.agent_version.clone()),
+                text(row.ring.as_ref().map(ToString::to_string)),
                 text(row.feed.as_ref().map(ToString::to_string)),
                 row.state.as_str().to_owned(),
                 row.level.to_string(),
@@ -245,7 +252,7 @@ fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), 
     }
     let empty = String::new;
     unread.iter().try_for_each(|one| {
-        let mut cells = vec![one.host.clone(), empty(), empty(), "unread".to_owned(), "fail".to_owned()];
+        let mut cells = vec![one.host.clone(), empty(), empty(), empty(), "unread".to_owned(), "fail".to_owned()];
         cells.resize(head.len() - 1, empty());
         cells.push(one.unread.clone());
         csv::line(&mut context.out, cells)

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use model::{Bound, VendorVersion};
+use url::Url;
 
 use super::*;
+use crate::Offers;
 
 const NOW: Timestamp = Timestamp::from_micros(1_791_100_000_000_000);
 const BASE: &str = "definitions_version : \"1.459.553.0\"\ndefinitions_status : \"up_to_date\"\n\
@@ -31,10 +33,17 @@ fn rings() -> Vec<Offers> {
 }
 
 #[track_caller]
+fn judged(text: &str, rings: &[Offers], addresses: &[&str]) -> Row {
+    let addresses: Vec<Url> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    let mirror = Mirror { rings, addresses: &addresses, otherwise: None };
+    judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW)
+}
+
+#[track_caller]
 fn check(from: &str, to: &str, state: State, faults: &[Fault]) -> Row {
     let text = BASE.replace(from, to);
     assert!(from.is_empty() || text != BASE, "nothing was replaced");
-    let row = judge("h1", &Health::read(text.as_bytes()).unwrap(), &rings(), NOW);
+    let row = judged(&text, &rings(), &[]);
     assert_eq!((row.state, row.faults.as_slice()), (state, faults), "{text}");
     row
 }
@@ -61,8 +70,101 @@ fn a_silent_fall_back_to_the_cloud_is_called_out() {
     assert_eq!(check(own, cloud, State::Equal, &[Fault::CloudFallback]).level, Level::Fail);
     let geo = "source_uri : \"https://mdav.eu.endpoint.security.microsoft.com/packages/?ostype=linux\"";
     check(own, geo, State::Equal, &[Fault::CloudFallback]);
-    check(own, "source_uri : \"https://other.example/linux/production\"", State::Equal, &[Fault::OtherSource]);
+    let row =
+        check(own, "source_uri : \"https://other.example/linux/production\"", State::Equal, &[Fault::OtherSource]);
+    assert_eq!(row.level, Level::Fail);
     check(own, "source_uri : \"https://microsoft.com.evil.example/\"", State::Equal, &[Fault::OtherSource]);
+    // After a change of rings the next update is still to come.
+    let canary = "source_uri : \"https://m.example/rings/canary/linux/production\"";
+    assert_eq!(check(own, canary, State::Equal, &[Fault::OtherRing]).level, Level::Warn);
+}
+
+#[test]
+fn an_endpoint_of_another_mirror_is_not_called_equal() {
+    let row = |to: &str, addresses: &[&str]| {
+        let row = judged(&BASE.replace("https://m.example/", to), &rings(), addresses);
+        (row.state, row.level, row.faults)
+    };
+    let fine = (State::Equal, Level::Fine, vec![]);
+    let elsewhere = (State::Unknown, Level::Fail, vec![Fault::WrongMirror]);
+    assert_eq!(row("https://m.example/", &["https://m.example"]), fine);
+    assert_eq!(row("https://M.example:443/", &["https://m.example/"]), fine, "the same, written otherwise");
+    assert_eq!(row("https://other.example/", &["https://m.example"]), elsewhere);
+    assert_eq!(row("https://m.example:8443/", &["https://m.example"]), elsewhere);
+    assert_eq!(row("http://m.example/", &["https://m.example"]), elsewhere);
+    assert_eq!(row("https://m.example/", &["https://m.example/prefix"]), elsewhere);
+    assert_eq!(row("https://m.example/prefix/", &["https://m.example/prefix/"]), fine);
+    assert_eq!(row("https://m.example:8443/", &["https://m.example", "https://m.example:8443"]), fine);
+    // Nobody said where the mirror is: nothing is called another one.
+    assert_eq!(row("https://other.example/", &[]), fine);
+    assert_eq!(row("https://other.example/rings/canary/", &["https://m.example"]), elsewhere);
+}
+
+#[test]
+fn a_ring_that_is_not_there_and_the_release_before_are_told() {
+    let row = check("https://m.example/", "https://m.example/rings/nightly/", State::Unknown, &[Fault::UnknownRing]);
+    assert_eq!((row.level, row.offered, row.ring), (Level::Fail, None, None));
+    let row = check("linux/production/", "linux/production_back/", State::Equal, &[Fault::OnBack]);
+    assert_eq!((row.level, row.ring.unwrap().as_str()), (Level::Warn, "broad"));
+    let configured = |address: &str, faults: &[Fault]| {
+        let to = format!("configured : \"{address}\"");
+        check("configured : \"https://m.example/linux/production/\"", &to, State::Equal, faults);
+    };
+    configured("https://m.example/linux/production/arch_arm64/", &[Fault::OtherRing, Fault::WrongAddress]);
+    for wrong in ["https://m.example/", "https://m.example/linux/", "m.example/linux/production/"] {
+        configured(wrong, &[Fault::OtherSource, Fault::WrongAddress]);
+    }
+}
+
+/// Two processors with releases of their own, and two systems.
+fn mixed() -> Vec<Offers> {
+    let offer = |version: &str| Offer {
+        version: VendorVersion { version: version.parse().unwrap(), engine: Some("1.1.26080.3".parse().unwrap()) },
+        held: vec![(version.parse().unwrap(), NOW.before(Duration::from_secs(60 * 3600)))],
+        bound: Bound { warn: Duration::from_secs(3600), fail: Duration::from_secs(7200) },
+    };
+    let feeds = [
+        ("defender/linux/production/arm64", "1.459.500.0"),
+        ("defender/linux/production/x86_64", "1.459.510.0"),
+        ("defender/mac/production/x86_64", "1.459.590.0"),
+    ];
+    let feeds = feeds.map(|(feed, version)| (feed.parse().unwrap(), offer(version)));
+    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into() }]
+}
+
+#[test]
+fn no_feed_is_guessed_where_the_report_leaves_it_open() {
+    let row = |version: &str| judged(&BASE.replace("1.459.553.0", version), &mixed(), &[]);
+    let feed = |row: &Row| row.feed.as_ref().map(ToString::to_string);
+    let x64 = row("1.459.510.0");
+    assert_eq!((x64.state, feed(&x64).as_deref()), (State::Equal, Some("defender/linux/production/x86_64")));
+    // Behind as x86_64, ahead as arm64: which of them it is stands nowhere.
+    let between = row("1.459.505.0");
+    assert_eq!((between.state, feed(&between), between.beyond_policy), (State::Unknown, None, false));
+    let old = row("1.459.400.0");
+    assert_eq!((old.state, feed(&old), old.beyond_policy), (State::Behind, None, true));
+    assert_eq!(old.offered.unwrap().as_str(), "1.459.500.0", "no less than this");
+    assert_eq!(row("1.459.511.0").state, State::Ahead);
+}
+
+#[test]
+fn a_report_without_an_address_is_behind_only_if_it_is_so_on_every_system() {
+    let general = |version: &str| {
+        judged(&format!("{{\"definitionsVersion\":\"{version}\",\"engineVersion\":\"1.1.26080.3\"}}"), &mixed(), &[])
+    };
+    let linux = general("1.459.510.0");
+    assert_eq!((linux.state, linux.feed, linux.beyond_policy), (State::Equal, None, false));
+    assert_eq!(general("1.459.505.0").state, State::Unknown);
+    assert!(general("1.459.1.0").beyond_policy);
+    // Nor is the ring known, unless the operator says it.
+    let text = b"{\"definitionsVersion\":\"1.459.553.0\"}";
+    let canary: RingName = "canary".parse().unwrap();
+    let state = |otherwise| {
+        let rings = rings();
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise };
+        judge("h1", &Health::read(text).unwrap(), &mirror, NOW).state
+    };
+    assert_eq!((state(None), state(Some(&canary))), (State::Equal, State::Behind));
 }
 
 #[test]
