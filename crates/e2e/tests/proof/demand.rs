@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -35,13 +36,16 @@ fn open_folder() -> TempDir {
     folder
 }
 
-/// nginx with these lines in its server, as the page has them.
-fn nginx_with(server: &str) -> Peer {
+/// The page's lines against the dash in nginx's tags.
+const MAP: &str = "map $sent_http_etag $elastic_etag {\n    \"~(.*)-(.*)\" \"$1$2\";\n  }\n";
+
+/// nginx with these lines, and these in its server, as the page has them.
+fn nginx_with(lines: &str, server: &str) -> Peer {
     let (folder, address) = (open_folder(), closed_address());
     let configuration = format!(
         "daemon off;\npid nginx.pid;\nerror_log stderr crit;\nuser root;\nevents {{}}\nhttp {{\n  access_log off;\n  \
          client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;\n  \
-         server {{\n    listen {address};\n    {server}\n  }}\n}}\n"
+         {lines}  server {{\n    listen {address};\n    {server}\n  }}\n}}\n"
     );
     fs::write(folder.path().join("nginx.conf"), configuration).unwrap();
     let mut command = Command::new("nginx");
@@ -51,13 +55,30 @@ fn nginx_with(server: &str) -> Peer {
 
 /// Apache that passes requests on, as the page has it.
 fn apache_proxy(url: &str) -> Peer {
+    apache_with(&["proxy", "proxy_http"], &format!("ProxyPass / {url}/\nProxyPassReverse / {url}/\n"))
+}
+
+/// Apache that serves a folder, as the page has it.
+fn apache_files(folder: &Path) -> Peer {
+    let folder = folder.display();
+    let lines = format!(
+        "TypesConfig /etc/mime.types\nDocumentRoot {folder}\n<Directory {folder}>\n  Require all granted\n\
+         </Directory>\nFileETag MTime\n"
+    );
+    apache_with(&["mime"], &lines)
+}
+
+/// Apache with these modules and lines beside what every one needs.
+fn apache_with(modules: &[&str], lines: &str) -> Peer {
     let (folder, address) = (open_folder(), closed_address());
-    let modules: String = ["mpm_event", "authz_core", "proxy", "proxy_http"]
+    let modules: String = [&["mpm_event", "authz_core"], modules]
+        .concat()
+        .iter()
         .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
-        .concat();
+        .collect();
     let configuration = format!(
         "ServerRoot {folder}\nServerName localhost\nListen {address}\nPidFile {folder}/pid\nErrorLog {folder}/log\n\
-         {modules}User www-data\nGroup www-data\nProxyPass / {url}/\nProxyPassReverse / {url}/\n",
+         {modules}User www-data\nGroup www-data\n{lines}",
         folder = folder.path().display(),
     );
     fs::write(folder.path().join("httpd.conf"), configuration).unwrap();
@@ -133,7 +154,7 @@ impl Proxies {
         let vendor = vendor();
         let (site, run) = proxy(&vendor, "revalidate = \"1s\"\n");
         let url = vendor.elastic_url();
-        let nginx = nginx_with(&format!("location / {{\n      proxy_pass {url};\n    }}"));
+        let nginx = nginx_with("", &format!("location / {{\n      proxy_pass {url};\n    }}"));
         let apache = apache_proxy(&url);
         Self { vendor, ours: run.content, nginx, apache, run, _site: site }
     }
@@ -145,11 +166,15 @@ impl Proxies {
 
     /// The status that each answers to the tag that it gave.
     fn own_tag(&self, path: &str) -> [u16; 3] {
-        [self.ours, self.nginx.address, self.apache.address].map(|address| {
-            let tag = get(address, path).unwrap().header("etag").unwrap_or_default().to_owned();
-            get_with(address, path, &[("If-None-Match", &tag)]).unwrap().status
-        })
+        [self.ours, self.nginx.address, self.apache.address].map(|address| own_tag(address, path).0)
     }
+}
+
+/// The status and the size of the answer to the tag that a server gave itself.
+fn own_tag(address: SocketAddr, path: &str) -> (u16, usize) {
+    let tag = get(address, path).unwrap().header("etag").unwrap_or_default().to_owned();
+    let answer = get_with(address, path, &[("If-None-Match", &tag)]).unwrap();
+    (answer.status, answer.body.len())
 }
 
 fn statuses(answers: &[Answer; 3]) -> [u16; 3] {
@@ -211,6 +236,39 @@ fn the_pages_proxies_beside_ours_section_by_section() {
         assert_eq!(Digest::of(&answer.body).to_string(), artifact["encoded_sha256"].as_str().unwrap());
     }
     saw("ours serves every artifact of the manifest that it serves");
+
+    // The vendor closes every connection without a word.
+    proxies.vendor.inject(FaultRule::always(Pattern::Any, Fault::Refuse));
+    let aged = until("ours tells the age of what it serves", PATIENCE, || {
+        get(proxies.ours, &path).ok().filter(|answer| answer.header("age").is_some())
+    });
+    let down = proxies.ask(&path);
+    saw(&format!(
+        "the vendor is down: {:?}; ours is {} seconds old",
+        statuses(&down),
+        aged.header("age").unwrap_or_default()
+    ));
+    assert_eq!(down[0].status, 200);
+    assert!(down[1..].iter().all(|answer| matches!(answer.status, 502..=504)), "{:?}", statuses(&down));
+}
+
+/// What a poll with the tag of its own gets, and what becomes of the tag when the same file is copied again.
+fn tags_of_the_pages_file_servers(tree: &Path, servers: [SocketAddr; 3]) {
+    let path = manifest_path(VERSION);
+    // As a copy leaves it: whole, and of another time than the one before.
+    let copied = |ago: &str| sh(tree, &format!("touch -d '{ago} ago' {}", path.trim_start_matches('/')));
+    let tags = || servers.map(|address| get(address, &path).unwrap().header("etag").unwrap_or_default().to_owned());
+    copied("3 hours");
+    let size = get(servers[0], &path).unwrap().body.len();
+    let polled = servers.map(|address| own_tag(address, &path));
+    saw(&format!("a poll with the own tag, and the bytes that it gets (ours, nginx, Apache): {polled:?}"));
+    assert_eq!(polled, [(304, 0), (200, size), (304, 0)]);
+    let before = tags();
+    copied("2 hours");
+    let after = tags();
+    let moved = [0, 1, 2].map(|at| before[at] != after[at]);
+    saw(&format!("the same file copied again has another tag (ours, nginx, Apache): {moved:?}"));
+    assert_eq!(moved, [false, true, true]);
 }
 
 #[test]
@@ -224,11 +282,15 @@ fn the_pages_file_servers_and_script_beside_ours_section_by_section() {
         )
     };
     sh(tree.path(), &script(VERSION));
-    let nginx = nginx_with(&format!("root {};\n    location / {{}}", tree.path().display()));
+    let root = tree.path().display();
+    let page = format!("root {root};\n    location / {{\n      add_header ETag \"$elastic_etag\";\n    }}");
+    let nginx = nginx_with(MAP, &page);
+    let apache = apache_files(tree.path());
     let site = Site::new(&[e2e::elastic(&url, &[VERSION])]);
     site.sync(&[]).expect(0);
     let serve = site.start("serve");
     let path = manifest_path(VERSION);
+    tags_of_the_pages_file_servers(tree.path(), [serve.content, nginx.address, apache.address]);
 
     vendor.publish_elastic(VERSION, Change::of(2)).unwrap();
     let newest = vendor.elastic_release(VERSION).unwrap();

@@ -1,4 +1,4 @@
-//! Documents and reason codes name only keys, sections and crates that exist.
+//! Documents and reason codes name only keys, sections, crates and tests that exist.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,12 @@ pub(crate) fn check(house: &House) -> Result<Vec<String>> {
         keylike && !file && sections.contains(section) && !known.contains(word)
     };
     let mut findings = Vec::new();
+    let functions = functions(house);
     for document in house.documents() {
         for (index, line) in document.text.lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2).filter(|word| is_test(word) && !functions.contains(word)) {
+                findings.push(format!("{}:{}: there is no test `{name}`", document.path, index + 1));
+            }
             // Odd parts of a line cut at backticks are code.
             for word in line.split('`').skip(1).step_by(2).filter(|word| is_stale(word)) {
                 findings.push(format!("{}:{}: `{word}` is no key of the configuration", document.path, index + 1));
@@ -38,6 +42,19 @@ pub(crate) fn check(house: &House) -> Result<Vec<String>> {
         }
     }
     Ok(findings)
+}
+
+/// Nothing else has a name of so many words.
+fn is_test(word: &str) -> bool {
+    let plain = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    plain && word.split('_').count() > 7 && !word.starts_with("waystation_")
+}
+
+/// The names of all functions in the workspace.
+fn functions(house: &House) -> BTreeSet<&str> {
+    let lines = house.sources.iter().filter(|source| source.is("rs")).flat_map(|source| source.text.lines());
+    let named = lines.filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next());
+    named.collect()
 }
 
 fn crate_names(line: &str) -> impl Iterator<Item = &str> {
@@ -73,6 +90,14 @@ mod tests {
         let keys = keys();
         for key in ["data_dir", "elastic.schedule", "elastic.retention.days", "serve.tls.key", "ring.name", "limits"] {
             assert!(keys.contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn names_of_tests_are_told_from_other_words() {
+        assert!(is_test("a_name_of_so_many_words_is_a_test_u01"));
+        for other in ["not_found", "waystation_a_b_c_d_e_f_g_h", "A_B_C_D_E_F_G_H_I", "elastic.dated"] {
+            assert!(!is_test(other), "{other}");
         }
     }
 
