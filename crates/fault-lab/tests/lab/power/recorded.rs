@@ -75,7 +75,7 @@ pub(super) enum Flushes {
     Real,
     /// They say yes and do nothing.
     Pretended,
-    /// Those of files with this in their path say yes and do nothing.
+    /// Those of files and folders with this in their path say yes and do nothing.
     PretendedOn(&'static str),
 }
 
@@ -139,7 +139,7 @@ impl Recorded {
                 let below = bench.put("below", None);
                 let mounted = mount(kind, &file, &below);
                 let failing = FailingFolder::mount(&below, &data).unwrap();
-                failing.plan(Plan::from(&[Op::Flush], 1, Fault::Pretend).on(path));
+                failing.plan(Plan::from(&[Op::Flush, Op::FlushFolder], 1, Fault::Pretend).on(path));
                 (mounted, Some(failing))
             }
         };

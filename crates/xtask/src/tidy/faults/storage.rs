@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
     )
     .but(
         "a sample of the prefixes on each file system, some 200 disks in *ci* and thousands in `--full`; that cuts can \
-         find flushes left out is shown for all, for those of downloads and for those of the catalog",
+         find flushes left out is shown for all, and for those of downloads, catalog, rings and blobs alone",
     ),
     Row::new("S13", "the file system shut down at each step", "as S12")
         .but("at random moments: in 8 runs on each file system in *ci*, in 100 in `--full`"),
@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("S43", "a slow disk", "serving keeps its pace").but("only flushes are slow, reading is not"),
     Row::new("S44", "random acts, runs, crashes and collections against a model", "equal to the model")
         .but(
-            "600 steps, not 10^6; the model is one of the stores, whose blobs alone rot, and a crash there is a writer \
-             that is dropped; of the engine the invariants are held after each act, not equality",
+            "600 steps of each store, not 10^6, and a crash there is a writer that is dropped; of the engine the \
+             invariants are held after each act, not equality",
         ),
 ];
