@@ -19,7 +19,7 @@ use crate::download::{Asked, Download};
 use crate::net::hold_little;
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
 use crate::respond::{Answered, Frame, Missed, answer, refuse};
-use crate::rules::Rules;
+use crate::rules::{Door, Rules};
 use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
 use crate::wire::{Wire, flush, receive};
@@ -33,9 +33,23 @@ const GATHERED: usize = 64 * 1024;
 /// What a connection is served with.
 pub(crate) struct Seat {
     pub(crate) peer: IpAddr,
+    /// The rules that the last request was answered by.
     pub(crate) rules: Arc<Rules>,
+    /// Where the rules come from.
+    pub(crate) door: Rc<Door>,
     pub(crate) worker: Rc<Worker>,
     pub(crate) slot: Rc<Slot>,
+}
+
+impl Seat {
+    /// Takes up rules that were swapped since. False when they ask for something else than what this connection
+    /// began with.
+    fn keeps(&mut self) -> bool {
+        let Some(newer) = self.door.newer(&self.rules) else { return true };
+        let alike = self.rules.admits_like(&newer);
+        self.rules = newer;
+        alike
+    }
 }
 
 /// Serves one accepted connection to its end. What every plain connection has of its own is in the future that this
@@ -166,6 +180,9 @@ impl<W: Wire> Connection<W> {
         let fresh = input.get(..received).unwrap_or_default();
         let mut output = worker.output.borrow_mut();
         output.clear();
+        if !self.seat.keeps() {
+            return Next::Close;
+        }
         if self.pending.is_empty() {
             let (consumed, scanned, next) = self.answer_all(fresh, 0, &mut output);
             self.pending.extend_from_slice(fresh.get(consumed..).unwrap_or_default());

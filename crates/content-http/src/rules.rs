@@ -1,9 +1,10 @@
 //! The rules of a listener, checked and ready to use.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 
 use crate::credentials::{Credentials, CredentialsError};
 use crate::kept::Kept;
@@ -61,6 +62,15 @@ impl Rules {
         self.allow.is_empty() || any_contains(&self.allow, peer) || self.trusts(peer)
     }
 
+    /// Whether a connection that was let in by these rules would have been by `newer` in the same way: what it showed
+    /// of itself before its first request is not asked for again.
+    pub(crate) fn admits_like(&self, newer: &Self) -> bool {
+        let asked = |rules: &Self| rules.tls.as_ref().map(|certificate| certificate.settings().clone());
+        let believed = self.proxy_protocol == newer.proxy_protocol
+            && (!self.proxy_protocol || self.trusted_proxies == newer.trusted_proxies);
+        believed && asked(self) == asked(newer)
+    }
+
     /// Whether a peer's word on a client's address is taken.
     pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         any_contains(&self.trusted_proxies, peer)
@@ -84,7 +94,28 @@ fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
 
 /// A listener's rules, which may be swapped.
 pub(crate) struct Gate {
-    pub(crate) rules: ArcSwap<Rules>,
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+}
+
+/// A worker's view of a listener's rules: whether they were swapped is seen without a lock.
+pub(crate) struct Door(RefCell<Cache<Arc<ArcSwap<Rules>>, Arc<Rules>>>);
+
+impl Door {
+    pub(crate) fn of(gate: &Gate) -> Self {
+        Self(RefCell::new(Cache::new(Arc::clone(&gate.rules))))
+    }
+
+    /// The rules that hold now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(self.0.borrow_mut().load())
+    }
+
+    /// The rules that hold now, unless they are these.
+    pub(crate) fn newer(&self, than: &Arc<Rules>) -> Option<Arc<Rules>> {
+        let mut cache = self.0.borrow_mut();
+        let now = cache.load();
+        (!Arc::ptr_eq(now, than)).then(|| Arc::clone(now))
+    }
 }
 
 /// The files that these listeners use, for whoever looks after them.

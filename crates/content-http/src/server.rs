@@ -216,8 +216,9 @@ impl ContentServer {
         }
     }
 
-    /// Takes new rules over for connections to come, in the order of [`Settings::listeners`]; open connections
-    /// keep theirs. Certificates are read anew.
+    /// Takes new rules over, in the order of [`Settings::listeners`]: for connections to come, and for the next
+    /// request on each that is open. One whose listener now asks for something else before a request (TLS, another
+    /// authority, another word on who is behind a proxy) ends instead. Certificates are read anew.
     ///
     /// # Errors
     /// [`ReloadError`] when any of them cannot be used; then none is taken over.
@@ -350,7 +351,7 @@ fn bind(listeners: Vec<Listener>, workers: usize, stall: Duration) -> Result<Bou
     let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let (mut gates, mut addresses) = (Vec::new(), Vec::new());
     for listener in listeners {
-        let gate = Arc::new(Gate { rules: ArcSwap::from_pointee(Rules::of(&listener.policy)?) });
+        let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(Rules::of(&listener.policy)?)) });
         let bound = match listener.bind {
             Bind::Address(address) => platform::net::listeners(address, workers)?,
             Bind::Inherited(socket) => {

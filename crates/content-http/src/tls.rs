@@ -118,6 +118,10 @@ impl Certificate {
         }
     }
 
+    pub(crate) fn settings(&self) -> &TlsSettings {
+        &self.settings
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.settings.certificate
     }

@@ -25,7 +25,7 @@ use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines, Stamp};
 use crate::proof::Unproven;
 use crate::respond::{Bodies, Opened, Part};
-use crate::rules::{Gate, Rules};
+use crate::rules::{Door, Gate, Rules};
 use crate::server::{Shared, Stage};
 use crate::slots::{Phase, Slot, Slots};
 use crate::stats::{Counters, Trouble};
@@ -139,9 +139,10 @@ pub(crate) fn run(parts: Parts) -> std::io::Result<()> {
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, gate: Arc<Gate>) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    let door = Rc::new(Door::of(&gate));
     loop {
         match listener.accept().await {
-            Ok((tcp, peer)) => worker.admit(tcp, peer, gate.rules.load_full()),
+            Ok((tcp, peer)) => worker.admit(tcp, peer, &door),
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {}
             Err(_) => {
                 worker.counters.trouble(Trouble::Accept);
@@ -219,8 +220,8 @@ impl Worker {
         WorkerBodies { worker: self, files: self.files.borrow_mut() }
     }
 
-    fn admit(self: &Rc<Self>, tcp: TcpStream, peer: SocketAddr, rules: Arc<Rules>) {
-        let peer = peer.ip().to_canonical();
+    fn admit(self: &Rc<Self>, tcp: TcpStream, peer: SocketAddr, door: &Rc<Door>) {
+        let (peer, rules) = (peer.ip().to_canonical(), door.rules());
         self.counters.accepted();
         if !rules.may_connect(peer) {
             self.counters.trouble(Trouble::Denied);
@@ -231,7 +232,7 @@ impl Worker {
         if !self.fits(client) {
             return;
         }
-        let seat = (tcp, peer, rules, client);
+        let seat = (tcp, peer, (rules, Rc::clone(door)), client);
         let Some(pass) = self.shared.enter() else {
             // The newcomer waits for the next accept when there was room to make; it is not kept waiting here.
             let made_room = self.slots.borrow_mut().evict();
@@ -259,14 +260,14 @@ impl Worker {
         made_room
     }
 
-    fn start(self: &Rc<Self>, (tcp, peer, rules, client): (TcpStream, IpAddr, Arc<Rules>, ClientKey), pass: Pass) {
+    fn start(self: &Rc<Self>, (tcp, peer, (rules, door), client): Newcomer, pass: Pass) {
         let deadline = self.deadline(self.shared.limits.head_timeout);
         let (at, slot) = self.slots.borrow_mut().add(Phase::Head, deadline, client);
         let leave = Leave { worker: Rc::clone(self), slot: Rc::clone(&slot), at, _pass: pass };
         let worker = Rc::clone(self);
         let task = spawn_local(async move {
             let _leave = leave;
-            serve(tcp, Seat { peer, rules, worker, slot }).await;
+            serve(tcp, Seat { peer, rules, door, worker, slot }).await;
         });
         self.slots.borrow_mut().started(at, task.abort_handle());
     }
@@ -318,6 +319,9 @@ impl Worker {
         }
     }
 }
+
+/// Who comes, by which rules, and whose connection it is as far as that counts.
+type Newcomer = (TcpStream, IpAddr, (Arc<Rules>, Rc<Door>), ClientKey);
 
 /// Gives a connection's place back when its task ends, however it ends.
 struct Leave {

@@ -1,6 +1,7 @@
 //! A request for what is not served, and may be once it was fetched.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use model::{RingName, RoutePath};
@@ -45,10 +46,13 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Waits for what is being fetched, and answers then.
-    pub(super) async fn outwait(&self, waiting: Waiting) -> Next {
-        let worker = &self.seat.worker;
+    pub(super) async fn outwait(&mut self, waiting: Waiting) -> Next {
+        let worker = Rc::clone(&self.seat.worker);
         self.seat.slot.enter(Phase::Send, worker.deadline(PATIENCE));
         let after = waiting.after.await;
+        if !self.seat.keeps() {
+            return Next::Close;
+        }
         let Ok(request) = Request::parse(&waiting.head) else { return Next::Close };
         if after == After::Look {
             self.until_served(&request).await;

@@ -77,3 +77,55 @@ fn the_access_log_has_a_line_for_each_answer() {
     assert_eq!(lines[3], "1994-11-06T08:49:37Z 127.0.0.1 - - 400 0 0ms whole \"\" \"\"");
     assert_eq!(lines.len(), 4);
 }
+
+#[test]
+fn new_rules_hold_for_the_next_request_of_open_connections_v33() {
+    let site = site(&[], &[]);
+    let mut open = site.connect();
+    let mut asked = |path: &str| {
+        open.get(path, "");
+        open.answer().map(|answer| answer.status).ok()
+    };
+    assert_eq!(asked("/a"), Some(200));
+    let rules = |allow: &str, prefix: &str| Policy {
+        allow: vec![allow.parse().unwrap()],
+        path_prefix: prefix.to_owned(),
+        ..Policy::default()
+    };
+    site.server.reload(&[rules("10.0.0.0/8", "/")]).unwrap();
+    assert_eq!(asked("/a"), Some(403), "whoever may no longer ask");
+    site.server.reload(&[rules("127.0.0.1", "/mirror")]).unwrap();
+    assert_eq!((asked("/a"), asked("/mirror/a")), (Some(404), Some(200)));
+    let heard_by_proxies = Policy {
+        trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
+        proxy_protocol: true,
+        ..rules("127.0.0.1", "/mirror")
+    };
+    site.server.reload(&[heard_by_proxies]).unwrap();
+    assert_eq!(asked("/mirror/a"), None, "what it would have had to show first was never seen");
+}
+
+#[test]
+fn a_secret_that_is_taken_away_after_new_rules_lets_nobody_in_v34() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let lines = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("{name}:{}\n", model::Digest::of(name.as_bytes()))).collect()
+    };
+    std::fs::write(&file, lines(&["one", "two"])).unwrap();
+    let site = Site::empty(|settings| settings.listeners[0].policy.credentials = Some(file.clone()));
+    site.publish("broad", &[("/a", b"A")]);
+    let mut open = site.connect();
+    let mut asked = || {
+        open.get("/a", "Authorization: Bearer one\r\n");
+        open.answer().unwrap().status
+    };
+    assert_eq!(asked(), 200);
+    site.server.reload(&[Policy { credentials: Some(file.clone()), ..Policy::default() }]).unwrap();
+    assert_eq!(asked(), 200);
+    std::fs::write(&file, lines(&["two"])).unwrap();
+    until(|| {
+        site.server.nudge();
+        asked() == 401
+    });
+}
