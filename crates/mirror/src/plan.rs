@@ -7,6 +7,7 @@
 mod seats;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use model::{
     Digest, FeedId, Generation, ItemKind, Note, ReleaseId, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp,
@@ -68,7 +69,8 @@ pub struct Plan {
 /// Plans the next generation.
 pub fn plan(input: &Input<'_>) -> Plan {
     let (seats, held) = Seats::fill(input);
-    let layout = Layout { input, seats };
+    let newest = input.present.routes.values().map(|route| route.since).fold(input.present.at, Timestamp::max);
+    let layout = Layout { input, seats, newest };
     let (feeds, mut routes) = layout.lay_out();
     let mut lost_grace = layout.keep_grace(&mut routes);
     lost_grace.retain(|path| layout.should_keep_its_address(path));
@@ -82,10 +84,15 @@ pub fn plan(input: &Input<'_>) -> Plan {
     Plan { generation, changed, held, lost_grace }
 }
 
+/// From one date as HTTP writes it to the next.
+const ONE_DATE: Duration = Duration::from_secs(1);
+
 /// Filled seats on their way to routes.
 struct Layout<'a> {
     input: &'a Input<'a>,
     seats: Seats<'a>,
+    /// The latest date that the present generation gives.
+    newest: Timestamp,
 }
 
 impl Layout<'_> {
@@ -124,11 +131,23 @@ impl Layout<'_> {
         }
     }
 
-    /// A route keeps the moment since when the same bytes stood there.
     fn route(&self, path: &RoutePath, feed: &FeedId, item: &ReleaseItem) -> Route {
-        let before = self.input.present.routes.get(path).filter(|route| route.digest == item.digest);
-        let since = before.map_or(self.input.now, |route| route.since);
+        let since = self.since(path, item);
         Route { digest: item.digest, size: item.size, feed: feed.clone(), since, until: None }
+    }
+
+    /// A route keeps the moment since when the same bytes stood there. Other bytes get a later one, by a second at
+    /// least, however fast publications follow and wherever the clock was set: a date that a client was given for the
+    /// ones before must not hold for these (RFC 9110, 13.1.3).
+    fn since(&self, path: &RoutePath, item: &ReleaseItem) -> Timestamp {
+        let now = self.input.now;
+        match self.input.present.routes.get(path) {
+            Some(route) if route.digest == item.digest => route.since,
+            Some(route) => now.max(route.since.after(ONE_DATE)),
+            // What stood there before, if anything did, is no longer known.
+            None if now < self.newest => self.newest.after(ONE_DATE),
+            None => now,
+        }
     }
 
     fn served(&self, admitted: &Admitted, back: Option<&Admitted>) -> ServedFeed {

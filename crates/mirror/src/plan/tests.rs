@@ -216,6 +216,27 @@ fn a_path_that_comes_back_leaves_its_grace() {
 }
 
 #[test]
+fn other_bytes_never_get_a_date_that_was_given_for_those_before_s28_v15() {
+    let second = |ring: &Ring, route: &str| ring.generation.routes[&path(route)].since.as_micros() / 1_000_000;
+    let mut ring = Ring::new();
+    ring.hours = 48;
+    ring.serve(&[release(D, 1, &[(ZIP, 1)])]);
+    let ahead = second(&ring, ZIP);
+    ring.serve(&[release(D, 2, &[(ZIP, 2)])]);
+    let same_second = second(&ring, ZIP);
+    assert!(same_second > ahead);
+    ring.hours = 0;
+    ring.serve(&[release(D, 3, &[(ZIP, 3)])]);
+    let set_back = second(&ring, ZIP);
+    assert!(set_back > same_second);
+    ring.serve(&[release(A, 1, &[("/x/1", 11)])]);
+    assert!(second(&ring, "/x/1") > same_second, "nobody knows what stood there");
+    ring.hours = 96;
+    ring.serve(&[release(D, 4, &[(ZIP, 4)])]);
+    assert_eq!(ring.generation.routes[&path(ZIP)].since, at(96), "and the true time again");
+}
+
+#[test]
 fn a_clock_set_back_does_not_stretch_grace_s28() {
     let mut ring = Ring::new();
     ring.hours = 90_000;
@@ -443,6 +464,10 @@ fn graceful(before: &Generation, made: &Plan, now: Timestamp) -> Result<(), Test
         match made.generation.routes.get(path) {
             Some(after) => prop_assert!(after.until.is_none_or(|until| until > now), "{}", path),
             None => prop_assert!(route.until.is_some_and(|until| until <= now), "{} left early", path),
+        }
+        if let Some(after) = made.generation.routes.get(path) {
+            let later = after.since >= route.since.after(Duration::from_secs(1));
+            prop_assert!(if after.digest == route.digest { after.since == route.since } else { later }, "{}", path);
         }
     }
     Ok(())
