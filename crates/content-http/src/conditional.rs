@@ -56,7 +56,10 @@ pub(crate) enum Precondition {
 impl Conditions<'_> {
     /// Evaluates them in the order of RFC 9110, 13.2.2, for a representation with this strong tag (quotes
     /// included) and this modification time; without one, conditions on dates say nothing.
-    pub(crate) fn evaluate(&self, etag: &[u8], modified: Option<Timestamp>) -> Precondition {
+    ///
+    /// "Not modified since" holds for the very date of these bytes, and for later ones up to `now`. A date that lies
+    /// ahead is no word on what was seen then: some clock is wrong, and bytes once too often are better than old ones.
+    pub(crate) fn evaluate(&self, etag: &[u8], modified: Option<Timestamp>, now: Timestamp) -> Precondition {
         let failed = if self.if_match.is_empty() {
             dates(self.if_unmodified_since, modified).is_some_and(|(date, modified)| modified > date)
         } else {
@@ -66,7 +69,8 @@ impl Conditions<'_> {
             return Precondition::Failed;
         }
         let unmodified = if self.if_none_match.is_empty() {
-            dates(self.if_modified_since, modified).is_some_and(|(date, modified)| modified <= date)
+            let honest = |date, modified| date == modified || modified < date && date <= seconds(now);
+            dates(self.if_modified_since, modified).is_some_and(|(date, modified)| honest(date, modified))
         } else {
             self.if_none_match.iter().any(|list| weak_match(list, etag))
         };
@@ -117,7 +121,8 @@ fn date(value: &[u8]) -> Option<Timestamp> {
     parse_http_date(std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']))
 }
 
-fn seconds(time: Timestamp) -> i64 {
+/// As far as an HTTP date can tell times apart.
+pub(crate) fn seconds(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(1_000_000)
 }
 
@@ -130,6 +135,7 @@ mod tests {
     const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    const AHEAD: &str = "Sun, 06 Nov 1994 08:49:39 GMT";
 
     fn check(headers: &[(&str, &str)], expected: Precondition) {
         let mut conditions = Conditions::default();
@@ -144,7 +150,8 @@ mod tests {
         }
         // The file's own time has a fraction that no HTTP date can carry.
         let modified = Timestamp::from_micros(parse_http_date(AT).unwrap().as_micros() + 900_000);
-        assert_eq!(conditions.evaluate(TAG, Some(modified)), expected, "{headers:?}");
+        let now = parse_http_date(AFTER).unwrap();
+        assert_eq!(conditions.evaluate(TAG, Some(modified), now), expected, "{headers:?}");
     }
 
     #[test]
@@ -188,6 +195,8 @@ mod tests {
         use Precondition::{Failed, Holds, NotModified};
         check(&[("ims", AT)], NotModified);
         check(&[("ims", AFTER)], NotModified);
+        check(&[("ims", AHEAD)], Holds);
+        check(&[("ius", AHEAD)], Holds);
         check(&[("ims", BEFORE)], Holds);
         check(&[("ims", "yesterday")], Holds);
         check(&[("ims", "")], Holds);
@@ -198,6 +207,15 @@ mod tests {
     }
 
     #[test]
+    fn a_date_of_a_clock_that_is_wrong_counts_only_where_it_is_the_very_one_v15() {
+        let (ours, now) = (parse_http_date(AHEAD), parse_http_date(AT).unwrap());
+        for (date, expected) in [(AT, Precondition::Holds), (AHEAD, Precondition::NotModified)] {
+            let conditions = Conditions { if_modified_since: Some(date.as_bytes()), ..Conditions::default() };
+            assert_eq!(conditions.evaluate(TAG, ours, now), expected, "{date}");
+        }
+    }
+
+    #[test]
     fn dates_say_nothing_of_what_has_none_v15() {
         for value in [BEFORE, AFTER] {
             let conditions = Conditions {
@@ -205,7 +223,11 @@ mod tests {
                 if_unmodified_since: Some(value.as_bytes()),
                 ..Conditions::default()
             };
-            assert_eq!(conditions.evaluate(TAG, None), Precondition::Holds, "{value}");
+            assert_eq!(
+                conditions.evaluate(TAG, None, Timestamp::from_micros(i64::MAX)),
+                Precondition::Holds,
+                "{value}"
+            );
         }
     }
 

@@ -70,7 +70,7 @@ pub fn wanted(header: &[u8], size: u64) -> Wanted {
 /// The status that a head's conditions lead to: 200, 304 or 412.
 pub fn conditions(bytes: &[u8], etag: &[u8]) -> Option<u16> {
     let request = request::Request::parse(bytes).ok()?;
-    Some(match request.conditions.evaluate(etag, None) {
+    Some(match request.conditions.evaluate(etag, None, model::Timestamp::from_micros(0)) {
         Precondition::Holds => 200,
         Precondition::NotModified => 304,
         Precondition::Failed => 412,

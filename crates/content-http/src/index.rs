@@ -1,12 +1,13 @@
 //! The index: path to prebuilt head and blob, swapped whole.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use model::{Digest, FeedId, RingName, RoutePath, Timestamp};
 
 use crate::blob::Blob;
-use crate::conditional::Conditions;
+use crate::conditional::{Conditions, seconds};
 use crate::{Beyond, Face};
 
 /// Everything that is served at one moment.
@@ -173,7 +174,7 @@ impl Entry {
     /// The prebuilt head, made on the first request so that routes nobody asks for cost nothing.
     pub(crate) fn head(&self) -> &Head {
         self.head.get_or_init(|| match self.face() {
-            None => Head::of(&self.blob.digest, self.blob.size, Some(self.since), self.kind),
+            None => Head::of_bytes(&self.blob, self.since, self.kind),
             Some(face) => Head::with_face(&self.blob, self.since, self.kind, face),
         })
     }
@@ -186,7 +187,12 @@ pub(crate) struct Head {
     etag_end: usize,
     validators_end: usize,
     partial_end: usize,
+    /// The date in it, and where that stands.
+    modified: Option<(Timestamp, Range<usize>)>,
 }
+
+/// When an answer is given, and the same as an HTTP date.
+pub(crate) type Answered<'a> = (Timestamp, &'a [u8]);
 
 const ETAG_AT: usize = b"ETag: ".len();
 /// What changes under its address is asked for again each time.
@@ -195,11 +201,18 @@ const NO_CACHE: &str = "no-cache";
 impl Head {
     /// The head of a line of text at a base: no date, no ranges.
     pub(crate) fn of_text(text: &[u8]) -> Self {
-        Self::of(&Digest::of(text), text.len() as u64, None, ContentType::Text)
+        let kind = format!("{}\r\n", ContentType::Text.as_str());
+        Self::build((&Digest::of(text), text.len() as u64), None, (NO_CACHE, &kind))
+    }
+
+    fn of_bytes(blob: &Blob, since: Timestamp, kind: ContentType) -> Self {
+        let kind = format!("{}\r\n", kind.as_str());
+        Self::build((&blob.digest, blob.size), Some((since, &since.http_date())), (NO_CACHE, &kind))
     }
 
     fn with_face(blob: &Blob, since: Timestamp, kind: ContentType, face: &Face) -> Self {
-        let date = face.modified().and(face.last_modified.clone()).unwrap_or_else(|| since.http_date());
+        let given = face.modified().zip(face.last_modified.clone());
+        let (modified, date) = given.unwrap_or_else(|| (since, since.http_date()));
         let kind = face.content_type.clone().unwrap_or_else(|| kind.as_str().to_owned());
         let caching = face.cache_control.as_deref().unwrap_or(NO_CACHE);
         let line =
@@ -207,26 +220,27 @@ impl Head {
         let language = line("Content-Language", face.content_language.as_deref());
         let trust = line("Waystation-Trust", face.trust);
         let kind = format!("{kind}\r\n{language}{trust}");
-        Self::build((&blob.digest, blob.size), Some(&date), (caching, &kind))
+        Self::build((&blob.digest, blob.size), Some((modified, &date)), (caching, &kind))
     }
 
-    fn of(digest: &Digest, size: u64, since: Option<Timestamp>, kind: ContentType) -> Self {
-        let date = since.map(|since| since.http_date());
-        Self::build((digest, size), date.as_deref(), (NO_CACHE, &format!("{}\r\n", kind.as_str())))
-    }
-
-    fn build((digest, size): (&Digest, u64), date: Option<&str>, (caching, kind): (&str, &str)) -> Self {
+    fn build((digest, size): (&Digest, u64), date: Option<(Timestamp, &str)>, (caching, kind): (&str, &str)) -> Self {
         let mut lines = format!("ETag: {}", digest.etag());
         let etag_end = lines.len();
         lines.push_str(&format!("\r\nCache-Control: {caching}\r\n"));
         let validators_end = lines.len();
-        if let Some(date) = date {
-            lines.push_str(&format!("Last-Modified: {date}\r\nAccept-Ranges: bytes\r\n"));
-        }
+        let modified = date.map(|(at, date)| {
+            lines.push_str("Last-Modified: ");
+            let from = lines.len();
+            lines.push_str(date);
+            let modified = (at, from..lines.len());
+            lines.push_str("\r\nAccept-Ranges: bytes\r\n");
+            modified
+        });
         lines.push_str(&format!("Content-Type: {kind}"));
         let partial_end = lines.len();
         lines.push_str(&format!("Content-Length: {size}\r\n"));
-        Self { lines: lines.into_bytes().into_boxed_slice(), etag_end, validators_end, partial_end }
+        let lines = lines.into_bytes().into_boxed_slice();
+        Self { lines, etag_end, validators_end, partial_end, modified }
     }
 
     /// The entity tag, quotes included.
@@ -234,14 +248,23 @@ impl Head {
         self.lines.get(ETAG_AT..self.etag_end).unwrap_or_default()
     }
 
-    /// The lines of a 200.
-    pub(crate) fn full(&self) -> &[u8] {
-        &self.lines
+    /// The lines of a 200, for an answer of this time.
+    pub(crate) fn full<'a>(&'a self, answered: Answered<'a>) -> [&'a [u8]; 3] {
+        self.dated(self.lines.len(), answered)
     }
 
-    /// The lines of a 206 without its range and length.
-    pub(crate) fn partial(&self) -> &[u8] {
-        self.lines.get(..self.partial_end).unwrap_or_default()
+    /// The lines of a 206 without its range and length, for an answer of this time.
+    pub(crate) fn partial<'a>(&'a self, answered: Answered<'a>) -> [&'a [u8]; 3] {
+        self.dated(self.partial_end, answered)
+    }
+
+    /// A date that lies ahead is replaced by that of the answer (RFC 9110, 8.8.2.1).
+    fn dated<'a>(&'a self, end: usize, (now, date): Answered<'a>) -> [&'a [u8]; 3] {
+        let lines = |range: Range<usize>| self.lines.get(range).unwrap_or_default();
+        match &self.modified {
+            Some((at, place)) if seconds(*at) > seconds(now) => [lines(0..place.start), date, lines(place.end..end)],
+            _ => [lines(0..end), b"", b""],
+        }
     }
 
     /// The lines of a 304, 412 and 416: tag and cache rule.

@@ -30,6 +30,9 @@
 //! - RFC 9110, 9.1 and 15.5.6: GET and HEAD; the other methods of HTTP get 405 with `Allow`, unknown ones 501.
 //! - RFC 9110, 13.1 and 13.2: `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` in this order, and
 //!   only where the answer would be a success. 15.4.5: a 304 repeats tag, date and cache rule.
+//! - RFC 9110, 8.8.2.1: no `Last-Modified` lies after the answer's `Date`; one that would is replaced by it. 13.1.3: a date
+//!   counts as "not modified since" where it is the very date of the bytes, or later and not ahead of this machine's
+//!   clock. Other bytes behind a path have a later date by a second at least (`mirror` plans it so).
 //! - RFC 9110, 14.2: a single range of bytes, for GET alone. Several get 200 and the whole file: a client has to expect
 //!   that, and none can make us send a file many times over (17.15). 15.5.17: 416 says how long the file is.
 //! - RFC 9110, 13.1.5: `If-Range` takes an entity tag; a date is never proof enough here and gets the whole file, so

@@ -134,11 +134,11 @@ pub(crate) fn refuse(status: u16, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answe
 
 fn base(request: &Request<'_>, frame: &Frame<'_>, out: &mut Vec<u8>) -> Answered {
     let head: &Head = &BASE_HEAD;
-    if let Some(refused) = unless_wanted(request.conditions.evaluate(head.etag(), None), head, frame, out) {
+    if let Some(refused) = unless_wanted(request.conditions.evaluate(head.etag(), None, frame.now), head, frame, out) {
         return refused;
     }
     start(out, 200, frame);
-    out.extend_from_slice(head.full());
+    write_all(head.full((frame.now, frame.date)), out);
     out.extend_from_slice(b"\r\n");
     if request.method == Method::Head {
         return Answered::plain(200);
@@ -172,7 +172,8 @@ fn serve(
     let head = entry.head();
     let aged = Frame { age: entry.face().and_then(|face| face.age(frame.now)), ..*frame };
     let frame = &aged;
-    let precondition = request.conditions.evaluate(head.etag(), Some(entry.modified(&request.conditions)));
+    let modified = entry.modified(&request.conditions);
+    let precondition = request.conditions.evaluate(head.etag(), Some(modified), frame.now);
     if let Some(refused) = unless_wanted(precondition, head, frame, out) {
         return refused;
     }
@@ -227,7 +228,7 @@ fn write_entry(
     let (bodies, out) = writing;
     start(out, status, frame);
     if status == 206 {
-        out.extend_from_slice(entry.head().partial());
+        write_all(entry.head().partial((frame.now, frame.date)), out);
         let (first, last) = (part.first, part.first.saturating_add(part.length).saturating_sub(1));
         let _ = write!(
             out,
@@ -235,7 +236,7 @@ fn write_entry(
             entry.blob.size, part.length
         );
     } else {
-        out.extend_from_slice(entry.head().full());
+        write_all(entry.head().full((frame.now, frame.date)), out);
     }
     out.extend_from_slice(b"\r\n");
     let Some(part) = body else { return Ok((0, None)) };
@@ -244,6 +245,10 @@ fn write_entry(
         return Ok((part.length, None));
     }
     Ok((0, Some(bodies.open(entry)?)))
+}
+
+fn write_all(parts: [&[u8]; 3], out: &mut Vec<u8>) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 fn start(out: &mut Vec<u8>, status: u16, frame: &Frame<'_>) {

@@ -40,6 +40,27 @@ fn a_whole_file_has_all_its_headers_v27() {
 }
 
 #[test]
+fn no_date_lies_after_the_answer_that_gives_it_v15_v27() {
+    let site = site();
+    let mut next = site.next("broad", &[(ZIP, b"later")]);
+    // The clock was a day ahead when this was published.
+    next.routes.values_mut().for_each(|route| route.since = route.since.after(std::time::Duration::from_secs(200_000)));
+    next.number += 1;
+    site.source.set(next);
+    site.server.nudge();
+    crate::harness::until(|| site.get(ZIP, "").body == b"later");
+    for (headers, status) in [("", 200), ("Range: bytes=1-2\r\n", 206)] {
+        let answer = site.get(ZIP, headers);
+        assert_eq!((answer.status, answer.header("Last-Modified")), (status, answer.header("Date")));
+        assert_eq!((answer.header("Accept-Ranges"), answer.headers.len()), (Some("bytes"), 7 + headers.len().min(1)));
+    }
+    // What was said for want of a better date says nothing of these bytes; the date of those before neither.
+    for date in ["Sun, 06 Nov 1994 08:49:37 GMT", LAST_MODIFIED, "Mon, 07 Nov 1994 08:49:37 GMT"] {
+        assert_eq!(site.get(ZIP, &format!("If-Modified-Since: {date}\r\n")).status, 200, "{date}");
+    }
+}
+
+#[test]
 fn an_issued_tag_comes_back_as_304_in_few_bytes_v27() {
     let site = site();
     let tag = site.get(ZIP, "").header("ETag").unwrap().to_owned();
