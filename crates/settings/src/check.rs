@@ -107,6 +107,10 @@ checks! {
         "A key stands twice in one object."
         "One of the two counts, and which is not published; Microsoft's own sample file has such keys."
         "Keep one of them.";
+    SecondPayload "second_payload" Error
+        "The profile has another payload of com.microsoft.wdav."
+        "Which of two values counts is not defined; it may switch off what the first one sets. Only the first is looked at, and merged into."
+        "Put the settings into one payload, in one profile.";
     FallbackMisspelt "fallback_misspelt" Error
         "The fallback key is misspelt as Microsoft's older samples have it: offlineDefintionUpdateFallbackToCloud."
         "The value is not known to be read, so the default holds: true on macOS (schema 101.25102), unpublished on Linux. An endpoint that was told never to ask the cloud may ask it, silently."
@@ -178,7 +182,7 @@ checks! {
     UrlBack "url_back" Warn
         "The mirror's address is that of the release before (_back)."
         "The endpoint stays one release behind for as long as this stands."
-        "Good for a rollback by hand; go back to …/production/ after it. `waystation ring` rolls back without touching endpoints.";
+        "Good for a rollback by hand; go back to …/production/ after it. `waystation release admit` of the release before rolls back without touching endpoints.";
     UrlRing "url_ring" Warn
         "The mirror's address is not the one that was asked for with --url and --ring."
         "The endpoint takes another ring's releases, or another mirror's."

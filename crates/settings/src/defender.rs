@@ -35,12 +35,19 @@ impl Platform {
         }
     }
 
-    /// The agent that first took offline updates (Linux: defender.md section 0; macOS: the page of 2026-07).
+    /// The agent that first took offline updates (Linux: the pages of 2024-03 and mid 2024; macOS: the page of 2026-07).
     const fn first_agent(self) -> &'static str {
         match self {
-            Self::Linux => "101.24022.0001",
+            Self::Linux => "101.24012.0001",
             Self::Mac => "101.25012.0003",
         }
+    }
+
+    /// The section that `offlineDefinitionUpdate` is read from: `features` by Linux agents before 101.24022.0001.
+    fn offline_section(self, agent: Option<&Version>) -> &'static str {
+        let moved: Option<Version> = "101.24022.0001".parse().ok();
+        let is_early = self == Self::Linux && agent.zip(moved.as_ref()).is_some_and(|(agent, moved)| agent < moved);
+        if is_early { keys::FEATURES } else { keys::ENGINE }
     }
 
     fn takes_offline_updates(self, agent: &Version) -> bool {
@@ -79,3 +86,5 @@ impl Track {
 
 /// Where the managed file lies on Linux.
 pub const MANAGED_FILE: &str = "/etc/opt/microsoft/mdatp/managed/mdatp_managed.json";
+/// The folder that it lies in; an agent that was never managed has none.
+pub const MANAGED_FOLDER: &str = "/etc/opt/microsoft/mdatp/managed";

@@ -123,9 +123,11 @@ impl Document {
 
     fn plist(text: &str) -> Result<Self, DocumentError> {
         let reading = plist::read(text).map_err(|why| DocumentError::Unreadable(shown(&why)))?;
-        let (format, way) = way(&reading.value)?;
+        let (format, way, others) = way(&reading.value)?;
         let mut document = Self::new(Tree::Plist(reading.value), format, way, &reading.twice, None);
         document.comments = reading.comments;
+        let second = |at: String| Finding::new(Check::SecondPayload, at, format!("another payload of {DOMAIN}"));
+        document.findings.extend(others.into_iter().map(second));
         Ok(document)
     }
 
@@ -148,7 +150,7 @@ impl Document {
 
     /// A profile with an empty payload of Defender's.
     pub(crate) fn of_profile(profile: plist::Value) -> Result<Self, DocumentError> {
-        let (format, way) = way(&profile)?;
+        let (format, way, _) = way(&profile)?;
         Ok(Self::new(Tree::Plist(profile), format, way, &[], None))
     }
 
@@ -240,30 +242,34 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The way to Defender's settings in a property list: the payload of its type in a profile, the managed preferences of
-/// its domain in one, or the top of a list that is no profile.
-fn way(top: &plist::Value) -> Result<(Format, Vec<String>), DocumentError> {
+/// its domain in one, or the top of a list that is no profile. And where further payloads of Defender's stand.
+fn way(top: &plist::Value) -> Result<(Format, Vec<String>, Vec<String>), DocumentError> {
     let none = |what: &str| Err(DocumentError::NotSettings(what.to_owned()));
     let plist::Value::Dict(_) = top else { return none("is a property list, and no dictionary") };
     let Some(plist::Value::Array(payloads)) = top.get("PayloadContent") else {
-        return Ok((Format::Plist, Vec::new()));
+        return Ok((Format::Plist, Vec::new(), Vec::new()));
     };
-    for (index, payload) in payloads.iter().enumerate() {
-        let kind = match payload.get("PayloadType") {
-            Some(plist::Value::Text(kind)) => kind.as_str(),
-            _ => continue,
-        };
-        let here = vec!["PayloadContent".to_owned(), index.to_string()];
-        if kind == DOMAIN {
-            return Ok((Format::Profile, here));
-        }
-        let inner = ["PayloadContent", DOMAIN, "Forced", "0", "mcx_preference_settings"];
-        let managed = inner.iter().try_fold(payload, |value, name| value.go(name));
-        if kind == "com.apple.ManagedClient.preferences" && matches!(managed, Some(plist::Value::Dict(_))) {
-            let way = here.into_iter().chain(inner.map(str::to_owned)).collect();
-            return Ok((Format::Profile, way));
-        }
+    let here = |(index, payload)| {
+        let inside = into_payload(payload)?;
+        let place = ["PayloadContent".to_owned(), format!("{index}")];
+        Some(place.into_iter().chain(inside).collect::<Vec<String>>())
+    };
+    let mut ways = payloads.iter().enumerate().filter_map(here);
+    let Some(first) = ways.next() else { return none("is a profile without a payload of com.microsoft.wdav") };
+    let at = |way: Vec<String>| way.iter().fold(String::new(), |at, name| json::step(&at, name));
+    Ok((Format::Profile, first, ways.map(at).collect()))
+}
+
+/// The way on from a payload to Defender's settings in it, if it is one of Defender's.
+fn into_payload(payload: &plist::Value) -> Option<Vec<String>> {
+    let Some(plist::Value::Text(kind)) = payload.get("PayloadType") else { return None };
+    if kind == DOMAIN {
+        return Some(Vec::new());
     }
-    none("is a profile without a payload of com.microsoft.wdav")
+    let inner = ["PayloadContent", DOMAIN, "Forced", "0", "mcx_preference_settings"];
+    let managed = inner.iter().try_fold(payload, |value, name| value.go(name));
+    let is_managed = kind == "com.apple.ManagedClient.preferences" && matches!(managed, Some(plist::Value::Dict(_)));
+    is_managed.then(|| inner.map(str::to_owned).to_vec())
 }
 
 fn put_json(top: &mut Value, section: &str, key: &str, after: Value) {

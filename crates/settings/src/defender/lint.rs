@@ -7,7 +7,7 @@ use model::Version;
 use serde_json::{Map, Value};
 
 use super::Platform;
-use super::keys::{self, FALLBACK_TYPO, KEYS, Key, Kind, SECTIONS, by_name, takes};
+use super::keys::{self, ENGINE, FALLBACK_TYPO, KEYS, Key, Kind, OFFLINE, SECTIONS, by_name, takes};
 use crate::check::{Check, Finding};
 use crate::document::Document;
 use crate::json::step;
@@ -43,7 +43,7 @@ pub fn lint(document: &Document, context: &Context) -> Vec<Finding> {
         let place = step(&at, name);
         section_name(name, value, &place, &mut findings);
         if let Value::Object(members) = value {
-            members_of(name, members, &place, &mut findings);
+            members_of(name, members, (&place, context), &mut findings);
         }
     }
     samples(&Value::Object(sections.clone()), &at, DEPTH, &mut findings);
@@ -68,13 +68,26 @@ fn section_name(name: &str, value: &Value, place: &str, findings: &mut Vec<Findi
     }
 }
 
-fn members_of(section: &str, members: &Map<String, Value>, at: &str, findings: &mut Vec<Finding>) {
+fn members_of(
+    section: &str,
+    members: &Map<String, Value>,
+    (at, context): (&str, &Context),
+    findings: &mut Vec<Finding>,
+) {
+    let early = context.platform.offline_section(context.agent.as_ref());
     for (name, value) in members {
         let place = step(at, name);
-        if let Some(key) = keys::key(section, name) {
+        let read_here = match keys::key(section, name) {
+            Some(key) if key.name == OFFLINE => (section == early).then_some(key),
+            None if name == OFFLINE && section == early => keys::key(ENGINE, OFFLINE),
+            known => known,
+        };
+        if let Some(key) = read_here {
             findings.extend(wrong(key, value).map(|(check, seen)| Finding::new(check, &place, seen)));
         } else if name == FALLBACK_TYPO {
             findings.push(Finding::new(Check::FallbackMisspelt, &place, format!("{name}: {value}")));
+        } else if name == OFFLINE {
+            findings.push(Finding::new(Check::WrongSection, &place, format!("read from {early}.{OFFLINE}")));
         } else if let Some(key) = by_name(name) {
             findings.push(moved(key, &place));
         } else if let Some(near) = nearest(name, KEYS.iter().map(|key| key.name)) {

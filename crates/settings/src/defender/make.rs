@@ -58,7 +58,7 @@ impl Wanted {
         if let Some(level) = &self.enforcement {
             keys.push((ENGINE, ENFORCEMENT, Value::from(level.as_str())));
         }
-        keys.push((ENGINE, OFFLINE, Value::from("enabled")));
+        keys.push((self.platform.offline_section(self.agent.as_ref()), OFFLINE, Value::from("enabled")));
         keys.push((ENGINE, URL, Value::from(self.url())));
         keys.push((ENGINE, FALLBACK, Value::Bool(self.fallback == Fallback::Cloud)));
         // Where it is not known whether the agent reads it, it does no harm and may do good.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::keys::key;
-use super::{MANAGED_FILE, Wanted};
+use super::keys::{by_name, key};
+use super::{MANAGED_FILE, MANAGED_FOLDER, Wanted};
 
 /// Ansible tasks that merge the settings into what an endpoint has. Only for Linux: on macOS a profile is managed.
 pub fn ansible(wanted: &Wanted) -> String {
@@ -29,6 +29,14 @@ pub fn ansible(wanted: &Wanted) -> String {
   register: mdatp_managed
   when: mdatp_managed_there.stat.exists
 
+- name: Have the folder of the managed settings
+  ansible.builtin.file:
+    path: {MANAGED_FOLDER}
+    state: directory
+    owner: root
+    group: root
+    mode: "0755"
+
 - name: Let Defender take its definitions from the mirror
   ansible.builtin.copy:
     dest: {MANAGED_FILE}
@@ -39,6 +47,8 @@ pub fn ansible(wanted: &Wanted) -> String {
     content: >-
       {{{{ (mdatp_managed.content | b64decode | from_json if mdatp_managed_there.stat.exists else {{}})
       | combine(mdatp_mirror, recursive=True) | to_nice_json(indent=2, sort_keys=False) }}}}
+  # A rehearsal (--check) makes no folder, and there is nothing to write into.
+  when: not ansible_check_mode or mdatp_managed_there.stat.exists
   vars:
     mdatp_mirror: {settings}
 "#
@@ -46,13 +56,14 @@ pub fn ansible(wanted: &Wanted) -> String {
 }
 
 /// Each setting by its name in Intune and in the Defender portal, with the name in Graph and DSC: key, portal, Graph,
-/// value. Where no name is published, the managed file is the only way.
+/// value. Where no name is published, the managed file is the only way. The names are those of the template for Linux:
+/// none are published for macOS.
 pub fn portal(wanted: &Wanted) -> Vec<[String; 4]> {
     let row = |(section, name, value): (&str, &str, Value)| {
-        let known = key(section, name);
+        let known = key(section, name).or_else(|| by_name(name));
         let or_none = |text: Option<&str>| match text {
             Some(text) if !text.is_empty() => text.to_owned(),
-            _ => "no published name: managed file or custom profile".to_owned(),
+            _ => "no published name: managed file".to_owned(),
         };
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         [format!("{section}.{name}"), or_none(known.map(|key| key.portal)), or_none(known.map(|key| key.graph)), value]

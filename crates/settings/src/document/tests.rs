@@ -86,6 +86,23 @@ fn settings_are_found_in_every_kind_of_profile() {
     }
 }
 
+#[test]
+fn a_second_payload_of_defender_s_is_told() {
+    let payload = |toggle: &str| {
+        format!(
+            "<dict><key>PayloadType</key><string>com.microsoft.wdav</string><key>antivirusEngine</key><dict>\
+             <key>offlineDefinitionUpdate</key><string>{toggle}</string></dict></dict>"
+        )
+    };
+    let profile =
+        |payloads: &str| format!("<plist><dict><key>PayloadContent</key><array>{payloads}</array></dict></plist>");
+    let told = |text: String| Document::read(text.as_bytes()).unwrap().findings().to_vec();
+    assert_eq!(told(profile(&payload("enabled"))), []);
+    let twice = told(profile(&format!("{}{}", payload("enabled"), payload("disabled"))));
+    assert_eq!((twice.len(), twice[0].check, twice[0].at.as_str()), (1, Check::SecondPayload, "/PayloadContent/1"));
+    assert_eq!(twice[0].level, crate::Level::Error);
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),

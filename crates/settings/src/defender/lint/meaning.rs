@@ -38,7 +38,8 @@ impl<'a> View<'a> {
 pub(super) fn look(sections: &Map<String, Value>, at: &str, context: &Context, findings: &mut Vec<Finding>) {
     let view = View { sections, at };
     let url = view.text(ENGINE, URL);
-    let offline = view.text(ENGINE, OFFLINE) == Some("enabled");
+    let section = context.platform.offline_section(context.agent.as_ref());
+    let offline = view.text(section, OFFLINE) == Some("enabled");
     source(&view, url, offline, context, findings);
     if offline {
         timing(&view, context, findings);
@@ -51,18 +52,22 @@ pub(super) fn look(sections: &Map<String, Value>, at: &str, context: &Context, f
 }
 
 fn source(view: &View<'_>, url: Option<&str>, offline: bool, context: &Context, findings: &mut Vec<Finding>) {
+    let section = context.platform.offline_section(context.agent.as_ref());
+    let toggle = view.get(section, OFFLINE);
+    let is_off = toggle.is_none() || view.text(section, OFFLINE) == Some("disabled");
+    // Where an address is meant, settings without one are as wrong as those with another.
+    let is_meant = offline || context.url.is_some();
+    if is_off && (url.is_some() || context.url.is_some()) {
+        let seen = toggle.map_or_else(|| "not set".to_owned(), Value::to_string);
+        findings.push(Finding::new(Check::OfflineOff, view.place(section, OFFLINE), seen));
+    }
     match url {
-        None if offline && view.get(ENGINE, URL).is_none() => {
+        None if is_meant && view.get(ENGINE, URL).is_none() => {
             findings.push(Finding::new(Check::UrlMissing, view.place(ENGINE, URL), "not set"));
         }
         None => {}
         Some(url) => {
             findings.extend(address::look(url, &view.place(ENGINE, URL), context));
-            let toggle = view.get(ENGINE, OFFLINE);
-            if toggle.is_none() || view.text(ENGINE, OFFLINE) == Some("disabled") {
-                let seen = toggle.map_or_else(|| "not set".to_owned(), Value::to_string);
-                findings.push(Finding::new(Check::OfflineOff, view.place(ENGINE, OFFLINE), seen));
-            }
         }
     }
 }
@@ -74,8 +79,15 @@ fn timing(view: &View<'_>, context: &Context, findings: &mut Vec<Finding>) {
         let before_scans = view.get("scheduledScan", "checkForDefinitionsUpdate") == Some(&Value::Bool(true));
         let seen = level.unwrap_or("not set");
         let seen = if before_scans { format!("{seen}; updates come before scheduled scans") } else { seen.to_owned() };
-        let finding = Finding::new(Check::Passive, view.place(ENGINE, ENFORCEMENT), seen);
-        findings.push(if before_scans { finding.at_level(crate::Level::Warn) } else { finding });
+        if context.platform == Platform::Mac {
+            // The Linux page has the condition; the macOS page has none.
+            let seen = format!("{seen}; the macOS page does not make updates depend on it");
+            let finding = Finding::new(Check::Passive, view.place(ENGINE, ENFORCEMENT), seen);
+            findings.push(finding.at_level(crate::Level::Note));
+        } else {
+            let finding = Finding::new(Check::Passive, view.place(ENGINE, ENFORCEMENT), seen);
+            findings.push(if before_scans { finding.at_level(crate::Level::Warn) } else { finding });
+        }
     }
     if view.get(CLOUD, AUTOMATIC) == Some(&Value::Bool(false)) {
         findings.push(Finding::new(Check::AutomaticOff, view.place(CLOUD, AUTOMATIC), "false"));

@@ -184,7 +184,8 @@ fn signatures_depend_on_the_agent() {
         (GOOD, Platform::Linux, "101.26062.0004", &[][..]),
         (GOOD, Platform::Linux, "101.26062.0005", &["verify_sig_deprecated"]),
         (GOOD, Platform::Linux, "", &["verify_sig_deprecated"]),
-        (GOOD, Platform::Linux, "101.24012.0001", &["agent_too_old"]),
+        (GOOD, Platform::Linux, "101.24012.0001", &["wrong_section", "offline_off"]),
+        (GOOD, Platform::Linux, "101.23122.0002", &["agent_too_old", "wrong_section", "offline_off"]),
         (&off, Platform::Linux, "101.26062.0004", &["verify_sig_off"]),
         (&off, Platform::Linux, "101.26062.0007", &["verify_sig_deprecated"]),
         (&off, Platform::Linux, "", &["verify_sig_off"]),
@@ -238,4 +239,38 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_agent_decides_the_section_that_offline_updates_are_read_from() {
+    let early = r#"{"cloudService":{"automaticDefinitionUpdateEnabled":true},"antivirusEngine":{"enforcementLevel":"real_time","offlineDefinitionUpdateUrl":"https://mirror.example/linux/production/","offlineDefinitionUpdateFallbackToCloud":false},"features":{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateVerifySig":"enabled"}}"#;
+    let codes = |text: &str, agent: &str| {
+        found(text, &context(Platform::Linux, agent)).into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(early, "101.24012.0001"), [] as [&str; 0]);
+    assert_eq!(codes(early, "101.24022.0001"), ["wrong_section", "offline_off"]);
+    assert_eq!(codes(GOOD, "101.24012.0001"), ["wrong_section", "offline_off"]);
+    assert!(codes(early, "101.23122.0002").contains(&"agent_too_old"));
+}
+
+#[test]
+fn where_an_address_is_meant_settings_without_one_are_wrong() {
+    let mut context = context(Platform::Linux, "101.24112.0003");
+    for text in ["{}", r#"{"antivirusEngine":{"offlineDefinitionUpdate":"disabled"}}"#] {
+        assert_eq!(found(text, &context), [], "nobody said what it should hold");
+    }
+    context.url = Some("https://mirror.example/linux/production/".to_owned());
+    for text in ["{}", r#"{"antivirusEngine":{"offlineDefinitionUpdate":"disabled"}}"#] {
+        let codes: Vec<&str> = found(text, &context).into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, ["offline_off", "url_missing"], "{text}");
+    }
+}
+
+#[test]
+fn on_macos_the_level_is_worth_a_note_and_no_more() {
+    let mac = GOOD.replace("linux/production", "mac/production").replace("real_time", "passive");
+    let document = Document::read(mac.as_bytes()).unwrap();
+    let findings = lint(&document, &context(Platform::Mac, "101.26062.0007"));
+    let passive = findings.iter().find(|finding| finding.check == Check::Passive).unwrap();
+    assert_eq!(passive.level, crate::Level::Note, "{findings:?}");
 }
