@@ -141,14 +141,12 @@ impl Client {
         let restarted = matches!(kind, Kind::Archive | Kind::Artifact) && std::mem::take(&mut self.breaks);
         let clock = Arc::clone(&self.shared.clock);
         let was_kept = self.connection.is_some();
-        let mut held = self.connected().await?;
-        let mut begun = clock.monotonic();
+        let (mut held, mut begun) = self.connected().await?;
         let mut head = held.connection.ask(&request).await;
         // A kept connection may have been closed meanwhile: that is no failure of anybody.
         if was_kept && matches!(head, Err(WireError::Broken)) {
             drop(held);
-            held = self.connected().await?;
-            begun = clock.monotonic();
+            (held, begun) = self.connected().await?;
             head = held.connection.ask(&request).await;
         }
         let head = head?;
@@ -195,16 +193,27 @@ impl Client {
         text
     }
 
-    async fn connected(&mut self) -> Result<Held, WireError> {
+    /// A connection, and since when the endpoint wanted it: what it takes to connect belongs to the answer, as it does
+    /// for a real one. What it waits for one of this process's own sockets does not, and is told apart.
+    async fn connected(&mut self) -> Result<(Held, Duration), WireError> {
+        let clock = Arc::clone(&self.shared.clock);
+        let wanted = clock.monotonic();
         if let Some(held) = self.connection.take() {
-            return Ok(held);
+            return Ok((held, wanted));
         }
         let sockets = Arc::clone(&self.shared.sockets);
-        let permit = sockets.acquire_owned().await.map_err(|_| WireError::Connect)?;
-        let begun = self.shared.clock.monotonic();
+        let permit = match Arc::clone(&sockets).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let permit = sockets.acquire_owned().await.map_err(|_| WireError::Connect)?;
+                self.shared.stats.lock().waited.push(micros(clock.monotonic().saturating_sub(wanted)));
+                permit
+            }
+        };
+        let begun = clock.monotonic();
         let connection = Connection::open(&self.shared.target, self.address()).await?;
-        self.shared.stats.opened(self.shared.clock.monotonic().saturating_sub(begun));
-        Ok(Held { connection, shared: Arc::clone(&self.shared), _permit: permit })
+        self.shared.stats.opened(clock.monotonic().saturating_sub(begun));
+        Ok((Held { connection, shared: Arc::clone(&self.shared), _permit: permit }, begun))
     }
 
     /// An address of its own, in 127.0.0.0/8 and never 127.0.x.y.

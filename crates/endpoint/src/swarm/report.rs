@@ -30,10 +30,14 @@ pub struct Report {
     pub connections: u64,
     /// The most at once.
     pub most_connections: u64,
-    /// Until a connection stood, its TLS handshake included, in milliseconds; no request's time has this in it.
+    /// Until a connection stood, its TLS handshake included, in milliseconds; the times of requests that needed a new one
+    /// have this in them.
     pub connect: Arrived,
     /// How often an endpoint was restarted, in the middle of a download or between two polls.
     pub restarts: u64,
+    /// How long endpoints waited for one of the swarm's own sockets, in milliseconds: no request's time has this in it,
+    /// and where there is any, fewer were at the mirror at once than would have been.
+    pub waited: Arrived,
     /// How late endpoints woke for want of this machine's time, in milliseconds: where this is long, the swarm was the
     /// limit and not the mirror.
     pub late: Arrived,
@@ -67,7 +71,7 @@ pub struct Requests {
     pub kind: &'static str,
     /// Bytes of their bodies.
     pub bytes: u64,
-    /// To the head of the answer, in milliseconds.
+    /// To the head of the answer, connecting included, in milliseconds.
     pub head: Arrived,
     /// To its end, in milliseconds.
     pub end: Arrived,
@@ -116,6 +120,7 @@ impl Report {
             most_connections: counts.most_open,
             connect: milliseconds(&counts.connects),
             restarts: counts.restarts,
+            waited: milliseconds(&counts.waited),
             late: milliseconds(&counts.late),
             requests: requests.collect(),
             statuses: counts.statuses.clone(),

@@ -37,9 +37,9 @@ impl Kind {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) bytes: u64,
-    /// Microseconds from the request to the answer's head.
+    /// Microseconds to the answer's head, connecting included.
     pub(super) heads: Vec<u32>,
-    /// Microseconds from the request to the answer's end.
+    /// Microseconds to the answer's end, connecting included.
     pub(super) ends: Vec<u32>,
 }
 
@@ -73,6 +73,8 @@ pub(super) struct Counts {
     pub(super) open: u64,
     pub(super) most_open: u64,
     pub(super) restarts: u64,
+    /// Microseconds that endpoints waited for one of this process's own sockets.
+    pub(super) waited: Vec<u32>,
     /// Microseconds until a connection stood, its TLS handshake included.
     pub(super) connects: Vec<u32>,
     /// Microseconds that endpoints woke late, because this machine had no time for them.

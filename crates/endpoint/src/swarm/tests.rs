@@ -1,11 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Clock;
 use platform::SystemClock;
 use trust::KeyRing;
 use url::Url;
 use vendor_sim::tls::{CertificateFault, Identity, TlsFault, TlsFront};
-use vendor_sim::{ElasticSettings, Fault, FaultRule, Kind, Pattern, Settings, Simulator, Times, Wait};
+use vendor_sim::{ElasticSettings, Fault, FaultRule, Kind, Manner, Pattern, Relay, Settings, Simulator, Times, Wait};
 
 use super::{Addresses, Arrival, Connections, Rehearsal, Report, Target, TargetError, play};
 
@@ -78,6 +79,26 @@ async fn over_tls_every_connection_has_its_handshake_and_an_unknown_root_is_no_m
     assert_eq!((report.connections, report.connect.count), (80, 80), "closed between polls");
     let report = play(warm(), find(None).await, clock(), |_| {}).await;
     assert_eq!(report.errors.keys().collect::<Vec<_>>(), ["no_tls"], "{report:#?}");
+}
+
+#[tokio::test]
+async fn what_it_takes_to_connect_belongs_to_the_answer() {
+    let vendor = vendor();
+    let identity = Identity::new(CertificateFault::Good).unwrap();
+    let front = TlsFront::start(vendor.address(), &identity, TlsFault::None).unwrap();
+    // Every piece is late, those of the handshake too.
+    let manner = Manner { lost_percent: 100, again: Duration::from_millis(100), ..Manner::default() };
+    let slow = Relay::start(front.address(), manner).unwrap();
+    let url = Url::parse(&format!("https://{}", slow.address())).unwrap();
+    let tls = outbound::stream_tls(Some(identity.trusted_pem().as_bytes()), clock()).unwrap();
+    let target = Target::find(&url, None, || tls).await.unwrap();
+    let warm = Rehearsal { warm_percent: 100, restart_percent: 0, slow_percent: 0, ..rehearsal(&vendor) };
+    let report = play(warm, target, clock(), |_| {}).await;
+    assert!(report.is_good(), "{report:#?}");
+    assert!(report.connect.p50 >= 100.0, "{report:#?}");
+    for kind in &report.requests {
+        assert!(kind.head.p50 > report.connect.p50, "{report:#?}");
+    }
 }
 
 #[tokio::test]

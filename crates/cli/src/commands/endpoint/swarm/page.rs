@@ -39,6 +39,13 @@ pub(super) fn write(report: &Report, out: &mut Out) -> Result<(), Failure> {
     if report.errors.is_empty() {
         out.line("wrong: nothing")?;
     }
+    if report.waited.count > 0 {
+        out.line(format!(
+            "{} connections waited up to {:.0} ms for this swarm's own sockets: raise `ulimit -n`, or more will be at the \
+             mirror at once than were here",
+            report.waited.count, report.waited.max
+        ))?;
+    }
     // Beyond this the figures are the swarm's own as much as the mirror's.
     let verdict = if report.late.p99 > 100.0 { "; this machine was at its limit, so the times say little" } else { "" };
     out.line(format!(
