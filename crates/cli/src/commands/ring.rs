@@ -144,7 +144,7 @@ fn then(at: Timestamp, ring: &PastRing, past: &Past) -> Told {
 
 async fn present(now: Timestamp, engine: &Engine) -> Result<Told, Failure> {
     let ring = &engine.settings().ring;
-    let current = engine.ports().rings.current(ring).await.map_err(|error| Failure::new("ring", &error))?;
+    let current = engine.ports().rings.current(ring).await.map_err(|error| Failure::engine("ring", &error.into()))?;
     let (generation, since, served) = match current.map(|current| current.generation) {
         Some(generation) => (generation.number, Some(generation.at), generation.feeds),
         None => (0, None, BTreeMap::new()),
