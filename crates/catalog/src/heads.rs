@@ -7,6 +7,10 @@
 //! - What was let go must have been old enough. A head says when it was told, and that is nobody's word who can write
 //!   to the catalog. A newest head without a time, whose entry was let go, proves nothing of what is gone.
 
+mod fault;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};
 use std::time::Duration;
@@ -14,6 +18,7 @@ use std::time::Duration;
 use model::{Digest, Timestamp};
 use serde::Deserialize;
 
+pub use self::fault::{HeadsError, HeadsFault};
 use crate::{Anchor, Entry, Proven};
 
 /// The most heads that are compared.
@@ -82,113 +87,6 @@ pub struct Compared {
     pub same: usize,
     /// Heads whose entries were let go, so that nothing but their age can be said of them.
     pub let_go: usize,
-}
-
-/// Heads that cannot be compared.
-#[derive(Debug, thiserror::Error)]
-pub enum HeadsError {
-    /// One entry has two digests.
-    #[error("{one} and {other} know entry {seq} with different digests: one of them is not of this history")]
-    Clash {
-        /// Which entry.
-        seq: u64,
-        /// Who knows it first.
-        one: String,
-        /// Who else.
-        other: String,
-    },
-    /// More than can be kept in memory.
-    #[error("there are more than {MOST} heads to compare")]
-    Many,
-    /// What holds them cannot be read.
-    #[error("it cannot be read")]
-    Read(#[source] io::Error),
-}
-
-/// The chain is not the one that heads kept elsewhere are of.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeadsFault {
-    /// An entry has another digest.
-    #[error("entry {seq} is not the one that {whence} knows: the history was written anew from there, or from before")]
-    Anew {
-        /// Which entry.
-        seq: u64,
-        /// Who knows another.
-        whence: String,
-    },
-    /// The chain ends before an entry that is known.
-    #[error("entry {seq} is missing: {whence} knows it, and the history ends at entry {ends}")]
-    Cut {
-        /// Which entry.
-        seq: u64,
-        /// Who knows it.
-        whence: String,
-        /// The last that is there.
-        ends: u64,
-    },
-    /// The last entry that was let go was another one.
-    #[error("the history begins behind an entry {begins} that is not the one {whence} knows")]
-    OtherFront {
-        /// The last that was let go.
-        begins: u64,
-        /// Who knows another.
-        whence: String,
-    },
-    /// The chain begins behind all that is known.
-    #[error(
-        "entry {seq}, the newest that {whence} knows, is not in the history, which begins behind entry {begins}: nothing \
-         shows that it is the same history"
-    )]
-    Behind {
-        /// The newest that is known.
-        seq: u64,
-        /// Who knows it.
-        whence: String,
-        /// The last that was let go.
-        begins: u64,
-    },
-    /// An entry went that was not old enough.
-    #[error(
-        "entry {seq} is missing, and was too young to be let go: {whence} knows it, and the history begins behind entry \
-         {begins}"
-    )]
-    Young {
-        /// Which entry.
-        seq: u64,
-        /// Who knows it.
-        whence: String,
-        /// The last that was let go.
-        begins: u64,
-    },
-    /// The newest that is known was let go, and nobody says when it was told.
-    #[error(
-        "entry {seq}, the newest that {whence} knows, is the last that was let go: the history goes on from it, but \
-         nothing shows that what is gone was old enough to go"
-    )]
-    Undated {
-        /// Which entry.
-        seq: u64,
-        /// Who knows it.
-        whence: String,
-    },
-}
-
-impl HeadsFault {
-    /// What to do next.
-    pub const fn remedy(&self) -> &'static str {
-        match self {
-            Self::Anew { .. } | Self::OtherFront { .. } | Self::Young { .. } => {
-                "restore the catalog from a backup, and find out who wrote to it"
-            }
-            Self::Cut { .. } => "entries were cut off, or an older catalog was put in place: restore the newest backup",
-            Self::Behind { .. } => {
-                "compare with a newer head; where this is the newest one, the history was written anew"
-            }
-            Self::Undated { .. } => {
-                "compare with a head of an entry that is still there, or with a line that says when it was told"
-            }
-        }
-    }
 }
 
 impl KeptHeads {
@@ -351,103 +249,4 @@ fn head_in(line: &[u8], site: &str) -> Option<(u64, Digest, Option<Timestamp>)> 
     let (of, digest, seq) = (words.next()?, words.next()?, words.next()?);
     (of == site).then_some(())?;
     Some((seq.parse().ok()?, digest.parse().ok()?, words.next().and_then(Timestamp::parse)))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{Actor, Batch, Catalog, EntryKind, MemoryCatalog, NewEntry, Prune, prove_chain};
-
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn now() -> Timestamp {
-        Timestamp::from_micros(1_800_000_000_000_000)
-    }
-
-    fn new(at: Timestamp, kind: EntryKind, data: serde_json::Value) -> NewEntry {
-        NewEntry { at, actor: Actor::new(0, 1, "test"), kind, subject: "x".to_owned(), data }
-    }
-
-    /// Nine entries, of which those up to the sixth were let go, as the last one says; each happened at `at`, and the
-    /// last that went is said to have happened at `said`.
-    async fn pruned(at: Timestamp, said: Timestamp) -> (MemoryCatalog, Vec<Entry>) {
-        let catalog = MemoryCatalog::new();
-        let history = vec![new(at, EntryKind::Check, json!({})); 9];
-        catalog.apply(Batch { history, ..Batch::default() }).await.unwrap();
-        let known = catalog.history(1, 9).await.unwrap();
-        let through = Anchor { seq: 6, digest: known[5].digest };
-        let told = json!({ "through": through, "at": said, "keep_seconds": 400 * 86_400 });
-        let prune = Prune { through, releases: Vec::new(), publications_until: at };
-        let history = vec![new(now(), EntryKind::Pruned, told)];
-        catalog.apply(Batch { history, prune: Some(prune), ..Batch::default() }).await.unwrap();
-        (catalog, known)
-    }
-
-    async fn compared(catalog: &MemoryCatalog, lines: &str, at: Timestamp) -> Result<Compared, HeadsFault> {
-        let mut heads = KeptHeads::default();
-        heads.read(&mut lines.as_bytes(), "heads", "dmz-1").unwrap();
-        let proven = prove_chain(catalog, &mut |entry| heads.look(entry)).await.unwrap();
-        heads.finish(&proven, at)
-    }
-
-    fn line(at: Timestamp, entry: &Entry) -> String {
-        format!("{at} {} {} dmz-1\n", entry.seq, entry.digest)
-    }
-
-    #[tokio::test]
-    async fn a_chain_that_goes_on_from_the_newest_head_must_have_let_it_go_by_right_a21() {
-        let (old, young) = (now().before(500 * DAY), now().before(DAY));
-        // As it should be: what went was old, and so was the head of it.
-        let (right, known) = pruned(old, old).await;
-        let newest = line(old, &known[5]);
-        assert_eq!(compared(&right, &newest, now()).await, Ok(Compared { same: 0, let_go: 1 }));
-        // Forged: all before the newest head is gone, and is said to be old.
-        for said in [old, young] {
-            let (forged, known) = pruned(young, said).await;
-            let newest = line(young, &known[5]);
-            let young = HeadsFault::Young { seq: 6, whence: "heads, line 1".to_owned(), begins: 6 };
-            assert_eq!(compared(&forged, &newest, now()).await, Err(young.clone()), "{said}");
-            // That time passes makes it no better: what the line says is how old it was.
-            assert_eq!(compared(&forged, &newest, now().after(30 * DAY)).await, Err(young), "{said}");
-        }
-        // Without a time nothing is shown.
-        let (digest, mut typed) = (known[5].digest, KeptHeads::default());
-        typed.expect(6, digest, "--expect").unwrap();
-        let proven = prove_chain(&right, &mut |entry| typed.look(entry)).await.unwrap();
-        let undated = typed.finish(&proven, now()).unwrap_err();
-        assert_eq!(undated, HeadsFault::Undated { seq: 6, whence: "--expect".to_owned() });
-        // A newer one that is there says that it is the same history.
-        typed.expect(9, known[8].digest, "--expect").unwrap();
-        assert_eq!(typed.finish(&proven, now()), Ok(Compared { same: 1, let_go: 1 }));
-    }
-
-    #[tokio::test]
-    async fn every_head_counts_and_not_the_newest_alone_a21() {
-        let (old, young) = (now().before(500 * DAY), now().before(DAY));
-        let (forged, known) = pruned(young, old).await;
-        let newest = line(now(), &known[8]);
-        assert_eq!(compared(&forged, &newest, now()).await, Ok(Compared { same: 1, let_go: 0 }));
-        let both = line(young, &known[1]) + &newest;
-        let fault = compared(&forged, &both, now()).await.unwrap_err();
-        assert_eq!(fault, HeadsFault::Young { seq: 2, whence: "heads, line 1".to_owned(), begins: 6 });
-        let other = Entry { digest: Digest::of(b"another"), ..known[7].clone() };
-        let fault = compared(&forged, &(line(now(), &other) + &newest), now()).await.unwrap_err();
-        assert_eq!(fault, HeadsFault::Anew { seq: 8, whence: "heads, line 1".to_owned() });
-    }
-
-    #[test]
-    fn a_line_without_an_end_fills_no_memory_c36() {
-        let digest = Digest::of(b"x");
-        let head = format!("9 {digest} dmz-1\n");
-        let text = format!("{}{head}{head}short\n{}", "x ".repeat(1 << 20), "y".repeat(1 << 20));
-        let mut reader = io::BufReader::new(text.as_bytes());
-        let (mut line, mut heads, mut longest) = (Vec::new(), 0, 0);
-        while next_line(&mut reader, &mut line).unwrap() {
-            longest = longest.max(line.capacity());
-            heads += usize::from(head_in(&line, "dmz-1") == Some((9, digest, None)));
-        }
-        assert!(heads == 2 && longest <= 8 * LONGEST, "{heads} heads, {longest} bytes");
-    }
 }
