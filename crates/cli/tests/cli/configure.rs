@@ -33,9 +33,16 @@ fn a_ring_s_settings_are_printed_in_every_form() {
     assert!(profile.contains("<string>https://m.example:8443/rings/canary/mac/production/</string>"), "{profile}");
     let tasks = run(&[&["defender"], &url[..], &["--form", "ansible"]].concat()).with(0).stdout;
     assert!(tasks.contains("recursive=True"), "{tasks}");
-    assert!(
-        run(&[&["defender"], &url[..], &["--form", "portal"]].concat()).with(0).stdout.contains("Antivirus engine >")
-    );
+    // An endpoint that was never managed has no such folder.
+    let (folder, file) = (tasks.find("state: directory").unwrap(), tasks.find("ansible.builtin.copy").unwrap());
+    assert!(folder < file, "{tasks}");
+    assert!(tasks.contains("path: /etc/opt/microsoft/mdatp/managed\n    state: directory"), "{tasks}");
+    let names =
+        |platform: &str| run(&[&["defender"], &url[..], &["--form", "portal", "--platform", platform]].concat());
+    let linux = names("linux").with(0).stdout;
+    assert!(linux.contains("Antivirus engine >") && !linux.contains("macOS"), "{linux}");
+    let mac = names("mac").with(2);
+    assert!(mac.stdout.is_empty() && mac.stderr.contains("--form profile"), "{}", mac.stderr);
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use model::{FeedId, Version};
 
+/// The first agents that take offline updates (Linux: the vendor's page of 2024-03; macOS: the page of 2026-07).
+const FIRST_ON_LINUX: &str = "101.24012.0001";
+const FIRST_ON_MAC: &str = "101.25012.0003";
 /// The agents that read `offlineDefinitionUpdate` below `antivirusEngine`; earlier ones below `features`
 /// (the vendor's page of 2024-03 against its rewrite of mid 2024).
 const MOVED: &str = "101.24022.0001";
@@ -83,6 +86,14 @@ impl Agent {
     /// Whether it checks the engine's signature whatever its settings say.
     pub fn always_checks_engine(&self) -> bool {
         self.platform == Platform::Linux && self.is_from(ALWAYS_SIGNED)
+    }
+
+    /// Whether it knows of offline updates at all.
+    pub(crate) fn takes_offline_updates(&self) -> bool {
+        self.is_from(match self.platform {
+            Platform::Linux => FIRST_ON_LINUX,
+            Platform::Mac => FIRST_ON_MAC,
+        })
     }
 
     pub(crate) fn reads_antivirus_engine(&self) -> bool {

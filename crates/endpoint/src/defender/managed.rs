@@ -155,7 +155,11 @@ impl Reading<'_> {
         const ENGINE: &str = "antivirusEngine";
         let section = if agent.reads_antivirus_engine() { ENGINE } else { "features" };
         if let Some(value) = self.switch(section, "offlineDefinitionUpdate") {
-            self.managed.offline = set(value);
+            self.managed.offline = set(value && agent.takes_offline_updates());
+            if value && !agent.takes_offline_updates() {
+                let told = format!("agent {} is older than offline updates: it asks the cloud", agent.version);
+                self.managed.warnings.push(told);
+            }
         }
         let other = if section == ENGINE { "features" } else { ENGINE };
         if self.at(other, "offlineDefinitionUpdate").is_some() {

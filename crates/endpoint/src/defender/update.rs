@@ -117,10 +117,26 @@ impl Endpoint {
         if let Some(cloud) = plan.fallback.as_ref().filter(|_| !first) {
             self.attempt(cloud, managed, &mut record, &mut report).await?;
         }
+        report.notes.extend(self.aged(managed, &report)?);
         let last = report.attempts.last();
         record.fail = last.and_then(|attempt| attempt.result.as_ref().err().cloned());
         self.store.note(&record)?;
         Ok(report)
+    }
+
+    /// What a source that has nothing newer leaves unsaid: that health calls the definitions out of date all the same.
+    fn aged(&self, managed: &Managed, report: &Report) -> Result<Option<String>, StateError> {
+        let Some(installed) = self.store.current()?.filter(|_| report.is_good()) else { return Ok(None) };
+        let (age, due) = (self.clock.0.now().since(installed.at), managed.due.value);
+        let days = |span: std::time::Duration| span.as_secs() / 86_400;
+        Ok((age > due).then(|| {
+            format!(
+                "the source has nothing newer, and these definitions came {} days ago: health calls them out_of_date \
+                 from {} days on",
+                days(age),
+                days(due)
+            )
+        }))
     }
 
     /// Who asks one place.

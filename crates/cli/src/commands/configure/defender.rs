@@ -66,7 +66,7 @@ pub(crate) struct Defender {
     /// Puts the settings into this file's; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     merge: Option<PathBuf>,
-    /// How it is printed: json, plist, profile, ansible, portal; else json for linux, profile for mac
+    /// How it is printed: json, plist, profile, ansible, portal (names, Linux); else json for linux, profile for mac
     #[arg(long, value_name = "FORM", hide_possible_values = true, conflicts_with_all = ["check", "merge"])]
     form: Option<Form>,
     /// Looks for what is known to break in this file; - for standard input
@@ -232,6 +232,11 @@ fn beside(context: &Context, line: &str) {
 }
 
 fn names(wanted: &Wanted, context: &mut Context) -> Result<Exit, Failure> {
+    if wanted.platform == Platform::Mac {
+        let text = "Intune's and the portal's names of these settings are published for Linux alone";
+        let next = "on macOS give Intune what --form profile prints, as a custom configuration profile";
+        return Err(Failure::usage(text).with_next(next));
+    }
     let mut table = Table::new([
         ("SETTING", Align::Left),
         ("VALUE", Align::Left),
@@ -241,7 +246,7 @@ fn names(wanted: &Wanted, context: &mut Context) -> Result<Exit, Failure> {
     for [key, portal, graph, value] in portal(wanted) {
         table.push([key, value, portal, graph]);
     }
-    context.out.line("Endpoint security > Antivirus > Linux (or macOS) > Microsoft Defender Antivirus:")?;
+    context.out.line("Endpoint security > Antivirus > Linux > Microsoft Defender Antivirus:")?;
     context.out.line("")?;
     table.write(&mut context.out)?;
     Ok(Exit::DONE)

@@ -72,6 +72,18 @@ async fn dates_are_in_the_zone_and_age_makes_them_out_of_date() {
 }
 
 #[tokio::test]
+async fn definitions_that_are_the_newest_and_out_of_date_are_told_by_the_update_too() {
+    let world = World::new();
+    world.mirror_has(&definitions("a"), &versions("1.459.1.0"));
+    assert!(world.update(&offline("")).await.is_good());
+    world.clock.go(Duration::from_secs(8 * 86_400));
+    let again = world.update(&offline("")).await;
+    assert!(again.is_good(), "{again:?}");
+    assert!(world.health(&offline(""))[4].ends_with(": \"out_of_date\""));
+    assert!(again.notes.iter().any(|note| note.contains("8 days ago") && note.contains("out_of_date")), "{again:?}");
+}
+
+#[tokio::test]
 async fn the_json_is_what_monitors_read() {
     let world = World::new();
     world.mirror_has(&definitions("a"), &versions("1.459.553.0"));

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use url::Url;
 
 use super::world::{CLOUD, agent};
-use crate::defender::{Assumptions, Managed, Plan, Schemeless, Site};
+use crate::defender::{Agent, Assumptions, Managed, Plan, Platform, Schemeless, Site};
 
 fn read(text: &str) -> Managed {
     Managed::read(text.as_bytes(), &agent("101.26062.0007"), &Assumptions::default()).unwrap()
@@ -33,6 +33,30 @@ fn the_section_is_the_one_that_the_agent_reads() {
     assert!(read(old).warnings.iter().any(|warning| warning.contains("is not read by agent")));
     let early = Managed::read(old.as_bytes(), &agent("101.24012.0001"), &Assumptions::default()).unwrap();
     assert!(early.offline.value, "{early:?}");
+}
+
+/// Who is told by the linter that its settings hold updates from a mirror is an endpoint that takes them from there.
+#[test]
+fn the_linter_and_the_endpoint_agree_on_who_takes_offline_updates() {
+    use settings::defender::{Context, Platform as System, lint};
+    use settings::{Check, Document};
+
+    let engine = r#"{"antivirusEngine":{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateUrl":"https://m/SYSTEM/production/"}}"#;
+    let features = r#"{"features":{"offlineDefinitionUpdate":"enabled"},"antivirusEngine":{"offlineDefinitionUpdateUrl":"https://m/SYSTEM/production/"}}"#;
+    let agents =
+        ["101.23122.0002", "101.24012.0001", "101.24012.0002", "101.24022.0001", "101.25012.0003", "101.26062.0007"];
+    for (system, platform) in [(System::Linux, Platform::Linux), (System::Mac, Platform::Mac)] {
+        for (version, text) in agents.iter().flat_map(|agent| [(agent, engine), (agent, features)]) {
+            let text = text.replace("SYSTEM", system.as_str());
+            let one = Agent { platform, ..agent(version) };
+            let managed = Managed::read(text.as_bytes(), &one, &Assumptions::default()).unwrap();
+            let context = Context { platform: system, agent: version.parse().ok(), url: None };
+            let findings = lint(&Document::read(text.as_bytes()).unwrap(), &context);
+            let is_off = |check: Check| matches!(check, Check::OfflineOff | Check::AgentTooOld);
+            let works = !findings.iter().any(|finding| is_off(finding.check));
+            assert_eq!(managed.offline.value, works, "{platform} {version} {text}: {findings:?}");
+        }
+    }
 }
 
 #[test]
