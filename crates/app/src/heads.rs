@@ -31,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pulse::Pulse;
 pub use error::HeadError;
-use file::{Told, append, last_of};
 pub use file::read_kept;
+use file::{Told, append, last_of};
 use proof::Proof;
 pub(crate) use state::HeadState;
 
