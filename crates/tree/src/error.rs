@@ -43,6 +43,12 @@ pub enum TreeError {
         /// What is wrong with it, as the end of a sentence.
         what: &'static str,
     },
+    /// The data folder lies in it.
+    #[error("{} holds the data folder, which would be shared with it: name a folder beside it", root.display())]
+    HoldsData {
+        /// The folder.
+        root: PathBuf,
+    },
     /// An operation on a file or folder failed.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -61,9 +67,11 @@ impl TreeError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Foreign { .. } | Self::Strange { .. } | Self::Emptied { .. } | Self::Records { .. } => {
-                Reason::TreeRefused
-            }
+            Self::Foreign { .. }
+            | Self::Strange { .. }
+            | Self::Emptied { .. }
+            | Self::HoldsData { .. }
+            | Self::Records { .. } => Reason::TreeRefused,
             Self::Unsafe { .. } => Reason::UnsafeFile,
             Self::Fs(error) => error.reason(),
         }

@@ -135,6 +135,7 @@ impl Tree {
     /// is in the report, and the others are brought to their end.
     pub fn bring(&self, current: &Current, depth: Depth) -> Result<Report, TreeError> {
         let folder = create_folder(&self.records, Mode::PRIVATE_FOLDER)?;
+        place::apart(&self.root, &self.records)?;
         let _lock = FileLock::acquire_blocking_in(&folder, &format!("{}.lock", self.ring))?;
         let records = self.read(&folder, depth)?;
         match place::open(&self.root, self.claim, records.as_ref(), depth) {

@@ -56,6 +56,13 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
     }
 }
 
+/// Refuses a root that the records lie in, and with them all of the data folder: by their real paths, which say more than
+/// how either is written.
+pub(crate) fn apart(root: &Path, records: &Path) -> Result<(), TreeError> {
+    let (Ok(real), Ok(records)) = (root.canonicalize(), records.canonicalize()) else { return Ok(()) };
+    if records.starts_with(&real) { Err(TreeError::HoldsData { root: root.to_owned() }) } else { Ok(()) }
+}
+
 /// Makes the root; for a folder that is taken over, what is above it, too.
 fn make(path: &Path, claim: Claim) -> Result<Folder, FsError> {
     if claim == Claim::TakeOver

@@ -57,3 +57,18 @@ fn an_archive_does_not_wait_for_the_release_before_it() {
     assert!(report.failed[0].folder.contains("_back"), "{report:?}");
     assert_eq!(fs::read_to_string(stage.root.join(ZIP)).unwrap(), stage::archive(X64, 2), "endpoints get what is new");
 }
+
+#[test]
+fn a_folder_that_holds_the_data_is_refused_however_it_is_written() {
+    let mut stage = Stage::new();
+    let current = stage.serves(&[(X64, 1)], &[]);
+    let above = stage.root.parent().unwrap().to_owned();
+    let link = above.join("link");
+    std::os::unix::fs::symlink(&above, &link).unwrap();
+    for root in [above.clone(), above.join("records/.."), link.join(".")] {
+        stage.root = root;
+        let refused = stage.tree().bring(&current, Depth::Look).unwrap_err();
+        assert!(matches!(refused, crate::TreeError::HoldsData { .. }), "{refused}");
+    }
+    assert!(!above.join("linux").exists());
+}
