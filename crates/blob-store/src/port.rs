@@ -1,5 +1,6 @@
 //! The two ports.
 
+use std::fmt;
 use std::io::{Read, Seek};
 
 use async_trait::async_trait;
@@ -24,6 +25,17 @@ pub struct Expected {
     pub digest: Option<Digest>,
     /// Their size, where known beforehand.
     pub size: Option<u64>,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.digest, self.size) {
+            (Some(digest), Some(size)) => write!(f, "{digest} and {size}"),
+            (Some(digest), None) => write!(f, "digest {digest}"),
+            (None, Some(size)) => write!(f, "size {size}"),
+            (None, None) => f.write_str("anything"),
+        }
+    }
 }
 
 /// What re-hashing a stored blob found.
@@ -57,7 +69,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The bytes are not what was expected; they were not kept.
-    #[error("bytes have digest {actual} and size {size}, expected {expected:?}")]
+    #[error("bytes have digest {actual} and size {size}, expected {expected}")]
     Mismatch {
         /// What was expected.
         expected: Expected,

@@ -88,17 +88,22 @@ impl Context {
 
 /// The feed that a text names among those that are known; a typo is answered with the nearest names.
 pub(crate) fn feed(text: &str, known: &[FeedId]) -> Result<FeedId, Failure> {
-    let what = match text.parse::<FeedId>() {
+    let what = match whole(text).parse::<FeedId>() {
         Ok(feed) if known.contains(&feed) => return Ok(feed),
         Ok(feed) => format!("feed {feed} is not followed"),
         Err(error) => error.to_string(),
     };
-    let near = nearest(text, known);
+    let near = nearest(&whole(text), known);
     let next = match near.as_slice() {
         [] => "`waystation feed list` shows what is followed".to_owned(),
         near => format!("nearest: {}; `waystation feed list` shows all", near.join(", ")),
     };
     Err(Failure::usage(what).with_next(next))
+}
+
+/// A version alone is one of Elastic's.
+fn whole(text: &str) -> String {
+    if text.starts_with(|first: char| first.is_ascii_digit()) { format!("elastic/{text}") } else { text.to_owned() }
 }
 
 fn nearest<'a>(text: &str, known: &'a [FeedId]) -> Vec<&'a str> {
@@ -131,6 +136,9 @@ mod tests {
             let told = feed(typo, &known()).unwrap_err().to_string();
             assert!(told.contains(&format!("nearest: {near}")), "{told}");
         }
+        assert_eq!(feed("8.18.3", &known()).unwrap().as_str(), "elastic/8.18.3");
+        let told = feed("8.18.4", &known()).unwrap_err().to_string();
+        assert!(told.contains("elastic/8.18.4 is not followed") && told.contains("nearest: elastic/8.18.3"), "{told}");
         assert!(feed("x", &known()).unwrap_err().to_string().contains("feed list"));
     }
 }

@@ -147,9 +147,9 @@ fn examination(
         feeds.push(feed(&name)?);
     }
     if feeds.is_empty() && is_set_up {
-        feeds = config.feeds();
+        feeds = app::followed(config).map_err(|error| Failure::new("doctor", &error))?;
     }
-    let settings = app::vendor_settings(config).map_err(|error| Failure::build("doctor", &error))?;
+    let settings = app::learned_settings(config).map_err(|error| Failure::build("doctor", &error))?;
     let ca_file = args.ca_file.as_ref().or(config.origin.ca_file.as_ref());
     let ca_pem = ca_file.map(|path| read(path)).transpose()?;
     Ok(Examination {

@@ -1,5 +1,6 @@
 //! `waystation sync`.
 
+mod discover;
 mod plan;
 mod report;
 mod wanted;
@@ -12,6 +13,7 @@ use config::Config;
 use mirror::{EngineError, SyncRequest};
 use model::FeedId;
 
+use self::discover::Asked;
 use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
 use crate::progress;
@@ -29,7 +31,8 @@ Exit codes:
   0  every feed is published, current or held
   1  failed: every feed, or the run as a whole (reason locked: another run fetches)
   2  wrong usage or configuration
-  3  done in part: some feeds failed or are quarantined, or a ring's folder is behind; the report
+  3  done in part: some feeds failed or are quarantined, the vendor could not be asked what
+     endpoints or patterns in versions want of it, or a ring's folder is behind; the report
      names them; or the newest entries of the history are not what was written, or not what
      history.head_file knows: no head was told
 
@@ -63,9 +66,17 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         Some(path) => wanted::learn(path, &config, context).await?,
         None => Vec::new(),
     };
-    let mut followed = config.feeds();
-    let learned = app::book(&config).learned().map_err(|error| Failure::new("sync", &error))?;
-    followed.extend(learned.into_iter().map(|learned| learned.feed));
+    // Who names feeds, a list or a folder means these alone; and a plan changes nothing.
+    let whole = args.feeds.is_empty() && args.wanted.is_none() && args.from.is_none() && !args.plan;
+    let asked = if whole { discover::run(&config, args.json, context).await? } else { Asked::All };
+    let followed = app::followed(&config).map_err(|error| Failure::new("sync", &error))?;
+    if followed.is_empty() && whole && config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns()) {
+        if !args.json {
+            let text = "nothing is followed yet: what endpoints ask for is, once one has asked and the vendor has it";
+            context.out.line(text)?;
+        }
+        return Ok(if asked == Asked::All { Exit::DONE } else { Exit::FAILED });
+    }
     if followed.is_empty() {
         return Err(Failure::engine("sync", &EngineError::NoFeeds));
     }
@@ -73,18 +84,19 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     feeds.extend(brought);
     feeds.sort();
     feeds.dedup();
-    let asked = if feeds.is_empty() { followed } else { feeds.clone() };
+    let named = if feeds.is_empty() { followed } else { feeds.clone() };
     let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: args.wanted.is_some() };
     let ended = if args.plan {
         plan(args, &config, &request, context).await?
     } else {
         fetch(args, &config, &request, context).await?
     };
-    ended.map_err(|error| whole(args, &asked, &error, context))
+    let exit = ended.map_err(|error| failed_whole(args, &named, &error, context))?;
+    Ok(if exit == Exit::DONE && asked == Asked::NotAll { Exit::PART } else { exit })
 }
 
 /// A run that could not take place at all: its readers get a line per feed all the same.
-fn whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {
+fn failed_whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {
     let told = if args.json {
         let detail = model::error_chain(error);
         asked.iter().try_for_each(|feed| context.out.json(&report::Line::failed(feed, error.reason(), &detail)))

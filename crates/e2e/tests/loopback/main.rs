@@ -14,6 +14,7 @@ mod doctor;
 mod endpoint;
 mod folder;
 mod killed;
+mod learned;
 mod lifecycle;
 mod moved;
 mod secrets;

@@ -69,7 +69,7 @@ pub struct Policy {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// It is no JSON.
-    #[error("the policy {0}")]
+    #[error("the policy cannot be read: JSON is meant, as Kibana's API gives a policy")]
     Json(#[from] JsonError),
     /// It is JSON, and no policy.
     #[error("the policy is JSON, and holds neither `inputs` (as Kibana's API gives it), nor settings for {0}")]

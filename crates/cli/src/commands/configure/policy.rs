@@ -129,7 +129,8 @@ pub(super) async fn try_mirror(
         feeds.push(feed);
     }
     if feeds.is_empty() {
-        let followed = config.iter().flat_map(|config| config.feeds());
+        let followed = config.map(app::followed).transpose().map_err(|error| Failure::new("configure", &error))?;
+        let followed = followed.into_iter().flatten();
         feeds.extend(followed.filter(|feed| feed.vendor() == Vendor::Elastic && feed.date().is_none()));
     }
     if feeds.is_empty() {
@@ -139,7 +140,7 @@ pub(super) async fn try_mirror(
         );
     }
     let settings = match config {
-        Some(config) => app::vendor_settings(config).map_err(|error| Failure::build("configure", &error))?,
+        Some(config) => app::learned_settings(config).map_err(|error| Failure::build("configure", &error))?,
         None => vendors::Settings::default(),
     };
     let examination = Examination {

@@ -138,8 +138,14 @@ fn tell(report: &Report, context: &mut Context) -> Result<(), Failure> {
     }
     context.out.line(match &report.result {
         Ok(_) => "Global artifacts are available for use",
-        Err(_) => "The artifacts could not be updated; those in use stay as they are",
+        Err(_) if has_any(&report.document) => "The artifacts could not be updated; those in use stay as they are",
+        Err(_) => "The artifacts could not be updated; there are none in use",
     })
+}
+
+/// Whether artifacts are in use, as the policy response says.
+fn has_any(Document(document): &Document) -> bool {
+    document.pointer("/Endpoint/policy/applied/artifacts/global/version").is_some_and(|version| !version.is_null())
 }
 
 fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {

@@ -3,7 +3,7 @@
 use app::Purpose;
 use clap::Args;
 use mirror::{Engine, FeedStatus};
-use model::{FeedId, Note, RingName, Vendor, VendorVersion};
+use model::{FeedId, Note, Reason, RingName, Vendor, VendorVersion};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -141,6 +141,12 @@ fn verdict(found: &Found) -> String {
         (false, Some(_)) => format!(
             "not ready: follow it first, with `waystation feed learn {feed}` or in elastic.versions, and run `waystation sync`"
         ),
-        (false, None) => "not ready: the vendor was not seen to offer it; check the version's spelling".to_owned(),
+        // What was answered says whether there is no such version, or only no answer.
+        (false, None) => match found.not_offered.as_ref().map(|note| note.reason) {
+            Some(Reason::NotFound) | None => {
+                "not ready: the vendor does not offer it; check the version's spelling".to_owned()
+            }
+            Some(reason) => format!("not ready: it is not known whether the vendor offers it. {}", reason.remedy()),
+        },
     }
 }

@@ -2,12 +2,14 @@
 
 use app::Purpose;
 use clap::Args;
+use config::Config;
 use proxy::Why;
 
 use super::check::named;
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::show;
 
 /// Follows feeds beside those that the configuration names
 #[derive(Debug, Args)]
@@ -65,8 +67,12 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
     let engine = context.engine(&config, "feed forget", Purpose::Act).await?;
     let book = app::book(&config);
     for feed in feeds {
+        if vendors::elastic::is_forwarded(&feed) {
+            unforward(&config, context).await?;
+            continue;
+        }
         let forgotten = book.forget(&feed).map_err(|error| Failure::new("feed forget", &error))?;
-        if !forgotten && !vendors::elastic::is_forwarded(&feed) {
+        if !forgotten {
             let next = "`waystation feed list` shows what is followed; what the configuration names is removed there";
             return Err(Failure::usage(format!("feed forget: {feed} was not learned")).with_next(next));
         }
@@ -75,4 +81,17 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
         context.out.line(format!("{feed} is followed no longer; `waystation gc` lets it leave its rings"))?;
     }
     Ok(Exit::DONE)
+}
+
+/// What was forwarded has no grace: nothing but the way it came speaks for it.
+async fn unforward(config: &Config, context: &mut Context) -> Result<(), Failure> {
+    let engine = context.engine(config, "feed forget", Purpose::Act).await?;
+    let paths = app::stop_forwarding(config, engine).await;
+    let paths = paths.map_err(|error| Failure::new("feed forget", &error))?;
+    let again = match (paths, app::forwards(config)) {
+        (0, _) => return context.out.line("elastic/forwarded: nothing was forwarded"),
+        (_, true) => "; whoever asks again gets them again: elastic.unknown_paths = \"refuse\" ends that",
+        (_, false) => "",
+    };
+    context.out.line(format!("elastic/forwarded: {} served no longer{again}", show::count(paths, "path")))
 }

@@ -75,7 +75,7 @@ fn table(entries: &[WantedEntry], now: Timestamp, context: &mut Context) -> Resu
     ]);
     for entry in entries {
         table.push([
-            entry.feed.as_ref().map_or_else(|| entry.path.to_string(), ToString::to_string),
+            name(entry),
             entry.ring.to_string(),
             entry.count.to_string(),
             show::ago(now, Some(entry.first)),
@@ -87,4 +87,13 @@ fn table(entries: &[WantedEntry], now: Timestamp, context: &mut Context) -> Resu
         ]);
     }
     table.write(&mut context.out)
+}
+
+/// The feed; with the path that was asked for where the vendor publishes none, so that there may be several.
+fn name(entry: &WantedEntry) -> String {
+    match &entry.feed {
+        Some(feed) if feed.date().is_some() || feed.segments().count() > 1 => format!("{feed} at {}", entry.path),
+        Some(feed) => feed.to_string(),
+        None => entry.path.to_string(),
+    }
 }

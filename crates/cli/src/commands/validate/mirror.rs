@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use app::Purpose;
+use config::Config;
 use doctor::{FeedSeen, Finding, Report};
 use fleet::Offers;
 use mirror::{FeedPlan, Status, SyncRequest};
@@ -67,7 +68,13 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
     {
         return Err(Failure::usage(format!("there is no ring {ring}; `waystation ring list` shows all")));
     }
-    let feeds: Vec<FeedId> = config.feeds().into_iter().filter(|feed| feed.vendor() == job.vendor).collect();
+    let followed = app::followed(&config).map_err(|error| Failure::new("validate", &error))?;
+    let feeds: Vec<FeedId> = followed.into_iter().filter(|feed| feed.vendor() == job.vendor).collect();
+    if feeds.is_empty() && job.vendor == Vendor::Elastic && learns(&config) {
+        let told =
+            "no feed of elastic is followed yet: none was asked for that the vendor has; `waystation feed wanted`";
+        return if job.json { Ok(Exit::DONE) } else { context.out.line(told).map(|()| Exit::DONE) };
+    }
     if feeds.is_empty() {
         let next = format!("add a [{}] section with what is to be followed", job.vendor);
         return Err(Failure::usage(format!("no feed of {} is followed", job.vendor)).with_next(next));
@@ -100,6 +107,11 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
         })?;
     }
     Ok(exit(&rows, report.as_ref()))
+}
+
+/// Whether what endpoints ask for is followed beside what the configuration names.
+fn learns(config: &Config) -> bool {
+    config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
 }
 
 fn of_ring<'a>(offers: &'a [Offers], ring: &RingName) -> Option<&'a Offers> {

@@ -54,7 +54,7 @@ impl Route {
         let ring = walk.ring.filter(|ring| walk.config.is_none_or(|config| config.default_ring() != **ring));
         let url = walk.mirror.ring(ring).map_err(|error| Failure::usage(error.to_string()))?;
         let settings = match walk.config {
-            Some(config) => app::vendor_settings(config).map_err(|error| Failure::build("validate", &error))?,
+            Some(config) => app::learned_settings(config).map_err(|error| Failure::build("validate", &error))?,
             None => vendors::Settings::default(),
         };
         let of_config = walk.config.and_then(|config| config.origin.ca_file.as_ref());

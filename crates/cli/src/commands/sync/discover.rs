@@ -1,0 +1,63 @@
+//! What `waystation sync` finds out before it fetches: what endpoints asked for, and what patterns stand for.
+
+use app::{Purpose, Stops};
+use config::Config;
+use mirror::EngineError;
+use model::{Reason, error_chain};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Whether the vendor could be asked for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    All,
+    NotAll,
+}
+
+/// Follows what endpoints asked for and patterns stand for, as far as the vendor has it; and serves nothing any more
+/// that was forwarded where nothing is to be.
+pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> Result<Asked, Failure> {
+    let Some(elastic) = &config.elastic else { return Ok(Asked::All) };
+    let failed = |error: &dyn std::error::Error| Failure::new("sync", error);
+    let engine = context.engine(config, "sync", Purpose::Act).await?;
+    if let Err(error) = app::make_spool(config) {
+        tracing::warn!(error = %error_chain(&error), "the folder for what endpoints ask for in vain cannot be made");
+    }
+    if let Err(error) = app::gather_once(config, &engine) {
+        tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
+    }
+    let mut asked = Asked::All;
+    if elastic.demand.learns() || !elastic.patterns.is_empty() {
+        let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
+        let found = tokio::select! {
+            found = app::discover(config, &engine) => found.map_err(|error| failed(&error))?,
+            () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
+        };
+        for (feed, why) in found.learned {
+            if json {
+                tracing::info!(%feed, why = why.as_str(), "followed from now on");
+            } else {
+                context.out.line(format!("{feed} is followed from now on: {}", why.as_str()))?;
+            }
+        }
+        for (feed, note) in found.troubles {
+            let (reason, detail) = (note.reason.code(), note.detail);
+            if note.reason == Reason::LearnedFull {
+                tracing::warn!(%feed, reason, detail, "asked for, and not followed");
+            } else {
+                asked = Asked::NotAll;
+                tracing::warn!(%feed, reason, detail, "it is not known whether the vendor has it");
+            }
+        }
+    }
+    if !app::forwards(config) {
+        let paths = app::stop_forwarding(config, engine).await.map_err(|error| failed(&error))?;
+        if paths > 0 && !json {
+            context
+                .out
+                .line(format!("{} that no manifest names: served no longer", crate::show::count(paths, "path")))?;
+        }
+    }
+    Ok(asked)
+}
