@@ -51,8 +51,17 @@ pub fn state_folder(folder: &Path, environment: &[(String, String)]) -> Option<P
     } else {
         Path::new(value("HOME")?).join(".local/state/waystation")
     };
-    let digest = Digest::of(folder.as_os_str().as_encoded_bytes()).to_string();
+    let digest = Digest::of(real(folder).as_os_str().as_encoded_bytes()).to_string();
     Some(base.join(ALL).join(digest.get(..DIGITS)?))
+}
+
+/// However it is written, a folder is one: a slash at its end, or a link on the way to it, makes no other of it. What of
+/// it is not there yet stays as it is written.
+fn real(folder: &Path) -> PathBuf {
+    let plain: PathBuf = folder.components().collect();
+    let resolved =
+        plain.ancestors().find_map(|above| Some((above.canonicalize().ok()?, plain.strip_prefix(above).ok()?)));
+    resolved.map_or_else(|| plain.clone(), |(real, rest)| rest.components().fold(real, |path, part| path.join(part)))
 }
 
 fn body(settings: &Settings) -> String {
@@ -178,5 +187,6 @@ mod tests {
         let other = state_folder(Path::new("/srv/b"), &environment).unwrap();
         assert_ne!(one, other);
         assert!(!one.starts_with("/srv") && one.parent() == other.parent());
+        assert_eq!(state_folder(Path::new("/srv/./a/"), &environment).unwrap(), one, "however it is written");
     }
 }

@@ -23,6 +23,8 @@ use crate::{Derived, Log, Settings, takeover};
 const GRACE: Duration = Duration::from_secs(3600);
 /// The file in the state folder that other commands can read.
 const CONFIG: &str = "waystation.toml";
+/// The engine's data folder in the state folder, as the derived configuration has it.
+const DATA: &str = "data";
 /// What the process is called in locks and in the history.
 const VERB: &str = "defender-downloader";
 
@@ -62,6 +64,16 @@ pub enum CompatError {
         /// The shared folder.
         folder: PathBuf,
     },
+    /// The environment puts the engine's data elsewhere than into the state.
+    #[error(
+        "WAYSTATION__DATA_DIR is set to {}, which is another installation's, or would be shared: unset it here, and name the \
+         state with --state",
+        given.display()
+    )]
+    Elsewhere {
+        /// Where.
+        given: PathBuf,
+    },
     /// Another run fills the folder.
     #[error("another run is filling {}; this one does nothing", folder.display())]
     Busy {
@@ -92,7 +104,7 @@ impl CompatError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Config(_) | Self::Nested { .. } => Reason::NotFollowed,
+            Self::Config(_) | Self::Nested { .. } | Self::Elsewhere { .. } => Reason::NotFollowed,
             Self::Busy { .. } => Reason::Locked,
             Self::Fs(error) => error.reason(),
             Self::Build(error) => error.reason().unwrap_or(Reason::StoreFailed),
@@ -106,7 +118,7 @@ impl CompatError {
     /// Whether what was given is what must be changed.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Nested { .. } => true,
+            Self::Config(_) | Self::Nested { .. } | Self::Elsewhere { .. } => true,
             Self::Build(error) => error.is_configuration(),
             _ => false,
         }
@@ -152,6 +164,9 @@ async fn fill(
     voice: &mut Voice<'_>,
 ) -> Result<Outcome, CompatError> {
     let derived = Derived::of(settings, state, environment)?;
+    if derived.config.data_dir != state.join(DATA) {
+        return Err(CompatError::Elsewhere { given: derived.config.data_dir });
+    }
     let folder = shared(&settings.folder)?;
     let one = alone(&folder)?;
     prepared(state, &folder)?.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
@@ -169,8 +184,10 @@ async fn fill(
     let spared = take_over(&folder, config, &engine, (&clock, voice)).await?;
     spared.iter().for_each(|feed| voice.say(&format!("{feed}: No new update available")));
     let report = fetched(&engine, &spared, &stops).await?;
+    let mut doubtful = false;
     for feed in &report.feeds {
         tell(feed, voice);
+        doubtful |= doubts(feed, &engine, voice).await?;
     }
     // What is no longer kept goes before the folder needs the room.
     if let Err(error) = engine.collect().await {
@@ -185,6 +202,7 @@ async fn fill(
     }
     let ended = match report.exit_code() {
         _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => Ended::Part,
+        0 if doubtful => Ended::Part,
         0 => Ended::Done,
         1 if spared.is_empty() => Ended::Failed,
         _ => Ended::Part,
@@ -235,11 +253,34 @@ async fn take_over(
     Ok(spare)
 }
 
+/// Tells what weakens a release that was published; whether somebody has to look at it.
+async fn doubts(feed: &FeedReport, engine: &Engine, voice: &mut Voice<'_>) -> Result<bool, CompatError> {
+    let Some(id) = feed.release.as_ref().filter(|_| feed.outcome == FeedOutcome::Published) else { return Ok(false) };
+    let record = engine.ports().catalog.release(id).await.map_err(EngineError::from)?;
+    let mut doubtful = false;
+    for note in record.iter().flat_map(|record| &record.release.verdict.notes) {
+        let text = format!("{}: {} (reason {}: {})", feed.feed, note.detail, note.reason, note.reason.remedy());
+        if note.reason == Reason::UnexpectedMembers {
+            voice.complain(&format!("Warning: {text}"));
+            doubtful = true;
+        } else {
+            voice.say(&text);
+        }
+    }
+    Ok(doubtful)
+}
+
 /// What the script would say of one target.
 fn tell(feed: &FeedReport, voice: &mut Voice<'_>) {
     let name = &feed.feed;
     match (feed.outcome, &feed.vendor_version) {
-        (FeedOutcome::Current, _) => voice.say(&format!("{name}: No new update available")),
+        (FeedOutcome::Current, _) => match (feed.reason, &feed.detail) {
+            (Some(reason), Some(detail)) => voice.say(&format!("{name}: No new update: {detail} (reason {reason})")),
+            (Some(reason), None) => {
+                voice.say(&format!("{name}: No new update (reason {reason}: {})", reason.remedy()));
+            }
+            (None, _) => voice.say(&format!("{name}: No new update available")),
+        },
         (FeedOutcome::Published, Some(version)) => {
             if let Some(engine) = &version.engine {
                 voice.say(&format!("{name}: Engine version: {engine}"));

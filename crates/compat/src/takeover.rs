@@ -2,7 +2,8 @@
 //!
 //! Nothing in a pair proves that its two files belong together: the script fetches them one after the other, and the
 //! vendor may publish in between. The vendor is asked for the head of its archive: where it still offers the version that
-//! `manifest.json` names, the sizes must be equal. Where it has moved on, the pair is superseded in this very run.
+//! `manifest.json` names, the sizes must be equal. Where it has moved on, nobody can say what the pair is: it is replaced
+//! by what is fetched, and is no release before.
 //!
 //! The engine fetches what a person brought from the vendor once, to have the vendor's word for it. Here that would fetch
 //! again what is right: as long as the vendor offers that version in that size, such a feed is not asked for.
@@ -51,17 +52,16 @@ pub(crate) async fn judged(
     let mut judged = Judged::default();
     for pair in pairs(folder, config, serving.as_ref()) {
         match judge(&pair, config, outbound).await {
-            Ok(Offer::Same) => {
+            Ok(()) => {
                 judged.take.push(pair.feed.clone());
                 judged.spare.push(pair.feed);
             }
-            Ok(Offer::Newer) => judged.take.push(pair.feed),
             Err(why) => told.push(format!("{}: what is in the folder is not taken over: {why}", pair.feed)),
         }
     }
     for pair in taken_over_before(config, engine, serving.as_ref()).await? {
         // Where the vendor cannot be asked, the run says so.
-        if let Ok(Offer::Same) = judge(&pair, config, outbound).await {
+        if judge(&pair, config, outbound).await.is_ok() {
             judged.spare.push(pair.feed);
         }
     }
@@ -114,26 +114,24 @@ fn place(feed: &FeedId) -> Option<PathBuf> {
     Some(Path::new(platform).join(track).join(format!("arch_{arch}")))
 }
 
-/// What the vendor offers beside a pair.
-enum Offer {
-    Same,
-    Newer,
-}
-
-async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<Offer, String> {
+/// Whether the vendor still offers a pair just so; if not, why that cannot be said.
+async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<(), String> {
     let Some(definitions) = pair.definitions.as_deref().filter(|version| !version.is_empty()) else {
         return Err("its manifest.json names no version".to_owned());
     };
     let head = head(pair, config, outbound).await?;
     let offered = head.exchange.urls.last().and_then(|url| version_in(url));
-    if offered.as_deref().is_some_and(|offered| offered != definitions) {
-        return Ok(Offer::Newer);
+    if let Some(offered) = offered.filter(|offered| offered != definitions) {
+        let shown: String = offered.chars().take(40).collect();
+        return Err(format!(
+            "the vendor is at {shown} by now, so nothing says whether updates.zip is what manifest.json calls it"
+        ));
     }
     match head.length {
         Some(length) if length != pair.size => {
             Err(format!("updates.zip has {} bytes, and the vendor's has {length}", pair.size))
         }
-        Some(_) => Ok(Offer::Same),
+        Some(_) => Ok(()),
         None => Err("the vendor does not say how large its archive is".to_owned()),
     }
 }

@@ -116,6 +116,22 @@ async fn d07_nothing_is_replaced_before_it_is_proven() {
 }
 
 #[tokio::test]
+async fn d07_an_archive_without_an_engine_is_told_and_ends_no_run_well() {
+    let stage = Stage::new();
+    stage.vendor.inject(FaultRule::always(Kind::Archive, Fault::Archive(ArchiveFault::NoEngine)));
+    let mut mailed = Vec::new();
+    let mut people = |said: Said<'_>| {
+        if let Said::Error(text) = said {
+            mailed.push(text.to_owned());
+        }
+    };
+    let outcome = stage.run_heard(&mut people).await.unwrap();
+    assert_eq!(outcome.ended, Ended::Part);
+    assert!(mailed.iter().any(|text| text.contains("unexpected_members")), "{mailed:?}");
+    assert!(stage.log().contains("Warning: defender/linux/production/x86_64"), "{}", stage.log());
+}
+
+#[tokio::test]
 async fn d08_the_companion_never_names_another_release_than_the_archive_is() {
     let stage = Stage::new();
     let mut known = stage.releases();
@@ -131,6 +147,17 @@ async fn d08_the_companion_never_names_another_release_than_the_archive_is() {
     stage.left(x64(), &offered.archive.to_vec()[1..], &companion(&offered));
     assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
     stage.shows_what_the_vendor_has();
+    // Nor where the vendor has moved on since: nobody can say what the archive is, so it is no release before either.
+    let stage = Stage::new();
+    let old = stage.vendor.defender_release(x64()).unwrap();
+    stage.publish();
+    let named = companion(&stage.vendor.defender_release(x64()).unwrap());
+    stage.left(x64(), &old.archive.to_vec(), &named);
+    stage.publish();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    stage.shows_what_the_vendor_has();
+    assert!(!stage.folder.join("linux/production_back").exists(), "{:?}", stage.files().keys());
+    assert!(stage.log().contains("nothing says whether updates.zip"), "{}", stage.log());
 }
 
 #[tokio::test]
@@ -340,6 +367,18 @@ async fn what_is_not_ours_stays_and_so_does_what_a_lost_state_left() {
     assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
     assert_eq!(stage.files(), before);
     assert_eq!(stage.archives_fetched(), 0, "the folder itself was taken over: {}", stage.log());
+}
+
+#[tokio::test]
+async fn another_installations_data_is_never_worked_on() {
+    let stage = Stage::new();
+    for elsewhere in [stage.folder.join("linux"), stage.state.join("other")] {
+        let mut environment = stage.environment();
+        environment.push(("WAYSTATION__DATA_DIR".to_owned(), elsewhere.display().to_string()));
+        let refused = stage.run_in(&environment, &mut |_| ()).await.unwrap_err();
+        assert!(matches!(refused, CompatError::Elsewhere { .. }) && refused.is_usage(), "{refused}");
+        assert!(!elsewhere.exists() && stage.files().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -81,8 +81,17 @@ impl Stage {
 
     /// The same, and who hears what it says.
     pub(crate) async fn run_heard(&self, people: &mut (dyn FnMut(Said<'_>) + Send)) -> Result<Outcome, CompatError> {
+        self.run_in(&self.environment(), people).await
+    }
+
+    /// The same in an environment.
+    pub(crate) async fn run_in(
+        &self,
+        environment: &[(String, String)],
+        people: &mut (dyn FnMut(Said<'_>) + Send),
+    ) -> Result<Outcome, CompatError> {
         let clock = Arc::new(SystemClock::new());
-        compat::run(&self.settings, &self.state, (clock, &self.environment()), people).await
+        compat::run(&self.settings, &self.state, (clock, environment), people).await
     }
 
     /// A newer release of everything.
