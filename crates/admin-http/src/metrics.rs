@@ -1,6 +1,7 @@
 //! OpenMetrics, made anew for each scrape out of one snapshot.
 
 mod alarms;
+mod certificates;
 mod demand;
 mod freshness;
 mod values;
@@ -46,6 +47,7 @@ impl Collector for Facts {
         version.encode(info.encode_family(&labels)?)?;
         if let Some(stats) = &self.stats {
             content(stats, &mut encoder)?;
+            certificates::certificates(&stats.certificates, &mut encoder)?;
         }
         if let Some(facts) = &self.alarms {
             alarms::alarms(facts, &mut encoder)?;

@@ -348,7 +348,7 @@ impl Lookout {
             self.life.asked = Some(now);
         }
         let stopped_looking = self.vitals.stopped_looking();
-        let content = Content { stats: &stats, watched: &watched, asked: self.life.asked, stopped_looking };
+        let content = Content { stats: &stats, asked: self.life.asked, stopped_looking };
         of_content(&content, now, rules)
     }
 

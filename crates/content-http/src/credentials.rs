@@ -3,13 +3,14 @@
 //! A secret is a long random text, so its SHA-256 is as hard to turn back as it is to guess, and costs a request less
 //! than a microsecond; a slow hash for weak passwords would let anyone who can connect spend this machine's time.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use model::Digest;
 
-use crate::stats::CertificateFacts;
+use crate::stats::{CertificateFacts, FileKind};
 
 /// The longest file that is read.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -154,9 +155,10 @@ impl Credentials {
     }
 
     /// What is known of its file.
-    pub(crate) fn facts(&self) -> CertificateFacts {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        CertificateFacts { path: self.path.clone(), not_after: None, refused: seen.refused.clone() }
+    pub(crate) fn facts(&self, listener: SocketAddr) -> CertificateFacts {
+        let (kind, path) = (FileKind::Credentials, self.path.clone());
+        let refused = self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.clone();
+        CertificateFacts { kind, listener, path, not_before: None, not_after: None, refused }
     }
 }
 

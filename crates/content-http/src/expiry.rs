@@ -1,14 +1,30 @@
-//! Until when a certificate holds: the one fact of it that is shown. What decides about trust is elsewhere.
+//! From when until when a certificate or a revocation list holds: the one fact of it that is shown. What decides about
+//! trust is elsewhere.
 
 use model::Timestamp;
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The end of a certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
-pub(crate) fn not_after(der: &[u8]) -> Option<Timestamp> {
+/// A span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl Span {
+    /// The one that ends first.
+    pub(crate) fn soonest(spans: impl Iterator<Item = Self>) -> Option<Self> {
+        spans.min_by_key(|span| span.until)
+    }
+}
+
+/// A certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
+pub(crate) fn of_certificate(der: &[u8]) -> Option<Span> {
     let (certificate, _) = sequence(der)?;
     let (body, _) = sequence(certificate)?;
     let rest = match item(body)? {
@@ -19,8 +35,27 @@ pub(crate) fn not_after(der: &[u8]) -> Option<Timestamp> {
     let (_, rest) = sequence(rest)?;
     let (_, rest) = sequence(rest)?;
     let (validity, _) = sequence(rest)?;
-    let (_, _, end) = item(validity)?;
-    time(end)
+    span(validity)
+}
+
+/// From when until when a revocation list holds (RFC 5280, 5.1.2.4 and 5.1.2.5); none where the DER is no list's, or the
+/// list does not say when the next one comes.
+pub(crate) fn of_list(der: &[u8]) -> Option<Span> {
+    let (list, _) = sequence(der)?;
+    let (body, _) = sequence(list)?;
+    let rest = match item(body)? {
+        (INTEGER, _, rest) => rest,
+        _ => body,
+    };
+    let (_, rest) = sequence(rest)?;
+    let (_, rest) = sequence(rest)?;
+    span(rest)
+}
+
+/// Two times, one behind the other.
+fn span(der: &[u8]) -> Option<Span> {
+    let (_, _, end) = item(der)?;
+    Some(Span { from: time(der)?, until: time(end)? })
 }
 
 /// One item: its tag, what is in it, and what follows it.
@@ -69,30 +104,51 @@ mod tests {
 
     fn made(year: i32) -> Vec<u8> {
         let mut parameters = rcgen::CertificateParams::new(vec!["mirror.test".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(2024, 3, 1);
         parameters.not_after = rcgen::date_time_ymd(year, 2, 28);
         let key = rcgen::KeyPair::generate().unwrap();
         parameters.self_signed(&key).unwrap().der().to_vec()
     }
 
+    fn list(year: i32) -> Vec<u8> {
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let issuer = rcgen::Issuer::new(authority, rcgen::KeyPair::generate().unwrap());
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 3, 1),
+            next_update: rcgen::date_time_ymd(year, 2, 28),
+            crl_number: rcgen::SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer).unwrap().der().to_vec()
+    }
+
     #[test]
-    fn the_end_of_a_certificate_is_read_v23() {
+    fn from_when_until_when_is_read_v23_v34() {
         for year in [2027, 2049, 2050, 2999] {
-            let expected = Timestamp::parse(&format!("{year}-02-28T00:00:00Z"));
-            assert_eq!(not_after(&made(year)), expected);
+            let at = |text: String| Timestamp::parse(&text).unwrap();
+            let (from, until) = (at("2024-03-01T00:00:00Z".to_owned()), at(format!("{year}-02-28T00:00:00Z")));
+            let expected = Some(Span { from, until });
+            assert_eq!(of_certificate(&made(year)), expected);
+            assert_eq!(of_list(&list(year)), expected);
         }
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_end_and_panics_nowhere_i10() {
-        let whole = made(2030);
-        for length in 0..whole.len() {
-            assert_eq!(not_after(&whole[..length]), None, "{length}");
-        }
-        for at in 0..whole.len().min(400) {
-            for bit in 0..8 {
-                let mut other = whole.clone();
-                other[at] ^= 1 << bit;
-                let _ = not_after(&other);
+    fn what_is_neither_has_no_end_and_panics_nowhere_i10() {
+        type Read = fn(&[u8]) -> Option<Span>;
+        for (whole, read) in [(made(2030), of_certificate as Read), (list(2030), of_list as Read)] {
+            for length in 0..whole.len() {
+                assert_eq!(read(&whole[..length]), None, "{length}");
+            }
+            for at in 0..whole.len().min(400) {
+                for bit in 0..8 {
+                    let mut other = whole.clone();
+                    other[at] ^= 1 << bit;
+                    let _ = read(&other);
+                }
             }
         }
     }

@@ -1,7 +1,11 @@
 //! The files beside the configuration that listeners use: looked at every few seconds, taken over when they changed.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::{Clock, Level, Timestamp};
 
 use crate::credentials::Credentials;
 use crate::stats::{CertificateFacts, Counters, Trouble};
@@ -30,47 +34,118 @@ impl Kept {
         })
     }
 
-    fn facts(&self) -> CertificateFacts {
+    fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
         match self {
-            Self::Certificate(certificate) => certificate.facts(),
-            Self::Credentials(credentials) => credentials.facts(),
+            Self::Certificate(certificate) => certificate.facts(listener),
+            Self::Credentials(credentials) => vec![credentials.facts(listener)],
         }
     }
 }
 
+/// How often it is told in the log until when certificates hold.
+const DAILY: Duration = Duration::from_secs(86_400);
+
 /// Those of all listeners, for whoever looks after them.
-#[derive(Default)]
 pub(crate) struct KeptFiles {
-    all: Mutex<Vec<Kept>>,
+    all: Mutex<Vec<(SocketAddr, Kept)>>,
+    clock: Arc<dyn Clock>,
+    /// When it was last told until when they hold.
+    told: Mutex<Option<Duration>>,
 }
 
 impl KeptFiles {
-    pub(crate) fn replace(&self, all: Vec<Kept>) {
-        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { all: Mutex::default(), clock, told: Mutex::default() }
     }
 
-    fn all(&self) -> Vec<Kept> {
+    /// Looks after these from now on, each with the listener that uses it.
+    pub(crate) fn replace(&self, all: Vec<(SocketAddr, Kept)>) {
+        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = all;
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.tell_daily();
+    }
+
+    fn all(&self) -> Vec<(SocketAddr, Kept)> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is known of each.
     pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
-        self.all().iter().map(Kept::facts).collect()
+        self.all().iter().flat_map(|(listener, kept)| kept.facts(*listener)).collect()
+    }
+
+    /// Tells the log until when each holds, once a day: also where nobody looks at metrics or alarms.
+    /// Whether it was time for it.
+    fn tell_daily(&self) -> bool {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|told| monotonic.saturating_sub(told) >= DAILY);
+        if due {
+            *told = Some(monotonic);
+            self.facts().iter().for_each(|facts| tell(facts, now));
+        }
+        due
     }
 
     /// Looks at each.
     pub(crate) fn look(&self, counters: &Counters) {
-        for kept in self.all() {
+        self.tell_daily();
+        for (listener, kept) in self.all() {
             let path = kept.path().display();
             match kept.look() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(%path, "took over a changed certificate or credentials"),
+                Ok(true) => {
+                    tracing::info!(%path, "took over a changed certificate or credentials");
+                    kept.facts(listener).iter().for_each(|facts| tell(facts, self.clock.now()));
+                }
                 Err(error) => {
                     counters.trouble(Trouble::TlsRefused);
                     let error = Chain(&error);
                     tracing::error!(%path, %error, "a changed certificate or credentials cannot be used; the old ones are kept");
                 }
             }
+        }
+    }
+}
+
+/// Tells the log until when a file holds.
+fn tell(facts: &CertificateFacts, now: Timestamp) {
+    let Some(until) = facts.not_after else { return };
+    let (kind, listener, path) = (facts.kind.as_str(), facts.listener, facts.path.display());
+    match facts.level(now, CertificateFacts::LIMITS) {
+        _ if until <= now => tracing::error!(kind, %listener, %path, %until, "{} has ended", facts.kind.in_words()),
+        Level::Fine => tracing::info!(kind, %listener, %path, %until, "{} holds", facts.kind.in_words()),
+        _ => tracing::warn!(kind, %listener, %path, %until, "{} ends soon", facts.kind.in_words()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(0)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[test]
+    fn ends_are_told_at_the_start_and_once_a_day_v23() {
+        let clock = Arc::new(Hand::default());
+        let files = KeptFiles::new(clock.clone());
+        assert!(files.tell_daily());
+        for (seconds, due) in [(1, false), (86_399, false), (86_400, true), (86_401, false), (172_800, true)] {
+            clock.0.store(seconds, Ordering::SeqCst);
+            assert_eq!(files.tell_daily(), due, "{seconds}");
         }
     }
 }

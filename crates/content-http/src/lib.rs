@@ -99,5 +99,5 @@ pub use rules::ReloadError;
 pub use server::{ContentServer, Drained, StartError};
 pub use settings::{AccessLog, Bind, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings, TlsSettings};
 pub use source::{DataFolder, Loaded, Source, SourceError};
-pub use stats::{CertificateFacts, RingStats, Stats, Trouble, Watched};
+pub use stats::{CertificateFacts, FileKind, RingStats, Stats, Trouble, Watched};
 pub use tls::TlsError;

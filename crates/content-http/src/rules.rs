@@ -1,7 +1,7 @@
 //! The rules of a listener, checked and ready to use.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -119,11 +119,12 @@ impl Door {
 }
 
 /// The files that these listeners use, for whoever looks after them.
-pub(crate) fn in_use(gates: &[Arc<Gate>]) -> Vec<Kept> {
-    let of = |gate: &Arc<Gate>| {
+pub(crate) fn in_use(gates: &[Arc<Gate>], addresses: &[SocketAddr]) -> Vec<(SocketAddr, Kept)> {
+    let of = |(gate, address): (&Arc<Gate>, &SocketAddr)| {
         let rules = gate.rules.load();
         let certificate = rules.tls.clone().map(Kept::Certificate);
-        certificate.into_iter().chain(rules.credentials.clone().map(Kept::Credentials)).collect::<Vec<_>>()
+        let all = certificate.into_iter().chain(rules.credentials.clone().map(Kept::Credentials));
+        all.map(|kept| (*address, kept)).collect::<Vec<_>>()
     };
-    gates.iter().flat_map(of).collect()
+    gates.iter().zip(addresses).flat_map(of).collect()
 }

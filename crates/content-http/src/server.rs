@@ -159,8 +159,8 @@ impl ContentServer {
         let workers =
             settings.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, shared.limits.stall_timeout)?;
-        let files = Arc::new(KeptFiles::default());
-        files.replace(in_use(&gates));
+        let files = Arc::new(KeptFiles::new(Arc::clone(&shared.clock)));
+        files.replace(in_use(&gates, &addresses));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
 
         let (proofs, held, proven) = (damage.proofs(), Arc::clone(&source), Arc::clone(&damage));
@@ -230,7 +230,7 @@ impl ContentServer {
         for (gate, rules) in self.gates.iter().zip(rules) {
             gate.rules.store(Arc::new(rules));
         }
-        self.files.replace(in_use(&self.gates));
+        self.files.replace(in_use(&self.gates, &self.addresses));
         Ok(())
     }
 
@@ -276,6 +276,7 @@ impl ContentServer {
         }
         stats.connections_open = self.shared.open.load(Ordering::Relaxed) as u64;
         stats.rings = self.shared.view.ring_stats();
+        stats.certificates = self.files.facts();
         stats
     }
 
@@ -284,7 +285,6 @@ impl ContentServer {
         Watched {
             asked: self.counters.iter().map(|counters| counters.asked_so_far()).sum(),
             looks: self.shared.view.looks(),
-            certificates: self.files.facts(),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Counters, without locks: each worker has its own, and a snapshot adds them up.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use model::{RingName, Timestamp};
+use model::{Level, RingName, Timestamp};
 
 /// The status codes that are ever sent.
 pub(crate) const STATUSES: [u16; 17] =
@@ -163,6 +165,8 @@ pub struct Stats {
     pub connections_total: u64,
     /// What each ring serves.
     pub rings: Vec<RingStats>,
+    /// The files of listeners that end, or whose newer state may be refused.
+    pub certificates: Vec<CertificateFacts>,
     /// When the server started.
     pub since: Timestamp,
 }
@@ -176,6 +180,7 @@ impl Stats {
             connections_open: 0,
             connections_total: 0,
             rings: Vec::new(),
+            certificates: Vec::new(),
             since,
         }
     }
@@ -198,19 +203,75 @@ pub struct Watched {
     pub asked: u64,
     /// How often rings were looked at; it stands still when that no longer happens.
     pub looks: u64,
-    /// The certificates that endpoints are shown, and the files that say who may ask.
-    pub certificates: Vec<CertificateFacts>,
 }
 
-/// What is known of a certificate in use, or of a file of credentials, which has no end.
+/// What kind of file a listener uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// The certificate that endpoints are shown, and its chain.
+    Certificate,
+    /// The authorities of clients' certificates.
+    ClientCa,
+    /// Their revocation lists.
+    ClientCrl,
+    /// Who may ask; it has no end.
+    Credentials,
+}
+
+impl FileKind {
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::ClientCa => "client_ca",
+            Self::ClientCrl => "client_crl",
+            Self::Credentials => "credentials",
+        }
+    }
+
+    /// What it is, for a sentence.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Certificate => "the certificate that endpoints are shown",
+            Self::ClientCa => "an authority of clients' certificates",
+            Self::ClientCrl => "a revocation list, without which no client is let in,",
+            Self::Credentials => "the file that says who may ask",
+        }
+    }
+}
+
+/// What is known of a file in use that ends, or whose newer state may be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
+    /// What it is.
+    pub kind: FileKind,
+    /// The listener that uses it.
+    pub listener: SocketAddr,
     /// Its file.
     pub path: PathBuf,
-    /// The soonest end of it and of its chain, where it can be read.
+    /// When that one of those in it begins which ends first, where that can be read.
+    pub not_before: Option<Timestamp>,
+    /// The soonest end of those in it, where that can be read.
     pub not_after: Option<Timestamp>,
     /// Why what stands in its files now is not taken over.
     pub refused: Option<String>,
+}
+
+impl CertificateFacts {
+    /// How long before its end it is a warning, and a failure, where nothing else is configured.
+    pub const LIMITS: (Duration, Duration) = (Duration::from_secs(21 * 86_400), Duration::from_secs(7 * 86_400));
+
+    /// How close its end is, by how long before it is to be a warning and a failure. What lives shorter is so for a
+    /// quarter and a tenth of its life at the most: a list that is renewed each day is always close to its end.
+    pub fn level(&self, now: Timestamp, (warn, fail): (Duration, Duration)) -> Level {
+        let Some(end) = self.not_after else { return Level::Fine };
+        let life = self.not_before.map_or(Duration::MAX, |from| end.since(from));
+        match end.since(now) {
+            left if left <= fail.min(life / 10) => Level::Fail,
+            left if left <= warn.min(life / 4) => Level::Warn,
+            _ => Level::Fine,
+        }
+    }
 }
 
 /// What one ring serves.

@@ -1,11 +1,12 @@
 //! TLS: certificates from files, read again when they change.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use model::{Digest, Hasher, Timestamp};
+use model::{Digest, Hasher};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
@@ -14,7 +15,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::TlsSettings;
-use crate::stats::CertificateFacts;
+use crate::expiry::Span;
+use crate::stats::{CertificateFacts, FileKind};
 
 /// The longest file of certificates or of a key that is read.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -79,15 +81,23 @@ pub(crate) struct Certificate {
 
 struct Seen {
     digest: Digest,
-    not_after: Option<Timestamp>,
+    ends: Ends,
     refused: Option<String>,
+}
+
+/// Until when each file holds, as far as that can be read: of several in one file, the one that ends first.
+#[derive(Clone, Copy)]
+struct Ends {
+    certificate: Option<Span>,
+    client_ca: Option<Span>,
+    client_crl: Option<Span>,
 }
 
 impl Certificate {
     pub(crate) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let files = Files::read(settings)?;
         let config = files.config(settings)?;
-        let seen = Seen { digest: files.digest(), not_after: files.not_after(), refused: None };
+        let seen = Seen { digest: files.digest(), ends: files.ends(), refused: None };
         Ok(Self { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(seen) })
     }
 
@@ -104,11 +114,11 @@ impl Certificate {
             return Ok(false);
         }
         seen.digest = digest;
-        let taken = files.and_then(|files| Ok((files.config(&self.settings)?, files.not_after())));
+        let taken = files.and_then(|files| Ok((files.config(&self.settings)?, files.ends())));
         match taken {
-            Ok((config, not_after)) => {
+            Ok((config, ends)) => {
                 self.config.store(config);
-                (seen.not_after, seen.refused) = (not_after, None);
+                (seen.ends, seen.refused) = (ends, None);
                 Ok(true)
             }
             Err(error) => {
@@ -126,11 +136,22 @@ impl Certificate {
         &self.settings.certificate
     }
 
-    /// What is known of it.
-    pub(crate) fn facts(&self) -> CertificateFacts {
+    /// What is known of its files, as those of this listener.
+    pub(crate) fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.settings.certificate.clone();
-        CertificateFacts { path, not_after: seen.not_after, refused: seen.refused.clone() }
+        let Ends { certificate, client_ca, client_crl } = seen.ends;
+        let TlsSettings { certificate: own, client_ca: authority, client_crl: list, .. } = &self.settings;
+        let files = [
+            (FileKind::Certificate, Some(own), certificate),
+            (FileKind::ClientCa, authority.as_ref(), client_ca),
+            (FileKind::ClientCrl, list.as_ref(), client_crl),
+        ];
+        let fact = |(kind, path, span): (FileKind, Option<&PathBuf>, Option<Span>)| {
+            let (not_before, not_after) = (span.map(|span| span.from), span.map(|span| span.until));
+            let refused = seen.refused.clone().filter(|_| kind == FileKind::Certificate);
+            Some(CertificateFacts { kind, listener, path: path?.clone(), not_before, not_after, refused })
+        };
+        files.into_iter().filter_map(fact).collect()
     }
 }
 
@@ -151,10 +172,20 @@ impl Files {
         })
     }
 
-    /// The soonest end of the certificate and its chain.
-    fn not_after(&self) -> Option<Timestamp> {
-        let chain = CertificateDer::pem_slice_iter(&self.certificate).flatten();
-        chain.filter_map(|certificate| crate::expiry::not_after(&certificate)).min()
+    fn ends(&self) -> Ends {
+        let certificates = |pem: &[u8]| {
+            let all = CertificateDer::pem_slice_iter(pem).flatten();
+            Span::soonest(all.filter_map(|one| crate::expiry::of_certificate(&one)))
+        };
+        let lists = |pem: &[u8]| {
+            let all = CertificateRevocationListDer::pem_slice_iter(pem).flatten();
+            Span::soonest(all.filter_map(|one| crate::expiry::of_list(&one)))
+        };
+        Ends {
+            certificate: certificates(&self.certificate),
+            client_ca: self.client_ca.as_deref().and_then(certificates),
+            client_crl: self.client_crl.as_deref().and_then(lists),
+        }
     }
 
     fn digest(&self) -> Digest {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admin_http::{AdminServer, AlarmFacts, AlarmSource, Serving, StatusSource, WayFacts};
 use async_trait::async_trait;
-use content_http::{RingStats, Stats, Trouble};
+use content_http::{CertificateFacts, FileKind, RingStats, Stats, Trouble};
 use mirror::{FeedStatus, RingStatus, Status};
 use model::{Clocks, Finding, Level, Measure, Outcome, Reason, RingName, SourcedTime, TimeSource, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +30,19 @@ impl Serving for Content {
                 broken: 3,
                 refused: None,
             }],
+            certificates: [FileKind::Certificate, FileKind::ClientCa, FileKind::ClientCrl, FileKind::Credentials]
+                .map(|kind| {
+                    let ends = (kind != FileKind::Credentials).then(|| Timestamp::from_micros(1_800_000_000_500_000));
+                    CertificateFacts {
+                        kind,
+                        listener: ([10, 0, 0, 1], 8443).into(),
+                        path: "/etc/waystation/tls.pem".into(),
+                        not_before: ends.map(|_| Timestamp::from_micros(1_780_000_000_000_000)),
+                        not_after: ends,
+                        refused: None,
+                    }
+                })
+                .to_vec(),
             since: Timestamp::from_micros(0),
         }
     }

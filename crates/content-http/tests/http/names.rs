@@ -55,7 +55,7 @@ fn a_changed_file_is_taken_over_and_a_bad_one_is_not() {
     assert_eq!((status("old"), status("new")), (200, 401));
     std::fs::write(&who, "half a li").unwrap();
     let server = &site.server;
-    let refused = || server.watched().certificates.iter().any(|facts| facts.refused.is_some());
+    let refused = || server.stats().certificates.iter().any(|facts| facts.refused.is_some());
     until(|| {
         server.nudge();
         refused()

@@ -192,7 +192,7 @@ fn a_changed_certificate_is_taken_over_and_a_bad_one_is_not_v23() {
     std::fs::remove_file(served.folder.path().join("tls.key")).unwrap();
     looked(3);
     assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
-    let facts = || served.site.server.watched().certificates[0].clone();
+    let facts = || served.site.server.stats().certificates[0].clone();
     let refused = facts().refused.unwrap();
     assert!(refused.contains("tls.key"), "{refused}");
     assert!(facts().not_after.is_some());
@@ -333,6 +333,12 @@ fn whom_a_list_revokes_is_refused_and_a_list_that_ended_refuses_all_v34() {
     assert!(lets_in(&bad));
     with_list(&people.revoke(8, 2021)).unwrap();
     assert!(!lets_in(&good), "a list that ended says nothing of today");
+    let facts = served.site.server.stats().certificates;
+    let kinds: Vec<_> = facts.iter().map(|facts| (facts.kind.as_str(), facts.listener)).collect();
+    let listener = served.site.address();
+    assert_eq!(kinds, [("certificate", listener), ("client_ca", listener), ("client_crl", listener)]);
+    assert!(facts.iter().all(|facts| facts.not_after > facts.not_before));
+    assert_eq!(facts[2].not_after.map(|end| end.to_string()[..4].to_owned()).as_deref(), Some("2021"));
     with_list(&others.revoke(8, 3000)).unwrap();
     assert!(!lets_in(&good), "nor does another authority's");
     assert!(with_list("").is_err() && with_list("nonsense").is_err());

@@ -1,7 +1,7 @@
 //! What is wrong with the content side.
 
 use alarm::{Condition, Source};
-use content_http::{CertificateFacts, Stats, Watched};
+use content_http::{CertificateFacts, Stats};
 use model::{Level, Reason, Timestamp};
 
 use super::Rules;
@@ -9,7 +9,6 @@ use super::Rules;
 /// What is seen of the content side.
 pub(crate) struct Content<'a> {
     pub(crate) stats: &'a Stats,
-    pub(crate) watched: &'a Watched,
     /// When an endpoint last asked for content, if one ever did.
     pub(crate) asked: Option<Timestamp>,
     /// Since when rings are no longer looked at, where that is so.
@@ -35,7 +34,7 @@ pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -
             conditions.push(broken.on(&subject).because(&detail).at_level(Level::Fail));
         }
     }
-    for certificate in &content.watched.certificates {
+    for certificate in &content.stats.certificates {
         conditions.extend(certificate_of(certificate, now, rules));
     }
     if let Some(since) = content.stopped_looking {
@@ -53,16 +52,12 @@ fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules)
         new(Reason::CertificateRefused, &key, now).on(&path).because(why).at_level(Level::Warn)
     });
     let expiring = certificate.not_after.and_then(|end| {
-        let left = end.since(now);
-        let level = match left {
-            left if left <= rules.certificate.1 => Level::Fail,
-            left if left <= rules.certificate.0 => Level::Warn,
-            _ => return None,
-        };
-        let detail = match left.as_secs() / 86_400 {
-            _ if end <= now => format!("it ended at {end}"),
-            0 => format!("it ends at {end}, within a day"),
-            days => format!("it ends at {end}, in {days} d"),
+        let level = Some(certificate.level(now, rules.certificate)).filter(|level| *level != Level::Fine)?;
+        let what = certificate.kind.in_words();
+        let detail = match end.since(now).as_secs() / 86_400 {
+            _ if end <= now => format!("{what} ended at {end}"),
+            0 => format!("{what} ends at {end}, within a day"),
+            days => format!("{what} ends at {end}, in {days} d"),
         };
         let key = format!("certificate_expiring/{path}");
         Some(new(Reason::CertificateExpiring, &key, now).on(&path).because(&detail).at_level(level))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alarm::Condition;
-use content_http::{CertificateFacts, RingStats, Stats, Watched};
+use content_http::{CertificateFacts, FileKind, RingStats, Stats};
 use mirror::{FeedStatus, ReleaseStatus, RingStatus, Status};
 use model::{
     Attestation, Checked, Clocks, FeedId, Finding, Level, Measure, Note, Outcome, Provenance, Reason, ReleaseState,
@@ -395,26 +395,24 @@ fn stats(broken: usize, refused: Option<&str>) -> Stats {
             broken,
             refused: refused.map(str::to_owned),
         }],
+        certificates: Vec::new(),
         since: now(),
     }
 }
 
-fn watched(end: Option<Timestamp>, refused: Option<&str>) -> Watched {
-    let refused = refused.map(str::to_owned);
-    Watched {
-        asked: 0,
-        looks: 0,
-        certificates: vec![CertificateFacts { path: "/c.pem".into(), not_after: end, refused }],
-    }
+fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> CertificateFacts {
+    let (listener, refused) = (([10, 0, 0, 1], 8443).into(), refused.map(str::to_owned));
+    CertificateFacts { kind, listener, path: "/c.pem".into(), not_before: None, not_after: end, refused }
 }
 
-fn content(stats: &Stats, watched: &Watched, asked: Option<Timestamp>) -> Vec<String> {
-    seen(&of_content(&Content { stats, watched, asked, stopped_looking: None }, now(), &rules()))
+fn content(stats: &Stats, file: &CertificateFacts, asked: Option<Timestamp>) -> Vec<String> {
+    let stats = Stats { certificates: vec![file.clone()], ..stats.clone() };
+    seen(&of_content(&Content { stats: &stats, asked, stopped_looking: None }, now(), &rules()))
 }
 
 #[test]
 fn the_content_side_v23() {
-    let fine = watched(None, None);
+    let fine = file(FileKind::Certificate, None, None);
     assert!(content(&stats(0, None), &fine, None).is_empty());
     assert_eq!(
         content(&stats(2, Some("gone")), &fine, None),
@@ -425,17 +423,30 @@ fn the_content_side_v23() {
         let end = if days < 0 { now().before(span) } else { now().after(span) };
         let expected: Vec<String> =
             expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
-        assert_eq!(content(&stats(0, None), &watched(Some(end), None), None), expected, "{days}");
+        for kind in [FileKind::Certificate, FileKind::ClientCa, FileKind::ClientCrl] {
+            assert_eq!(content(&stats(0, None), &file(kind, Some(end), None), None), expected, "{days}");
+        }
+    }
+    // A list that is made anew each day, for a week.
+    let list = |hours: u64| {
+        let end = now().after(HOUR * u32::try_from(hours).unwrap());
+        let not_before = Some(end.before(24 * 7 * HOUR));
+        CertificateFacts { not_before, ..file(FileKind::ClientCrl, Some(end), None) }
+    };
+    for (hours, expected) in [(144, None), (43, None), (42, Some("warn")), (17, Some("warn")), (16, Some("fail"))] {
+        let expected: Vec<String> =
+            expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
+        assert_eq!(content(&stats(0, None), &list(hours), None), expected, "{hours}");
     }
     assert_eq!(
-        content(&stats(0, None), &watched(None, Some("no key")), None),
+        content(&stats(0, None), &file(FileKind::Certificate, None, Some("no key")), None),
         ["warn certificate_refused certificate_refused//c.pem"]
     );
 }
 
 #[test]
 fn endpoints_are_silent_only_after_one_has_asked() {
-    let (stats, fine) = (stats(0, None), watched(None, None));
+    let (stats, fine) = (stats(0, None), file(FileKind::Certificate, None, None));
     assert!(content(&stats, &fine, None).is_empty());
     assert!(content(&stats, &fine, Some(now().before(24 * HOUR))).is_empty());
     assert_eq!(content(&stats, &fine, Some(now().before(25 * HOUR))), ["warn endpoints_silent endpoints_silent"]);
@@ -448,12 +459,8 @@ fn what_only_follows_is_not_told() {
     status.freshness =
         vec![finding("defender/linux/production/x86_64", Measure::Check, Level::Fail, Reason::NotChecked)];
     let mut conditions = of_status(&status, &rules(), &Past::default());
-    let (stats, fine) = (stats(1, Some("gone")), watched(None, None));
-    conditions.extend(of_content(
-        &Content { stats: &stats, watched: &fine, asked: None, stopped_looking: None },
-        now(),
-        &rules(),
-    ));
+    let stats = stats(1, Some("gone"));
+    conditions.extend(of_content(&Content { stats: &stats, asked: None, stopped_looking: None }, now(), &rules()));
     let stalled =
         Condition::new(Source::Process, "schedule_stalled/defender", Reason::ScheduleStalled, now()).on("defender");
     conditions.push(stalled);
