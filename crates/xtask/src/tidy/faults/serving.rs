@@ -59,7 +59,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("V36", "10,000 endpoints that ask at once", "all are answered"),
     Row::new("V37", "a storm of connections made and dropped", "descriptors and memory come back"),
     Row::new("V38", "a blob cut short while it is sent", "the connection is reset, never a short answer"),
-    Row::new("V39", "a blob changed between opening and sending", "found, and never served"),
+    Row::new("V39", "a blob changed between opening and sending", "found, and never served whole")
+        .but("above 1 MiB, one that changed before the start counts as it is until its first reading is through"),
     Row::new("V40", "a port that is taken, an address that is not here", "an error that names it"),
     Row::new("V42", "full load for long", "nothing fails; memory and descriptors stay as they are")
         .but("without a slow disk at the same time; for an hour by `cargo xtask bench soak`"),

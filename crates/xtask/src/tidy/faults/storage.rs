@@ -44,7 +44,9 @@ pub(super) const ROWS: &[Row] = &[
         "of ext4 without a journal no test demands anything: how many disks it leaves that are not whole is printed; \
          overlayfs is not played",
     ),
-    Row::new("S16", "bits that rot in a stored blob", "found by `release verify`, not served, healed"),
+    Row::new("S16", "bits that rot in a stored blob", "found by `release verify`, not served, healed").but(
+        "a blob above 1 MiB that changed while nobody served is served until its first reading is through, after a start",
+    ),
     Row::new("S17", "a blob of another length, or of zeros", "as S16"),
     Row::new("S18", "deleted: a blob, all, pointers, generations, catalog, locks, everything", "told, and made again"),
     Row::new("S20", "symbolic links in place of anything of ours", "refused, never followed"),
