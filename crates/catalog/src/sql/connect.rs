@@ -61,6 +61,10 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
 /// Makes the file, for its owner alone, unless it is there. Connections never make it: one that is made anew after an
 /// error, once the file was moved away, would begin an empty catalog in its place.
 pub(crate) fn make_file(path: &Path) -> Result<(), CatalogError> {
+    // What is there, or may not be looked at, is told by who opens it.
+    if !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Ok(());
+    }
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

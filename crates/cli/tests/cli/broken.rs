@@ -120,7 +120,10 @@ fn the_newest_head_alone_does_not_vouch_for_what_is_gone_before_it_a21() {
     assert!(young.contains(&format!("entry {seq} is missing, and was too young to be let go")), "{young}");
     let typed = format!("{seq}:{}", newest.digest);
     let undated = site.run(&["history", "verify", "--expect", &typed]).with(1).stderr;
-    assert!(undated.starts_with("waystation: history verify: entry ") && undated.contains("nothing shows"), "{undated}");
+    assert!(
+        undated.starts_with("waystation: history verify: entry ") && undated.contains("nothing shows"),
+        "{undated}"
+    );
     // It was told long ago, and went when its time had come.
     std::fs::write(site.path().join("heads"), line(now.before(402 * DAY))).unwrap();
     let right = site.run(&["history", "verify", "--head", "heads"]).with(0).stdout;
@@ -220,6 +223,15 @@ fn a_data_folder_that_is_gone_is_not_well() {
         (&stale[0]["freshness"][0]["level"], &stale[0]["freshness"][0]["reason"]),
         (&json!("fail"), &json!("not_checked"))
     );
+}
+
+#[test]
+fn a_catalog_that_is_gone_beside_a_ring_is_told_as_that_s42() {
+    let site = Site::named("");
+    site.run(&["sync"]).with(0);
+    std::fs::remove_dir_all(site.data().join("catalog")).unwrap();
+    let status = site.run(&["status"]).with(4).stdout;
+    assert!(status.contains("catalog_disagrees") && !status.contains("nothing was ever fetched here"), "{status}");
 }
 
 #[test]

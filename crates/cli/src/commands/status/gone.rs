@@ -23,6 +23,10 @@ pub(super) fn gone(config: &Config, now: Timestamp) -> Result<Option<SiteFault>,
         let next = "mount it again, put it back, or correct data_dir; a site that is to begin anew begins without that file or folder";
         return Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next));
     }
+    // What a ring serves that no history knows is told as that, on the page.
+    if serves(config) {
+        return Ok(None);
+    }
     let detail = format!(
         "{lacks}: nothing was ever fetched here, or what was is gone (a volume that is not mounted, another data_dir); \
          nothing that is left tells which"
@@ -49,6 +53,12 @@ pub(crate) fn lacking(config: &Config) -> Option<String> {
         Ok(file) if file.len() == 0 => Some(format!("the catalog in {shown} holds nothing")),
         _ => None,
     }
+}
+
+/// Whether generations of the default ring are there.
+fn serves(config: &Config) -> bool {
+    let ring = config.data_dir.join("rings").join(config.default_ring().as_str());
+    std::fs::read_dir(ring).is_ok_and(|mut names| names.next().is_some())
 }
 
 fn by_heads(config: &Config) -> Option<String> {
