@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use catalog::ReleaseFilter;
+use catalog::{Actor, Batch, EntryKind, NewEntry, Publication, ReleaseFilter};
 use mirror::{Depth, Silent, SyncRequest};
-use model::{Level, Outcome, Reason, ReleaseState};
+use model::{Digest, Level, Outcome, Reason, ReleaseState};
+use serde_json::json;
 use vendor_sim::{Fault, FaultRule, Kind};
 
 use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
@@ -160,22 +161,47 @@ async fn a_ring_that_fell_behind_is_made_anew_without_the_vendors_s18_s41() {
     }
 }
 
+/// The ring moves on to another generation, and the process dies before it says that this is done.
+async fn moves_on_and_dies(world: &World) {
+    let ports = world.engine().ports().clone();
+    let current = ports.rings.current(&model::RingName::broad()).await.unwrap().unwrap();
+    let mut next = current.generation;
+    next.number += 1;
+    let digest = Digest::of(&next.encode());
+    let (ring, opened_at) = (next.ring.clone(), next.at);
+    let intended = NewEntry {
+        at: opened_at,
+        actor: Actor::new(0, 1, "test"),
+        kind: EntryKind::PublicationIntended,
+        subject: ring.to_string(),
+        data: json!({ "number": next.number, "digest": digest, "feeds": next.feeds }),
+    };
+    let open = Publication { ring, number: next.number, digest, opened_at, closed_at: None };
+    let batch = Batch { publications: vec![open], history: vec![intended], ..Batch::default() };
+    ports.catalog.apply(batch).await.unwrap();
+    ports.rings.publish(&next, Some(current.digest)).await.unwrap();
+}
+
 /// One number never stands for two generations, also where the file is gone that had it last.
 #[tokio::test]
 async fn a_number_that_was_served_is_not_given_again_s18() {
-    let mut world = World::on_files().await;
-    world.sync().await;
-    world.publish();
-    world.sync().await;
-    let before = world.generation().await.unwrap();
-    let ring = world.ports.path().join("rings/broad");
-    fs::remove_file(ring.join(format!("generation-{}", before.number))).unwrap();
-    world.forget();
-    world.reopen().await;
-    world.publish();
-    assert_eq!(world.sync().await.exit_code(), 0);
-    // Once made anew, once with what the vendors published since.
-    assert_eq!(world.generation().await.unwrap().number, before.number + 2);
+    for said in [true, false] {
+        let mut world = World::on_files().await;
+        world.sync().await;
+        world.publish();
+        world.sync().await;
+        if !said {
+            moves_on_and_dies(&world).await;
+        }
+        let before = world.generation().await.unwrap().number;
+        fs::remove_file(world.ports.path().join("rings/broad").join(format!("generation-{before}"))).unwrap();
+        world.forget();
+        world.reopen().await;
+        world.publish();
+        assert_eq!(world.sync().await.exit_code(), 0);
+        let now = world.generation().await.unwrap().number;
+        assert!(now > before, "said: {said}; {now} after {before}");
+    }
 }
 
 #[tokio::test]
