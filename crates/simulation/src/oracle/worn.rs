@@ -51,7 +51,9 @@ impl Seen {
 impl Oracle {
     /// The disk damaged or lost files of the ring.
     pub(crate) fn wore(&self) -> Holds {
-        let now = self.view().current(&self.ring).ok().flatten();
+        let read = self.view().current(&self.ring);
+        let unreadable = read.is_err();
+        let now = read.ok().flatten();
         let mut seen = self.seen();
         if seen.current.is_none() || now == seen.current {
             return Ok(());
@@ -64,7 +66,7 @@ impl Oracle {
         if !seen.worn {
             seen.fall_back_to_done();
         }
-        seen.worn = seen.current.is_some() && now != seen.current;
+        seen.worn = unreadable || (seen.current.is_some() && now != seen.current);
         now.map_or(Ok(()), |now| self.fallen(&seen, &now))
     }
 
