@@ -118,6 +118,13 @@ const PROOFS: &[Proof] = &[
         run: |stage| tests::end_to_end(stage, "downloader::"),
     },
     Proof {
+        name: "the tasks for Ansible hold on a new host, change nothing again, and merge into what others manage",
+        from: Size::Ci,
+        needs: &[BASH, ("ansible-playbook", "ansible-core")],
+        by: User::Root,
+        run: |stage| tests::end_to_end(stage, "ansible::"),
+    },
+    Proof {
         name: "a ring's plain folder shows whole pairs over NFS, locally and to an endpoint, while releases are published",
         from: Size::Ci,
         needs: &[

@@ -9,6 +9,7 @@
 )]
 
 mod alarms;
+mod ansible;
 mod clients;
 mod clock;
 mod demand;
