@@ -17,7 +17,7 @@ use crate::announced::announced;
 use crate::client::{Told, client};
 use crate::download::{Asked, Download};
 use crate::net::hold_little;
-use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived};
+use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived, as_we_speak, glimpse};
 use crate::respond::{Answered, Frame, Missed, answer, refuse};
 use crate::rules::{Door, Rules};
 use crate::slots::{Phase, Slot};
@@ -71,6 +71,10 @@ pub(crate) fn serve(tcp: TcpStream, seat: Seat) -> impl Future<Output = ()> {
 
 /// Serves a connection that begins with something else than a request.
 async fn serve_behind(tcp: TcpStream, mut seat: Seat) {
+    if tcp.readable().await.is_err() {
+        return;
+    }
+    seat.slot.speaks();
     if seat.rules.proxy_protocol && seat.rules.trusts(seat.peer) {
         match Box::pin(announced(&tcp, &seat)).await {
             Some(peer) => seat.peer = peer,
@@ -91,7 +95,7 @@ async fn serve_behind(tcp: TcpStream, mut seat: Seat) {
     }
 }
 
-struct Connection<W> {
+struct Connection<W: Wire> {
     wire: W,
     seat: Seat,
     /// Bytes received that are not a whole request yet, or wait behind a download. Empty on an idle connection.
@@ -152,7 +156,7 @@ impl<W: Wire> Connection<W> {
                 if self.seat.slot.phase() != Phase::Send {
                     slot.enter(Phase::Send, worker.stall_deadline());
                 }
-                flush(&mut self.wire, worker, |sent| progress(slot, worker, sent)).await?;
+                flush(&mut self.wire, (worker, slot), |sent| progress(slot, worker, sent)).await?;
             }
             self.wait_for(&next);
         }
@@ -167,7 +171,7 @@ impl<W: Wire> Connection<W> {
         match (self.pending.is_empty(), self.seat.slot.phase()) {
             (true, _) => self.seat.slot.enter(Phase::Idle, self.seat.worker.deadline(limits.idle_timeout)),
             // A head that trickles in does not get more time with each byte.
-            (false, Phase::Head) => {}
+            (false, Phase::New | Phase::Head) => self.seat.slot.speaks(),
             (false, _) => self.seat.slot.enter(Phase::Head, self.seat.worker.deadline(limits.head_timeout)),
         }
     }
@@ -215,21 +219,31 @@ impl<W: Wire> Connection<W> {
             let length = match arrived(head, from.saturating_sub(blank)) {
                 // A second empty line is no tail of anything.
                 Arrived::Whole(_) | Arrived::Malformed if head.starts_with(b"\r") => {
-                    return self.refuse_and_close(Refused(400), input.len(), output);
+                    return self.refuse_and_close(Refused(400), (head, input.len()), output);
                 }
                 Arrived::Whole(length) if length <= self.seat.worker.shared.limits.head_bytes => length,
                 Arrived::Partly(looked) if head.len() <= self.seat.worker.shared.limits.head_bytes => {
                     return (used, blank + looked, Next::Receive);
                 }
-                Arrived::Malformed => return self.refuse_and_close(Refused(400), input.len(), output),
-                _ => return self.refuse_and_close(too_long(head, &self.seat.worker), input.len(), output),
+                Arrived::Malformed => return self.refuse_and_close(Refused(400), (head, input.len()), output),
+                _ => return self.refuse_and_close(too_long(head, &self.seat.worker), (head, input.len()), output),
             };
-            let request = match Request::parse(head.get(..length).unwrap_or_default()) {
+            let later;
+            let mut whole = head.get(..length).unwrap_or_default();
+            let mut parsed = Request::parse(whole);
+            if matches!(parsed, Err(Refused(505)))
+                && let Some(made) = as_we_speak(whole)
+            {
+                later = made;
+                whole = &later;
+                parsed = Request::parse(whole);
+            }
+            let request = match parsed {
                 Ok(request) => request,
-                Err(refused) => return self.refuse_and_close(refused, input.len(), output),
+                Err(refused) => return self.refuse_and_close(refused, (head, input.len()), output),
             };
             (used, from) = (used + blank + length, 0);
-            match self.answer_one(head.get(..length).unwrap_or_default(), &request, (None, output)) {
+            match self.answer_one(whole, &request, (None, output)) {
                 Next::GoOn => {}
                 next => return (used, 0, next),
             }
@@ -300,7 +314,13 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    fn refuse_and_close(&self, refused: Refused, used: usize, output: &mut Vec<u8>) -> (usize, usize, Next) {
+    /// Refuses a head, of which so much is there, and whatever comes after it: `used` bytes are done with.
+    fn refuse_and_close(
+        &self,
+        refused: Refused,
+        (head, used): (&[u8], usize),
+        output: &mut Vec<u8>,
+    ) -> (usize, usize, Next) {
         let worker = &self.seat.worker;
         worker.counters.trouble(Trouble::BadRequest);
         let clock = worker.clock.borrow();
@@ -310,8 +330,18 @@ impl<W: Wire> Connection<W> {
         worker.counters.status(status);
         let at = worker.clock.borrow().now;
         let client = self.seat.peer;
-        Asked { client, name: None, method: "-", minor: 1, status, at }.log(worker, b"", b"", 0);
+        let (method, path) = glimpse(head);
+        Asked { client, name: None, method, minor: 1, status, at }.log(worker, path, b"", 0);
         (used, 0, Next::Close)
+    }
+}
+
+impl<W: Wire> Drop for Connection<W> {
+    fn drop(&mut self) {
+        // What is not whole must not end as if it were, nor wait in the system for whoever takes none of it.
+        if self.seat.slot.was_cut_off() {
+            self.wire.reset_on_close();
+        }
     }
 }
 
@@ -328,7 +358,8 @@ fn admitted(rules: &Rules, client: Option<IpAddr>, request: &Request<'_>) -> Res
 fn progress(slot: &Slot, worker: &Worker, sent: usize) {
     if sent > 0 {
         worker.counters.sent(sent as u64);
-        slot.enter(Phase::Send, worker.deadline_after(slot.deadline(), sent));
+        let fresh = slot.line().as_deref_mut().map_or(sent, |line| line.took(sent));
+        slot.enter(Phase::Send, worker.deadline_after(slot.deadline(), fresh as u64));
     }
 }
 

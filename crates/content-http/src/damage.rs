@@ -81,6 +81,11 @@ impl Damage {
     /// Notes that a blob cannot be served, as somebody found who saw it at `epoch`; `read` is the file when it
     /// opened well. Whether that is news worth a line in the log.
     pub(crate) fn note(&self, blob: &Arc<Blob>, epoch: u32, read: Option<&File>, error: &SourceError) -> bool {
+        if passes(error) {
+            // It ends this request, and says nothing of the next one.
+            self.counters.trouble(Trouble::Shortage);
+            return false;
+        }
         let suspect = read.and_then(|file| Identity::of(file).ok()).map(|file| self.suspect(file));
         let mut cases = self.cases();
         // Who met the same damage later, or meets in an old file what was repaired long ago, brings no news.

@@ -78,6 +78,7 @@ mod log;
 mod net;
 mod proof;
 mod proxy_header;
+mod queues;
 mod range;
 mod request;
 mod respond;

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 
-/// Sets what every connection should have: no delay of small answers, a watch over vanished peers and, where
-/// the system offers it, an end to connections whose peer acknowledges nothing for `stall`.
-pub(crate) fn prepare(listener: &TcpListener, stall: Duration) -> std::io::Result<()> {
+/// Sets what every connection should have: no delay of small answers, and a watch over vanished peers.
+///
+/// Not TCP_USER_TIMEOUT: on a connection whose window never opens as far as the next segment is long, Linux counts it from
+/// the first probe on, whatever is acknowledged meanwhile, and ends those who read slowly. See `queues`.
+pub(crate) fn prepare(listener: &TcpListener) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     // Each of these makes things better and none is needed for a right answer, so a refusal is no failure: a
     // socket handed over need not even be TCP over IP.
     let _ = sockopt::set_tcp_nodelay(listener, true);
     let _ = sockopt::set_socket_keepalive(listener, true);
-    end_stalled(listener, stall);
     Ok(())
 }
 
@@ -32,15 +33,6 @@ pub(crate) fn hold_little<'s>(socket: impl Into<socket2::SockRef<'s>>) {
 /// Systems without the option hold as much as they hold.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn hold_little<'s>(_: impl Into<socket2::SockRef<'s>>) {}
-
-#[cfg(target_os = "linux")]
-fn end_stalled(listener: &TcpListener, stall: Duration) {
-    let millis = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
-    let _ = sockopt::set_tcp_user_timeout(listener, millis);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_stalled(_: &TcpListener, _: Duration) {}
 
 /// Makes closing the socket a reset, so that the client knows that its answer is not whole.
 pub(crate) fn reset_on_close(socket: impl AsFd) {

@@ -61,19 +61,23 @@ fn printable(text: &[u8]) -> usize {
 pub(crate) enum Method {
     Get,
     Head,
-    /// A method of HTTP that is never allowed here.
-    NotAllowed,
+    /// A method of HTTP that is never allowed here: its name.
+    NotAllowed(&'static str),
     /// Anything else.
     Unknown,
 }
+
+/// Methods that HTTP has and that change something, or tell of more than is served.
+const NOT_ALLOWED: [&str; 7] = ["OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"];
 
 impl Method {
     fn of(name: &str) -> Self {
         match name {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
-            "OPTIONS" | "POST" | "PUT" | "DELETE" | "PATCH" | "TRACE" | "CONNECT" => Self::NotAllowed,
-            _ => Self::Unknown,
+            _ => {
+                NOT_ALLOWED.iter().find(|known| **known == name).map_or(Self::Unknown, |known| Self::NotAllowed(known))
+            }
         }
     }
 
@@ -82,7 +86,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
-            Self::NotAllowed | Self::Unknown => "-",
+            Self::NotAllowed(name) => name,
+            Self::Unknown => "-",
         }
     }
 }
@@ -155,7 +160,8 @@ impl<'b> Request<'b> {
         let target = parsed.path.unwrap_or_default().as_bytes();
         let path = match method {
             Method::Get | Method::Head => path_of(target)?,
-            Method::NotAllowed | Method::Unknown => b"",
+            // Refused for its method, whatever it is for; the log shows what that was.
+            Method::NotAllowed(_) | Method::Unknown => path_of(target).unwrap_or_default(),
         };
         Ok(Self {
             method,
@@ -171,6 +177,25 @@ impl<'b> Request<'b> {
             user_agent: fields.user_agent,
         })
     }
+}
+
+/// What the first line of a refused head asked for, as far as it can be told: for the log alone.
+pub(crate) fn glimpse(head: &[u8]) -> (&'static str, &[u8]) {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let method = words.next().and_then(|word| std::str::from_utf8(word).ok()).map_or(Method::Unknown, Method::of);
+    let path = words.next().filter(|word| word.starts_with(b"/")).unwrap_or_default();
+    (method.as_str(), path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default())
+}
+
+/// The same head as HTTP/1.1 has it, where it is one of a later HTTP/1: who speaks more than we do is answered as far
+/// as we do (RFC 9110, 6.2).
+pub(crate) fn as_we_speak(head: &[u8]) -> Option<Vec<u8>> {
+    const VERSION: &[u8] = b" HTTP/1.";
+    let end = head.iter().position(|byte| *byte == b'\r')?;
+    let (line, rest) = head.split_at_checked(end)?;
+    let (minor, before) = line.split_last()?;
+    (before.ends_with(VERSION) && matches!(minor, b'2'..=b'9')).then(|| [before, b"1", rest].concat())
 }
 
 /// A first line of three words whose last is another version of HTTP gets 505, anything else 400.
@@ -195,14 +220,18 @@ fn path_of(target: &[u8]) -> Result<&[u8], Refused> {
         let after = strip_scheme(target).ok_or(BAD)?;
         let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(after.len());
         let (authority, path) = after.split_at(end);
-        if authority.is_empty() || !is_host(authority) {
+        if authority.is_empty() || !is_host(authority) || path.contains(&b'#') {
             return Err(BAD);
         }
         if path.starts_with(b"/") { path } else { b"/" }
     };
     // Hardly ever is there one, and a look without an early end takes many bytes at once.
-    if !path.iter().fold(false, |found, byte| found | (*byte == b'?')) {
+    if !path.iter().fold(false, |found, byte| found | matches!(byte, b'?' | b'#')) {
         return Ok(path);
+    }
+    if path.contains(&b'#') {
+        // A fragment stays with the client: no target has one.
+        return Err(BAD);
     }
     Ok(path.split(|byte| *byte == b'?').next().unwrap_or_default())
 }
@@ -254,7 +283,8 @@ mod tests {
         }
         for lines in ["Content-Length: 0\r\n", "Content-Length: 5\r\n", "Content-Length: 18446744073709551615\r\n"] {
             let head = format!("POST /a HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
-            assert_eq!(Request::parse(head.as_bytes()).unwrap().method, Method::NotAllowed, "{lines:?}");
+            let request = Request::parse(head.as_bytes()).unwrap();
+            assert_eq!((request.method, request.path), (Method::NotAllowed("POST"), &b"/a"[..]), "{lines:?}");
         }
         for lines in
             ["Content-Length: 05\r\n", "Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n"]
@@ -263,7 +293,12 @@ mod tests {
         }
         assert_eq!(get("Content-Length: 0\r\n"), None);
         assert_eq!(get("Expect: 100-continue\r\n"), None);
-        assert_eq!(get("Expect: more\r\n"), Some(417));
+        for more in ["more", "100-continue, more", "100-continue;q=1", "100-continued"] {
+            assert_eq!(get(&format!("Expect: {more}\r\n")), Some(417), "{more}");
+        }
+        for nothing in ["", "100-continue, 100-continue", ", 100-Continue ,", "100-continue\r\nExpect: 100-continue"] {
+            assert_eq!(get(&format!("Expect: {nothing}\r\n")), None, "{nothing}");
+        }
     }
 
     #[test]
@@ -281,7 +316,34 @@ mod tests {
         assert_eq!(refused("GET /a HTTP/1.1\r\n\r\n"), Some(400));
         assert_eq!(refused("GET /a HTTP/1.0\r\n\r\n"), None);
         assert_eq!(refused("GET /a HTTP/1.1\r\nHost:\r\n\r\n"), None);
-        for host in ["a@b", "a/b", "a b", "a\"b"] {
+        for host in
+            ["h", "h:80", "h:", "h:65535", "[::1]", "[::1]:80", "[v1.a:b]", "192.0.2.1:80", "a_b.c-d~%41", "a,b"]
+        {
+            assert_eq!(refused(&format!("GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n")), None, "{host}");
+            assert_eq!(refused(&format!("GET http://{host}/a HTTP/1.1\r\nHost: h\r\n\r\n")), None, "{host}");
+        }
+        for host in [
+            "a@b",
+            "a/b",
+            "a b",
+            "a\"b",
+            ":80",
+            "::::",
+            "[",
+            "[]",
+            "[/",
+            "[::1",
+            "[::1]x",
+            "[::1]:x",
+            "::1",
+            "h:x",
+            "h:80:80",
+            "h:65536",
+            "h:99999999",
+            "[v.x]",
+            "[g::1]",
+            "%zz",
+        ] {
             assert_eq!(refused(&format!("GET /a HTTP/1.1\r\nHost: {host}\r\n\r\n")), Some(400), "{host}");
         }
     }
@@ -289,6 +351,11 @@ mod tests {
     #[test]
     fn versions_v19() {
         assert_eq!(refused("GET /a HTTP/1.2\r\n\r\n"), Some(505));
+        let later = as_we_speak(b"GET /a HTTP/1.7\r\nHost: h\r\n\r\n").unwrap();
+        assert_eq!(later, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        for none in ["GET /a HTTP/1.1", "GET /a HTTP/1.0", "GET /a HTTP/2.0", "GET /a HTTP/1.12", "GET /a", ""] {
+            assert_eq!(as_we_speak(format!("{none}\r\n\r\n").as_bytes()), None, "{none}");
+        }
         assert_eq!(refused("PRI * HTTP/2.0\r\n\r\n"), Some(505));
         assert_eq!(refused("GET /a\r\n\r\n"), Some(400));
         assert_eq!(refused("GET /a http/1.1\r\n\r\n"), Some(400));
@@ -309,7 +376,22 @@ mod tests {
             let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
             assert_eq!(Request::parse(head.as_bytes()).unwrap().path, path.as_bytes(), "{target}");
         }
-        for target in ["a", "*", "ftp://x/a", "http:///a", "http://u@h/a", "host:80"] {
+        for target in [
+            "a",
+            "*",
+            "ftp://x/a",
+            "http:///a",
+            "http://u@h/a",
+            "host:80",
+            "http://:80/",
+            "http://[/",
+            "http://h:99999999/",
+            "http://h#x",
+            "http://h/a#x",
+            "/a#x",
+            "/#",
+            "/a?b#c",
+        ] {
             assert_eq!(refused(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")), Some(400), "{target}");
         }
     }
@@ -326,6 +408,20 @@ mod tests {
         ] {
             let head = format!("GET /a HTTP/{version}\r\nHost: h\r\n{connection}\r\n");
             assert_eq!(Request::parse(head.as_bytes()).unwrap().persistence, expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_of_a_refused_head_shows_what_can_be_told() {
+        for (head, method, path) in [
+            ("GET /a?secret HTTP/1.1\r\nX: \u{e4}\r\n\r\n", "GET", "/a"),
+            ("POST /a#b HTTP/1.1\r\n\r\n", "POST", "/a"),
+            ("BREW /pot HTTP/1.1\r\n\r\n", "-", "/pot"),
+            ("GET http://u:p@h/a HTTP/1.1\r\n\r\n", "GET", ""),
+            ("\u{16}\u{3}\u{1}", "-", ""),
+            ("", "-", ""),
+        ] {
+            assert_eq!(glimpse(head.as_bytes()), (method, path.as_bytes()), "{head:?}");
         }
     }
 

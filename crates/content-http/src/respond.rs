@@ -100,7 +100,7 @@ pub(crate) fn answer(
     let (bodies, out) = writing;
     match request.method {
         Method::Get | Method::Head => {}
-        Method::NotAllowed => return refuse(405, frame, out),
+        Method::NotAllowed(_) => return refuse(405, frame, out),
         Method::Unknown => return refuse(501, frame, out),
     }
     let found = match request.path.strip_prefix(prefix) {

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::crowd::Crowd;
 use crate::damage::Damage;
+use crate::files::MOST_KEPT;
 use crate::index::Served;
 use crate::kept::KeptFiles;
 use crate::log::{LogSink, Reopener};
@@ -25,7 +26,7 @@ use crate::worker::{Parts, Pass, local_runtime};
 use crate::{AccessLog, Beyond, Bind, Listener, LogTarget, Policy, ServeLimits, Settings, Source};
 
 /// Descriptors that are left for everything but connections.
-const SPARE_DESCRIPTORS: u64 = 256;
+const SPARE_DESCRIPTORS: usize = 256;
 
 /// Why the content side did not start.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +140,8 @@ impl ContentServer {
         clock: Arc<dyn Clock>,
         beyond: Option<Arc<dyn Beyond>>,
     ) -> Result<Self, StartError> {
+        let workers =
+            settings.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let common = Arc::new(Counters::default());
         let view = Arc::new(View::new(&settings.default_ring));
         let since = clock.now();
@@ -150,15 +153,13 @@ impl ContentServer {
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             cut_off: AtomicUsize::new(0),
-            most_open: most_open(&settings.limits),
+            most_open: most_open(&settings.limits, workers),
             crowd: Crowd::new(settings.limits.connections_per_client),
             damage: Arc::clone(&damage),
             beyond: beyond.clone(),
             limits: settings.limits,
         });
-        let workers =
-            settings.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, shared.limits.stall_timeout)?;
+        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers)?;
         let files = Arc::new(KeptFiles::new(Arc::clone(&shared.clock)));
         files.replace(in_use(&gates, &addresses));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
@@ -347,7 +348,7 @@ struct Bound {
     sockets: Vec<Vec<(std::net::TcpListener, Arc<Gate>)>>,
 }
 
-fn bind(listeners: Vec<Listener>, workers: usize, stall: Duration) -> Result<Bound, StartError> {
+fn bind(listeners: Vec<Listener>, workers: usize) -> Result<Bound, StartError> {
     let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let (mut gates, mut addresses) = (Vec::new(), Vec::new());
     for listener in listeners {
@@ -362,7 +363,7 @@ fn bind(listeners: Vec<Listener>, workers: usize, stall: Duration) -> Result<Bou
             }
         };
         for (number, (socket, own)) in bound.into_iter().zip(&mut sockets).enumerate() {
-            crate::net::prepare(&socket, stall).map_err(StartError::Inherited)?;
+            crate::net::prepare(&socket).map_err(StartError::Inherited)?;
             if number == 0 {
                 addresses.push(socket.local_addr().map_err(StartError::Inherited)?);
             }
@@ -387,12 +388,38 @@ fn start_log(
     Ok((Some(sink), Some(thread)))
 }
 
-/// The cap on connections: never more than descriptors allow, when each may also hold a file open.
-fn most_open(limits: &ServeLimits) -> usize {
-    let descriptors = platform::raise_nofile().saturating_sub(SPARE_DESCRIPTORS).max(16);
-    limits.connections.min(usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX)).max(1)
+/// The cap on connections: never more than descriptors allow, when each may also hold a file open, beside those that
+/// workers keep open.
+fn most_open(limits: &ServeLimits, workers: usize) -> usize {
+    let all = usize::try_from(platform::raise_nofile()).unwrap_or(usize::MAX);
+    limits.connections.max(1).min(fitting(all, workers))
+}
+
+fn fitting(descriptors: usize, workers: usize) -> usize {
+    // Where there are few, what is kept open has to give way, too: opening it again takes one more try.
+    let kept = workers.saturating_mul(MOST_KEPT).min(descriptors / 4);
+    let left = descriptors.saturating_sub(SPARE_DESCRIPTORS).saturating_sub(kept);
+    (left / 2).max(8)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop).map_err(StartError::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_that_fits_can_hold_a_file_open_s09() {
+        for descriptors in [1024, 1200, 4096, 20_000, 524_288] {
+            for workers in [1, 2, 8, 64] {
+                let kept = (workers * MOST_KEPT).min(descriptors / 4);
+                let open = fitting(descriptors, workers);
+                assert!(2 * open + kept + SPARE_DESCRIPTORS <= descriptors, "{descriptors}, {workers}: {open}");
+                assert!(open >= descriptors / 5, "{descriptors}, {workers}: {open}");
+            }
+        }
+        assert_eq!(fitting(64, 2), 8, "a few are served at any rate");
+    }
 }

@@ -112,15 +112,15 @@ pub struct ServeLimits {
     pub head_timeout: Duration,
     /// How long a connection may stay without a request.
     pub idle_timeout: Duration,
-    /// How long a download may stand still. Where the system can tell (Linux), it ends a connection whose peer
-    /// has acknowledged nothing for this long, so a slow line may take hours as long as bytes move. Besides, a
+    /// How long a client may acknowledge nothing of an answer, where the system tells (Linux); longer where one segment
+    /// takes longer at the least rate. So a slow line may take hours as long as bytes move. Where it does not tell, a
     /// connection whose send buffer took nothing for twenty times this long is closed.
     pub stall_timeout: Duration,
     /// The fewest bytes a second that a client may take in the long run; 0 for no such rule. What it took earlier
     /// counts for twenty times the stall timeout at the most, so pauses are no fault.
     pub minimum_rate: u64,
-    /// Connections at once over all workers and listeners. At the cap the longest idle one makes room; when
-    /// none is idle the newcomer is closed.
+    /// Connections at once over all workers and listeners. At the cap one that is silent or idle makes room; when
+    /// there is none the newcomer is closed.
     pub connections: usize,
     /// Connections at once of one client: an IPv4 address or an IPv6 /64. At the cap one of its own that is idle
     /// makes room; when none is, the newcomer is closed. A trusted proxy that names no client is not counted.

@@ -44,11 +44,13 @@ pub enum Trouble {
     GenerationRefused,
     /// A changed certificate, key or file of credentials was not taken over.
     TlsRefused,
+    /// The system had no descriptor or memory left to open a file for an answer; that request alone got 503.
+    Shortage,
 }
 
 impl Trouble {
     /// Every kind, in the order they are reported.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Accept,
         Self::Refused,
         Self::Evicted,
@@ -64,6 +66,7 @@ impl Trouble {
         Self::LogLost,
         Self::GenerationRefused,
         Self::TlsRefused,
+        Self::Shortage,
     ];
 
     /// The label.
@@ -84,6 +87,7 @@ impl Trouble {
             Self::LogLost => "log_lost",
             Self::GenerationRefused => "generation_refused",
             Self::TlsRefused => "tls_refused",
+            Self::Shortage => "shortage",
         }
     }
 }

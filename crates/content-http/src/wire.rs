@@ -14,7 +14,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::fair::Turn;
 use crate::net::reset_on_close;
+use crate::queues::Line;
 use crate::respond::{Bulk, Part};
+use crate::slots::Slot;
 use crate::worker::Worker;
 
 /// A plain or TLS connection.
@@ -72,9 +74,16 @@ pub(crate) async fn receive(wire: &mut impl Wire, worker: &Worker) -> io::Result
 
 /// Sends what was written to `worker.output`, which all connections share: what the socket does not take at
 /// once moves to a buffer of this connection's own.
-pub(crate) async fn flush(wire: &mut impl Wire, worker: &Worker, mut moved: impl FnMut(usize)) -> io::Result<()> {
+pub(crate) async fn flush(
+    wire: &mut impl Wire,
+    (worker, slot): (&Worker, &Slot),
+    mut moved: impl FnMut(usize),
+) -> io::Result<()> {
     let rest = poll_fn(|cx| Poll::Ready(first_write(wire, cx, &mut worker.output.borrow_mut(), &mut moved))).await?;
     let mut rest = rest.as_slice();
+    if !rest.is_empty() {
+        slot.waits_on(line(wire, worker));
+    }
     while !rest.is_empty() {
         let sent = poll_fn(|cx| Pin::new(&mut *wire).poll_write(cx, rest)).await?;
         if sent == 0 {
@@ -84,9 +93,22 @@ pub(crate) async fn flush(wire: &mut impl Wire, worker: &Worker, mut moved: impl
         rest = rest.get(sent..).unwrap_or_default();
     }
     if wire.plain().is_none() {
-        poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await?;
+        let mut waits = false;
+        poll_fn(|cx| {
+            let flushed = Pin::new(&mut *wire).poll_flush(cx);
+            if flushed.is_pending() && !std::mem::replace(&mut waits, true) {
+                slot.waits_on(line(wire, worker));
+            }
+            flushed
+        })
+        .await?;
     }
     Ok(())
+}
+
+/// What is to be known of a line on which an answer waits.
+pub(crate) fn line(wire: &impl Wire, worker: &Worker) -> Option<Line> {
+    wire.socket().and_then(|socket| Line::of(socket, worker.monotonic()))
 }
 
 fn first_write(
@@ -155,7 +177,9 @@ pub(crate) async fn send_bulk(
         left_of_turn -= sent.min(left_of_turn);
         moved(sent);
         if left_of_turn == 0 {
-            tokio::task::yield_now().await;
+            for _ in 0..turns.rounds(turn) {
+                tokio::task::yield_now().await;
+            }
             left_of_turn = turns.size(turn);
         }
     }

@@ -24,10 +24,11 @@ use crate::files::Files;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines, Stamp};
 use crate::proof::Unproven;
+use crate::queues::{Patience, Queues};
 use crate::respond::{Bodies, Opened, Part};
 use crate::rules::{Door, Gate, Rules};
 use crate::server::{Shared, Stage};
-use crate::slots::{Phase, Slot, Slots};
+use crate::slots::{Phase, Slot, Slots, Weighed};
 use crate::stats::{Counters, Trouble};
 use crate::watch::Chain;
 
@@ -58,6 +59,7 @@ pub(crate) struct Worker {
     files: RefCell<Files>,
     lines: RefCell<Option<Lines>>,
     slots: RefCell<Slots>,
+    queues: RefCell<Queues>,
     pub(crate) downloads: Downloads,
 }
 
@@ -146,7 +148,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, gate: Arc<Gate>) {
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) => {}
             Err(_) => {
                 worker.counters.trouble(Trouble::Accept);
-                worker.slots.borrow_mut().evict();
+                worker.slots.borrow_mut().evict(&worker.weighed());
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }
@@ -167,6 +169,7 @@ impl Worker {
             files: RefCell::default(),
             lines: RefCell::new(lines),
             slots: RefCell::default(),
+            queues: RefCell::default(),
             downloads: Downloads::default(),
         };
         worker.tick();
@@ -183,6 +186,20 @@ impl Worker {
         self.clock.borrow().monotonic.saturating_add(after)
     }
 
+    fn patience(&self) -> Patience {
+        let (stall, minimum_rate) = (self.shared.limits.stall_timeout, self.shared.limits.minimum_rate);
+        Patience { stall, minimum_rate, most: stall.saturating_mul(STALL_FACTOR) }
+    }
+
+    fn weighed(&self) -> Weighed {
+        Weighed { now: self.clock.borrow().monotonic, head_timeout: self.shared.limits.head_timeout }
+    }
+
+    /// The time as it was last read, from a start that no clock can move.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.clock.borrow().monotonic
+    }
+
     /// By when a socket must have taken some bytes, if it took all that it must so far.
     pub(crate) fn stall_deadline(&self) -> Duration {
         self.deadline(self.shared.limits.stall_timeout.saturating_mul(STALL_FACTOR))
@@ -190,10 +207,10 @@ impl Worker {
 
     /// The deadline after so many more bytes were taken: each is worth the time that it may take at the least rate,
     /// and no more is saved up than at the start.
-    pub(crate) fn deadline_after(&self, deadline: Duration, taken: usize) -> Duration {
+    pub(crate) fn deadline_after(&self, deadline: Duration, taken: u64) -> Duration {
         let latest = self.stall_deadline();
         let rate = self.shared.limits.minimum_rate;
-        let worth = (taken as u64).saturating_mul(1_000_000).checked_div(rate).map(Duration::from_micros);
+        let worth = taken.saturating_mul(1_000_000).checked_div(rate).map(Duration::from_micros);
         worth.map_or(latest, |worth| deadline.saturating_add(worth).min(latest))
     }
 
@@ -235,7 +252,7 @@ impl Worker {
         let seat = (tcp, peer, (rules, Rc::clone(door)), client);
         let Some(pass) = self.shared.enter() else {
             // The newcomer waits for the next accept when there was room to make; it is not kept waiting here.
-            let made_room = self.slots.borrow_mut().evict();
+            let made_room = self.slots.borrow_mut().evict(&self.weighed());
             self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Refused });
             match made_room {
                 true => self.start(seat, self.shared.enter_anyway()),
@@ -247,12 +264,12 @@ impl Worker {
     }
 
     /// Counts one more connection of a client in, if need be in place of another one of its own. False when it has
-    /// as many as it may, and none of them is idle.
+    /// as many as it may, and none of them gives way.
     pub(crate) fn fits(&self, client: ClientKey) -> bool {
         if self.shared.crowd.enter(client) {
             return true;
         }
-        let made_room = self.slots.borrow_mut().evict_of(client);
+        let made_room = self.slots.borrow_mut().evict_of(client, &self.weighed());
         self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Crowded });
         if made_room {
             self.shared.crowd.enter_anyway(client);
@@ -262,7 +279,7 @@ impl Worker {
 
     fn start(self: &Rc<Self>, (tcp, peer, (rules, door), client): Newcomer, pass: Pass) {
         let deadline = self.deadline(self.shared.limits.head_timeout);
-        let (at, slot) = self.slots.borrow_mut().add(Phase::Head, deadline, client);
+        let (at, slot) = self.slots.borrow_mut().add(Phase::New, deadline, client);
         let leave = Leave { worker: Rc::clone(self), slot: Rc::clone(&slot), at, _pass: pass };
         let worker = Rc::clone(self);
         let task = spawn_local(async move {
@@ -285,7 +302,8 @@ impl Worker {
         stop_accepting();
         let mut ticks = tokio::time::interval(DRAIN_TICK);
         while *stage.borrow_and_update() == Stage::Draining && !self.slots.borrow().is_empty() {
-            self.slots.borrow().end(|phase, _| phase == Phase::Idle);
+            let weighed = self.weighed();
+            self.slots.borrow().end(|slot| slot.gives_way(&weighed).is_some());
             tokio::select! {
                 _ = ticks.tick() => self.tick(),
                 changed = stage.changed() => if changed.is_err() { break },
@@ -293,7 +311,7 @@ impl Worker {
         }
         let open = self.slots.borrow().len();
         self.shared.cut_off.fetch_add(open, Ordering::Relaxed);
-        self.slots.borrow().end(|_, _| true);
+        self.slots.borrow().end(|_| true);
         // Lets the ended connections drop, so that their last lines reach the log.
         tokio::task::yield_now().await;
         if let Some(lines) = self.lines.borrow_mut().as_mut() {
@@ -304,9 +322,12 @@ impl Worker {
     fn tick(&self) {
         self.look_at_clock();
         let now = self.clock.borrow().monotonic;
-        for phase in self.slots.borrow().end(|_, deadline| deadline < now) {
+        let mut queues = self.queues.borrow_mut();
+        let time = (now, self.patience());
+        let earn = |deadline, bytes| self.deadline_after(deadline, bytes);
+        for phase in self.slots.borrow().end(|slot| slot.deadline() < now || queues.stalls(slot, time, earn)) {
             match phase {
-                Phase::Head => self.counters.trouble(Trouble::HeadTimeout),
+                Phase::New | Phase::Head => self.counters.trouble(Trouble::HeadTimeout),
                 Phase::Send => self.counters.trouble(Trouble::Stalled),
                 Phase::Idle | Phase::Linger => {}
             }

@@ -23,5 +23,5 @@ mod send;
 pub use clock::SystemClock;
 pub use group::{Group, share_with, shared_group};
 pub use process::{kill_group, pid, raise_nofile, uid, unique_name};
-pub use queue::SendQueues;
+pub use queue::{SendQueue, SendQueues};
 pub use send::send_file;

@@ -3,6 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 
+/// What waits on a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendQueue {
+    /// How many bytes were taken from us and not yet acknowledged, unsent ones among them.
+    pub unacknowledged: u32,
+    /// The most bytes of one segment: a peer that reads slowly makes room in steps of as much. 0 where it is not told.
+    pub segment: u32,
+}
+
 /// Asks the system about connections of this machine.
 #[derive(Debug)]
 pub struct SendQueues(system::Asked);
@@ -14,13 +23,12 @@ impl SendQueues {
         system::Asked::open().map(Self)
     }
 
-    /// How many bytes of the TCP connection between `local` (our end) and `peer` were taken from us and not yet
-    /// acknowledged, unsent ones among them; none when there is no such connection.
+    /// What waits on the connection between `local` (our end) and `peer`; none when there is no such connection.
     ///
     /// # Errors
     /// The system's answer.
-    pub fn unacknowledged(&mut self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<u32>> {
-        self.0.unacknowledged(local, peer)
+    pub fn of(&mut self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<SendQueue>> {
+        self.0.of(local, peer)
     }
 }
 
@@ -35,6 +43,8 @@ mod system {
     use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
     use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 
+    use super::SendQueue;
+
     /// `SOCK_DIAG_BY_FAMILY`.
     const BY_FAMILY: u16 = 20;
     /// `NLM_F_REQUEST`.
@@ -45,6 +55,12 @@ mod system {
     const LENGTH: u32 = 16 + 56;
     /// Where `idiag_wqueue` stands in an answer: behind `struct nlmsghdr` and what is before it in `struct inet_diag_msg`.
     const QUEUE: usize = 16 + 4 + 48 + 4 + 4;
+    /// `INET_DIAG_INFO`, an attribute behind `struct inet_diag_msg`: `struct tcp_info`.
+    const INFO: u16 = 2;
+    /// Where attributes begin.
+    const ATTRIBUTES: usize = 16 + 72;
+    /// Where `tcpi_snd_mss` stands in `struct tcp_info`.
+    const SEGMENT: usize = 16;
     /// Answers to earlier questions that may still lie there.
     const MOST_STALE: u32 = 64;
 
@@ -61,7 +77,7 @@ mod system {
             Ok(Self { socket, number: 0 })
         }
 
-        pub(super) fn unacknowledged(&mut self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<u32>> {
+        pub(super) fn of(&mut self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<SendQueue>> {
             self.number = self.number.wrapping_add(1);
             let question = question(self.number, local, peer);
             sendto(&self.socket, &question, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
@@ -90,7 +106,7 @@ mod system {
         bytes.extend_from_slice(&REQUEST.to_ne_bytes());
         bytes.extend_from_slice(&number.to_ne_bytes());
         bytes.extend_from_slice(&0_u32.to_ne_bytes());
-        bytes.extend_from_slice(&[u8::try_from(family.as_raw()).unwrap_or_default(), TCP, 0, 0]);
+        bytes.extend_from_slice(&[u8::try_from(family.as_raw()).unwrap_or_default(), TCP, 1 << (INFO - 1), 0]);
         // In any state.
         bytes.extend_from_slice(&u32::MAX.to_ne_bytes());
         bytes.extend_from_slice(&local.port().to_be_bytes());
@@ -115,15 +131,17 @@ mod system {
     }
 
     /// What an answer says; none when it answers another question.
-    fn read(answer: &[u8], number: u32) -> Option<io::Result<Option<u32>>> {
+    fn read(answer: &[u8], number: u32) -> Option<io::Result<Option<SendQueue>>> {
         let word = |at: usize| answer.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_ne_bytes);
-        let kind = answer.get(4..6).and_then(|two| two.try_into().ok()).map(u16::from_ne_bytes);
+        let kind = half(answer, 4);
         if word(8) != Some(number) {
             return None;
         }
         let unreadable = || Err(io::ErrorKind::InvalidData.into());
         Some(match kind {
-            Some(BY_FAMILY) => word(QUEUE).map_or_else(unreadable, |queue| Ok(Some(queue))),
+            Some(BY_FAMILY) => word(QUEUE).map_or_else(unreadable, |unacknowledged| {
+                Ok(Some(SendQueue { unacknowledged, segment: segment(answer).unwrap_or_default() }))
+            }),
             Some(ERROR) => match word(16).map(|code| code.cast_signed().wrapping_neg()) {
                 Some(code) if code == Errno::NOENT.raw_os_error() => Ok(None),
                 Some(code) => Err(io::Error::from_raw_os_error(code)),
@@ -131,6 +149,24 @@ mod system {
             },
             _ => unreadable(),
         })
+    }
+
+    fn half(bytes: &[u8], at: usize) -> Option<u16> {
+        bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map(u16::from_ne_bytes)
+    }
+
+    /// The length of a segment, among the attributes of an answer.
+    fn segment(answer: &[u8]) -> Option<u32> {
+        const HEAD: usize = 4;
+        let mut rest = answer.get(ATTRIBUTES..)?;
+        loop {
+            let length = usize::from(half(rest, 0)?).max(HEAD);
+            if half(rest, 2)? == INFO {
+                let at = HEAD + SEGMENT;
+                return rest.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
+            }
+            rest = rest.get(length.next_multiple_of(4)..)?;
+        }
     }
 
     #[cfg(test)]
@@ -143,7 +179,17 @@ mod system {
             answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
             answer[8..12].copy_from_slice(&7_u32.to_ne_bytes());
             answer[QUEUE..].copy_from_slice(&4711_u32.to_ne_bytes());
-            assert_eq!(read(&answer, 7).unwrap().unwrap(), Some(4711));
+            let queue = |segment| SendQueue { unacknowledged: 4711, segment };
+            assert_eq!(read(&answer, 7).unwrap().unwrap(), Some(queue(0)));
+            let mut told = answer.clone();
+            told.resize(ATTRIBUTES, 0);
+            // Another attribute of five bytes, filled up to eight, and the one.
+            told.extend_from_slice(&[5_u16.to_ne_bytes(), 8_u16.to_ne_bytes(), [1, 0], [0, 0]].concat());
+            told.extend_from_slice(&[24_u16.to_ne_bytes(), INFO.to_ne_bytes()].concat());
+            told.extend_from_slice(&[0; SEGMENT]);
+            assert_eq!(read(&told, 7).unwrap().unwrap(), Some(queue(0)), "cut short");
+            told.extend_from_slice(&1448_u32.to_ne_bytes());
+            assert_eq!(read(&told, 7).unwrap().unwrap(), Some(queue(1448)));
             assert!(read(&answer, 8).is_none(), "another question's");
             assert!(read(&answer[..QUEUE], 7).unwrap().is_err());
             answer[4..6].copy_from_slice(&ERROR.to_ne_bytes());
@@ -169,7 +215,7 @@ mod system {
             Err(io::ErrorKind::Unsupported.into())
         }
 
-        pub(super) fn unacknowledged(&mut self, _: SocketAddr, _: SocketAddr) -> io::Result<Option<u32>> {
+        pub(super) fn of(&mut self, _: SocketAddr, _: SocketAddr) -> io::Result<Option<super::SendQueue>> {
             Err(io::ErrorKind::Unsupported.into())
         }
     }
@@ -189,20 +235,22 @@ mod tests {
         let (mut writer, _) = listener.accept().unwrap();
         let mut queues = SendQueues::open().unwrap();
         let (local, peer) = (writer.local_addr().unwrap(), writer.peer_addr().unwrap());
-        assert_eq!(queues.unacknowledged(local, peer).unwrap(), Some(0));
+        let queued = |queues: &mut SendQueues| queues.of(local, peer).unwrap().unwrap().unacknowledged;
+        assert_eq!(queued(&mut queues), 0);
         writer.set_nonblocking(true).unwrap();
         let mut written = 0;
         while let Ok(some) = writer.write(&[0; 65536]) {
             written += some;
         }
-        let queued = queues.unacknowledged(local, peer).unwrap().unwrap();
-        assert!(queued > 0 && queued as usize <= written, "{queued} of {written}");
+        let left = queued(&mut queues);
+        assert!(left > 0 && left as usize <= written, "{left} of {written}");
+        assert!(queues.of(local, peer).unwrap().unwrap().segment >= 88, "the least that Linux takes");
         reader.read_exact(&mut vec![0; written]).unwrap();
-        while queues.unacknowledged(local, peer).unwrap() != Some(0) {
+        while queued(&mut queues) != 0 {
             std::thread::yield_now();
         }
         let nobody = "127.0.0.1:9".parse().unwrap();
-        assert_eq!(queues.unacknowledged(nobody, nobody).unwrap(), None);
+        assert_eq!(queues.of(nobody, nobody).unwrap(), None);
     }
 
     #[test]
@@ -216,6 +264,6 @@ mod tests {
             std::net::IpAddr::V6(_) => address,
         };
         let (local, peer) = (mapped(writer.local_addr().unwrap()), mapped(writer.peer_addr().unwrap()));
-        assert_eq!(queues.unacknowledged(local, peer).unwrap(), Some(0));
+        assert_eq!(queues.of(local, peer).unwrap().unwrap().unacknowledged, 0);
     }
 }

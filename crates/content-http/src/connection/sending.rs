@@ -12,7 +12,7 @@ use crate::proof::Unproven;
 use crate::request::Persistence;
 use crate::respond::Bulk;
 use crate::slots::Phase;
-use crate::wire::{BulkError, Wire, receive, send_bulk};
+use crate::wire::{BulkError, Wire, line, receive, send_bulk};
 
 /// How long a client gets to read a last answer before the connection is closed under it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -24,6 +24,7 @@ impl<W: Wire> Connection<W> {
     pub(super) async fn download(&mut self, download: Download) -> io::Result<Persistence> {
         let (slot, worker) = (&self.seat.slot, &self.seat.worker);
         slot.enter(Phase::Send, worker.stall_deadline());
+        slot.waits_on(line(&self.wire, worker));
         // Logs itself when dropped, also when the connection is ended from outside.
         let guard = Sending { download, worker };
         let turn = worker.downloads.begin(ClientKey::of(guard.download.asked.asked.client));

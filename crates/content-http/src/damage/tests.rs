@@ -142,11 +142,11 @@ fn a_file_that_could_not_be_read_is_not_trusted_until_it_is_another_s04() {
 fn a_lack_of_descriptors_is_no_damage_to_be_repaired_s09() {
     let mut ward = ward();
     let blob = ward.blob(1);
-    ward.damage.note(&blob, 0, None, &io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()).into());
-    assert!(blob.is_broken() && ward.damage.take().is_empty());
-    ward.damage.retry(&Disk(Err(Errno::NFILE.raw_os_error())));
+    assert!(!ward.damage.note(&blob, 0, None, &io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()).into()));
+    assert!(!blob.is_broken() && ward.damage.take().is_empty(), "the next request may have one");
+    assert_eq!(ward.damage.retry(&Disk(Err(Errno::NFILE.raw_os_error()))), 0);
     assert!(ward.damage.take().is_empty());
-    ward.damage.retry(&Disk(Err(Errno::NOENT.raw_os_error())));
+    assert!(ward.damage.note(&blob, 0, None, &missing()));
     assert_eq!(ward.damage.take(), [blob.digest]);
 }
 

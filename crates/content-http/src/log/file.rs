@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use crate::LogTarget;
 
 /// A place for lines. It loses some rather than stop; whoever writes counts them.
 pub(super) enum Target {
-    Stdout(Torn),
+    /// A descriptor of our own: whoever writes through the process's keeps a lock while nobody reads, and the process
+    /// could not end.
+    Stdout(File, Torn),
     File(LogFile),
 }
 
@@ -33,7 +36,7 @@ pub(super) struct LogFile {
 impl Target {
     pub(super) fn open(target: &LogTarget) -> io::Result<Self> {
         Ok(match target {
-            LogTarget::Stdout => Self::Stdout(Torn::default()),
+            LogTarget::Stdout => Self::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into(), Torn::default()),
             LogTarget::File { path, rotate_bytes, keep } => {
                 let (file, size) = open(path)?;
                 Self::File(LogFile {
@@ -52,7 +55,7 @@ impl Target {
     /// Writes whole lines; how many of them were lost.
     pub(super) fn write(&mut self, lines: &[u8]) -> u64 {
         match self {
-            Self::Stdout(torn) => torn.write(&mut io::stdout().lock(), lines).0,
+            Self::Stdout(out, torn) => torn.write(out, lines).0,
             Self::File(file) => file.write(lines),
         }
     }

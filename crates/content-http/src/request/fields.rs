@@ -77,12 +77,55 @@ fn is_length(text: &[u8]) -> bool {
     plain && std::str::from_utf8(text).is_ok_and(|digits| digits.parse::<u64>().is_ok())
 }
 
+/// Whether every member of the list is what may be expected (RFC 9110, 10.1.1), and be it that there is none.
 fn is_continue(value: &[u8]) -> bool {
-    value.trim_ascii().eq_ignore_ascii_case(b"100-continue")
+    let mut members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    members.all(|member| member.is_empty() || member.eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Whether a text could be `uri-host [":" port]`. It is never used, but a strange one is a sign of a proxy and
-/// us reading a request differently.
+/// Whether a text is `uri-host [":" port]` (RFC 9110, 7.2), or nothing at all. It is never used, but a strange one is a
+/// sign of a proxy and us reading a request differently.
 pub(super) fn is_host(text: &[u8]) -> bool {
-    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~%:[]!$&'()*+,;=".contains(byte))
+    let (host, port) = match text {
+        [] => return true,
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b']');
+            let Some((literal, after)) = end.and_then(|end| rest.split_at_checked(end)) else { return false };
+            if !is_literal(literal) {
+                return false;
+            }
+            (&b"literal"[..], after.get(1..).unwrap_or_default())
+        }
+        _ => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
+    };
+    !host.is_empty() && is_name(host) && is_port(port)
+}
+
+/// What may stand in brackets: an address of version 6, or of one to come (RFC 3986, 3.2.2).
+fn is_literal(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let later = || {
+        let (version, address) = text.strip_prefix(['v', 'V'])?.split_once('.')?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(&byte);
+        let hex = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (hex && !address.is_empty() && address.bytes().all(allowed)).then_some(())
+    };
+    text.parse::<std::net::Ipv6Addr>().is_ok() || later().is_some()
+}
+
+fn is_name(text: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte);
+    text.iter().all(plain) || {
+        let mut parts = text.split(|byte| *byte == b'%');
+        let coded = |part: &[u8]| part.iter().take(2).filter(|byte| byte.is_ascii_hexdigit()).count() == 2;
+        parts.next().is_some_and(|first| first.iter().all(plain))
+            && parts.all(|part| coded(part) && part.iter().all(plain))
+    }
+}
+
+/// Nothing, or a colon and a port, whose digits may be left out.
+fn is_port(text: &[u8]) -> bool {
+    let Some((colon, digits)) = text.split_first() else { return true };
+    let number = || std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok());
+    *colon == b':' && (digits.is_empty() || digits.iter().all(u8::is_ascii_digit) && number())
 }

@@ -241,3 +241,42 @@ fn one_blob_of_two_rings_breaks_and_heals_in_both_s18() {
     until(|| broken().iter().all(|(_, broken)| *broken == 0));
     assert_eq!((site.get("/a", "").body, site.get("/rings/canary/a", "").body), (b"A".to_vec(), b"A".to_vec()));
 }
+
+#[test]
+fn without_descriptors_one_request_is_refused_and_nothing_breaks_s09() {
+    let large = noise(9, 2 << 20);
+    let site = Site::with(&[("/large", &large), ("/a", b"A")]);
+    let whole = site.get("/large", "");
+    assert!(whole.body == large);
+    until(|| {
+        *site.source.short.lock().unwrap() = true;
+        let answer = site.get("/large", "");
+        *site.source.short.lock().unwrap() = false;
+        // A download that is not over yet lends its descriptor.
+        refused(&answer)
+    });
+    let tag = whole.header("ETag").unwrap();
+    *site.source.short.lock().unwrap() = true;
+    assert_eq!(site.get("/large", &format!("If-None-Match: {tag}\r\n")).status, 304, "polls need no file");
+    *site.source.short.lock().unwrap() = false;
+    assert!(site.get("/large", "").body == large, "the next one is served at once");
+    let stats = site.server.stats();
+    assert_eq!((stats.trouble(Trouble::Damaged), stats.rings[0].broken), (0, 0));
+    assert!(stats.trouble(Trouble::Shortage) >= 1 && site.server.take_damaged().is_empty());
+}
+
+#[test]
+fn downloads_of_one_large_file_share_a_descriptor_s09() {
+    use std::io::Read;
+    let large = noise(10, 32 << 20);
+    let site = Site::with(&[("/large", &large)]);
+    let first = site.get("/large", "Range: bytes=0-0\r\n");
+    assert_eq!(first.status, 206);
+    let opened = site.source.opened();
+    let mut clients: Vec<_> = (0..5).map(|_| site.connect()).collect();
+    for client in &mut clients {
+        client.get("/large", "");
+        client.stream.read_exact(&mut [0; 1]).unwrap();
+    }
+    assert_eq!(site.source.opened(), opened + 1, "the others are sent from the same");
+}

@@ -45,6 +45,8 @@ pub struct TestSource {
     folder: tempfile::TempDir,
     rings: Mutex<HashMap<RingName, Generation>>,
     pub unreadable: Mutex<bool>,
+    /// The system has no descriptor left for a blob.
+    pub short: Mutex<bool>,
     /// While somebody holds it, large files are not read to be proven.
     pub reading: Mutex<()>,
     opened: AtomicUsize,
@@ -102,6 +104,10 @@ impl Source for TestSource {
 
     fn open(&self, digest: &Digest, size: u64) -> Result<File, SourceError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
+        if *self.short.lock().unwrap() {
+            const EMFILE: i32 = 24;
+            return Err(std::io::Error::from_raw_os_error(EMFILE).into());
+        }
         let reads = std::thread::current().name() == Some("content-proof");
         let _turn = reads.then(|| self.reading.lock());
         let file = File::open(self.blob_path(digest))?;
@@ -125,6 +131,7 @@ pub fn source() -> Arc<TestSource> {
         folder: tempfile::tempdir().unwrap(),
         rings: Mutex::default(),
         unreadable: Mutex::new(false),
+        short: Mutex::new(false),
         reading: Mutex::default(),
         opened: AtomicUsize::new(0),
     })

@@ -71,7 +71,9 @@ fn bytes_that_do_not_belong_v02_v19() {
         check(&site, raw, &[400]);
     }
     check(&site, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[505]);
-    check(&site, b"GET /a HTTP/1.2\r\nHost: h\r\n\r\n", &[505]);
+    check(&site, b"GET /a HTTP/1.2\r\nHost: h\r\n\r\nGET /a HTTP/1.9\r\nHost: h\r\n\r\n", &[200, 200]);
+    check(&site, b"GET /a HTTP/1.2\r\n\r\n", &[400]);
+    check(&site, b"GET /a HTTP/3.0\r\nHost: h\r\n\r\n", &[505]);
     check(&site, b"GET /a HTTP/1.1\r\nHost: h\r\nExpect: EVIL\r\n\r\n", &[417]);
     check(&site, b"\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n", &[200]);
     check(&site, b"", &[]);

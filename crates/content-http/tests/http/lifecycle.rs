@@ -67,6 +67,56 @@ fn the_cap_takes_from_the_idle_v12() {
 }
 
 #[test]
+fn the_silent_make_room_before_the_idle_v12() {
+    let site = Site::empty(|settings| settings.limits.connections = 4);
+    site.publish("broad", &[("/a", b"A")]);
+    let asks = |client: &mut Client<_>| {
+        client.get("/a", "");
+        client.answer().unwrap().status
+    };
+    let mut idle = site.connect();
+    assert_eq!(asks(&mut idle), 200);
+    let mut silent: Vec<Client<_>> = (0..2).map(|_| site.connect()).collect();
+    let mut dawdling = site.connect();
+    dawdling.send("GET /a HT");
+    until(|| site.server.stats().connections_open == 4);
+    // Also the server's clock goes on.
+    site.clock.advance(Duration::from_secs(4));
+    assert_eq!(asks(&mut idle), 200);
+    let newcomer = || {
+        let mut newcomer = site.connect();
+        assert_eq!(asks(&mut newcomer), 200);
+        newcomer
+    };
+    let mut newcomers = vec![newcomer(), newcomer()];
+    assert!(silent.iter_mut().all(Client::is_closed));
+    assert_eq!(asks(&mut idle), 200, "who asked before stays");
+    site.clock.advance(Duration::from_secs(1));
+    assert!(newcomers.iter_mut().all(|newcomer| asks(newcomer) == 200));
+    newcomers.extend([newcomer(), newcomer(), newcomer()]);
+    assert!(idle.is_closed(), "then the idle go");
+    let stats = site.server.stats();
+    assert_eq!((stats.trouble(Trouble::Evicted), stats.trouble(Trouble::Refused)), (5, 0));
+    drop(dawdling);
+}
+
+#[test]
+fn those_who_do_not_say_what_they_want_make_room_when_nobody_is_idle_v12() {
+    let big = noise(1, 32 << 20);
+    let site = Site::empty(|settings| settings.limits.connections = 2);
+    site.publish("broad", &[("/big", &big), ("/a", b"A")]);
+    let mut dawdling = site.connect();
+    dawdling.send("GET /a HT");
+    until(|| site.server.stats().connections_open == 1);
+    site.clock.advance(Duration::from_secs(4));
+    let mut busy = site.connect();
+    busy.get("/big", "");
+    busy.stream.read_exact(&mut [0; 1]).unwrap();
+    assert_eq!(site.get("/a", "").status, 200);
+    assert!(dawdling.is_closed());
+}
+
+#[test]
 fn at_the_cap_the_busy_are_left_alone_v12() {
     let big = noise(1, 32 << 20);
     let site = Site::empty(|settings| settings.limits.connections = 2);
@@ -118,6 +168,63 @@ fn a_drain_lets_downloads_end_and_takes_no_more_s39() {
         assert_eq!(drained.join().unwrap(), Drained { cut_off: 0 });
     });
     assert!(std::net::TcpStream::connect(site.address()).is_err());
+}
+
+#[test]
+fn a_drain_does_not_wait_for_the_silent_s39() {
+    let site = Site::with(&[("/a", b"A")]);
+    let mut silent = site.connect();
+    until(|| site.server.stats().connections_open == 1);
+    site.clock.advance(Duration::from_secs(1));
+    // The clock stands: only its being silent can end it before the deadline.
+    assert_eq!(block_on(site.server.drain(Duration::from_secs(20))), Drained { cut_off: 0 });
+    assert!(silent.is_closed());
+}
+
+/// Waits until the server has looked at its connections after the clock was moved.
+fn pass(site: &Site, time: Duration) {
+    let open = site.server.stats().connections_open;
+    let mut mark = site.connect();
+    until(|| site.server.stats().connections_open == open + 1);
+    site.clock.advance(time);
+    assert!(mark.is_closed(), "its head is overdue");
+    until(|| site.server.stats().connections_open <= open);
+}
+
+#[test]
+fn who_takes_nothing_is_ended_and_who_takes_a_little_is_not_v10() {
+    const STEP: usize = 128 * 1024;
+    let big = noise(1, 64 << 20);
+    let site = Site::empty(|settings| settings.limits.minimum_rate = 2000);
+    site.publish("broad", &[("/big", &big)]);
+    let reader = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.connect(&site.address().into()).unwrap();
+        let mut reader = Client::new(std::net::TcpStream::from(socket));
+        reader.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        reader.get("/big", "");
+        reader.stream.read_exact(&mut vec![0; STEP]).unwrap();
+        reader
+    };
+    let (mut slow, mut stuck) = (reader(), reader());
+    let mut whole = STEP;
+    for step in 1..=6 {
+        pass(&site, Duration::from_secs(25));
+        slow.stream.read_exact(&mut vec![0; STEP]).unwrap();
+        whole += STEP;
+        let stalled = site.server.stats().trouble(Trouble::Stalled);
+        assert!(stalled == 0 || step > 2, "not before its time, which began when it was first looked at");
+    }
+    assert_eq!(site.server.stats().trouble(Trouble::Stalled), 1, "the one, and not the other");
+    let mut rest = Vec::new();
+    assert!(
+        stuck.stream.read_to_end(&mut rest).is_err() || rest.len() < big.len() / 2,
+        "reset, and not sent to its end"
+    );
+    let mut left = Vec::new();
+    slow.stream.take((big.len() - whole) as u64).read_to_end(&mut left).unwrap();
+    assert!(left.len() == big.len() - whole, "and the slow one gets all of it");
 }
 
 #[test]
