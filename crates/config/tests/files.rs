@@ -338,6 +338,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a head that is too short", "[limits]\nserve_head_bytes = \"10B\"\n"),
     ("half of tls", "[[serve]]\ntls = { certificate = \"a.pem\" }\n"),
     ("ranges that are none", "[[serve]]\nallow = [\"10.0.0.1/8\", \"10.0.0.0/33\", \"lan\"]\n"),
+    ("a list of who may ask that names nobody", "[[serve]]\nallow = []\n"),
     ("a prefix that is none", "[[serve]]\npath_prefix = \"mirror/../x\"\n"),
     ("two rings", "[[ring]]\nname = \"canary\"\n[[ring]]\nname = \"broad\"\nafter = \"canary\"\nsoak = \"24h\"\n"),
     ("soak on the only ring", "[[ring]]\nname = \"broad\"\nsoak = \"24h\"\nafter = \"canary\"\n"),

@@ -45,7 +45,7 @@ fn listener(scope: &Scope<'_>) -> Option<Serve> {
     let address = scope.get("address");
     let path_prefix = prefix(scope);
     let tls = tls(scope);
-    let allow = scope.each("allow");
+    let allow = allow(scope);
     let trusted_proxies = scope.each("trusted_proxies");
     let proxy_protocol = proxy_protocol(scope, trusted_proxies.as_deref());
     let credentials = credentials(scope, tls.as_ref());
@@ -79,6 +79,16 @@ fn prefix(scope: &Scope<'_>) -> Option<String> {
             None
         }
     }
+}
+
+/// An empty list is what a template without its values leaves: that it lets everyone in would be seen too late.
+fn allow(scope: &Scope<'_>) -> Option<Vec<Cidr>> {
+    let listed = scope.each("allow")?;
+    if listed.is_empty() && scope.has("allow") {
+        scope.wrong("allow", "names nobody; list who may ask, or leave the key out to let everyone in");
+        return None;
+    }
+    Some(listed)
 }
 
 fn tls(scope: &Scope<'_>) -> Option<Option<TlsFiles>> {

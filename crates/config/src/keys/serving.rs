@@ -60,7 +60,7 @@ pub(super) const SERVE: Section = Section {
             "allow",
             Ranges,
             "[\"10.0.0.0/8\"]",
-            "The only clients let in, as addresses or ranges; without it, everyone.",
+            "The only clients let in, as addresses or ranges; without it, everyone. An empty list is refused.",
         ),
         key(
             "trusted_proxies",
