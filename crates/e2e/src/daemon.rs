@@ -26,11 +26,20 @@ const START: Duration = Duration::from_secs(30);
 
 impl Daemon {
     /// Starts a command, and waits until it tells where it listens.
-    pub fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(command: Command) -> Self {
+        Self::start_writing_to(command, Stdio::piped())
+    }
+
+    /// The same with a standard output of the test's own.
+    pub fn start_writing_to(mut command: Command, stdout: Stdio) -> Self {
+        command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::new(Mutex::new(Vec::new()));
-        listen(child.stdout.take().unwrap(), &said);
+        // Without the command, which holds what was handed over as the child's output.
+        drop(command);
+        if let Some(stdout) = child.stdout.take() {
+            listen(stdout, &said);
+        }
         listen(child.stderr.take().unwrap(), &said);
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut daemon = Self { child, said, content: nowhere, admin: nowhere };

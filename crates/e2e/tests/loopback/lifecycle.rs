@@ -1,13 +1,15 @@
 //! Signals, and a `serve` that may write nothing.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use e2e::whole::{Published, defender_folder, manifest_path, serves_what_the_vendor_shows};
-use e2e::{Download, Site, get, until};
+use e2e::{Daemon, Download, Site, get, until};
 use model::Hasher;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
 
 use crate::vendor::{FEEDS, VERSIONS, sections, vendor};
@@ -36,6 +38,24 @@ fn sigterm_lets_downloads_end_and_takes_no_more_s_drain() {
     download.end().unwrap();
     assert_eq!(hasher.finish(), vendor.defender_release(FEEDS[0]).unwrap().archive.digest());
     assert!(serve.wait(PATIENCE).success(), "{}", serve.log());
+}
+
+#[test]
+fn an_access_log_that_nobody_reads_keeps_no_process_alive_s39() {
+    let site = Site::new(&["[access_log]\npath = \"-\"\n".to_owned()]);
+    fs::create_dir(site.data()).unwrap();
+    let (unread, mut full) = std::io::pipe().unwrap();
+    fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    while full.write(&[b'x'; 4096]).is_ok() {}
+    while full.write(b"x").is_ok() {}
+    fcntl_setfl(&full, OFlags::empty()).unwrap();
+    let mut serve = Daemon::start_writing_to(site.command(["serve"]), full.into());
+    for _ in 0..3 {
+        assert_eq!(get(serve.content, "/nothing").unwrap().status, 503, "serving waits for no log");
+    }
+    serve.signal(Signal::TERM);
+    assert!(serve.wait(PATIENCE).success(), "{}", serve.log());
+    drop(unread);
 }
 
 #[test]
