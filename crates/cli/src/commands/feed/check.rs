@@ -150,3 +150,25 @@ fn verdict(found: &Found) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_that_was_not_reached_is_not_a_version_that_is_misspelt() {
+        let told = |reason| {
+            verdict(&Found {
+                feed: "elastic/9.5.0".parse().unwrap(),
+                offered: None,
+                not_offered: Some(Note { reason, detail: String::new() }),
+                followed: false,
+                held: None,
+                rings: vec![InRing { ring: RingName::broad(), served: None }],
+            })
+        };
+        assert!(told(Reason::NotFound).contains("check the version's spelling"));
+        let unreached = told(Reason::ConnectFailed);
+        assert!(!unreached.contains("spelling") && unreached.contains("not known whether"), "{unreached}");
+    }
+}

@@ -97,3 +97,27 @@ fn name(entry: &WantedEntry) -> String {
         None => entry.path.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_paths_of_one_date_are_told_apart() {
+        let entry = |feed: Option<&str>, path: &str| WantedEntry {
+            feed: feed.map(|feed| feed.parse().unwrap()),
+            path: path.parse().unwrap(),
+            ring: model::RingName::broad(),
+            count: 1,
+            first: Timestamp::from_micros(0),
+            last: Timestamp::from_micros(0),
+            guess: None,
+            tried: None,
+        };
+        let dated = entry(Some("elastic/9.0.0@2026-01-15"), "/downloads/a/2026-01-15/artifacts-9.0.0.zip");
+        assert_eq!(name(&dated), "elastic/9.0.0@2026-01-15 at /downloads/a/2026-01-15/artifacts-9.0.0.zip");
+        let plain = entry(Some("elastic/9.0.0"), "/downloads/endpoint/manifest/artifacts-9.0.0.zip");
+        assert_eq!(name(&plain), "elastic/9.0.0");
+        assert_eq!(name(&entry(None, "/downloads/x")), "/downloads/x");
+    }
+}

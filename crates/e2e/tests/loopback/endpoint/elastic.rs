@@ -158,6 +158,10 @@ fn what_is_typed_wrong_is_answered_with_what_to_do() {
             &["endpoint", "elastic", "update", "--state", "s", "--version", "9.0.0", "--policy", "none.json"],
             "none.json",
         ),
+        (
+            &["endpoint", "elastic", "update", "--state", "s", "--version", "9.0.0", "--policy", "waystation.toml"],
+            "JSON is meant",
+        ),
         (&["endpoint", "defender", "update", "--state", "s", "--settings", "none.json"], "none.json"),
         (&["endpoint", "defender", "update", "--state", "s", "--settings", "waystation.toml"], "is not JSON"),
         (&["endpoint", "defender", "health", "--state", "s", "--assume", "x=y"], "scheme=refuse|http"),
@@ -171,4 +175,8 @@ fn what_is_typed_wrong_is_answered_with_what_to_do() {
     }
     let nothing = site.act(&["endpoint", "elastic", "status", "--state", "s"]).expect(1);
     assert!(nothing.text().contains("no endpoint's state"), "{}", nothing.text());
+    let nowhere = format!("http://{}", e2e::closed_address());
+    let first = ["endpoint", "elastic", "update", "--state", "s", "--version", "9.0.0", "--base-url", &nowhere];
+    let text = site.act(&first).expect(1).text();
+    assert!(text.contains("there are none in use") && !text.contains("stay as they are"), "{text}");
 }
