@@ -187,7 +187,10 @@ fn endpoints_of_another_mirror_ring_or_track_are_told() {
     write("ring", &format!("{url}/rings/broad/linux/production/"));
     run(&["--url", &url]).with(0);
     write("other", "http://other.corp/linux/production/");
-    assert!(run(&[]).with(0).stdout.contains("held against no mirror's"), "nobody said where the mirror is");
+    assert!(
+        run(&[]).with(0).stdout.contains("\n\nthe addresses of endpoints were held against no mirror's"),
+        "nobody said where the mirror is"
+    );
     let told = |rest: &[&str], code: i32| {
         let lines = run(&[rest, &["--json"]].concat()).with(code).lines();
         let fault = |row: &Value| format!("{} {} {}", row["host"], row["state"], row["faults"]).replace('"', "");

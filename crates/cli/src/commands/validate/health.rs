@@ -54,7 +54,8 @@ pub(super) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, 
         page(args, &rows, &unread, context)?;
         if mirror.addresses.is_empty() && rows.iter().any(|row| row.configured.is_some()) {
             let told = "the addresses of endpoints were held against no mirror's: name it with --url or --also-at";
-            context.out.line(format!("\n{told}"))?;
+            context.out.line("")?;
+            context.out.line(told)?;
         }
     }
     Ok(exit(&rows, &unread))
