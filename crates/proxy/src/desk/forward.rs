@@ -94,7 +94,12 @@ impl Desk {
 
     fn refuse(&self, engine: &Engine, path: &RoutePath, refused: Refused) -> Landing {
         let Refused { landing, why } = refused;
-        tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "not forwarded");
+        if landing == Landing::Absent {
+            // Whoever makes paths up fills no log.
+            tracing::debug!(%path, detail = why.detail, "the vendor does not have it");
+        } else {
+            tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "not forwarded");
+        }
         self.note_path(engine, path, why);
         landing
     }
