@@ -78,7 +78,12 @@ impl Engine {
             if done {
                 // Whoever moved the pointer may not have lived to flush it, or the flush failed: only what would
                 // outlast a power cut is called done.
-                self.ports.rings.confirm(&open.ring, open.digest).await?;
+                let rings = &self.ports.rings;
+                let stands = rings.confirm(&open.ring, open.digest).await?;
+                // It may be what is served for want of a pointer: then the pointer is written first.
+                if !stands && rings.mend(&open.ring).await? == Some(open.number) {
+                    rings.confirm(&open.ring, open.digest).await?;
+                }
                 for record in self.left_behind(&open).await? {
                     batch.history.push(self.check_entry(&record, Costs::default()));
                     batch.feeds.push(record);
