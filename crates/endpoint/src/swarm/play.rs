@@ -36,9 +36,19 @@ pub async fn play(
     rehearsal: Rehearsal,
     target: Target,
     clock: Arc<dyn Clock>,
-    mut told: impl FnMut(&str) + Send,
+    told: impl FnMut(&str) + Send,
 ) -> Report {
     let sockets = usize::try_from(platform::raise_nofile().saturating_sub(SPARE)).unwrap_or(usize::MAX).max(64);
+    play_with(sockets, (rehearsal, target), clock, told).await
+}
+
+/// Plays it with so many sockets at once.
+pub(super) async fn play_with(
+    sockets: usize,
+    (rehearsal, target): (Rehearsal, Target),
+    clock: Arc<dyn Clock>,
+    mut told: impl FnMut(&str) + Send,
+) -> Report {
     let shared = Arc::new(Shared {
         rehearsal,
         target,

@@ -8,6 +8,7 @@ use url::Url;
 use vendor_sim::tls::{CertificateFault, Identity, TlsFault, TlsFront};
 use vendor_sim::{ElasticSettings, Fault, FaultRule, Kind, Manner, Pattern, Relay, Settings, Simulator, Times, Wait};
 
+use super::play::play_with;
 use super::{Addresses, Arrival, Connections, Rehearsal, Report, Target, TargetError, play};
 
 fn vendor() -> Simulator {
@@ -99,6 +100,21 @@ async fn what_it_takes_to_connect_belongs_to_the_answer() {
     for kind in &report.requests {
         assert!(kind.head.p50 > report.connect.p50, "{report:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_swarm_without_sockets_enough_says_who_waited() {
+    let vendor = vendor();
+    let burst = || Rehearsal { arrival: Arrival::Burst, warm_percent: 0, restart_percent: 0, ..rehearsal(&vendor) };
+    let with = |sockets: usize| {
+        let vendor = &vendor;
+        async move { play_with(sockets, (burst(), target(&vendor.elastic_url()).await), clock(), |_| {}).await }
+    };
+    let enough = with(1000).await;
+    assert_eq!((enough.waited.count, enough.is_good()), (0, true), "{enough:#?}");
+    let few = with(2).await;
+    assert!(few.is_good() && few.waited.count > 0 && few.waited.max > 0.0, "{few:#?}");
+    assert!(few.most_connections <= 2, "{few:#?}");
 }
 
 #[tokio::test]
