@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet::elastic::{PolicyResponse, compare, summary};
-use fleet::health::{Health, judge};
+use fleet::health::{Health, Mirror, judge};
 use fleet::{Fleet, Offer, Offers};
 use model::{Bound, Timestamp, VendorVersion};
 use serde_json::Value;
@@ -36,7 +36,9 @@ pub fn health_report(bytes: &[u8]) {
     }
     health.odd.iter().for_each(|odd| fit_to_show(odd));
     assert_eq!(Health::read(bytes).as_ref(), Ok(&health));
-    let row = judge("host", &health, &[offers("defender/linux/production/x86_64", "1.459.553.0")], NOW);
+    let rings = [offers("defender/linux/production/x86_64", "1.459.553.0")];
+    let addresses = ["http://mirror.example".parse().expect("an address")];
+    let row = judge("host", &health, &Mirror { rings: &rings, addresses: &addresses, otherwise: None }, NOW);
     let told = serde_json::to_string(&row).expect("rows are written as JSON");
     fit_to_show(&told);
     assert!(row.faults.len() <= fleet::health::Fault::ALL.len(), "a fault twice: {:?}", row.faults);
