@@ -38,7 +38,7 @@ impl Dice {
 #[derive(Clone, Debug)]
 pub(crate) struct Validators {
     pub(crate) etag: String,
-    /// Last-Modified, and half an hour before and after it.
+    /// Last-Modified, half an hour before and a second after it.
     pub(crate) date: String,
     pub(crate) before: String,
     pub(crate) after: String,
