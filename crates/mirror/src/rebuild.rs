@@ -38,7 +38,14 @@ impl Engine {
     pub(crate) async fn restore_ring_locked(&self) -> Result<(), EngineError> {
         let Some(Damage { fault, left }) = self.damage().await? else { return Ok(()) };
         let Some(last) = self.published_last().await? else { return Ok(()) };
-        let (feeds, lost) = self.still_there(&last).await?;
+        let (mut feeds, lost) = self.still_there(&last).await?;
+        if let Some(left) = &left {
+            // Feeds of one vendor may share paths: one that stays behind keeps the others, or they would be mixed.
+            let seated = &left.generation.feeds;
+            let behind =
+                |feed: &FeedId| lost.iter().any(|lost| lost.vendor() == feed.vendor() && seated.contains_key(lost));
+            feeds.retain(|feed, _| !(seated.contains_key(feed) && behind(feed)));
+        }
         let ring = &self.settings.ring;
         tracing::error!(
             %ring, number = last.generation, detail = %fault.detail, feeds = feeds.len(), lost = lost.len(),
