@@ -15,6 +15,9 @@ use crate::slots::{Phase, Slot};
 const MOST_SELDOM: Duration = Duration::from_secs(5);
 /// How many times within the stall timeout.
 const LOOKS: u32 = 8;
+/// How many questions without an answer mean that nobody is there, once nothing moved for long enough: one may be on its
+/// way at any time.
+const UNANSWERED: u8 = 3;
 
 /// A connection on which an answer has to wait.
 #[derive(Debug)]
@@ -50,6 +53,12 @@ impl Line {
         now.saturating_sub(self.looked) >= (stall / LOOKS).min(MOST_SELDOM)
     }
 
+    /// Whether nothing of an answer moved for so long, as far as that was seen.
+    pub(crate) fn stands_still(&self, now: Duration, stall: Duration) -> bool {
+        let seen = self.queue.is_some() && now.saturating_sub(self.looked) <= stall;
+        seen && now.saturating_sub(self.moved) >= stall
+    }
+
     /// Notes what is not acknowledged now; how many bytes were since the last look.
     fn note(&mut self, queue: u32, now: Duration) -> u64 {
         let before = self.queue.map(|queue| u64::from(queue).saturating_add(self.taken));
@@ -63,25 +72,6 @@ impl Line {
     }
 }
 
-/// How long a client may acknowledge nothing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    pub(crate) stall: Duration,
-    /// The fewest bytes a second; 0 for no such rule.
-    pub(crate) minimum_rate: u64,
-    /// In any case.
-    pub(crate) most: Duration,
-}
-
-impl Patience {
-    /// The stall timeout; longer where a segment takes longer at the least rate, as over the loopback: who reads slowly
-    /// says that there is room again only when there is room for one.
-    fn with(&self, segment: u32) -> Duration {
-        let micros = u64::from(segment).saturating_mul(1_000_000).checked_div(self.minimum_rate);
-        self.stall.max(micros.map_or(self.most, Duration::from_micros)).min(self.most)
-    }
-}
-
 /// Whoever asks for one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
@@ -90,16 +80,17 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Whether a connection's client has acknowledged nothing for too long. What it acknowledged earns its time by
+    /// Whether a connection's client is gone: it has acknowledged nothing for `stall`, and answers nothing. One that is
+    /// there and takes nothing has all the time that it saved up, and makes room for others meanwhile. What it acknowledged earns its time by
     /// `earn`, which is told by when the connection must have moved on, and how many bytes did.
     pub(crate) fn stalls(
         &mut self,
         slot: &Slot,
-        (now, patience): (Duration, Patience),
+        (now, stall): (Duration, Duration),
         earn: impl FnOnce(Duration, u64) -> Duration,
     ) -> bool {
         let mut line = slot.line();
-        let due = line.as_deref_mut().filter(|line| slot.phase() == Phase::Send && line.is_due(now, patience.stall));
+        let due = line.as_deref_mut().filter(|line| slot.phase() == Phase::Send && line.is_due(now, stall));
         let Some(line) = due else { return false };
         let Some(queue) = self.ask(line) else { return false };
         let acknowledged = line.note(queue.unacknowledged, now);
@@ -107,7 +98,7 @@ impl Queues {
             line.ahead = line.ahead.saturating_add(acknowledged);
             slot.enter(Phase::Send, earn(slot.deadline(), acknowledged));
         }
-        now.saturating_sub(line.moved) >= patience.with(queue.segment)
+        now.saturating_sub(line.moved) >= stall && queue.unanswered >= UNANSWERED
     }
 
     /// What is not acknowledged on a line, where the system tells.
@@ -157,14 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn who_makes_room_in_large_steps_has_the_time_of_a_step_v10() {
-        let patience = |minimum_rate| Patience { stall: at(60), minimum_rate, most: at(1200) };
-        assert_eq!((patience(100).with(1448), patience(100).with(65_483).as_secs()), (at(60), 654));
-        assert_eq!(
-            (patience(1).with(65_483), patience(0).with(1448), patience(0).with(0)),
-            (at(1200), at(1200), at(1200))
-        );
-        assert_eq!(patience(100).with(0), at(60), "not told");
+    fn who_takes_nothing_stands_still_as_far_as_it_was_seen_v10() {
+        let mut line = line();
+        assert!(!line.stands_still(at(500), at(60)), "the system did not tell");
+        line.note(1000, at(5));
+        line.note(1000, at(65));
+        assert!(line.stands_still(at(65), at(60)) && line.stands_still(at(70), at(60)));
+        assert!(!line.stands_still(at(200), at(60)), "too long ago");
+        line.note(900, at(201));
+        assert!(!line.stands_still(at(205), at(60)));
     }
 
     #[test]

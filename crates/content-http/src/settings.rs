@@ -112,9 +112,9 @@ pub struct ServeLimits {
     pub head_timeout: Duration,
     /// How long a connection may stay without a request.
     pub idle_timeout: Duration,
-    /// How long a client may acknowledge nothing of an answer, where the system tells (Linux); longer where one segment
-    /// takes longer at the least rate. So a slow line may take hours as long as bytes move. Where it does not tell, a
-    /// connection whose send buffer took nothing for twenty times this long is closed.
+    /// How long a client may acknowledge nothing of an answer, where the system tells (Linux): one that answers nothing
+    /// else is closed then, one that does makes room for others from then on. Besides, a connection that took nothing for
+    /// twenty times this long is closed. So a slow line may take hours as long as bytes move.
     pub stall_timeout: Duration,
     /// The fewest bytes a second that a client may take in the long run; 0 for no such rule. What it took earlier
     /// counts for twenty times the stall timeout at the most, so pauses are no fault.

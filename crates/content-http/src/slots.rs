@@ -48,6 +48,7 @@ pub(crate) struct Slot {
 pub(crate) struct Weighed {
     pub(crate) now: Duration,
     pub(crate) head_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
 }
 
 impl Slot {
@@ -91,8 +92,13 @@ impl Slot {
         self.deadline.get() == Duration::MAX
     }
 
-    /// How gladly it is ended for another's sake, the least first: the silent, the idle, and those who have not said
-    /// for long what they want. None of those that are at work.
+    /// Whether nobody misses anything when it ends.
+    pub(crate) fn is_spare(&self, weighed: &Weighed) -> bool {
+        self.phase.get() != Phase::Send && self.gives_way(weighed).is_some()
+    }
+
+    /// How gladly it is ended for another's sake, the least first: the silent, the idle, those who have not said for
+    /// long what they want, and those who for long take nothing of their answer. None of those that are at work.
     pub(crate) fn gives_way(&self, weighed: &Weighed) -> Option<u8> {
         if self.is_ended() {
             return None;
@@ -103,7 +109,12 @@ impl Slot {
             Phase::New => (since >= SILENCE).then_some(0),
             Phase::Idle => Some(1),
             Phase::Head => (since >= weighed.head_timeout / DAWDLING).then_some(2),
-            Phase::Send | Phase::Linger => None,
+            Phase::Send => {
+                let line = self.line.borrow();
+                let stands = line.as_deref().is_some_and(|line| line.stands_still(weighed.now, weighed.stall_timeout));
+                stands.then_some(3)
+            }
+            Phase::Linger => None,
         }
     }
 
@@ -242,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_silent_make_room_before_the_idle_and_nobody_at_work_does_v12() {
-        let weighed = Weighed { now: NOW, head_timeout: HEAD };
+        let weighed = Weighed { now: NOW, head_timeout: HEAD, stall_timeout: HEAD };
         let gives_way = |phase, millis| slot(phase, Duration::from_millis(millis)).gives_way(&weighed);
         assert_eq!((gives_way(Phase::New, 100), gives_way(Phase::New, 300)), (None, Some(0)));
         assert_eq!(gives_way(Phase::Idle, 0), Some(1));

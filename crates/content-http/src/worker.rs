@@ -24,7 +24,7 @@ use crate::files::Files;
 use crate::index::{Entry, Snapshot};
 use crate::log::{Line, Lines, Stamp};
 use crate::proof::Unproven;
-use crate::queues::{Patience, Queues};
+use crate::queues::Queues;
 use crate::respond::{Bodies, Opened, Part};
 use crate::rules::{Door, Gate, Rules};
 use crate::server::{Shared, Stage};
@@ -186,13 +186,9 @@ impl Worker {
         self.clock.borrow().monotonic.saturating_add(after)
     }
 
-    fn patience(&self) -> Patience {
-        let (stall, minimum_rate) = (self.shared.limits.stall_timeout, self.shared.limits.minimum_rate);
-        Patience { stall, minimum_rate, most: stall.saturating_mul(STALL_FACTOR) }
-    }
-
     fn weighed(&self) -> Weighed {
-        Weighed { now: self.clock.borrow().monotonic, head_timeout: self.shared.limits.head_timeout }
+        let limits = &self.shared.limits;
+        Weighed { now: self.monotonic(), head_timeout: limits.head_timeout, stall_timeout: limits.stall_timeout }
     }
 
     /// The time as it was last read, from a start that no clock can move.
@@ -303,7 +299,7 @@ impl Worker {
         let mut ticks = tokio::time::interval(DRAIN_TICK);
         while *stage.borrow_and_update() == Stage::Draining && !self.slots.borrow().is_empty() {
             let weighed = self.weighed();
-            self.slots.borrow().end(|slot| slot.gives_way(&weighed).is_some());
+            self.slots.borrow().end(|slot| slot.is_spare(&weighed));
             tokio::select! {
                 _ = ticks.tick() => self.tick(),
                 changed = stage.changed() => if changed.is_err() { break },
@@ -323,7 +319,7 @@ impl Worker {
         self.look_at_clock();
         let now = self.clock.borrow().monotonic;
         let mut queues = self.queues.borrow_mut();
-        let time = (now, self.patience());
+        let time = (now, self.shared.limits.stall_timeout);
         let earn = |deadline, bytes| self.deadline_after(deadline, bytes);
         for phase in self.slots.borrow().end(|slot| slot.deadline() < now || queues.stalls(slot, time, earn)) {
             match phase {

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 pub struct SendQueue {
     /// How many bytes were taken from us and not yet acknowledged, unsent ones among them.
     pub unacknowledged: u32,
-    /// The most bytes of one segment: a peer that reads slowly makes room in steps of as much. 0 where it is not told.
-    pub segment: u32,
+    /// How many times in a row the system has sent again, or asked whether there is room, without any answer. A peer that
+    /// only reads slowly answers.
+    pub unanswered: u8,
 }
 
 /// Asks the system about connections of this machine.
@@ -55,12 +56,8 @@ mod system {
     const LENGTH: u32 = 16 + 56;
     /// Where `idiag_wqueue` stands in an answer: behind `struct nlmsghdr` and what is before it in `struct inet_diag_msg`.
     const QUEUE: usize = 16 + 4 + 48 + 4 + 4;
-    /// `INET_DIAG_INFO`, an attribute behind `struct inet_diag_msg`: `struct tcp_info`.
-    const INFO: u16 = 2;
-    /// Where attributes begin.
-    const ATTRIBUTES: usize = 16 + 72;
-    /// Where `tcpi_snd_mss` stands in `struct tcp_info`.
-    const SEGMENT: usize = 16;
+    /// Where `idiag_retrans` does.
+    const UNANSWERED: usize = 16 + 3;
     /// Answers to earlier questions that may still lie there.
     const MOST_STALE: u32 = 64;
 
@@ -106,7 +103,7 @@ mod system {
         bytes.extend_from_slice(&REQUEST.to_ne_bytes());
         bytes.extend_from_slice(&number.to_ne_bytes());
         bytes.extend_from_slice(&0_u32.to_ne_bytes());
-        bytes.extend_from_slice(&[u8::try_from(family.as_raw()).unwrap_or_default(), TCP, 1 << (INFO - 1), 0]);
+        bytes.extend_from_slice(&[u8::try_from(family.as_raw()).unwrap_or_default(), TCP, 0, 0]);
         // In any state.
         bytes.extend_from_slice(&u32::MAX.to_ne_bytes());
         bytes.extend_from_slice(&local.port().to_be_bytes());
@@ -133,14 +130,14 @@ mod system {
     /// What an answer says; none when it answers another question.
     fn read(answer: &[u8], number: u32) -> Option<io::Result<Option<SendQueue>>> {
         let word = |at: usize| answer.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_ne_bytes);
-        let kind = half(answer, 4);
+        let kind = answer.get(4..6).and_then(|two| two.try_into().ok()).map(u16::from_ne_bytes);
         if word(8) != Some(number) {
             return None;
         }
         let unreadable = || Err(io::ErrorKind::InvalidData.into());
         Some(match kind {
             Some(BY_FAMILY) => word(QUEUE).map_or_else(unreadable, |unacknowledged| {
-                Ok(Some(SendQueue { unacknowledged, segment: segment(answer).unwrap_or_default() }))
+                Ok(Some(SendQueue { unacknowledged, unanswered: answer.get(UNANSWERED).copied().unwrap_or_default() }))
             }),
             Some(ERROR) => match word(16).map(|code| code.cast_signed().wrapping_neg()) {
                 Some(code) if code == Errno::NOENT.raw_os_error() => Ok(None),
@@ -149,24 +146,6 @@ mod system {
             },
             _ => unreadable(),
         })
-    }
-
-    fn half(bytes: &[u8], at: usize) -> Option<u16> {
-        bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map(u16::from_ne_bytes)
-    }
-
-    /// The length of a segment, among the attributes of an answer.
-    fn segment(answer: &[u8]) -> Option<u32> {
-        const HEAD: usize = 4;
-        let mut rest = answer.get(ATTRIBUTES..)?;
-        loop {
-            let length = usize::from(half(rest, 0)?).max(HEAD);
-            if half(rest, 2)? == INFO {
-                let at = HEAD + SEGMENT;
-                return rest.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
-            }
-            rest = rest.get(length.next_multiple_of(4)..)?;
-        }
     }
 
     #[cfg(test)]
@@ -179,17 +158,9 @@ mod system {
             answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
             answer[8..12].copy_from_slice(&7_u32.to_ne_bytes());
             answer[QUEUE..].copy_from_slice(&4711_u32.to_ne_bytes());
-            let queue = |segment| SendQueue { unacknowledged: 4711, segment };
-            assert_eq!(read(&answer, 7).unwrap().unwrap(), Some(queue(0)));
-            let mut told = answer.clone();
-            told.resize(ATTRIBUTES, 0);
-            // Another attribute of five bytes, filled up to eight, and the one.
-            told.extend_from_slice(&[5_u16.to_ne_bytes(), 8_u16.to_ne_bytes(), [1, 0], [0, 0]].concat());
-            told.extend_from_slice(&[24_u16.to_ne_bytes(), INFO.to_ne_bytes()].concat());
-            told.extend_from_slice(&[0; SEGMENT]);
-            assert_eq!(read(&told, 7).unwrap().unwrap(), Some(queue(0)), "cut short");
-            told.extend_from_slice(&1448_u32.to_ne_bytes());
-            assert_eq!(read(&told, 7).unwrap().unwrap(), Some(queue(1448)));
+            answer[UNANSWERED] = 3;
+            let queue = SendQueue { unacknowledged: 4711, unanswered: 3 };
+            assert_eq!(read(&answer, 7).unwrap().unwrap(), Some(queue));
             assert!(read(&answer, 8).is_none(), "another question's");
             assert!(read(&answer[..QUEUE], 7).unwrap().is_err());
             answer[4..6].copy_from_slice(&ERROR.to_ne_bytes());
@@ -244,7 +215,7 @@ mod tests {
         }
         let left = queued(&mut queues);
         assert!(left > 0 && left as usize <= written, "{left} of {written}");
-        assert!(queues.of(local, peer).unwrap().unwrap().segment >= 88, "the least that Linux takes");
+        assert!(queues.of(local, peer).unwrap().unwrap().unanswered <= 1, "a peer that does not read is there");
         reader.read_exact(&mut vec![0; written]).unwrap();
         while queued(&mut queues) != 0 {
             std::thread::yield_now();
