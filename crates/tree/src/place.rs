@@ -43,6 +43,7 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
     if claim == Claim::TakeOver {
         return Ok(root);
     }
+    judge_above(path)?;
     match (mark(&root)?, records) {
         (Some(mark), Some(records)) if mark == records.token => Ok(root),
         (Some(_), _) if depth == Depth::Rebuild => Ok(root),
@@ -79,6 +80,19 @@ fn judge(root: &Folder, path: &Path) -> Result<(), TreeError> {
     match doubt(&root.look_here()?) {
         Some(what) => Err(TreeError::Unsafe { root: path.to_owned(), what }),
         None => Ok(()),
+    }
+}
+
+/// Who can write the folder above can put another root in this one's place, unless only owners may rename there.
+fn judge_above(path: &Path) -> Result<(), TreeError> {
+    const STICKY: u32 = 0o1000;
+    let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) else { return Ok(()) };
+    let mode = Folder::open(above)?.look_here()?.mode;
+    let what = "can be written by everybody, who could put another folder in the place of a ring's: take that right away \
+                (chmod o-w)";
+    match mode & 0o002 != 0 && mode & STICKY == 0 {
+        true => Err(TreeError::Unsafe { root: above.to_owned(), what }),
+        false => Ok(()),
     }
 }
 

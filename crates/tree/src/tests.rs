@@ -250,6 +250,19 @@ fn a_folder_that_everybody_can_write_is_refused_s22() {
 }
 
 #[test]
+fn a_folder_that_everybody_could_replace_is_refused_s22() {
+    let stage = Stage::new();
+    let above = stage.root.parent().unwrap();
+    let opened = |mode| fs::set_permissions(above, fs::Permissions::from_mode(mode)).unwrap();
+    opened(0o777);
+    let refused = stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap_err();
+    assert!(matches!(&refused, TreeError::Unsafe { root, .. } if root == above), "{refused:?}");
+    // Where only owners may rename, nobody could.
+    opened(0o1777);
+    stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap();
+}
+
+#[test]
 fn files_are_the_stores_own_only_where_owner_and_mode_allow() {
     let mut stage = Stage::new();
     stage.files = Files::Link;
