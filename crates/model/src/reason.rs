@@ -229,7 +229,7 @@ reasons! {
         "Replace it by a plain file of the right owner and mode.";
     Locked "locked" Operator Later
         "Another process holds the lock that this needs: another fetch run, or a publication that does not end."
-        "Wait for it, or give --wait; the message names who holds it. See why that process does not end.";
+        "Wait for it, or let `sync --wait` do so; the message names who holds it where that is known. See why that process does not end.";
     DiskFull "disk_full" Operator Later
         "The disk has not the room that the download and the reserve need."
         "Free or add space, or lower [retention]; `gc --plan` shows what would go.";
