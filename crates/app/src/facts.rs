@@ -1,9 +1,11 @@
 //! What operators are shown over the network: how the content side stands, and how the engine sees everything.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use admin_http::{Serving, StatusSource};
 use async_trait::async_trait;
+use catalog::{HeadsError, KeptHeads};
 use config::Config;
 use content_http::{ContentServer, Stats};
 use mirror::{Engine, SiteFault};
@@ -80,6 +82,32 @@ pub fn history_broken(since: model::Timestamp, detail: String) -> SiteFault {
         level: Level::Fail,
         note: Note { reason: Reason::HistoryBroken, detail },
     }
+}
+
+/// That nothing outside the data folder vouches for the history, because the file of heads cannot be read, as status
+/// shows it; none where it can be, or is not there.
+pub fn heads_unread(config: &Config, since: model::Timestamp) -> Option<SiteFault> {
+    let path = config.history.head_file.as_deref()?;
+    let site = config.site.name.as_deref().unwrap_or(crate::NO_SITE);
+    let error = match crate::read_kept(path, site, &mut KeptHeads::default()) {
+        Err(HeadsError::Read(error)) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => error,
+        Ok(_) => return None,
+    };
+    // Who may look need not be who may read the file; whoever keeps it is told by `run`.
+    let forbidden = matches!(&error, HeadsError::Read(error) if error.kind() == ErrorKind::PermissionDenied);
+    let detail = format!(
+        "{}: {}; whether the history is the one that was told is not known until it can be read",
+        path.display(),
+        error_chain(&error)
+    );
+    Some(SiteFault {
+        subject: "history.head_file".to_owned(),
+        key: "heads/file".to_owned(),
+        since,
+        level: if forbidden { Level::Warn } else { Level::Fail },
+        note: Note { reason: Reason::HeadFailed, detail },
+    })
 }
 
 #[cfg(test)]

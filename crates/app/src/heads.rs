@@ -5,6 +5,8 @@
 //!   nothing is told anywhere, so that the file goes on naming what is missing; the operator who moves the file away
 //!   ends that. A file that cannot be read ends nothing: what it said when it could be stands, and where it never could
 //!   be nothing is told.
+//! - Where no file is configured this process remembers the newest head that it saw, as long as it lives, so that another
+//!   catalog put in the place of its own does not go unnoticed.
 //! - The whole chain is proven when `run` begins and once a day, and compared with every head in the file: an edit of an
 //!   old entry changes no later head.
 //! - File and syslog are each told for themselves: that one has a head says nothing about the other.
@@ -57,13 +59,15 @@ pub struct Heads {
     known: Option<Told>,
     /// The head in the file that the history did not fit, when that was looked at last.
     doubted: Option<u64>,
+    /// The newest head that this process saw; kept where no file keeps one.
+    seen: Option<ChainHead>,
 }
 
 impl Heads {
     /// As a configuration has it.
     pub fn of(config: &Config) -> Self {
         let site = config.site.name.clone().unwrap_or_else(|| NO_SITE.to_owned());
-        Self { history: config.history.clone(), site, sent: None, known: None, doubted: None }
+        Self { history: config.history.clone(), site, sent: None, known: None, doubted: None, seen: None }
     }
 
     /// As another configuration has it; what is known of a place that stays is kept.
@@ -75,6 +79,7 @@ impl Heads {
             sent: self.sent.filter(|_| same_log),
             known: self.known.filter(|_| same_file),
             doubted: self.doubted.filter(|_| same_file),
+            seen: self.seen.filter(|_| same_file),
             ..newer
         }
     }
@@ -109,9 +114,13 @@ impl Heads {
             let unread = last.err().map(|error| self.unread(&error));
             return Err(std::iter::once(error).chain(unread).collect());
         }
+        self.follows(catalog).await.map_err(|error| vec![error])?;
         let head = catalog.chain_head().await.map_err(|error| vec![error.into()])?;
         if head.seq == 0 {
             return Ok(None);
+        }
+        if self.history.head_file.is_none() {
+            self.seen = Some(head);
         }
         let line = format!("{now} {} {} {}", head.seq, head.digest, self.site);
         let file = match last {
@@ -203,6 +212,17 @@ impl Heads {
         let error = differs(told.seq);
         self.doubted = Some(told.seq);
         Err(error)
+    }
+
+    /// Whether the history goes on from the newest head that this process saw. Nothing lets the newest entry go within
+    /// the seconds between two looks.
+    async fn follows(&self, catalog: &dyn Catalog) -> Result<(), HeadError> {
+        let Some(seen) = &self.seen else { return Ok(()) };
+        let found = catalog.history(seen.seq, 1).await?.pop();
+        match found.is_some_and(|entry| entry.seq == seen.seq && entry.digest == seen.digest) {
+            true => Ok(()),
+            false => Err(HeadError::Replaced { seq: seen.seq }),
+        }
     }
 
     async fn append(&self, line: &str) -> Result<(), HeadError> {

@@ -35,7 +35,7 @@ pub use alarms::Ways;
 pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_group, vendor_settings};
 pub use daemon::{Daemon, DaemonError, Role};
 pub use demand::{book, gather_once, wanted_now};
-pub use facts::history_broken;
+pub use facts::{heads_unread, history_broken};
 pub use heads::{HeadError, Heads, NO_SITE, read_kept};
 pub use learned::{discover, followed, forwards, learned_settings, make_spool, stop_forwarding};
 pub use origins::client;

@@ -63,13 +63,24 @@ pub enum HeadError {
         /// The entry that the file knows.
         seq: u64,
     },
+    /// The chain is not the one that this process saw a moment ago.
+    #[error(
+        "entry {seq}, the newest that this process saw, is not in the history as it was: it was written anew, or another \
+         catalog was put in its place; where that was meant, restart `waystation run`"
+    )]
+    Replaced {
+        /// The entry that was seen.
+        seq: u64,
+    },
 }
 
 impl HeadError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } => Reason::HistoryBroken,
+            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } | Self::Replaced { .. } => {
+                Reason::HistoryBroken
+            }
             Self::Catalog(_) => Reason::CatalogFailed,
             Self::File { .. } | Self::Unread { .. } | Self::Syslog(_) => Reason::HeadFailed,
         }
@@ -88,7 +99,9 @@ impl HeadError {
     /// What makes it the same condition as one before; none where it is seen elsewhere.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } => Some("heads/history"),
+            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } | Self::Replaced { .. } => {
+                Some("heads/history")
+            }
             Self::File { .. } | Self::Unread { .. } => Some("heads/file"),
             Self::Syslog(_) => Some("heads/syslog"),
             Self::Catalog(_) => None,

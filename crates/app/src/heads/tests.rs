@@ -76,6 +76,33 @@ async fn a_line_that_a_crash_cut_is_ended_and_a_file_that_cannot_be_written_is_t
 }
 
 #[tokio::test]
+async fn another_catalog_in_the_place_of_the_first_is_noticed_where_no_file_keeps_heads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut heads = heads(folder.path(), "");
+    let (catalog, other) = (MemoryCatalog::new(), MemoryCatalog::new());
+    happen(&catalog, 5).await;
+    heads.tell_if_due(&catalog, at(0)).await.unwrap();
+    happen(&catalog, 2).await;
+    heads.tell_if_due(&catalog, at(5)).await.unwrap();
+    // Shorter, then longer, but never the one that was seen.
+    for more in [3, 9] {
+        let entry = NewEntry {
+            at: at(1),
+            actor: Actor::new(0, 2, "other"),
+            kind: EntryKind::Check,
+            subject: "y".to_owned(),
+            data: json!({}),
+        };
+        other.apply(Batch { history: vec![entry; more], ..Batch::default() }).await.unwrap();
+        let errors = heads.tell_if_due(&other, at(10)).await.unwrap_err();
+        assert!(matches!(&errors[..], [HeadError::Replaced { seq: 7 }]), "{errors:?}");
+        assert!(errors[0].is_broken());
+    }
+    // The right one is back.
+    heads.tell_if_due(&catalog, at(15)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_history_that_does_not_fit_what_was_told_is_said_to() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = heads(folder.path(), "head_file = \"heads\"");

@@ -54,7 +54,8 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let mut status = engine.status().await.map_err(|error| Failure::engine("status", &error))?;
     let doubt = doubt(engine.ports().catalog.as_ref(), context).await?;
     let broken = doubt.map(|doubt| app::history_broken(status.at, doubt.detail().to_owned()));
-    status.faults.splice(0..0, absent.into_iter().chain(broken));
+    let unread = app::heads_unread(&config, status.at);
+    status.faults.splice(0..0, absent.into_iter().chain(broken).chain(unread));
     if args.json {
         context.out.json(&status)?;
     } else {

@@ -165,6 +165,18 @@ fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
 }
 
 #[test]
+fn a_file_of_heads_that_cannot_be_read_is_said_by_status_a21() {
+    let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
+    site.run(&["sync"]).with(0);
+    site.run(&["status"]).with(0);
+    std::fs::rename(site.path().join("heads"), site.path().join("kept")).unwrap();
+    site.run(&["status"]).with(0);
+    std::fs::create_dir(site.path().join("heads")).unwrap();
+    let told = site.run(&["status"]).with(4).stdout;
+    assert!(told.contains("head_failed") && told.contains("is not known until it can be read"), "{told}");
+}
+
+#[test]
 fn what_was_let_go_must_have_been_old_enough_a21() {
     let site = Site::named("");
     site.run(&["sync"]).with(0);
