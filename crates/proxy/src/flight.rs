@@ -1,6 +1,6 @@
 //! One fetch for each thing that is asked for, however many ask.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tokio::sync::watch;
 const FLYING: usize = 64;
 /// How many fetches of paths that no manifest names may be. Neither kind keeps the other from beginning.
 const FLYING_PATHS: usize = 16;
-/// How many fetches of a kind may begin within [`WINDOW`]: whoever makes names up does not make the vendor be asked
+/// How many fetches of a kind may begin within any [`WINDOW`]: whoever makes names up does not make the vendor be asked
 /// without end.
-const BEGUN: u32 = 300;
+const BEGUN: usize = 300;
 const WINDOW: Duration = Duration::from_secs(60);
 /// How many ends of fetches are remembered.
 const REMEMBERED: usize = 2048;
@@ -70,21 +70,20 @@ pub(crate) struct Flights {
     begun_paths: Mutex<Begun>,
 }
 
-/// How many fetches began since when.
+/// When the last fetches began, the oldest first; never more than may.
 #[derive(Default)]
-struct Begun {
-    since: Duration,
-    count: u32,
-}
+struct Begun(VecDeque<Duration>);
 
 impl Begun {
     /// Whether one more may begin at `now`; then it counts.
     fn one_more(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.since) >= WINDOW {
-            *self = Self { since: now, count: 0 };
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) >= WINDOW) {
+            self.0.pop_front();
         }
-        let may = self.count < BEGUN;
-        self.count += u32::from(may);
+        let may = self.0.len() < BEGUN;
+        if may {
+            self.0.push_back(now);
+        }
         may
     }
 }
@@ -198,6 +197,15 @@ mod tests {
             flights.land(&key(&format!("9.9.{patch}")), Landing::Absent, MINUTE);
         }
         assert!(flights.map().len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn no_minute_sees_more_begin_than_may_wherever_it_begins_v32() {
+        let (mut begun, second) = (Begun::default(), Duration::from_secs(1));
+        let mut began = |at: Duration| (0..2 * BEGUN).filter(|_| begun.one_more(at)).count();
+        let before = MINUTE * 2 - second;
+        assert_eq!((began(before), began(MINUTE * 2), began(MINUTE * 3 - second * 2)), (BEGUN, 0, 0));
+        assert_eq!(began(before + MINUTE), BEGUN);
     }
 
     #[test]
