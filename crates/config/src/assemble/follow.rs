@@ -159,11 +159,7 @@ pub(super) fn elastic(reader: &Reader<'_>, common: Option<Retention>, plain_http
     let retention = own_retention(reader, "elastic.retention", common);
     let (listed, dated, demand) = (listed?, dated?, demand?);
     let (versions, patterns) = split(listed);
-    let learns = demand.auto_learn || demand.mode == ElasticMode::Proxy;
-    if versions.is_empty() && patterns.is_empty() && dated.is_empty() && !learns {
-        scope.wrong("versions", "no version is named, so nothing would be followed; write for example versions = [\"9.0.0\"], or remove [elastic]");
-        return None;
-    }
+    // No version need be named: what was learned is followed, and a list may be brought.
     let plain = versions.iter().filter_map(|version| format!("elastic/{version}").parse().ok());
     Some(Some(Elastic {
         origin: origin?,
@@ -235,7 +231,7 @@ impl Setting for Listed {
             _ => {
                 let hint = match text.split_once(['/', '@']) {
                     Some((version, _)) if !is_release(version) => "",
-                    Some(_) if text.contains('/') => ": tracks of Elastic are not in this version",
+                    Some(_) if text.contains('/') => ": a candidate is followed with `waystation feed learn`",
                     Some(_) => ": dated ones stand in elastic.dated",
                     None => "",
                 };
