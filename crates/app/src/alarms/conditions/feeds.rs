@@ -124,7 +124,7 @@ pub(super) fn waiting(status: &Status) -> Vec<Condition> {
 /// unless it was told before that cause was known, for then it has not recovered.
 pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditions: &mut Vec<Condition>) {
     let mut silent: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
-    let lasted = status.freshness.iter().map(|finding| as_lasted(finding, past));
+    let lasted = status.freshness.iter().map(|finding| as_lasted(finding, (rules, past)));
     for finding in lasted.filter(|finding| finding.level > Level::Fine) {
         let finding = &finding;
         let key = finding_key(finding, past);
@@ -145,15 +145,17 @@ pub(super) fn findings(status: &Status, (rules, past): (&Rules, &Past), conditio
     }));
 }
 
-/// A finding by the time that has passed: what a clock that was set forward while this process ran adds to an age is
-/// told as that, and not once more as an age. The time since the last check is another thing: the check is made anew
-/// once its time has come by the clock as it is.
-fn as_lasted(finding: &Finding, past: &Past) -> Finding {
+/// A finding by the time that has passed: what a clock that was set forward a moment ago adds to an age is told as that,
+/// and not once more as an age. Where the clock stays as it was set until the vendor was asked anew by it, it is believed:
+/// a machine that slept for a month has been away for one. The time since the last check is another thing: the check is
+/// made anew once its time has come by the clock as it is.
+fn as_lasted(finding: &Finding, (rules, past): (&Rules, &Past)) -> Finding {
     let mut finding = finding.clone();
     if finding.measure == Measure::Check || matches!(finding.reason, Some(Reason::NotChecked | Reason::ClockJumped)) {
         return finding;
     }
-    let steps = past.stepped.iter().filter(|(step, _)| finding.since.at < step.to());
+    let doubted = doubted_for(&finding, rules);
+    let steps = past.stepped.iter().filter(|(step, ago)| finding.since.at < step.to() && *ago <= doubted);
     let added = steps.fold(Duration::ZERO, |sum, (step, _)| sum.saturating_add(step.by()));
     if added.is_zero() {
         return finding;
@@ -167,6 +169,11 @@ fn as_lasted(finding: &Finding, past: &Past) -> Finding {
     finding
 }
 
+/// For how long a clock that was set forward is not believed.
+fn doubted_for(finding: &Finding, rules: &Rules) -> Duration {
+    rules.schedule_of(finding.feed.vendor()).saturating_add(FIRST_RUN)
+}
+
 /// Whether a feed was not asked because this process has only begun, or because the clock was set forward, and it is
 /// about to be asked.
 fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) -> bool {
@@ -178,7 +185,7 @@ fn awaits(finding: &Finding, status: &Status, (rules, past): (&Rules, &Past)) ->
         from.is_some_and(|(from, ago)| checked.is_none_or(|asked| asked < from) && ago <= longest)
     };
     let stepped = past.stepped.last().map(|(step, ago)| (step.to(), *ago));
-    not_asked && (waits(past.began, every.min(FIRST_RUN)) || waits(stepped, every.saturating_add(FIRST_RUN)))
+    not_asked && (waits(past.began, every.min(FIRST_RUN)) || waits(stepped, doubted_for(finding, rules)))
 }
 
 /// Whether a condition is about the feed of a finding, by itself or as one of its vendor's.

@@ -261,7 +261,8 @@ fn what_a_step_of_the_clock_adds_to_an_age_is_told_as_the_step_s28_i9() {
     status.freshness = vec![at_level(Level::Warn)];
     assert_eq!(of(&status, &[], &[]), told);
     assert!(of(&status, &[(HOUR, 24)], &[]).is_empty());
-    assert!(of(&status, &[(2 * HOUR, 12), (HOUR, 12)], &[]).is_empty());
+    assert!(of(&status, &[(HOUR, 12), (HOUR / 2, 12)], &[]).is_empty());
+    assert_eq!(of(&status, &[(2 * HOUR, 24)], &[]), told, "the clock stayed so for longer than a schedule");
     assert_eq!(of(&status, &[(HOUR, 23)], &[]), told, "it is old by itself");
     assert_eq!(of(&status, &[(80 * HOUR, 24)], &[]), told, "it came after the clock was set");
     // 130 hours by the clock, of which 24 are none: a warning and no failure.
