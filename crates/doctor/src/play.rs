@@ -174,6 +174,7 @@ impl Scene<'_> {
             if feed.vendor() == Vendor::Defender {
                 let back = Course::new(self, feed, View::Back).run_if_there().await;
                 report.add_all(back.iter().flat_map(|back| back.findings.iter().cloned()));
+                files.extend(back.iter().flat_map(|back| back.files.iter().cloned()));
                 report.add_all(agree::with_back(&played, back.as_ref()));
                 walked.push(played);
             }

@@ -43,6 +43,7 @@ faults! {
     no_tag_v27: EtagMissing => [EtagMissing Warn, EtagMissing Fail];
     a_tag_that_is_another_each_time_v27: EtagUnstable => [Update Warn, EtagStable Warn, RoundTrip Warn, IfRange Warn];
     one_tag_for_all_files_v27: EtagShared => [EtagShared Fail];
+    a_tag_that_the_release_before_has_too_v27: EtagOfBack => [EtagShared Fail];
     a_tag_that_does_not_come_back_as_304_v27: NoRoundTrip => [RoundTrip Warn];
     a_304_whatever_is_asked_v15: Always304 => [NotModified Fail];
     a_list_of_tags_is_not_understood_v15: OnlyPlainTags => [IfNoneMatchList Warn];
