@@ -84,7 +84,9 @@ impl Trees {
         let source = Arc::new(source);
         let made = |ring: &config::Ring| {
             let (root, records) = (folder.join(ring.name.as_str()), data_dir.join(RECORDS));
-            Tree::new(ring.name.clone(), &root, &records, source.clone(), Arc::clone(clock)).with_rules(rules(config))
+            Tree::new(ring.name.clone(), &root, &records, source.clone(), Arc::clone(clock))
+                .outside(&data_dir)
+                .with_rules(rules(config))
         };
         Self { trees: config.rings().iter().map(made).collect(), data_dir }
     }
@@ -215,6 +217,7 @@ fn rules(config: &Config) -> Rules {
         },
         grace: Vendor::ALL.into_iter().map(|vendor| (vendor, config.retention_of(vendor).grace)).collect(),
         reserve: config.limits.disk_reserve,
+        prove: None,
     }
 }
 

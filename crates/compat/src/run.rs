@@ -21,6 +21,8 @@ use crate::{Derived, Log, Settings, takeover};
 
 /// How long a folder that was replaced is kept for those who have it open.
 const GRACE: Duration = Duration::from_secs(3600);
+/// How often every byte in the folder is read again: a look tells altered bytes only where they changed size or time.
+const PROVE: Duration = Duration::from_secs(24 * 3600);
 /// The file in the state folder that other commands can read.
 const CONFIG: &str = "waystation.toml";
 /// The engine's data folder in the state folder, as the derived configuration has it.
@@ -311,6 +313,7 @@ async fn kept(
         files: Files::Copy,
         grace: BTreeMap::from([(Vendor::Defender, GRACE)]),
         reserve: config.limits.disk_reserve,
+        prove: Some(PROVE),
     };
     let records = config.data_dir.join("trees");
     let tree =

@@ -28,11 +28,15 @@ impl Case {
         let had = |name: &String, digest| {
             self.asked.known.get(name).is_some_and(|known| known.print.is_some() && known.digest == digest)
         };
-        let again = self.seen.put.iter().filter(|(name, route)| had(name, route.digest)).count();
-        let mended = self.seen.replace.values().filter(|(_, had)| *had).count();
+        let again = self.seen.put.iter().filter(|(name, route)| had(name, route.digest)).map(|(name, _)| name);
+        let mended = self.seen.replace.iter().filter(|(_, (_, had))| *had).map(|(name, _)| name);
+        let altered: Vec<&String> = again.chain(mended).collect();
+        let shown = |name: &&String| shown_path(&self.folder, name.as_ref());
+        report.name(self.seen.put.keys().chain(self.seen.replace.keys()).map(|name| shown(&name)));
+        report.name_altered(altered.iter().map(shown));
         report.put += self.seen.put.len() as u64;
         report.replaced += self.seen.replace.len() as u64;
-        report.repaired += (again + mended) as u64;
+        report.repaired += altered.len() as u64;
         report.removed += self.seen.drop.len() as u64;
         report.taken_over += self.seen.taken_over;
         for name in &self.seen.foreign {

@@ -49,6 +49,18 @@ pub enum TreeError {
         /// The folder.
         root: PathBuf,
     },
+    /// It lies in the data folder.
+    #[error(
+        "{} lies in the data folder {}, which nobody but this program may share or change: name a folder beside it",
+        root.display(),
+        data.display()
+    )]
+    InData {
+        /// The folder.
+        root: PathBuf,
+        /// The data folder.
+        data: PathBuf,
+    },
     /// An operation on a file or folder failed.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -71,6 +83,7 @@ impl TreeError {
             | Self::Strange { .. }
             | Self::Emptied { .. }
             | Self::HoldsData { .. }
+            | Self::InData { .. }
             | Self::Records { .. } => Reason::TreeRefused,
             Self::Unsafe { .. } => Reason::UnsafeFile,
             Self::Fs(error) => error.reason(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob_store::Current;
-use model::{Clock, Reason, RingName, Vendor, error_chain};
+use model::{Clock, Reason, RingName, RoutePath, Vendor, error_chain};
 use platform::fs::{Folder, Mode, create_folder};
 use platform::lock::FileLock;
 use platform::unique_name;
@@ -29,6 +29,8 @@ use crate::survey::{Asked, Judge, asked, below, joined};
 pub enum Depth {
     /// A file that looks as it did when it was written is believed.
     Look,
+    /// Every byte is read, and nothing else is another than at a look.
+    Prove,
     /// Every byte is read; records that were lost, and a folder that was emptied, are made anew.
     Rebuild,
 }
@@ -42,6 +44,8 @@ pub struct Rules {
     pub grace: BTreeMap<Vendor, Duration>,
     /// Bytes that stay free on the disk.
     pub reserve: u64,
+    /// How old the last reading of every byte may be: a look reads them all again then. None: only who asks for it does.
+    pub prove: Option<Duration>,
 }
 
 /// A ring's folder.
@@ -54,6 +58,8 @@ pub struct Tree {
     rules: Rules,
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
+    /// A folder whose content is nobody else's, and of which the tree must be no part.
+    private: Option<PathBuf>,
     pub(crate) hook: Arc<Hook>,
 }
 
@@ -61,7 +67,7 @@ impl Tree {
     /// The folder `root` of a ring; what was written into it is recorded in the folder `records`, which is made where
     /// only its last part is missing and must not lie in a folder that others read.
     pub fn new(ring: RingName, root: &Path, records: &Path, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Self {
-        let rules = Rules { files: Files::Copy, grace: BTreeMap::new(), reserve: 0 };
+        let rules = Rules { files: Files::Copy, grace: BTreeMap::new(), reserve: 0, prove: None };
         Self {
             ring,
             root: root.to_owned(),
@@ -70,8 +76,15 @@ impl Tree {
             rules,
             source,
             clock,
+            private: None,
             hook: Arc::default(),
         }
+    }
+
+    /// Never in this folder, however either is written: all that lies in the data folder is this program's alone.
+    #[must_use]
+    pub fn outside(self, data: &Path) -> Self {
+        Self { private: Some(data.to_owned()), ..self }
     }
 
     /// With another way to become ours.
@@ -105,7 +118,32 @@ impl Tree {
             Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
-        Ok(Records::read(&folder, &self.ring)?.map(|records| records.standing()))
+        Ok(Records::read(&folder, &self.ring)?.map(|records| records.standing_of(&self.root)))
+    }
+
+    /// Sees that the folder is there or can be made, that it is safe, and that something can be made in it.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the folder could not be kept.
+    pub fn probe(&self) -> Result<(), TreeError> {
+        let root = place::open(&self.root, self.claim, None, Depth::Look)?;
+        let name = unique_name(place::NEW);
+        root.make_folder(&name, Mode::PRIVATE_FOLDER)?;
+        root.remove_folder(&name)?;
+        Ok(())
+    }
+
+    /// The paths that were, or may have been, written into the folder, as the records say.
+    ///
+    /// # Errors
+    /// [`TreeError`] when they cannot be read.
+    pub fn written(&self) -> Result<BTreeSet<RoutePath>, TreeError> {
+        let folder = match Folder::open(&self.records) {
+            Err(error) if error.is_missing() => return Ok(BTreeSet::new()),
+            other => other?,
+        };
+        let records = Records::read(&folder, &self.ring)?.filter(|records| records.root == self.root);
+        Ok(records.map(|records| records.files.into_keys().collect()).unwrap_or_default())
     }
 
     /// Says what [`Tree::bring`] would do, and does nothing.
@@ -135,18 +173,29 @@ impl Tree {
     /// is in the report, and the others are brought to their end.
     pub fn bring(&self, current: &Current, depth: Depth) -> Result<Report, TreeError> {
         let folder = create_folder(&self.records, Mode::PRIVATE_FOLDER)?;
-        place::apart(&self.root, &self.records)?;
+        place::apart(&self.root, &self.records, self.private.as_deref())?;
         let _lock = FileLock::acquire_blocking_in(&folder, &format!("{}.lock", self.ring))?;
         let records = self.read(&folder, depth)?;
+        let depth = if depth == Depth::Look && self.is_due(records.as_ref()) { Depth::Prove } else { depth };
         match place::open(&self.root, self.claim, records.as_ref(), depth) {
             Ok(root) => self.bring_locked(&root, (&folder, records), current, depth),
             Err(error) => {
-                let mut records = records.unwrap_or_else(|| self.fresh());
+                // Records of another folder stay that folder's: this one was not taken, and may be named by mistake.
+                let other = if records.is_none() { Records::read(&folder, &self.ring).ok().flatten() } else { None };
+                let mut records = records.or(other).unwrap_or_else(|| self.fresh());
                 records.trouble = Some(self.trouble(&records, error.reason(), error_chain(&error)));
                 records.save(&folder)?;
                 Err(error)
             }
         }
+    }
+
+    /// Whether every byte is to be read again.
+    fn is_due(&self, records: Option<&Records>) -> bool {
+        let (Some(every), Some(records)) = (self.rules.prove, records) else { return false };
+        let now = self.clock.now();
+        // A clock that went back since puts nothing off.
+        records.proven.is_none_or(|proven| now < proven || now.since(proven) >= every)
     }
 
     /// The records, where they are of this folder.
@@ -222,6 +271,10 @@ impl Tree {
             return Ok(report);
         }
         self.conclude(&mut records, current, &report);
+        // What a first run finds or makes, it reads.
+        if report.is_whole() && (depth != Depth::Look || before.is_none()) {
+            records.proven = Some(now);
+        }
         if before.as_ref() != Some(&records) {
             records.save(folder)?;
         }

@@ -1,7 +1,7 @@
 //! Whose a folder is.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use platform::fs::{EntryKind, Folder, FsError, Look, Mode};
 
@@ -57,11 +57,24 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
     }
 }
 
-/// Refuses a root that the records lie in, and with them all of the data folder: by their real paths, which say more than
-/// how either is written.
-pub(crate) fn apart(root: &Path, records: &Path) -> Result<(), TreeError> {
-    let (Ok(real), Ok(records)) = (root.canonicalize(), records.canonicalize()) else { return Ok(()) };
-    if records.starts_with(&real) { Err(TreeError::HoldsData { root: root.to_owned() }) } else { Ok(()) }
+/// Refuses a root that the records lie in, and with them all of the data folder, and one that lies in the data folder: by
+/// their real paths, which say more than how either is written.
+pub(crate) fn apart(root: &Path, records: &Path, data: Option<&Path>) -> Result<(), TreeError> {
+    let (Some(real), Ok(records)) = (real(root), records.canonicalize()) else { return Ok(()) };
+    if records.starts_with(&real) {
+        return Err(TreeError::HoldsData { root: root.to_owned() });
+    }
+    match data.and_then(|data| data.canonicalize().ok()) {
+        Some(data) if real.starts_with(&data) => Err(TreeError::InData { root: root.to_owned(), data }),
+        _ => Ok(()),
+    }
+}
+
+/// The real path, as far as it is there.
+fn real(path: &Path) -> Option<PathBuf> {
+    let (above, rest) =
+        path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)))?;
+    Some(above.join(rest))
 }
 
 /// Makes the root; for a folder that is taken over, what is above it, too.

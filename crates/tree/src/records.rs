@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{Digest, FeedId, Reason, RingName, RoutePath, Timestamp, Version};
 use platform::fs::{Folder, FsError, Look, Mode, Owners};
@@ -32,6 +32,9 @@ pub(crate) struct Records {
     pub(crate) retired: BTreeMap<String, Retired>,
     /// Why the folder is not what it should be.
     pub(crate) trouble: Option<Trouble>,
+    /// When every byte was last read and was right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proven: Option<Timestamp>,
 }
 
 /// A generation that a folder shows.
@@ -152,6 +155,7 @@ impl Records {
             versions: BTreeMap::new(),
             retired: BTreeMap::new(),
             trouble: None,
+            proven: None,
         }
     }
 
@@ -182,13 +186,15 @@ impl Records {
         Ok(folder.write_atomic(&name, &bytes, Mode::PRIVATE_FILE)?)
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    /// How a folder stands; of another than the one that they speak of nothing is known.
+    pub(crate) fn standing_of(&self, root: &Path) -> Standing {
+        let shows = self.shows.filter(|_| self.root == root);
         Standing {
             ring: self.ring.clone(),
-            root: self.root.clone(),
-            generation: self.shows.map(|shows| shows.generation),
-            digest: self.shows.map(|shows| shows.digest),
-            since: self.shows.map(|shows| shows.at),
+            root: root.to_owned(),
+            generation: shows.map(|shows| shows.generation),
+            digest: shows.map(|shows| shows.digest),
+            since: shows.map(|shows| shows.at),
             files: self.files.len(),
             retired: self.retired.len(),
             trouble: self.trouble.clone(),

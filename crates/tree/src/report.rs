@@ -17,6 +17,10 @@ pub struct Report {
     pub replaced: u64,
     /// Files that were replaced, or put back, although nothing new was published: they had been altered or removed.
     pub repaired: u64,
+    /// What is missing or has other bytes, new content or not, as far as it is told one by one.
+    pub named: Vec<String>,
+    /// What of it had been altered or removed.
+    pub altered: Vec<String>,
     /// Files that were right and were not ours yet.
     pub taken_over: u64,
     /// Files that were let go.
@@ -53,6 +57,16 @@ impl Report {
     /// Whether anything was done, or is to be done.
     pub fn changes(&self) -> u64 {
         self.put + self.replaced + self.removed + self.opened
+    }
+
+    pub(crate) fn name(&mut self, paths: impl Iterator<Item = String>) {
+        let room = TOLD.saturating_sub(self.named.len());
+        self.named.extend(paths.take(room));
+    }
+
+    pub(crate) fn name_altered(&mut self, paths: impl Iterator<Item = String>) {
+        let room = TOLD.saturating_sub(self.altered.len());
+        self.altered.extend(paths.take(room));
     }
 
     pub(crate) fn tell_foreign(&mut self, path: impl FnOnce() -> String) {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod open;
+mod own;
 mod stage;
 
 use std::fs;

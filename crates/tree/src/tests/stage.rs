@@ -69,6 +69,7 @@ pub(super) struct Stage {
     pub(super) files: Files,
     pub(super) claim: Claim,
     pub(super) reserve: u64,
+    pub(super) prove: Option<Duration>,
     clock: Arc<Hands>,
     numbers: AtomicI64,
 }
@@ -87,6 +88,7 @@ impl Stage {
             files: Files::Copy,
             claim: Claim::Mark,
             reserve: 0,
+            prove: None,
             clock: Arc::default(),
             numbers: AtomicI64::new(0),
         }
@@ -98,7 +100,7 @@ impl Stage {
         let source = Arc::new(Blobs(self.blobs.clone()));
         Tree::new(RingName::broad(), &self.root, &self.records, source, self.clock.clone())
             .with_claim(self.claim)
-            .with_rules(Rules { files: self.files, grace, reserve: self.reserve })
+            .with_rules(Rules { files: self.files, grace, reserve: self.reserve, prove: self.prove })
     }
 
     #[track_caller]

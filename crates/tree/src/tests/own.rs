@@ -1,0 +1,84 @@
+//! What a wrong name in the configuration may not do, and what only a reading of every byte finds.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use model::Reason;
+
+use super::stage::{Stage, X64};
+use crate::{Depth, TreeError};
+
+const ZIP: &str = "linux/production/arch_x86_64/updates.zip";
+
+#[test]
+fn a_wrong_folder_that_is_refused_costs_the_right_one_nothing() {
+    let mut stage = Stage::new();
+    let current = stage.serves(&[(X64, 1)], &[]);
+    stage.bring(&current);
+    let right = stage.root.clone();
+    stage.root = right.with_file_name("wrong");
+    fs::create_dir(&stage.root).unwrap();
+    fs::write(stage.root.join("photos"), "mine").unwrap();
+    let refused = stage.tree().bring(&current, Depth::Look).unwrap_err();
+    assert!(matches!(refused, TreeError::Foreign { .. }), "{refused:?}");
+    let standing = stage.tree().standing().unwrap().unwrap();
+    assert_eq!(standing.generation, None, "nothing is known of a folder that was not taken");
+    assert_eq!(standing.trouble.unwrap().reason, Reason::TreeRefused);
+    stage.root = right;
+    let next = stage.serves(&[(X64, 2)], &[]);
+    stage.bring(&next);
+    stage.is_exactly(&next);
+    assert_eq!(stage.tree().standing().unwrap().unwrap().trouble, None);
+}
+
+#[test]
+fn no_tree_is_made_in_the_data_folder_however_either_is_written() {
+    let mut stage = Stage::new();
+    let current = stage.serves(&[(X64, 1)], &[]);
+    let data = stage.root.with_file_name("data");
+    fs::create_dir(&data).unwrap();
+    let link = data.with_file_name("link");
+    symlink(&data, &link).unwrap();
+    for root in [data.join("broad"), link.join("broad"), data.join("../data/broad")] {
+        stage.root = root;
+        let refused = stage.tree().outside(&data).bring(&current, Depth::Look).unwrap_err();
+        assert!(matches!(refused, TreeError::InData { .. }), "{refused:?}");
+        assert!(!data.join("broad").exists());
+    }
+}
+
+#[test]
+fn bytes_that_rot_unseen_are_found_when_all_are_read_again() {
+    let mut stage = Stage::new();
+    stage.prove = Some(Duration::from_secs(86_400));
+    let current = stage.serves(&[(X64, 1)], &[]);
+    stage.bring(&current);
+    let file = stage.root.join(ZIP);
+    let rots = || {
+        let (size, time) = (fs::metadata(&file).unwrap().len(), fs::metadata(&file).unwrap().modified().unwrap());
+        fs::write(&file, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    };
+    rots();
+    assert_eq!(stage.bring(&current).changes(), 0, "a look believes what looks as it did");
+    stage.pass(Duration::from_secs(86_401));
+    let report = stage.bring(&current);
+    assert_eq!((report.repaired, report.altered), (1, vec![ZIP.to_owned()]));
+    stage.is_exactly(&current);
+    rots();
+    assert_eq!(stage.bring(&current).changes(), 0, "once a day");
+    assert_eq!(stage.tree().bring(&current, Depth::Prove).unwrap().repaired, 1, "or when somebody asks for it");
+    stage.is_exactly(&current);
+}
+
+#[test]
+fn a_probe_tells_what_a_run_would_be_refused_for_and_leaves_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut stage = Stage::new();
+    stage.claim = crate::Claim::TakeOver;
+    stage.tree().probe().unwrap();
+    assert_eq!(fs::read_dir(&stage.root).unwrap().count(), 0);
+    fs::set_permissions(&stage.root, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(matches!(stage.tree().probe(), Err(TreeError::Unsafe { .. })));
+}
