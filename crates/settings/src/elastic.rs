@@ -10,14 +10,14 @@ mod policy;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use ca::{CaError, CaFile};
 pub use make::Wanted;
 pub use policy::{PolicyError, change, look, strip};
 
 /// The system that an endpoint runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
     /// Windows.

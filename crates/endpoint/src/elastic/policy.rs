@@ -134,11 +134,24 @@ impl Policy {
         Ok(policy)
     }
 
+    /// This policy, with another address than its own.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn at(mut self, base_url: &str, os: System) -> Result<Self, PolicyError> {
+        self.set_base(base_url, &format!("{os}.advanced.artifacts.global.base_url"))?;
+        let told = no_base(os);
+        self.warnings.retain(|warning| *warning != told);
+        Ok(self)
+    }
+
     fn take(&mut self, settings: &Settings<'_>) -> Result<(), PolicyError> {
         const GLOBAL: &str = "artifacts.global";
         let of = |name: &str| settings.text(&format!("{GLOBAL}.{name}"));
         if let Some((key, url)) = of("base_url") {
             self.set_base(&url, &key)?;
+        } else {
+            self.warnings.push(no_base(settings.os));
         }
         self.manifest_relative_url = of("manifest_relative_url").map(|(_, path)| path);
         self.public_key = of("public_key").map(|(_, pem)| pem);
@@ -176,6 +189,11 @@ impl Policy {
         self.base_url = text.to_owned();
         Ok(())
     }
+}
+
+/// A misspelt key is passed over in silence, and then no mirror is asked.
+fn no_base(os: System) -> String {
+    format!("no {os}.advanced.artifacts.global.base_url in the policy: the vendor itself is asked, and no mirror")
 }
 
 /// The day that is pinned, if one is.

@@ -142,7 +142,9 @@ impl Endpoint {
     }
 
     fn document(&self, record: &Record) -> Result<Document, StateError> {
-        Ok(Document::of(self, self.store.applied()?.as_ref(), record))
+        // Artifacts of another system are none that this one could use.
+        let applied = self.store.applied()?.filter(|applied| applied.system.is_none_or(|system| system == self.os));
+        Ok(Document::of(self, applied.as_ref(), record))
     }
 
     /// Which manifest the policy asks for.
@@ -215,6 +217,7 @@ impl Endpoint {
             etag,
             snapshot: self.policy.snapshot.as_str().to_owned(),
             manifest_type: wanted.manifest_type.to_owned(),
+            system: Some(self.os),
             key: if let Checked::VendorSigned(key) = opened.checked { Some(key) } else { None },
             at: self.clock.0.now(),
             identifiers,
@@ -222,8 +225,12 @@ impl Endpoint {
         Ok(Outcome::Applied { from, to, fetched, kept, bytes })
     }
 
+    /// Whether what is applied answers the same question: then its tag stands for it. Another system takes other
+    /// artifacts of the same manifest.
     fn is_of(&self, applied: &Applied, wanted: &Wanted) -> bool {
-        applied.snapshot == self.policy.snapshot.as_str() && applied.manifest_type == wanted.manifest_type
+        applied.system == Some(self.os)
+            && applied.snapshot == self.policy.snapshot.as_str()
+            && applied.manifest_type == wanted.manifest_type
     }
 
     /// The tag that a manifest must come with: without one the real one takes nothing new.

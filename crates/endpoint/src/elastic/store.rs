@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{Clock, Digest, Timestamp};
 use platform::lock::FileLock;
 use serde::{Deserialize, Serialize};
+use settings::elastic::System;
 
 use crate::disk::{Disk, StateError, Steps, digest, guid};
 use crate::fetch::Fail;
@@ -42,6 +43,9 @@ pub struct Applied {
     pub snapshot: String,
     /// `stable` or `candidate`.
     pub manifest_type: String,
+    /// The system whose artifacts these are; none where an earlier program wrote it.
+    #[serde(default)]
+    pub system: Option<System>,
     /// The key that signed it; none where none was found that did.
     pub key: Option<String>,
     /// Since when.

@@ -76,7 +76,7 @@ struct Player {
     #[arg(long, value_name = "SYSTEM", default_value = "linux")]
     os: System,
     /// The policy, as Kibana's API gives it, or its settings alone
-    #[arg(long, value_name = "FILE", required_unless_present = "base_url")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The mirror, as artifacts.global.base_url has it; instead of a policy, or over the policy's own
     #[arg(long, value_name = "URL")]
@@ -91,7 +91,7 @@ struct Player {
     #[arg(long)]
     quirks: bool,
     /// The day that the Endpoint was built, as 2026-03-01, for its document
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     built: Option<String>,
     /// The host's name, for its document
     #[arg(long, value_name = "NAME", default_value = "reference-endpoint")]
@@ -99,6 +99,12 @@ struct Player {
     /// What to assume where the vendor says nothing, such as asking=plain; docs/reference-endpoint.md lists them
     #[arg(long, value_name = "WHAT")]
     assume: Vec<String>,
+}
+
+/// A day of the calendar, as it is written into the document.
+fn day(text: &str) -> Result<String, String> {
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|day| day.to_string() == text);
+    day.map(|day| day.to_string()).ok_or_else(|| "a day is meant, such as 2026-03-01".to_owned())
 }
 
 pub(crate) async fn run(verb: &Elastic, context: &mut Context) -> Result<Exit, Failure> {
@@ -133,6 +139,9 @@ fn tell(report: &Report, context: &mut Context) -> Result<(), Failure> {
         Err(fail) => format!("failed: {fail}"),
     };
     context.out.line(line)?;
+    if report.result.as_ref().is_err_and(|fail| fail.code == model::Reason::SignatureUnverified.code()) {
+        context.out.line("next: where the mirror's content is signed with another key, name it: --public-key FILE")?;
+    }
     for note in &report.notes {
         context.out.line(format!("note: {note}"))?;
     }
@@ -171,6 +180,7 @@ fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
             applied.key.as_ref().map_or_else(|| "by no key that is known".to_owned(), |key| format!("by key {key}"));
         lines.extend([
             ("applied", format!("{} ({}, {})", applied.version, applied.snapshot, applied.manifest_type)),
+            ("system", applied.system.map_or_else(show::dash, |system| system.to_string())),
             ("from", applied.url.clone()),
             ("signed", signed),
             ("artifacts", applied.identifiers.len().to_string()),
@@ -232,14 +242,15 @@ impl Player {
             (Some(path), _) => Policy::read(&read(path)?, self.os)
                 .map_err(|error| Failure::new(&path.display().to_string(), &error).with_exit(Exit::USAGE))?,
             (None, Some(url)) => return Policy::plain(url, self.os).map_err(refused),
-            (None, None) => return Err(Failure::usage("a policy or --base-url is needed")),
+            (None, None) => {
+                return Err(Failure::usage(
+                    "which mirror? name it with --base-url URL, or the policy with --policy FILE",
+                ));
+            }
         };
         match &self.base_url {
             None => Ok(own),
-            Some(url) => {
-                let named = Policy::plain(url, self.os).map_err(refused)?;
-                Ok(Policy { base_url: named.base_url, ..own })
-            }
+            Some(url) => own.at(url, self.os).map_err(refused),
         }
     }
 }

@@ -28,6 +28,9 @@ fn a_policy_as_kibana_gives_it() {
     assert_eq!((windows.base_url.as_str(), windows.channel), ("https://mirror.example:8443", Channel::Stable));
     let mac = Policy::read(PACKAGE.as_bytes(), System::Mac).unwrap();
     assert_eq!(mac.base_url, "https://artifacts.security.elastic.co", "settings are per system");
+    assert!(mac.warnings[0].contains("the vendor itself is asked"), "{:?}", mac.warnings);
+    let named = mac.at("http://m:8080", System::Mac).unwrap();
+    assert_eq!((named.base_url.as_str(), named.warnings.len()), ("http://m:8080", 0));
 }
 
 #[test]

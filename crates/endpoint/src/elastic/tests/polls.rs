@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use settings::elastic::Channel;
+use settings::elastic::{Channel, System};
 use vendor_sim::{Change, EtagFault, Fault, ManifestFault, Pattern, Step};
 
 use super::world::{CANDIDATE, DATED, World, endpoint};
 use crate::Unwatched;
 use crate::case::StopAt;
-use crate::elastic::{Asking, Outcome, Quirks, Snapshot};
+use crate::elastic::{Asking, Outcome, Quirks, Snapshot, takes};
 
 fn next() -> Change {
     Change { changed: 20, ..Change::default() }
@@ -33,6 +33,24 @@ async fn an_upgrade_takes_what_changed_of_its_own_system_and_a_poll_costs_a_304(
     assert!(world.whole());
     let files = std::fs::read_dir(world.folder.path().join("state/artifacts")).unwrap().count();
     assert_eq!(files, 16, "what nothing names is gone");
+}
+
+#[tokio::test]
+async fn a_state_of_another_system_is_no_success() {
+    let mut world = World::new();
+    assert!(world.poll().await.result.is_ok());
+    world.endpoint.os = System::Windows;
+    world.manifest_fault(Fault::Status(503));
+    let failed = world.poll().await;
+    let applied = &failed.document.0["Endpoint"]["policy"]["applied"];
+    assert_eq!((&applied["status"], applied["artifacts"]["global"].is_null()), (&"failure".into(), true), "{failed:?}");
+    world.vendor.clear_faults();
+    let other = world.poll().await;
+    let Ok(Outcome::Applied { fetched, kept, .. }) = &other.result else { panic!("{other:?}") };
+    assert!(*fetched > *kept && *kept > 0, "those of every system are kept, its own are fetched");
+    let names = world.endpoint.store.applied().unwrap().unwrap().identifiers;
+    assert!(names.iter().all(|one| takes(System::Windows, &one.name)), "{names:?}");
+    assert!(matches!(world.poll().await.result, Ok(Outcome::Current { .. })));
 }
 
 #[tokio::test]
