@@ -20,7 +20,7 @@ errors. Relative paths start at the folder that holds the file.
 Each key of a section that stands once can be overridden by an environment variable,
 `WAYSTATION__<SECTION>__<KEY>`; lists are separated by commas there. Durations are whole numbers with `w`, `d`, `h`,
 `m`, `s` or `ms`, largest first (`1h30m`). Sizes are whole numbers with `B`, `kB`, `MB`, `GB`, `TB` or `KiB`, `MiB`,
-`GiB`, `TiB`; rates are sizes with `/s` behind them.
+`GiB`, `TiB`, never without one (but for `\"0\"`); rates are sizes with `/s` behind them.
 ";
 
 /// The reference in Markdown.

@@ -47,12 +47,12 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// `50GB`, `64 MiB`, `4096B`: a whole number and its unit; a bare number counts bytes.
+/// `50GB`, `64 MiB`, `4096B`: a whole number and its unit. Only `0` needs none: whoever leaves one out may mean any.
 pub(crate) fn size(text: &str) -> Option<u64> {
     let (count, unit) = number(text)?;
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
     let factor = match unit {
-        "" => 1,
+        "" if text == "0" => 1,
         _ => SIZES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1,
     };
     count.checked_mul(factor)
@@ -119,8 +119,12 @@ mod tests {
             ("250MB", Some(250_000_000)),
             ("64 MiB", Some(64 << 20)),
             ("1KB", Some(1000)),
-            ("17", Some(17)),
+            ("17B", Some(17)),
+            ("17", None),
+            ("17 ", None),
+            ("00", None),
             ("0B", Some(0)),
+            ("0", Some(0)),
             ("", None),
             ("GB", None),
             ("1.5GB", None),
@@ -132,6 +136,7 @@ mod tests {
         }
         assert_eq!(rate("50MB/s"), Some(50_000_000));
         assert_eq!(rate("50MB"), None);
+        assert_eq!(rate("50/s"), None);
     }
 
     proptest! {

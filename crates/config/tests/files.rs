@@ -330,6 +330,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("one address twice", "[[serve]]\naddress = \"0.0.0.0:8080\"\n[[serve]]\naddress = \"127.0.0.1:8080\"\n"),
     ("operators and endpoints on one address", "[admin]\naddress = \"127.0.0.1:8080\"\n"),
     ("access logs that are none", "[access_log]\nform = \"xml\"\nrotate_bytes = 1.5\n"),
+    ("a size without a unit", "[access_log]\npath = \"-\"\nrotate_bytes = \"10\"\n[retention]\nbytes = \"50\"\n"),
+    ("a log that would rotate away", "[access_log]\npath = \"-\"\nrotate_bytes = \"1B\"\n"),
     ("credentials on a plain line", "[[serve]]\ncredentials = \"who\"\n"),
     ("a PROXY header from nobody", "[[serve]]\nproxy_protocol = true\n"),
     (

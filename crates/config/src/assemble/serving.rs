@@ -136,7 +136,7 @@ pub(super) fn access_log(reader: &Reader<'_>) -> Option<Option<AccessLog>> {
     }
     let name: Option<PathBuf> = scope.get("path");
     let form: Option<String> = scope.get("form");
-    let rotate_bytes = scope.get("rotate_bytes");
+    let rotate_bytes = rotate_bytes(&scope);
     let keep = scope.get::<u64>("keep");
     let path = match name? {
         dash if dash.as_os_str() == "-" => None,
@@ -148,6 +148,16 @@ pub(super) fn access_log(reader: &Reader<'_>) -> Option<Option<AccessLog>> {
         _ => LogForm::Text,
     };
     Some(Some(AccessLog { path, form, rotate_bytes: rotate_bytes?, keep: usize::try_from(keep?).ok()? }))
+}
+
+/// Lines come in batches of up to 64 KiB: with smaller files than that nothing would be kept of what was just written.
+fn rotate_bytes(scope: &Scope<'_>) -> Option<u64> {
+    let bytes = scope.get("rotate_bytes")?;
+    if (1..1 << 16).contains(&bytes) {
+        scope.wrong("rotate_bytes", "is below 64KiB; write for example rotate_bytes = \"100MB\", or \"0B\" for never");
+        return None;
+    }
+    Some(bytes)
 }
 
 /// `limits.serve_head_bytes`: enough for any real request, and no more than a buffer should grow to.

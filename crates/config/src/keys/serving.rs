@@ -111,7 +111,7 @@ pub(super) const ACCESS_LOG: Section = Section {
             "rotate_bytes",
             Size,
             "\"100MB\"",
-            "Begin a new file when the present one is this large; \"0B\" to leave that to logrotate or the like.",
+            "Begin a new file when the present one is about this large, 64KiB at least; \"0B\" to leave that to logrotate or the like.",
         )
         .or("\"100MB\""),
         key("keep", Number(0, 1000), "5", "How many earlier files are kept, as .1, .2 and so on.").or("5"),
