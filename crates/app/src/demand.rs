@@ -10,7 +10,7 @@ use config::{Config, ElasticMode, UnknownPaths};
 use content_http::{After, Beyond, Face, Instead};
 use mirror::Engine;
 use model::{Clock, Digest, FeedId, RingName, RoutePath, Timestamp, Vendor, error_chain};
-use proxy::{Asked, Book, Desk, Gatherer, Keeping, Landing, Pattern, Progress, Rules, Sightings, Spool};
+use proxy::{Asked, Book, Desk, Gatherer, Keeping, Landing, Named, Pattern, Progress, Rules, Sightings, Spool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +86,13 @@ pub fn book(config: &Config) -> Book {
 }
 
 fn keeping(config: &Config) -> Keeping {
-    let Some(demand) = config.elastic.as_ref().map(|elastic| &elastic.demand) else { return Keeping::default() };
-    Keeping { forwarded_bytes: demand.forwarded_bytes, heads: demand.mode == ElasticMode::Proxy }
+    let Some(elastic) = &config.elastic else { return Keeping::default() };
+    let demand = &elastic.demand;
+    Keeping {
+        named: Named { feeds: elastic.feeds.clone(), patterns: elastic.patterns.iter().map(pattern).collect() },
+        forwarded_bytes: demand.forwarded_bytes,
+        heads: demand.mode == ElasticMode::Proxy,
+    }
 }
 
 pub(crate) fn rules(config: &Config) -> Rules {

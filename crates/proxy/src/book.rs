@@ -17,7 +17,7 @@ use vendors::elastic::ElasticSettings;
 
 use crate::spool::gather;
 use crate::state::{ForwardedFile, State, counted, has_room};
-use crate::{LearnedFeed, WantedList, Why};
+use crate::{LearnedFeed, Named, WantedList, Why};
 
 pub(crate) use heads::Lines;
 pub use heads::PASSABLE;
@@ -60,8 +60,10 @@ pub enum BookError {
 }
 
 /// What is kept beside what was learned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keeping {
+    /// What the configuration names: it takes no room among what is learned.
+    pub named: Named,
     /// The most bytes of all forwarded paths.
     pub forwarded_bytes: u64,
     /// Whether the heads that the vendor's files come with are kept, to be passed on.
@@ -102,7 +104,12 @@ impl Book {
     }
 
     fn keeping(&self) -> Keeping {
-        *self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether one more may be learned beside these.
+    pub(crate) fn has_room(&self, learned: &[LearnedFeed], feed: &FeedId, why: Why, most: usize) -> bool {
+        has_room(learned, &self.keeping().named, (feed, why), most)
     }
 
     /// The digests that the manifests read last name at a path, whether they are served or were refused.
@@ -163,23 +170,25 @@ impl Book {
     /// # Errors
     /// [`BookError`] when that cannot be read.
     pub fn is_full(&self, most: usize) -> Result<bool, BookError> {
-        Ok(counted(&self.state()?.feeds) >= most)
+        Ok(counted(&self.state()?.feeds, &self.keeping().named) >= most)
     }
 
     /// Follows a feed from now on; whether it was not learned yet.
     ///
     /// # Errors
-    /// [`BookError::Full`] when `most` are learned already, beside what patterns stand for; else when it cannot be kept.
+    /// [`BookError::Full`] when `most` are learned already, beside what the configuration names or has a pattern for;
+    /// else when it cannot be kept.
     pub fn learn(&self, feed: &FeedId, why: Why, at: Timestamp, most: usize) -> Result<bool, BookError> {
         if self.state()?.feeds.iter().any(|known| known.feed == *feed) {
             return Ok(false);
         }
+        let named = self.keeping().named;
         self.change(|state| {
             if state.feeds.iter().any(|known| known.feed == *feed) {
                 return Ok(false);
             }
-            if !has_room(&state.feeds, feed, why, most) {
-                return Err(BookError::Full { feed: feed.clone(), learned: counted(&state.feeds) });
+            if !has_room(&state.feeds, &named, (feed, why), most) {
+                return Err(BookError::Full { feed: feed.clone(), learned: counted(&state.feeds, &named) });
             }
             state.feeds.push(LearnedFeed { feed: feed.clone(), since: at, why });
             Ok(true)
@@ -443,7 +452,7 @@ mod tests {
     }
 
     fn book(dir: &Path) -> Book {
-        Book::new(dir, Keeping { forwarded_bytes: 100, heads: false })
+        Book::new(dir, Keeping { forwarded_bytes: 100, ..Keeping::default() })
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -464,6 +473,23 @@ mod tests {
         }
         assert!(one.forget(&feed("elastic/9.0.0")).unwrap() && !other.forget(&feed("elastic/9.0.0")).unwrap());
         assert_eq!(other.feeds(), Some(vec![feed("elastic/9.0.1")]));
+    }
+
+    #[test]
+    fn what_the_configuration_names_by_now_takes_no_room_whatever_it_was_learned_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = book(dir.path());
+        book.learn(&feed("elastic/8.19.1"), Why::Operator, at(1), 2).unwrap();
+        book.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap();
+        assert!(book.is_full(2).unwrap());
+        let line = crate::Pattern { name: "8.19.*".to_owned(), line: "8.19".to_owned() };
+        let named = Named { feeds: vec![feed("elastic/9.0.0")], patterns: vec![line] };
+        book.keep(Keeping { named, ..Keeping::default() });
+        assert!(!book.is_full(1).unwrap());
+        assert!(book.learn(&feed("elastic/9.1.2/candidate"), Why::Operator, at(2), 1).unwrap());
+        assert!(book.learn(&feed("elastic/8.19.2"), Why::Operator, at(2), 1).unwrap());
+        let learned = book.learn(&feed("elastic/9.1.3"), Why::Operator, at(2), 1);
+        assert!(matches!(learned, Err(BookError::Full { learned: 1, .. })), "{learned:?}");
     }
 
     #[test]

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
 use crate::flight::{Boarding, Flights, Key, Progress};
-use crate::state::has_room;
 use crate::{Book, Face, Faces, Landing, Pattern, Tried, Why};
 
 use learning::Learning;
@@ -261,7 +260,7 @@ impl Desk {
     fn has_room(&self, engine: &Engine, feed: &FeedId, why: Why) -> bool {
         let most = self.rules.borrow().learned_feeds;
         engine.settings().feeds.contains(feed)
-            || self.book.learned().is_ok_and(|learned| has_room(&learned, feed, why, most))
+            || self.book.learned().is_ok_and(|learned| self.book.has_room(&learned, feed, why, most))
     }
 
     fn settings(&self, engine: &Engine) -> Arc<ElasticSettings> {
@@ -344,7 +343,8 @@ impl Desk {
             tracing::error!(error = %error_chain(&error), "a guess at a path could not be kept");
         }
         self.book.forget_named(feed);
-        let follows = engine.settings().feeds.contains(feed);
+        // What the operator named is followed already, and what comes of it is recorded.
+        let follows = why == Why::Operator || engine.settings().feeds.contains(feed);
         let trial = self.book.try_out(feed);
         let learning = Arc::new(Learning { desk: Arc::clone(self), why, follows, begun: Mutex::default() });
         let request =

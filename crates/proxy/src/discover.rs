@@ -6,7 +6,6 @@ use model::{FeedId, Note, Reason, VendorVersion, error_chain};
 
 use crate::gatherer::is_due;
 use crate::list::Tried;
-use crate::state::has_room;
 use crate::{Book, BookError, Rules, WantedList, Why};
 
 /// What was found out.
@@ -46,7 +45,7 @@ impl Search<'_> {
             else {
                 continue;
             };
-            let room = has_room(&self.book.learned()?, &feed, why, self.rules.learned_feeds);
+            let room = self.book.has_room(&self.book.learned()?, &feed, why, self.rules.learned_feeds);
             if self.engine.follows(&feed) || !(is_due(&entry, now) || room && entry.is_shut_out()) {
                 continue;
             }

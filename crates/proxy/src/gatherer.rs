@@ -11,9 +11,8 @@ use model::{FeedId, Reason, RingName, RoutePath, Timestamp, error_chain};
 use crate::discover::{full, probe};
 use crate::list::Tried;
 use crate::spool::gather;
-use crate::state::has_room;
 use crate::unforward::stop_forwarding;
-use crate::{Desk, Landing, Pattern, Rules, WantedEntry, WantedList, Why};
+use crate::{Book, Desk, Landing, LearnedFeed, Pattern, Rules, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -34,6 +33,8 @@ pub struct Gatherer {
     list: Option<WantedList>,
     /// How many places were known at the last look.
     proven: Option<usize>,
+    /// What the operator had learned at the last look.
+    told: Vec<LearnedFeed>,
     /// What came of asking the vendor, and belongs to nothing in the list yet.
     notes: Vec<(FeedId, Tried)>,
     path_notes: Vec<(RoutePath, Tried)>,
@@ -48,9 +49,11 @@ pub struct Gatherer {
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
+        let told = operators(desk.book()).unwrap_or_default();
         Self {
             desk,
             spool,
+            told,
             list: None,
             proven: None,
             notes: Vec::new(),
@@ -69,6 +72,7 @@ impl Gatherer {
             self.proven = self.desk.book().proven().ok().map(|proven| proven.len());
         }
         self.gather(&engine).await;
+        self.fetch_told().await;
         self.learn(&engine, &rules).await;
         self.probe(&engine, &rules).await;
         self.use_places(&engine).await;
@@ -140,6 +144,16 @@ impl Gatherer {
         }
     }
 
+    /// What a command of the operator's learned since the last look is fetched now, not with the next run alone.
+    async fn fetch_told(&mut self) {
+        // What cannot be read was told when the feeds were asked for.
+        let Some(told) = operators(self.desk.book()) else { return };
+        let before = std::mem::replace(&mut self.told, told.clone());
+        for news in told.iter().filter(|known| !before.contains(known)) {
+            self.desk.fetch(&news.feed, None, Why::Operator).await;
+        }
+    }
+
     /// Follows what endpoints asked for, where that is to be learned.
     async fn learn(&mut self, engine: &Engine, rules: &Rules) {
         let now = engine.ports().clock.now();
@@ -150,7 +164,8 @@ impl Gatherer {
             let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), rules.why(&feed)?))) else {
                 continue;
             };
-            let room = engine.settings().feeds.contains(&feed) || has_room(&learned, &feed, why, rules.learned_feeds);
+            let room = engine.settings().feeds.contains(&feed)
+                || self.desk.book().has_room(&learned, &feed, why, rules.learned_feeds);
             if room && (is_due(&entry, now) || entry.is_shut_out()) {
                 due.push((feed, entry.guess, why));
             } else if !room && is_due(&entry, now) {
@@ -303,6 +318,12 @@ pub async fn drop_held(engine: &Engine, list: &mut WantedList) {
         Ok(held) => drop(list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone())))),
         Err(error) => tracing::warn!(error = %error_chain(&error), "what is held by now cannot be looked up"),
     }
+}
+
+/// The feeds that the operator named; none where they cannot be read.
+fn operators(book: &Book) -> Option<Vec<LearnedFeed>> {
+    let learned = book.learned().ok()?;
+    Some(learned.into_iter().filter(|known| known.why == Why::Operator).collect())
 }
 
 /// Whether the vendor may be asked for something that was wanted.

@@ -47,7 +47,7 @@ pub use faces::{Face, Faces};
 pub use flight::{Landing, Progress};
 pub use gatherer::{Gatherer, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
-pub use pattern::Pattern;
+pub use pattern::{Named, Pattern};
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};
 pub use state::{LearnedFeed, Why};

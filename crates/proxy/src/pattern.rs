@@ -38,6 +38,22 @@ impl Pattern {
     }
 }
 
+/// What the configuration names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Feeds, one by one.
+    pub feeds: Vec<FeedId>,
+    /// Lines of versions.
+    pub patterns: Vec<Pattern>,
+}
+
+impl Named {
+    /// Whether a feed is among it.
+    pub(crate) fn covers(&self, feed: &FeedId) -> bool {
+        self.feeds.contains(feed) || self.patterns.iter().any(|pattern| pattern.covers(feed))
+    }
+}
+
 /// A walk along a line of versions.
 pub(crate) struct Walk<'a> {
     pattern: &'a Pattern,

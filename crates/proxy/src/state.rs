@@ -6,6 +6,8 @@ use model::{Digest, Exchange, FeedId, RoutePath, Timestamp};
 use serde::{Deserialize, Serialize};
 use vendors::elastic::{Forwarded, ForwardedPath};
 
+use crate::Named;
+
 /// How many guesses at the form of a path wait for the vendor's answer.
 const GUESSES: usize = 16;
 /// How many forms of paths are remembered.
@@ -50,18 +52,19 @@ pub struct LearnedFeed {
 /// How many feeds are learned in all, whatever for.
 const FEEDS: usize = 1000;
 
-/// Whether one more may be learned. What a pattern stands for is as good as configured: it takes no room from what
-/// endpoints ask for, nor they from it.
-pub(crate) fn has_room(learned: &[LearnedFeed], feed: &FeedId, why: Why, most: usize) -> bool {
+/// Whether one more may be learned. What the configuration names, or has a pattern for, takes no room from what
+/// endpoints ask for, nor they from it; whatever it was learned for.
+pub(crate) fn has_room(learned: &[LearnedFeed], named: &Named, (feed, why): (&FeedId, Why), most: usize) -> bool {
     if learned.iter().any(|known| known.feed == *feed) {
         return true;
     }
-    learned.len() < FEEDS.max(most) && (why == Why::Pattern || counted(learned) < most)
+    let free = why == Why::Pattern || named.covers(feed);
+    learned.len() < FEEDS.max(most) && (free || counted(learned, named) < most)
 }
 
 /// How many feeds count as learned.
-pub(crate) fn counted(learned: &[LearnedFeed]) -> usize {
-    learned.iter().filter(|known| known.why != Why::Pattern).count()
+pub(crate) fn counted(learned: &[LearnedFeed], named: &Named) -> usize {
+    learned.iter().filter(|known| known.why != Why::Pattern && !named.covers(&known.feed)).count()
 }
 
 /// A path that no manifest names, as it was fetched.
@@ -196,12 +199,13 @@ mod tests {
             |number: u32, why| LearnedFeed { feed: format!("elastic/9.0.{number}").parse().unwrap(), since: at, why };
         let mut all: Vec<LearnedFeed> = (0..5).map(|number| learned(number, Why::Pattern)).collect();
         let feed = |version: &str| format!("elastic/{version}").parse::<FeedId>().unwrap();
-        assert!(has_room(&all, &feed("9.1.0"), Why::Asked, 1));
+        let room = |all: &[LearnedFeed], feed: &FeedId, why, most| has_room(all, &Named::default(), (feed, why), most);
+        assert!(room(&all, &feed("9.1.0"), Why::Asked, 1));
         all.push(learned(90, Why::Asked));
-        assert!(!has_room(&all, &feed("9.1.0"), Why::Asked, 1) && !has_room(&all, &feed("9.1.0"), Why::Operator, 1));
-        assert!(has_room(&all, &feed("9.0.6"), Why::Pattern, 1) && has_room(&all, &feed("9.0.90"), Why::Asked, 1));
+        assert!(!room(&all, &feed("9.1.0"), Why::Asked, 1) && !room(&all, &feed("9.1.0"), Why::Operator, 1));
+        assert!(room(&all, &feed("9.0.6"), Why::Pattern, 1) && room(&all, &feed("9.0.90"), Why::Asked, 1));
         all.extend((100..1100).map(|number| learned(number, Why::Pattern)));
-        assert!(!has_room(&all, &feed("9.0.6"), Why::Pattern, 1), "a vendor that has whatever it is asked for");
+        assert!(!room(&all, &feed("9.0.6"), Why::Pattern, 1), "a vendor that has whatever it is asked for");
     }
 
     #[test]

@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn book(dir: &std::path::Path, heads: bool) -> Book {
-        Book::new(dir, Keeping { forwarded_bytes: 100, heads })
+        Book::new(dir, Keeping { forwarded_bytes: 100, heads, ..Keeping::default() })
     }
 
     #[test]
