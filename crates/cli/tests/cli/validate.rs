@@ -140,7 +140,19 @@ fn health_reports_are_held_against_their_ring() {
     let here = "https://m.example/linux/production/";
     write("good.txt", text(&version, here));
     write("late.txt", text("1.1.1.0", here));
-    assert!(run(&[]).with(0).stdout.starts_with("2 endpoints: 1 equal, 1 behind\n"));
+    let told = run(&[]).with(0).stdout;
+    assert!(told.starts_with("2 endpoints: 1 equal, 1 behind\n"), "{told}");
+    assert!(told.contains("\nlate ") && !told.contains("\ngood "), "who is behind is named: {told}");
+    // What lies below a folder is read too, and what cannot be a report is told.
+    std::fs::create_dir_all(folder.join("siteB/.old")).unwrap();
+    write("siteB/cloud.txt", text(&version, "https://go.microsoft.com/fwlink/?linkid=2144709"));
+    write("siteB/.old/cloud.txt", text("1.1.1.0", here));
+    let told = run(&[]).with(1).stdout;
+    assert!(told.starts_with("3 endpoints: ") && told.contains("\nsiteB/cloud "), "{told}");
+    std::fs::remove_dir_all(folder.join("siteB")).unwrap();
+    let feeds = |arch: &str| run(&["--arch", arch, "--json"]).with(0).lines()[0]["feed"].clone();
+    assert_eq!(feeds("x86_64"), "defender/linux/production/x86_64");
+    assert_eq!(feeds("arm64"), Value::Null, "it is not followed");
     // What the reference endpoint says of itself, with settings that were made for it.
     let (_running, url) = serving(&site);
     let made = site.run(&["configure", "defender", "--url", &url, "--allow-plain-http", "--enforcement", "real_time"]);

@@ -43,6 +43,9 @@ macro_rules! faults {
 }
 
 faults! {
+    SeveralReports "several_reports" Fail
+        "The file holds values that contradict each other: reports of several endpoints, or of several moments. The last of each counts."
+        "Save one report a file, of one endpoint: `>` and not `>>`.";
     CloudFallback "cloud_fallback" Fail
         "Offline updates are on, and the definitions came from Microsoft's cloud: past rings and holds, without a word."
         "Find out why the mirror failed it (`mdatp connectivity test` there, `waystation doctor URL` here), then set offlineDefinitionUpdateFallbackToCloud to false.";

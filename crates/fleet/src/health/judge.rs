@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{FeedId, Level, RingName, Timestamp, Version};
+use model::{Bound, FeedId, Level, RingName, Timestamp, Version};
 use serde::Serialize;
 use url::Url;
 
@@ -20,6 +20,9 @@ pub enum State {
     Behind,
     /// They are newer: from the cloud, or from another ring.
     Ahead,
+    /// They are older than what one processor or system is offered and newer than what another is: which is its own is not
+    /// known.
+    Between,
     /// It does not say, nothing is offered to hold them against, or it is not known what should be.
     Unknown,
 }
@@ -31,6 +34,7 @@ impl State {
             Self::Equal => "equal",
             Self::Behind => "behind",
             Self::Ahead => "ahead",
+            Self::Between => "between",
             Self::Unknown => "unknown",
         }
     }
@@ -59,6 +63,8 @@ pub struct Row {
     pub configured: Option<String>,
     /// How its definitions stand.
     pub state: State,
+    /// Why its definitions stand so, where that is not plain.
+    pub why: Option<String>,
     /// How bad all of it is.
     pub level: Level,
     /// Whether it is behind for longer than its freshness policy lets pass.
@@ -96,13 +102,19 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
         faults.push(Fault::EngineDrift);
     }
     let own_age = health.updated_minutes_ago().map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
-    let lacking = match (state, &definitions) {
+    let (lacking, why) = match (state, &definitions) {
         // The mildest of what may be meant: who is beyond policy is so for certain.
         (State::Behind, Some(own)) => {
-            offered.iter().map(|(_, offer)| offer.lacking(own, now, own_age).0).min().unwrap_or(Level::Warn)
+            let each = offered.iter().map(|(_, offer)| (offer.lacking(own, now, own_age), offer.bound));
+            match each.min_by_key(|((level, lag), _)| (*level, *lag)) {
+                Some(((level, lag), bound)) => (level, lag.map(|lag| overdue(lag, own_age, bound))),
+                None => (Level::Warn, None),
+            }
         }
-        (State::Ahead | State::Unknown, _) => Level::Warn,
-        _ => Level::Fine,
+        (State::Between, Some(own)) => (Level::Warn, Some(between(own, &offered))),
+        (State::Unknown, None) => (Level::Warn, Some("its report says no definitions_version".to_owned())),
+        (State::Ahead | State::Between | State::Unknown, _) => (Level::Warn, None),
+        _ => (Level::Fine, None),
     };
     let level = faults.iter().map(|fault| fault.level()).max().unwrap_or_default().max(lacking);
     let feed = match (held.as_slice(), offered.as_slice()) {
@@ -120,6 +132,7 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
         source: source.map(str::to_owned),
         configured: configured.map(str::to_owned),
         state,
+        why,
         level,
         beyond_policy: lacking == Level::Fail,
         updated_minutes_ago: health.updated_minutes_ago(),
@@ -142,12 +155,50 @@ fn stand(own: Option<&Version>, offered: &[(&FeedId, &Offer)]) -> (State, Option
         (Some(own), [least, ..]) if own < least => (State::Behind, one(least)),
         (Some(own), [.., most]) if own > most => (State::Ahead, one(most)),
         // Older than one and newer than another: which of them is its own is not known.
-        (Some(_), _) => (State::Unknown, None),
+        (Some(_), _) => (State::Between, None),
+    }
+}
+
+/// For how long it has been behind, in whose words, and for how long it may be.
+fn overdue(lag: Duration, own_age: Option<Duration>, bound: Bound) -> String {
+    let (lag_told, most) = (span(lag), span(bound.fail));
+    if own_age == Some(lag) {
+        format!("without an update for {lag_told} in its own words (policy: {most})")
+    } else {
+        format!("the mirror has held newer definitions for {lag_told} (policy: {most})")
+    }
+}
+
+/// What it is between, and what would tell which is its own.
+fn between(own: &Version, offered: &[(&FeedId, &Offer)]) -> String {
+    let (older, newer): (Vec<_>, Vec<_>) = offered.iter().partition(|(_, offer)| offer.version.version > *own);
+    let named = |offers: &[&(&FeedId, &Offer)]| {
+        let mut each: Vec<String> =
+            offers.iter().map(|(feed, offer)| format!("{} of {feed}", offer.version.version)).collect();
+        each.sort();
+        each.dedup();
+        each.join(", ")
+    };
+    format!(
+        "older than {}, newer than {}: reports name no processor; --arch says it where all of them have one",
+        named(&older),
+        named(&newer)
+    )
+}
+
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 
 fn faults(health: &Health, source: Option<&str>, configured: Option<&str>, mirror: &Mirror<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
+    if health.contradicts {
+        faults.push(Fault::SeveralReports);
+    }
     let offline = health.get("offline_definition_update");
     let is_on = offline == Some("enabled");
     let from_cloud = source.is_some_and(is_vendor);

@@ -15,6 +15,8 @@ pub struct Mirror<'m> {
     pub addresses: &'m [Url],
     /// The ring of endpoints whose report names no address; none where it may be any of them.
     pub otherwise: Option<&'m RingName>,
+    /// The processor of all endpoints, such as `arm64`; none where it may be any: no report names it.
+    pub arch: Option<&'m str>,
 }
 
 /// What may be an endpoint's own.
@@ -140,10 +142,13 @@ impl<'m> Mirror<'m> {
     /// names the processor; and where no address is known, everything that may be meant.
     pub(super) fn candidates(&self, address: Option<&str>) -> Candidates<'m> {
         let place = address.map(Place::of).unwrap_or_default();
-        let fits = |feed: &FeedId| match place.layout {
-            Some((platform, track)) => feed.segments().take(2).eq([platform, plain(track)]),
-            // Neither the vendor's own address nor the general report says which system asks.
-            None => feed.segments().nth(1) == Some("production"),
+        let fits = |feed: &FeedId| {
+            let place_fits = match place.layout {
+                Some((platform, track)) => feed.segments().take(2).eq([platform, plain(track)]),
+                // Neither the vendor's own address nor the general report says which system asks.
+                None => feed.segments().nth(1) == Some("production"),
+            };
+            place_fits && self.arch.is_none_or(|arch| feed.segments().nth(2) == Some(arch))
         };
         let is_url = address.is_some_and(|address| !address.starts_with('/'));
         // Another mirror's ring is none of ours, whatever its name.

@@ -1,5 +1,6 @@
 //! One endpoint's report.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use model::{Timestamp, Version};
@@ -32,7 +33,19 @@ pub struct Health {
     pub odd: Vec<String>,
     /// The agent says that it has no license.
     pub unlicensed: bool,
+    /// Values that one endpoint has once stand there twice, and differ.
+    pub contradicts: bool,
 }
+
+/// What differs between endpoints, or between moments of one.
+const OWN: [&str; 6] = [
+    "app_version",
+    "definitions_update_source_uri",
+    "definitions_version",
+    "edr_machine_id",
+    "engine_version",
+    "offline_definition_url_configured",
+];
 
 /// Why a report cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +54,7 @@ pub enum HealthError {
     #[error("has more than {LARGEST} bytes: `mdatp health` prints a few thousand")]
     TooLarge,
     /// It is no text.
-    #[error("is not UTF-8 at byte {0}")]
+    #[error("is not UTF-8 at byte {0}: save what `mdatp health` prints as it is, in UTF-8 or UTF-16")]
     NotText(usize),
     /// It is broken JSON.
     #[error("is not JSON: {0}")]
@@ -58,7 +71,9 @@ pub enum HealthError {
 }
 
 impl Health {
-    /// Reads a report in either form. Several reports of one endpoint in one text are one: the last value counts.
+    /// Reads a report in either form, and both of them in one text, the text form first. Several reports in one text are
+    /// one: the last value counts, and [`Health::contradicts`] says whether they differ. UTF-16 with its mark, as
+    /// PowerShell writes it, is read too.
     ///
     /// # Errors
     /// [`HealthError`] when it is no such report.
@@ -66,13 +81,13 @@ impl Health {
         if bytes.len() > LARGEST {
             return Err(HealthError::TooLarge);
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| HealthError::NotText(error.valid_up_to()))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        let text = decoded(bytes)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
         let mut health = Self::default();
-        // Messages may stand in front of JSON, as they do in front of single values.
+        // Messages may stand in front of JSON, as they do in front of single values; and so may the text form.
         match text.lines().position(|line| line.trim_start().starts_with('{')) {
             Some(at) => {
-                text.lines().take(at).for_each(|line| health.message(line));
+                health.text(&text.lines().take(at).collect::<Vec<_>>().join("\n"))?;
                 let json: String = text.lines().skip(at).collect::<Vec<_>>().join("\n");
                 health.json(&json)?;
             }
@@ -119,6 +134,8 @@ impl Health {
         if self.values.len() >= KEYS && !self.values.contains_key(&key) {
             return Err(HealthError::TooMany);
         }
+        let differs = self.values.get(&key).is_some_and(|before| before.text != setting.text);
+        self.contradicts |= differs && OWN.contains(&key.as_str());
         self.values.insert(key, setting);
         Ok(())
     }
@@ -161,6 +178,22 @@ impl Health {
     pub fn updated_minutes_ago(&self) -> Option<u64> {
         self.get("definitions_updated_minutes_ago")?.parse().ok()
     }
+}
+
+/// UTF-8, or UTF-16 by its mark.
+fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, HealthError> {
+    let (of, rest): (fn([u8; 2]) -> u16, &[u8]) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
+        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+        _ => {
+            let text = std::str::from_utf8(bytes).map_err(|error| HealthError::NotText(error.valid_up_to()))?;
+            return Ok(Cow::Borrowed(text));
+        }
+    };
+    let (pairs, odd) = rest.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| of(*pair)).collect();
+    let text = String::from_utf16(&units).map_err(|_| HealthError::NotText(0))?;
+    if odd.is_empty() { Ok(Cow::Owned(text)) } else { Err(HealthError::NotText(bytes.len().saturating_sub(1))) }
 }
 
 /// `key                : value [managed]`.
@@ -252,6 +285,26 @@ offline_definition_update_fallback_to_cloud : false[managed]
     }
 
     #[test]
+    fn what_powershell_writes_is_read() {
+        let plain = Health::read(TEXT.as_bytes()).unwrap();
+        let utf16 =
+            |of: fn(u16) -> [u8; 2]| -> Vec<u8> { format!("\u{feff}{TEXT}").encode_utf16().flat_map(of).collect() };
+        assert_eq!(Health::read(&utf16(u16::to_le_bytes)).as_ref(), Ok(&plain));
+        assert_eq!(Health::read(&utf16(u16::to_be_bytes)).as_ref(), Ok(&plain));
+    }
+
+    #[test]
+    fn both_forms_in_one_file_are_one_report_and_two_endpoints_are_told() {
+        let json = r#"{"definitionsVersion":"1.459.553.0","engineVersion":"1.1.26080.3"}"#;
+        let both = Health::read(format!("{TEXT}{json}").as_bytes()).unwrap();
+        assert_eq!(both.get("definitions_update_source_uri"), Some("http://mirror.example:8000/linux/production/"));
+        assert_eq!((both.engine().unwrap().as_str(), both.contradicts), ("1.1.26080.3", false));
+        assert!(!Health::read(format!("{TEXT}{TEXT}").as_bytes()).unwrap().contradicts);
+        let other = TEXT.replace("1.459.553.0", "1.459.1.0");
+        assert!(Health::read(format!("{TEXT}{other}").as_bytes()).unwrap().contradicts);
+    }
+
+    #[test]
     fn the_json_form_says_the_same() {
         let json = r#"ATTENTION: No license found. Contact your administrator for help.
 {"$type":"getHealthAllResult","appVersion":"101.26062.0007","definitionsStatus":{"$type":"upToDate"},
@@ -270,7 +323,10 @@ offline_definition_update_fallback_to_cloud : false[managed]
     fn hostile_reports_end_in_words_c13_c16_c18() {
         for (bytes, part) in [
             (vec![b'x'; LARGEST + 1], "more than"),
-            (b"\xff\xfe".to_vec(), "not UTF-8"),
+            (b"a : \xff".to_vec(), "not UTF-8"),
+            (b"\xff\xfe".to_vec(), "no value"),
+            (b"\xff\xfea".to_vec(), "not UTF-8"),
+            (b"\xff\xfe\x00\xd8".to_vec(), "not UTF-8"),
             (b"{\"a\":NaN}".to_vec(), "not JSON"),
             (b"{".repeat(100_000), "not JSON"),
             (b"{\"a\":1} x".to_vec(), "not JSON"),

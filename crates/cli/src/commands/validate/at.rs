@@ -25,11 +25,17 @@ pub(super) struct Known {
     rings: Vec<Offers>,
     pub(super) addresses: Vec<Url>,
     otherwise: Option<RingName>,
+    arch: Option<String>,
 }
 
 impl Known {
     pub(super) fn held(&self) -> Mirror<'_> {
-        Mirror { rings: &self.rings, addresses: &self.addresses, otherwise: self.otherwise.as_ref() }
+        Mirror {
+            rings: &self.rings,
+            addresses: &self.addresses,
+            otherwise: self.otherwise.as_ref(),
+            arch: self.arch.as_deref(),
+        }
     }
 }
 
@@ -71,7 +77,7 @@ pub(super) async fn at(
         let names: Vec<&str> = rings.iter().filter_map(|offers| Some(offers.ring.as_ref()?.as_str())).collect();
         return Err(Failure::usage(format!("there is no ring {ring}; the configuration has {}", names.join(", "))));
     }
-    Ok(Known { rings, addresses, otherwise })
+    Ok(Known { rings, addresses, otherwise, arch: args.arch.clone() })
 }
 
 /// A mirror's own address, and the ring that it goes on to.

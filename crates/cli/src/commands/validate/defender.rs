@@ -25,7 +25,7 @@ Examples:
 Exit codes:
   0  in order, or within policy
   1  the vendor could not be asked, an archive is not served whole, an endpoint takes definitions from elsewhere, or a
-     report cannot be read
+     report cannot be read or is more than one
   2  wrong usage or configuration
   4  freshness beyond policy: of a feed, or of an endpoint")]
 pub(crate) struct Defender {
@@ -35,13 +35,17 @@ pub(crate) struct Defender {
     /// ring that its address names, and against this one where its report names no address
     #[arg(long, value_name = "NAME")]
     pub(super) ring: Option<RingName>,
-    /// What `mdatp health` printed: files, folders of them, or - for standard input
+    /// What `mdatp health` printed: files, folders of them with what lies below, or - for standard input
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(super) health: Vec<PathBuf>,
     /// Another address that endpoints reach the mirror by, beside --url; may be repeated
     #[arg(long, value_name = "URL", requires = "health")]
     pub(super) also_at: Vec<String>,
-    /// Shows endpoints that are in order, too
+    /// The processor of all these endpoints: x86_64 or arm64; reports do not name it
+    #[arg(long, value_name = "ARCH", requires = "health", value_parser = ["x86_64", "arm64"])]
+    #[arg(hide_possible_values = true)]
+    pub(super) arch: Option<String>,
+    /// Shows every endpoint, also those that are equal and in order
     #[arg(long, requires = "health")]
     pub(super) all: bool,
     /// How it is told: text, or csv (one line an endpoint)

@@ -22,6 +22,8 @@ use crate::table::{Align, Table};
 const MOST: usize = 500_000;
 /// The most bytes that are read of one; a larger one is none.
 const LARGEST: u64 = 2 << 20;
+/// How many folders deep reports are looked for.
+const DEEPEST: usize = 16;
 /// Endpoints that the page shows; all of them are in CSV and JSON.
 const SHOWN: usize = 200;
 
@@ -69,33 +71,50 @@ fn exit(rows: &[Row], unread: &[Unread]) -> Exit {
     if wrong { Exit::FAILED } else { Exit::DONE }
 }
 
-/// Every file that is meant: of a folder the plain files in it, in order of name.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// A place that was named, or lies in a folder that was.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    /// The endpoint's name: below a folder the way to the file, so that two sites may have hosts of one name.
+    host: String,
+    /// Why it is not read.
+    passed: Option<&'static str>,
+}
+
+impl File {
+    fn named(path: &Path) -> Self {
+        let host = if path == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            name(&path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+        };
+        Self { path: path.to_owned(), host, passed: None }
+    }
+
+    fn below(folder: &Path, path: PathBuf, passed: Option<&'static str>) -> Self {
+        let way = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        Self { host: name(&way), path, passed }
+    }
+}
+
+/// Every file that is meant: of a folder all that lies below it, in order of name.
+fn files(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path == Path::new("-") {
-            files.push(path.clone());
+            files.push(File::named(path));
             continue;
         }
-        let cannot =
-            |error: &io::Error| Failure::new(&format!("cannot read {}", path.display()), error).with_exit(Exit::USAGE);
-        let kind = std::fs::metadata(path).map_err(|error| cannot(&error))?;
-        if !kind.is_dir() {
-            files.push(path.clone());
+        if !std::fs::metadata(path).map_err(|error| cannot(path, &error))?.is_dir() {
+            files.push(File::named(path));
             continue;
         }
         let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(|error| cannot(&error))? {
-            let entry = entry.map_err(|error| cannot(&error))?;
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            if !hidden && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                inside.push(entry.path());
-            }
-        }
+        gather(path, path, DEEPEST, &mut inside)?;
         if inside.is_empty() {
             return Err(Failure::usage(format!("{} holds no files", path.display())));
         }
-        inside.sort();
+        inside.sort_by(|a, b| a.path.cmp(&b.path));
         files.append(&mut inside);
     }
     if files.len() > MOST {
@@ -104,10 +123,40 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+/// What lies below a folder. Names that begin with a dot are no reports; whatever else cannot be one is told.
+fn gather(top: &Path, folder: &Path, left: usize, into: &mut Vec<File>) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot(folder, &error))? {
+        let entry = entry.map_err(|error| cannot(folder, &error))?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|error| cannot(&path, &error))?;
+        if kind.is_dir() {
+            match left.checked_sub(1) {
+                Some(left) => gather(top, &path, left, into)?,
+                None => into.push(File::below(top, path, Some("is passed over: it lies too deep"))),
+            }
+        } else if kind.is_file() {
+            into.push(File::below(top, path, None));
+        } else {
+            into.push(File::below(top, path, Some("is passed over: it is neither a plain file nor a folder")));
+        }
+        if into.len() > MOST {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn cannot(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(&format!("cannot read {}", path.display()), error).with_exit(Exit::USAGE)
+}
+
 /// Where reports are. Standard input is read at once; files each time that they are asked for, because thousands of
 /// them would not fit.
 pub(super) struct Reports {
-    files: Vec<PathBuf>,
+    files: Vec<File>,
     input: Result<Vec<u8>, String>,
 }
 
@@ -115,7 +164,7 @@ impl Reports {
     fn of(paths: &[PathBuf]) -> Result<Self, Failure> {
         let files = files(paths)?;
         let told = |error: io::Error| format!("cannot be read: {error}");
-        let is_input = |file: &PathBuf| file == Path::new("-");
+        let is_input = |file: &File| file.path == Path::new("-");
         let input = if files.iter().any(is_input) { capped(io::stdin()).map_err(told) } else { Ok(Vec::new()) };
         Ok(Self { files, input })
     }
@@ -123,12 +172,14 @@ impl Reports {
     /// Each endpoint's name, and what it reports.
     pub(super) fn each(&self) -> impl Iterator<Item = (String, Result<Health, String>)> {
         self.files.iter().map(|file| {
-            let bytes = if file == Path::new("-") {
+            let bytes = if let Some(why) = file.passed {
+                Err(why.to_owned())
+            } else if file.path == Path::new("-") {
                 self.input.clone()
             } else {
-                std::fs::File::open(file).and_then(capped).map_err(|error| format!("cannot be read: {error}"))
+                std::fs::File::open(&file.path).and_then(capped).map_err(|error| format!("cannot be read: {error}"))
             };
-            (name(file), bytes.and_then(|bytes| Health::read(&bytes).map_err(|error| error.to_string())))
+            (file.host.clone(), bytes.and_then(|bytes| Health::read(&bytes).map_err(|error| error.to_string())))
         })
     }
 }
@@ -140,13 +191,9 @@ fn capped(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// An endpoint's name: that of its file, without what says its form.
-fn name(file: &Path) -> String {
-    if file == Path::new("-") {
-        return "standard input".to_owned();
-    }
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = [".txt", ".json", ".log", ".out"].iter().find_map(|suffix| name.strip_suffix(suffix));
-    stem.unwrap_or(&name).to_owned()
+fn name(file: &str) -> String {
+    let stem = [".txt", ".json", ".log", ".out"].iter().find_map(|suffix| file.strip_suffix(suffix));
+    stem.unwrap_or(file).to_owned()
 }
 
 fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), Failure> {
@@ -162,7 +209,10 @@ fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context)
     }
     let head = format!("{}: {}", show::count(rows.len() + unread.len(), "endpoint"), told.join(", "));
     context.out.line(head.trim_end_matches([':', ' ']))?;
-    let wanted: Vec<&Row> = rows.iter().filter(|row| args.all || row.level != Level::Fine).collect();
+    let wanted: Vec<&Row> = {
+        let is_told = |row: &&Row| args.all || row.level != Level::Fine || row.state != State::Equal;
+        rows.iter().filter(is_told).collect()
+    };
     let mut table = Table::new([
         ("HOST", Align::Left),
         ("RING", Align::Left),
@@ -204,6 +254,12 @@ fn page(args: &Defender, rows: &[Row], unread: &[Unread], context: &mut Context)
         context.out.line(format!("{} on {}: {}", fault.code(), show::count(count, "endpoint"), fault.what()))?;
         context.out.line(format!("  {}", fault.remedy()))?;
     }
+    if wanted.iter().take(SHOWN).any(|row| row.why.is_some()) {
+        context.out.line("")?;
+    }
+    for (row, why) in wanted.iter().take(SHOWN).filter_map(|row| Some((row, row.why.as_ref()?))) {
+        context.out.line(format!("{} is {}: {why}", row.host, row.state.as_str()))?;
+    }
     for row in wanted.iter().take(SHOWN).filter(|row| row.fail_reason.is_some()) {
         context.out.line(format!("{} says: {}", row.host, row.fail_reason.as_deref().unwrap_or_default()))?;
     }
@@ -226,6 +282,7 @@ fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), 
         "updated minutes ago",
         "faults",
         "its own words",
+        "why",
     ];
     csv::line(&mut context.out, head)?;
     let text = |value: Option<String>| value.unwrap_or_default();
@@ -248,6 +305,7 @@ fn csv_of(rows: &[Row], unread: &[Unread], context: &mut Context) -> Result<(), 
                 text(row.updated_minutes_ago.map(|minutes| minutes.to_string())),
                 codes.join(" "),
                 text(row.fail_reason.clone()),
+                text(row.why.clone()),
             ],
         )?;
     }

@@ -28,6 +28,7 @@ fn rings() -> Vec<Offers> {
                 (format!("defender/linux/production/{arch}").parse().unwrap(), offer)
             })
             .collect::<BTreeMap<FeedId, Offer>>(),
+        unasked: Default::default(),
     };
     vec![ring("canary", "1.459.600.0", "1.1.26090.1", 1), ring("broad", "1.459.553.0", "1.1.26080.3", 60)]
 }
@@ -35,7 +36,7 @@ fn rings() -> Vec<Offers> {
 #[track_caller]
 fn judged(text: &str, rings: &[Offers], addresses: &[&str]) -> Row {
     let addresses: Vec<Url> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    let mirror = Mirror { rings, addresses: &addresses, otherwise: None };
+    let mirror = Mirror { rings, addresses: &addresses, otherwise: None, arch: None };
     judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW)
 }
 
@@ -59,6 +60,12 @@ fn endpoints_are_held_against_their_own_ring() {
     check("https://m.example/", "/srv/waystation/", State::Equal, &[]);
     let row = check("1.459.553.0", "1.459.1.0", State::Behind, &[]);
     assert_eq!((row.level, row.beyond_policy), (Level::Fail, true));
+    assert_eq!(row.why.unwrap(), "the mirror has held newer definitions for 2 days (policy: 2 days)");
+    // A mirror that is new does not excuse who has had no update for weeks, and the row says that it is so.
+    let canary = BASE.replace("https://m.example/", "https://m.example/rings/canary/").replace(" : 2\n", " : 56000\n");
+    let row = judged(&canary, &rings(), &[]);
+    assert_eq!((row.state, row.beyond_policy), (State::Behind, true));
+    assert_eq!(row.why.unwrap(), "without an update for 38 days in its own words (policy: 2 days)");
     check("1.459.553.0", "1.459.600.0", State::Ahead, &[]);
     check("definitions_version", "x", State::Unknown, &[]);
 }
@@ -129,7 +136,7 @@ fn mixed() -> Vec<Offers> {
         ("defender/mac/production/x86_64", "1.459.590.0"),
     ];
     let feeds = feeds.map(|(feed, version)| (feed.parse().unwrap(), offer(version)));
-    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into() }]
+    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into(), unasked: Default::default() }]
 }
 
 #[test]
@@ -140,7 +147,18 @@ fn no_feed_is_guessed_where_the_report_leaves_it_open() {
     assert_eq!((x64.state, feed(&x64).as_deref()), (State::Equal, Some("defender/linux/production/x86_64")));
     // Behind as x86_64, ahead as arm64: which of them it is stands nowhere.
     let between = row("1.459.505.0");
-    assert_eq!((between.state, feed(&between), between.beyond_policy), (State::Unknown, None, false));
+    assert_eq!((between.state, feed(&between), between.beyond_policy), (State::Between, None, false));
+    let why = between.why.unwrap();
+    assert!(why.contains("older than 1.459.510.0 of defender/linux/production/x86_64"), "{why}");
+    assert!(why.contains("newer than 1.459.500.0 of defender/linux/production/arm64"), "{why}");
+    // Whoever knows the processor says it.
+    let text = BASE.replace("1.459.553.0", "1.459.505.0");
+    let state = |arch| {
+        let rings = mixed();
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise: None, arch: Some(arch) };
+        judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW).state
+    };
+    assert_eq!((state("x86_64"), state("arm64")), (State::Behind, State::Ahead));
     let old = row("1.459.400.0");
     assert_eq!((old.state, feed(&old), old.beyond_policy), (State::Behind, None, true));
     assert_eq!(old.offered.unwrap().as_str(), "1.459.500.0", "no less than this");
@@ -154,14 +172,14 @@ fn a_report_without_an_address_is_behind_only_if_it_is_so_on_every_system() {
     };
     let linux = general("1.459.510.0");
     assert_eq!((linux.state, linux.feed, linux.beyond_policy), (State::Equal, None, false));
-    assert_eq!(general("1.459.505.0").state, State::Unknown);
+    assert_eq!(general("1.459.505.0").state, State::Between);
     assert!(general("1.459.1.0").beyond_policy);
     // Nor is the ring known, unless the operator says it.
     let text = b"{\"definitionsVersion\":\"1.459.553.0\"}";
     let canary: RingName = "canary".parse().unwrap();
     let state = |otherwise| {
         let rings = rings();
-        let mirror = Mirror { rings: &rings, addresses: &[], otherwise };
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise, arch: None };
         judge("h1", &Health::read(text).unwrap(), &mirror, NOW).state
     };
     assert_eq!((state(None), state(Some(&canary))), (State::Equal, State::Behind));
@@ -198,6 +216,8 @@ fn settings_that_were_not_delivered_are_told() {
     check(status, "offline_definition_update_verify_sig : \"disabled\"", State::Equal, &[Fault::SignatureOff]);
     check(status, "offline_definition_update_verify_sig : \"DEPRECATED\"", State::Equal, &[]);
     check(status, "ATTENTION: No license found.", State::Equal, &[Fault::Unlicensed]);
+    let two = format!("app_version : \"101.1.1.1\"\napp_version : \"101.1.1.2\"\n{status}");
+    assert_eq!(check(status, &two, State::Equal, &[Fault::SeveralReports]).level, Level::Fail);
     let allowed =
         check(status, "offline_definition_update_fallback_to_cloud : true", State::Equal, &[Fault::FallbackAllowed]);
     assert_eq!(allowed.level, Level::Fine);
