@@ -249,7 +249,7 @@ checks! {
         "Add artifacts-update to it.";
     ManifestPinned "manifest_pinned" Warn
         "Elastic: manifest_relative_url is set."
-        "Endpoints ask for exactly this path, without their version in it: after an upgrade they take another version's manifest."
+        "Endpoints ask for exactly this path, without their version in it: a 404 where nothing lies there, and after an upgrade they take another version's manifest."
         "Take it out.";
     ArtifactProxy "artifact_proxy" Warn
         "Elastic: artifacts.global.proxy_url is set."

@@ -5,6 +5,7 @@ mod defender;
 mod elastic;
 mod findings;
 mod policy;
+mod trial;
 
 use clap::Subcommand;
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use vendor_sim::{Stack, StackFault};
 
+use crate::daemon::Running;
 use crate::site::{Ended, Site, command, waystation};
 
 const KEY: &str = "aWQ6aHVudGVyMg==";
@@ -150,4 +151,52 @@ fn a_policy_is_shown_then_changed_and_refusals_are_explained() {
     assert!(told.contains("(401)") && !told.contains("hunter2"), "{told}");
     std::fs::write(folder.path().join("key"), "two words").unwrap();
     assert!(run(&to).with(2).stderr.contains("holds no API key"));
+}
+
+#[test]
+fn a_policy_whose_endpoints_would_get_nothing_is_not_applied() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let mut running = Running::start(&site, "serve");
+    let url = format!("http://{}", running.event("serving content")["address"].as_str().unwrap());
+    let stack = Stack::start(KEY).unwrap();
+    stack.add_policy("p0", "servers");
+    std::fs::write(site.path().join("key"), format!("{KEY}\n")).unwrap();
+    let kibana = stack.url();
+    let add = |id: &str, change: &dyn Fn(&mut Value)| {
+        let mut item = stack.policy("p0").unwrap();
+        item["id"] = json!(id);
+        change(item.pointer_mut("/inputs/0/config/policy/value").unwrap());
+        stack.add_item(item);
+    };
+    let apply = |id: &str, rest: &[&str]| {
+        let common = ["configure", "elastic", "--kibana", &kibana, "--api-key-file", "key", "--allow-plain-http"];
+        site.run(&[&common, &["--url", &url, "--policy", id, "--apply"][..], rest].concat())
+    };
+    let pin = |value: &mut Value, path: &str| {
+        for system in ["windows", "mac", "linux"] {
+            value[system]["advanced"]["artifacts"]["global"]["manifest_relative_url"] = json!(path);
+        }
+    };
+    add("nowhere", &|value| pin(value, "/x.zip"));
+    add("somewhere", &|value| pin(value, "/downloads/endpoint/manifest/artifacts-9.0.0.zip"));
+    add("dated", &|value| value["global_manifest_version"] = json!("2026-09-01"));
+    add("cloud", &|value| value["mac"]["advanced"]["allow_cloud_features"] = json!("sample-collection"));
+    add("key", &|value| value["linux"]["advanced"]["artifacts"]["global"]["public_key"] = json!("-----BEGIN"));
+    let base = "/inputs/0/config/policy/value/linux/advanced/artifacts/global/base_url";
+    let is_set = |id: &str| stack.policy(id).unwrap().pointer(base).is_some();
+    for (id, part) in [
+        ("nowhere", "not_found"),
+        ("dated", "elastic/9.0.0@2026-09-01: the policy is pinned"),
+        ("cloud", "cloud_features at mac."),
+        ("key", "--allow foreign_key"),
+    ] {
+        let told = apply(id, &[]).with(1).stderr;
+        assert!(told.contains("nothing was changed") && told.contains(part), "{id}: {told}");
+        assert!(!is_set(id), "{id}");
+    }
+    apply("somewhere", &[]).with(0);
+    apply("nowhere", &["--untried"]).with(0);
+    apply("cloud", &["--allow", "cloud_features"]).with(0);
+    assert!(["somewhere", "nowhere", "cloud"].iter().all(|id| is_set(id)));
 }

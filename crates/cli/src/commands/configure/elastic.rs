@@ -7,9 +7,9 @@ use model::RingName;
 use serde::Serialize;
 use serde_json::Value;
 use settings::elastic::{CaFile, Channel, System, Wanted};
-use settings::{Finding, MirrorUrl};
+use settings::{Check, Finding, MirrorUrl};
 
-use super::{address, findings, policy};
+use super::{address, findings, policy, trial};
 use crate::console;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -30,7 +30,7 @@ The key is read from --api-key-file or WAYSTATION_KIBANA_API_KEY: id:key, or tha
 
 Exit codes:
   0  printed, shown, or applied
-  1  failed: Kibana refuses, or the mirror does not give what endpoints ask for
+  1  failed: Kibana refuses, or endpoints of this policy would get nothing from the mirror
   2  wrong usage or configuration, or an address that is known to break")]
 pub(crate) struct Elastic {
     /// The mirror's address, as endpoints reach it
@@ -78,12 +78,16 @@ pub(crate) struct Elastic {
     /// Changes the policy
     #[arg(long, requires = "kibana", requires = "policy")]
     apply: bool,
-    /// A version whose manifest the mirror is asked for before --apply; else those of the configuration
+    /// A version whose manifest the mirror is asked for before --apply, as of the policy's date where it has one; else
+    /// those of the configuration
     #[arg(long = "try", value_name = "VERSION", requires = "apply")]
     tried: Vec<String>,
     /// Applies without asking the mirror first
     #[arg(long, requires = "apply", conflicts_with = "tried")]
     untried: bool,
+    /// Applies although the policy has this: cloud_features or foreign_key, with which hosts most likely take nothing
+    #[arg(long, value_name = "CODE", requires = "apply", hide_possible_values = true)]
+    allow: Vec<Allowed>,
     /// Lists the policies of Elastic Defend
     #[arg(long, requires = "kibana", conflicts_with_all = ["url", "policy", "apply"])]
     list: bool,
@@ -94,6 +98,15 @@ enum Os {
     Windows,
     Mac,
     Linux,
+}
+
+/// What is refused unless it is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Allowed {
+    #[value(name = "cloud_features")]
+    CloudFeatures,
+    #[value(name = "foreign_key")]
+    ForeignKey,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,10 +152,11 @@ pub(crate) async fn run(args: &Elastic, context: &mut Context) -> Result<Exit, F
     let wanted = wanted(args, mirror)?;
     match (&args.kibana, &args.policy) {
         (Some(_), Some(id)) if args.form == Form::Text => {
-            if args.apply && !args.untried {
-                policy::try_mirror(&wanted, &args.tried, config.as_ref(), context).await?;
-            }
-            let job = policy::Job { id, wanted: &wanted, apply: args.apply, json: args.json };
+            let allowed: Vec<Check> = args.allow.iter().map(|one| one.check()).collect();
+            let trial =
+                trial::Trial { wanted: &wanted, versions: &args.tried, config: config.as_ref(), untried: args.untried };
+            let apply = args.apply.then_some(policy::Terms { allowed: &allowed, trial });
+            let job = policy::Job { id, wanted: &wanted, apply, json: args.json };
             policy::change(&job, &kibana(args, context)?, context).await
         }
         (Some(_), None) if args.form == Form::Text => {
@@ -189,6 +203,15 @@ impl Os {
             Self::Windows => System::Windows,
             Self::Mac => System::Mac,
             Self::Linux => System::Linux,
+        }
+    }
+}
+
+impl Allowed {
+    fn check(self) -> Check {
+        match self {
+            Self::CloudFeatures => Check::CloudFeatures,
+            Self::ForeignKey => Check::ForeignKey,
         }
     }
 }

@@ -1,31 +1,32 @@
 //! A policy in Kibana: listed, compared, changed.
 
-use std::time::Duration;
-
-use config::Config;
-use doctor::{Depth, Examination, Level};
 use fleet::{Applied, Kibana};
-use model::{FeedId, Vendor};
 use serde::Serialize;
 use serde_json::Value;
 use settings::elastic::Wanted;
-use settings::{Change, Finding};
+use settings::{Change, Check, Finding};
 
 use super::findings;
+use super::trial::Trial;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::show;
 use crate::table::{Align, Table};
 
-/// For trying the mirror.
-const DEADLINE: Duration = Duration::from_secs(600);
-
 /// What is to be done with a policy.
 pub(super) struct Job<'a> {
     pub(super) id: &'a str,
     pub(super) wanted: &'a Wanted,
-    pub(super) apply: bool,
+    /// None: what would change is shown, and nothing is changed.
+    pub(super) apply: Option<Terms<'a>>,
     pub(super) json: bool,
+}
+
+/// What has to hold before a policy is changed.
+pub(super) struct Terms<'a> {
+    /// What is meant although it keeps endpoints from taking anything.
+    pub(super) allowed: &'a [Check],
+    pub(super) trial: Trial<'a>,
 }
 
 /// What `--json` shows of a policy.
@@ -68,9 +69,11 @@ pub(super) async fn change(job: &Job<'_>, kibana: &Kibana, context: &mut Context
         page(job, &name, &changes, context)?;
         findings::lines(&found).iter().try_for_each(|line| context.out.line(line))?;
     }
-    let applied = if job.apply {
+    let applied = if let Some(terms) = &job.apply {
         // What is about to be done stands on the screen before it is done.
         context.out.flush()?;
+        refuse(&found, terms.allowed)?;
+        terms.trial.run(&found, context).await?;
         Some(kibana.apply(job.id, job.wanted, planned).await.map_err(failed)?)
     } else {
         None
@@ -114,54 +117,16 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Asks the mirror for what endpoints will ask it for.
-pub(super) async fn try_mirror(
-    wanted: &Wanted,
-    versions: &[String],
-    config: Option<&Config>,
-    context: &Context,
-) -> Result<(), Failure> {
-    let mut feeds = Vec::new();
-    for version in versions {
-        let feed: FeedId = format!("elastic/{version}")
-            .parse()
-            .map_err(|error: model::FeedError| Failure::usage(error.to_string()))?;
-        feeds.push(feed);
-    }
-    if feeds.is_empty() {
-        let followed = config.map(app::followed).transpose().map_err(|error| Failure::new("configure", &error))?;
-        let followed = followed.into_iter().flatten();
-        feeds.extend(followed.filter(|feed| feed.vendor() == Vendor::Elastic && feed.date().is_none()));
-    }
-    if feeds.is_empty() {
-        let next = "name a version that endpoints have with --try, or apply --untried";
-        return Err(
-            Failure::usage("which version should the mirror be asked for before it is applied?").with_next(next)
-        );
-    }
-    let settings = match config {
-        Some(config) => app::learned_settings(config).map_err(|error| Failure::build("configure", &error))?,
-        None => vendors::Settings::default(),
+/// Settings with which endpoints most likely take nothing, whatever the mirror has.
+fn refuse(found: &[Finding], allowed: &[Check]) -> Result<(), Failure> {
+    let refused = |finding: &&Finding| {
+        matches!(finding.check, Check::CloudFeatures | Check::ForeignKey) && !allowed.contains(&finding.check)
     };
-    let examination = Examination {
-        url: wanted.mirror.url().clone(),
-        feeds,
-        settings,
-        ca_pem: wanted.ca.as_ref().map(|ca| ca.pem().as_bytes().to_vec()),
-        depth: Depth::Quick,
-        deadline: DEADLINE,
-        clock: std::sync::Arc::clone(&context.clock),
-    };
-    let report = doctor::examine(&examination, &doctor::Quietly).await;
-    let report = report.map_err(|error| Failure::usage(model::error_chain(&error)))?;
-    let mut bad = report.findings.iter().filter(|finding| finding.level == Level::Fail).peekable();
-    if bad.peek().is_none() {
-        return Ok(());
-    }
-    let told: Vec<String> =
-        bad.map(|finding| format!("{} on {}: {}", finding.check, finding.on.join(", "), finding.came)).collect();
-    let text =
-        format!("the mirror does not give endpoints what they ask for; nothing was changed\n{}", told.join("\n"));
-    let next = format!("`waystation doctor {}` says what to do; --untried applies all the same", wanted.mirror.text());
+    let refused: Vec<&Finding> = found.iter().filter(refused).collect();
+    let Some(first) = refused.first() else { return Ok(()) };
+    let each = |one: &&Finding| format!("{} at {}: {} {}", one.check, one.at, one.effect, one.mend);
+    let each: Vec<String> = refused.iter().map(each).collect();
+    let text = format!("the policy's endpoints would get nothing; nothing was changed\n{}", each.join("\n"));
+    let next = format!("mend the policy; --allow {} applies all the same", first.check);
     Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next))
 }
