@@ -6,14 +6,18 @@ mod learn;
 mod wanted;
 
 use clap::{Args, Subcommand};
+use config::Config;
 use mirror::{FeedStatus, Status};
 use model::FeedId;
+use serde::Serialize;
 
+use self::learn::pattern_of;
 use crate::arguments::TWO_ENDS;
-use crate::commands::status::{feeds, trouble};
+use crate::commands::status::{nothing_followed, outcome, trouble};
 use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
 use crate::show;
+use crate::table::{Align, Table};
 
 /// Shows and checks feeds, and what endpoints ask for
 #[derive(Debug, Subcommand)]
@@ -65,26 +69,99 @@ async fn status(context: &mut Context) -> Result<Status, Failure> {
     engine.status().await.map_err(|error| Failure::engine("feed", &error))
 }
 
+/// A feed, and what it is followed for.
+#[derive(Debug, Serialize)]
+struct Known<'a> {
+    #[serde(flatten)]
+    feed: &'a FeedStatus,
+    /// `configured`, `pattern`, `asked` or `operator`; none where it is not followed.
+    followed_for: Option<Why>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Why {
+    Named(&'static str),
+    Learned(proxy::Why),
+}
+
+impl Why {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Named(word) => word,
+            Self::Learned(proxy::Why::Asked) => "asked",
+            Self::Learned(proxy::Why::Pattern) => "pattern",
+            Self::Learned(proxy::Why::Operator) => "operator",
+        }
+    }
+}
+
+fn known<'a>(feeds: &'a [FeedStatus], config: &Config) -> Result<Vec<Known<'a>>, Failure> {
+    let learned = app::book(config).learned().map_err(|error| Failure::new("feed", &error))?;
+    let named = config.feeds();
+    let why = |feed: &FeedId| {
+        if named.contains(feed) {
+            return Some(Why::Named("configured"));
+        }
+        let known = learned.iter().find(|known| known.feed == *feed)?;
+        Some(if pattern_of(config, feed).is_some() {
+            Why::Learned(proxy::Why::Pattern)
+        } else {
+            Why::Learned(known.why)
+        })
+    };
+    Ok(feeds.iter().map(|feed| Known { feed, followed_for: why(&feed.feed) }).collect())
+}
+
 fn list(args: &List, status: &Status, context: &mut Context) -> Result<(), Failure> {
+    let config = context.config()?;
+    let all = known(&status.feeds, &config)?;
     if args.json {
-        return status.feeds.iter().try_for_each(|feed| context.out.json(feed));
+        return all.iter().try_for_each(|feed| context.out.json(feed));
     }
-    if status.feeds.is_empty() {
-        return context.out.line("no feed is followed: name versions under [elastic] or add a [defender] section");
+    if all.is_empty() {
+        return context.out.line(nothing_followed(&config));
     }
-    feeds(&status.feeds, status.at, &mut context.out)
+    let mut table = Table::new([
+        ("FEED", Align::Left),
+        ("FOLLOWED FOR", Align::Left),
+        ("OUTCOME", Align::Left),
+        ("SERVED", Align::Left),
+        ("OFFERED", Align::Left),
+        ("CHECKED", Align::Left),
+        ("SUCCEEDED", Align::Left),
+    ]);
+    for Known { feed, followed_for } in &all {
+        table.push([
+            feed.feed.to_string(),
+            followed_for.map_or_else(show::dash, |why| why.as_str().to_owned()),
+            outcome(feed),
+            show::version(feed.served.as_ref().map(|served| &served.vendor_version)),
+            show::version(feed.offered.as_ref()),
+            show::ago(status.at, feed.checked_at),
+            show::ago(status.at, feed.succeeded_at),
+        ]);
+    }
+    table.write(&mut context.out)
 }
 
 fn one(args: &Show, status: &Status, context: &mut Context) -> Result<(), Failure> {
-    let known: Vec<FeedId> = status.feeds.iter().map(|feed| feed.feed.clone()).collect();
-    let wanted = feed(&args.feed, &known)?;
-    let Some(found) = status.feeds.iter().find(|feed| feed.feed == wanted) else { return Ok(()) };
-    if args.json { context.out.json(found) } else { page(found, status, context) }
+    let ids: Vec<FeedId> = status.feeds.iter().map(|feed| feed.feed.clone()).collect();
+    let wanted = feed(&args.feed, &ids)?;
+    let all = known(&status.feeds, &context.config()?)?;
+    let Some(found) = all.iter().find(|known| known.feed.feed == wanted) else { return Ok(()) };
+    if args.json {
+        return context.out.json(found);
+    }
+    page(found, status, context)
 }
 
-fn page(feed: &FeedStatus, status: &Status, context: &mut Context) -> Result<(), Failure> {
-    let (now, out) = (status.at, &mut context.out);
+fn page(known: &Known<'_>, status: &Status, context: &mut Context) -> Result<(), Failure> {
+    let (feed, now, out) = (known.feed, status.at, &mut context.out);
     out.line(format!("feed       {}{}", feed.feed, if feed.followed { "" } else { " (not followed)" }))?;
+    if let Some(why) = known.followed_for {
+        out.line(format!("followed   {}", why.as_str()))?;
+    }
     out.line(format!("outcome    {}", feed.outcome.map_or("not checked yet", model::Outcome::as_str)))?;
     out.line(format!("offered    {}", show::version(feed.offered.as_ref())))?;
     out.line(format!("mark       {}", show::version(feed.mark.as_ref())))?;

@@ -6,7 +6,7 @@ mod page;
 mod past;
 
 pub(crate) use gone::lacking;
-pub(crate) use page::{feeds, trouble};
+pub(crate) use page::{nothing_followed, outcome, trouble};
 
 use app::Purpose;
 use clap::Args;
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     if args.json {
         context.out.json(&status)?;
     } else {
-        page::write(&status, &engine.settings().freshness, &mut context.out)?;
+        page::write(&status, &engine.settings().freshness, &config, &mut context.out)?;
         context.out.line("")?;
         context.out.line(super::alarm::in_short(&config, context.clock.now()))?;
     }

@@ -14,6 +14,7 @@ use mirror::{EngineError, SyncRequest};
 use model::FeedId;
 
 use self::discover::Asked;
+use crate::commands::status::nothing_followed;
 use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
 use crate::progress;
@@ -63,17 +64,20 @@ pub(crate) struct Sync {
 pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let brought = match &args.wanted {
-        Some(path) => wanted::learn(path, &config, context).await?,
+        Some(path) => wanted::learn((path, args.json), &config, context).await?,
         None => Vec::new(),
     };
+    if args.wanted.is_some() && brought.is_empty() {
+        return Ok(Exit::DONE);
+    }
     // Who names feeds, a list or a folder means these alone; and a plan changes nothing.
     let whole = args.feeds.is_empty() && args.wanted.is_none() && args.from.is_none() && !args.plan;
     let asked = if whole { discover::run(&config, args.json, context).await? } else { Asked::All };
     let followed = app::followed(&config).map_err(|error| Failure::new("sync", &error))?;
-    if followed.is_empty() && whole && config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns()) {
+    let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());
+    if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && learns {
         if !args.json {
-            let text = "nothing is followed yet: what endpoints ask for is, once one has asked and the vendor has it";
-            context.out.line(text)?;
+            context.out.line(nothing_followed(&config))?;
         }
         return Ok(if asked == Asked::All { Exit::DONE } else { Exit::FAILED });
     }

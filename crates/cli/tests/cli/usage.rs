@@ -130,6 +130,33 @@ fn following_nothing_is_told_before_anything_is_made() {
 }
 
 #[test]
+fn a_proxy_that_has_learned_nothing_yet_is_told_so_by_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("waystation.toml"), "data_dir = \"data\"\n[elastic]\nmode = \"proxy\"\n")
+        .unwrap();
+    for (verb, code) in [(&["sync", "--plan"][..], 0), (&["feed", "list"], 0), (&["status"], 4)] {
+        let output = command(folder.path(), verb).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (output.status.code(), told.contains("nothing is followed yet")),
+            (Some(code), true),
+            "{verb:?} {told}"
+        );
+    }
+}
+
+#[test]
+fn a_list_in_which_nothing_is_wanted_is_no_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("waystation.toml"), "data_dir = \"data\"\n[elastic]\n").unwrap();
+    for (verb, code) in
+        [(&["feed", "wanted", "--export", "w.json"][..], 0), (&["sync", "--wanted", "w.json"], 0), (&["sync"], 2)]
+    {
+        assert_eq!(command(folder.path(), verb).output().unwrap().status.code(), Some(code), "{verb:?}");
+    }
+}
+
+#[test]
 fn a_wrong_log_level_is_told() {
     let site = Site::builder().build();
     let ended = site.run(&["status", "--log-level", "inof"]).with(2);

@@ -138,7 +138,11 @@ fn the_preflight_tells_what_is_offered_held_and_served() {
     let broken = dates("2019-12-31").expect(1).lines();
     assert_eq!(broken[0]["rules"][1]["holds"], false, "{broken:?}");
     assert_eq!(broken[0]["rules"][2]["holds"], false, "{broken:?}");
-    site.act(&["feed", "check-date", "8.18.3", "--built", "soon", "--date", "2026-01-01"]).expect(2);
+    for built in ["soon", "9999-01-01"] {
+        site.act(&["feed", "check-date", "8.18.3", "--built", built, "--date", "2026-01-01"]).expect(2);
+    }
+    let early = site.act(&["feed", "check", "8.18.3@2020-01-01"]).expect(1).text();
+    assert!(early.contains("longer ago than the vendor keeps"), "{early}");
 }
 
 fn proxy(vendor: &Simulator, lines: &str) -> (Site, Daemon) {

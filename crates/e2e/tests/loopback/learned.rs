@@ -86,6 +86,25 @@ fn patterns_and_what_is_asked_for_take_no_room_from_each_other() {
 }
 
 #[test]
+fn what_the_operator_names_is_fetched_by_a_run_that_is_up_and_a_pattern_holds_it() {
+    let vendor = vendor(&["9.0.0", "8.19.0", "8.19.1", "9.1.0"]);
+    let lines = "versions = [\"9.0.0\", \"8.19.*\"]\nlearned_feeds = 1\nschedule = \"1d\"\n";
+    let site = Site::new(&section(&vendor, lines));
+    let run = site.start("run");
+    answered(run.content, &manifest_path("9.0.0"), 200);
+    answered(run.content, &manifest_path("8.19.1"), 200);
+    site.act(&["feed", "learn", "9.1.0"]).expect(0);
+    answered(run.content, &manifest_path("9.1.0"), 200);
+    let list = site.act(&["feed", "list", "--json"]).lines();
+    let why = |feed: &str| list.iter().find(|line| line["feed"] == feed).map(|line| line["followed_for"].clone());
+    for (feed, word) in [("9.0.0", "configured"), ("8.19.1", "pattern"), ("9.1.0", "operator")] {
+        assert_eq!(why(&format!("elastic/{feed}")), Some(word.into()), "{list:?}");
+    }
+    assert!(site.act(&["feed", "forget", "8.19.1"]).expect(2).text().contains("8.19.*"));
+    run.finish();
+}
+
+#[test]
 fn a_sync_follows_patterns_and_what_was_asked_for() {
     let vendor = vendor(&["9.0.0", "8.19.0", "8.19.2", "8.18.3"]);
     let lines = "versions = [\"9.0.0\", \"8.19.*\"]\nauto_learn = true\n";

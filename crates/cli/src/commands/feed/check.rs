@@ -6,6 +6,7 @@ use mirror::{Engine, FeedStatus};
 use model::{FeedId, Note, Reason, RingName, Vendor, VendorVersion};
 use serde::Serialize;
 
+use super::dates::broken;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -40,6 +41,9 @@ struct Found {
     /// Why nothing is offered, or why that could not be told.
     not_offered: Option<Note>,
     followed: bool,
+    /// The rule of the vendor's for dates that it breaks, whatever the endpoint's build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date_broken: Option<String>,
     /// What is held, served or not.
     held: Option<VendorVersion>,
     rings: Vec<InRing>,
@@ -75,7 +79,8 @@ pub(crate) async fn run(args: &Check, context: &mut Context) -> Result<Exit, Fai
         Err(note) => (None, Some(note)),
     };
     let held = known.and_then(held);
-    let found = Found { followed: engine.follows(&feed), held, offered, not_offered, rings, feed };
+    let date_broken = broken(&feed, context)?;
+    let found = Found { date_broken, followed: engine.follows(&feed), held, offered, not_offered, rings, feed };
     if args.json {
         context.out.json(&found)?;
     } else {
@@ -129,6 +134,9 @@ fn page(found: &Found, context: &mut Context) -> Result<(), Failure> {
 
 fn verdict(found: &Found) -> String {
     let feed = &found.feed;
+    if let Some(broken) = found.date_broken.as_ref().filter(|_| !found.is_ready()) {
+        return format!("not ready, and no date for endpoints: {broken}");
+    }
     if found.is_ready() {
         return "ready: every ring serves it".to_owned();
     }
@@ -138,9 +146,12 @@ fn verdict(found: &Found) -> String {
     }
     match (found.followed, &found.offered) {
         (true, _) => format!("not ready: fetch it first, with `waystation sync {feed}`"),
-        (false, Some(_)) => format!(
-            "not ready: follow it first, with `waystation feed learn {feed}` or in elastic.versions, and run `waystation sync`"
-        ),
+        (false, Some(_)) => {
+            let follow = follow(feed);
+            format!(
+                "not ready: follow it first, with `waystation feed learn {feed}`{follow}, and run `waystation sync`"
+            )
+        }
         // What was answered says whether there is no such version, or only no answer.
         (false, None) => match found.not_offered.as_ref().map(|note| note.reason) {
             Some(Reason::NotFound) | None => {
@@ -148,6 +159,15 @@ fn verdict(found: &Found) -> String {
             }
             Some(reason) => format!("not ready: it is not known whether the vendor offers it. {}", reason.remedy()),
         },
+    }
+}
+
+/// Where else than by `feed learn` a feed is named.
+fn follow(feed: &FeedId) -> &'static str {
+    match (feed.vendor(), feed.date(), feed.segments().count()) {
+        (Vendor::Elastic, None, 1) => " or in elastic.versions",
+        (Vendor::Elastic, Some(_), 1) => " or in elastic.dated",
+        _ => "",
     }
 }
 
@@ -163,12 +183,16 @@ mod tests {
                 offered: None,
                 not_offered: Some(Note { reason, detail: String::new() }),
                 followed: false,
+                date_broken: None,
                 held: None,
                 rings: vec![InRing { ring: RingName::broad(), served: None }],
             })
         };
         assert!(told(Reason::NotFound).contains("check the version's spelling"));
         let unreached = told(Reason::ConnectFailed);
+        assert_eq!(follow(&"elastic/9.5.0".parse().unwrap()), " or in elastic.versions");
+        assert_eq!(follow(&"elastic/9.5.0@2026-01-15".parse().unwrap()), " or in elastic.dated");
+        assert_eq!(follow(&"elastic/9.5.0/candidate".parse().unwrap()), "", "no setting names it");
         assert!(!unreached.contains("spelling") && unreached.contains("not known whether"), "{unreached}");
     }
 }

@@ -1,7 +1,9 @@
 //! `waystation feed check-date`.
 
 use clap::Args;
+use jiff::ToSpan as _;
 use jiff::civil::Date;
+use model::FeedId;
 use serde::Serialize;
 use vendors::elastic::{Rule, check_date};
 
@@ -46,10 +48,12 @@ struct Line<'a> {
 
 pub(crate) fn run(args: &CheckDate, context: &mut Context) -> Result<Exit, Failure> {
     let feed = named(&args.version)?;
-    let version = feed.segments().next().unwrap_or_default();
-    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let version = line_of(&feed);
     let today = today(context)?;
+    // The day may have begun already where the build was made.
+    if args.built > today.saturating_add(1.day()) {
+        return Err(Failure::usage(format!("feed check-date: --built {} lies in the future", args.built)));
+    }
     let rules = check_date(version, args.built, args.date, today);
     let keeps = rules.iter().all(|rule| rule.broken.is_none());
     if args.json {
@@ -74,6 +78,20 @@ pub(crate) fn run(args: &CheckDate, context: &mut Context) -> Result<Exit, Failu
         })?;
     }
     Ok(if keeps { Exit::DONE } else { Exit::FAILED })
+}
+
+/// The first two numbers of a feed's version.
+fn line_of(feed: &FeedId) -> (u32, u32) {
+    let version = feed.segments().next().unwrap_or_default();
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// What speaks against a dated feed whatever the build of its endpoints; none where nothing does, or it has no date.
+pub(super) fn broken(feed: &FeedId, context: &Context) -> Result<Option<String>, Failure> {
+    let Some(date) = feed.date().and_then(|date| date.to_string().parse::<Date>().ok()) else { return Ok(None) };
+    let rules = check_date(line_of(feed), Date::MIN, date, today(context)?);
+    Ok(rules.into_iter().find_map(|rule| rule.broken))
 }
 
 fn line(rule: &Rule) -> Line<'_> {

@@ -2,10 +2,13 @@
 
 use app::Purpose;
 use clap::Args;
-use config::Config;
+use config::{Config, VersionPattern};
+use mirror::Engine;
+use model::{FeedId, Reason};
 use proxy::Why;
 
 use super::check::named;
+use super::dates::broken;
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -52,8 +55,14 @@ pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, F
             let recorded = engine.record_learning(&feed, "learn", Why::Operator.as_str()).await;
             recorded.map_err(|error| Failure::engine("feed learn", &error))?;
         }
+        if let Some(broken) = broken(&feed, context)? {
+            tracing::warn!(%feed, "endpoints cannot be pinned to it: {broken}");
+        }
         context.out.line(if news {
-            format!("{feed} is followed from now on")
+            format!(
+                "{feed} is followed from now on; a `waystation run` that is up fetches it within seconds, else \
+                 `waystation sync {feed}` does"
+            )
         } else {
             format!("{feed} was learned before")
         })?;
@@ -71,6 +80,12 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
             unforward(&config, context).await?;
             continue;
         }
+        if let Some(pattern) = pattern_of(&config, &feed)
+            && !is_retired(&engine, &feed).await?
+        {
+            let text = format!("feed forget: {feed} is one of {pattern}, which the configuration names");
+            return Err(Failure::usage(text).with_next("take the pattern out of elastic.versions first"));
+        }
         let forgotten = book.forget(&feed).map_err(|error| Failure::new("feed forget", &error))?;
         if !forgotten {
             let next = "`waystation feed list` shows what is followed; what the configuration names is removed there";
@@ -81,6 +96,18 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
         context.out.line(format!("{feed} is followed no longer; `waystation gc` lets it leave its rings"))?;
     }
     Ok(Exit::DONE)
+}
+
+/// The pattern in the configuration that stands for a feed.
+pub(super) fn pattern_of<'a>(config: &'a Config, feed: &FeedId) -> Option<&'a VersionPattern> {
+    let version = feed.as_str().strip_prefix("elastic/")?;
+    config.elastic.as_ref()?.patterns.iter().find(|pattern| pattern.matches(version))
+}
+
+/// Whether the vendor said at the last look that it has no such feed: no pattern brings that back.
+async fn is_retired(engine: &Engine, feed: &FeedId) -> Result<bool, Failure> {
+    let status = engine.status().await.map_err(|error| Failure::engine("feed forget", &error))?;
+    Ok(status.feeds.iter().any(|known| known.feed == *feed && known.reason == Some(Reason::NotFound)))
 }
 
 /// What was forwarded has no grace: nothing but the way it came speaks for it.

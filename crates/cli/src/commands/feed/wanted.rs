@@ -50,7 +50,10 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
         return Ok(Exit::DONE);
     }
     if entries.is_empty() {
-        context.out.line("nothing is wanted: whatever endpoints asked for below /downloads was held")?;
+        context.out.line(
+            "nothing is wanted, as far as it was left here: what endpoints ask for below /downloads and is not held shows \
+             some seconds later",
+        )?;
     } else {
         table(&entries, now, context)?;
     }

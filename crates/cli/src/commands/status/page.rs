@@ -1,5 +1,6 @@
 //! The status for people.
 
+use config::Config;
 use mirror::{FeedStatus, ReleaseStatus, Status};
 use model::{FreshnessPolicy, Outcome, Reason, Timestamp};
 
@@ -10,8 +11,8 @@ use crate::show;
 use crate::table::{Align, Table};
 
 /// Writes all of it.
-pub(super) fn write(status: &Status, policy: &FreshnessPolicy, out: &mut Out) -> Result<(), Failure> {
-    head(status, out)?;
+pub(super) fn write(status: &Status, policy: &FreshnessPolicy, config: &Config, out: &mut Out) -> Result<(), Failure> {
+    head(status, config, out)?;
     feeds(&status.feeds, status.at, out)?;
     let trusted: Vec<&FeedStatus> = status.feeds.iter().filter(|feed| feed.served.is_some()).collect();
     section(out, "trust", &trusted, |feed, out| trust(feed, out))?;
@@ -62,7 +63,7 @@ pub(super) fn advice(reason: Option<Reason>, out: &mut Out) -> Result<(), Failur
     out.line(format!("    {}", reason.remedy()))
 }
 
-fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
+fn head(status: &Status, config: &Config, out: &mut Out) -> Result<(), Failure> {
     let ring = &status.ring;
     let gone = |fault: &model::Note| matches!(fault.reason, Reason::GenerationDamaged | Reason::RingLost);
     if ring.generation == 0 {
@@ -91,13 +92,22 @@ fn head(status: &Status, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("disk: {} free", show::bytes(free)))?;
     }
     if status.feeds.is_empty() {
-        return out.line("no feed is followed: name versions under [elastic] or add a [defender] section");
+        return out.line(nothing_followed(config));
     }
     out.line("")
 }
 
+/// What is said where no feed is followed.
+pub(crate) fn nothing_followed(config: &Config) -> &'static str {
+    if config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns()) {
+        "nothing is followed yet: what endpoints ask for is, once one has asked and the vendor has it"
+    } else {
+        "no feed is followed: name versions under [elastic] or add a [defender] section"
+    }
+}
+
 /// The table of feeds.
-pub(crate) fn feeds(feeds: &[FeedStatus], now: Timestamp, out: &mut Out) -> Result<(), Failure> {
+fn feeds(feeds: &[FeedStatus], now: Timestamp, out: &mut Out) -> Result<(), Failure> {
     let mut table = Table::new([
         ("FEED", Align::Left),
         ("OUTCOME", Align::Left),
@@ -119,7 +129,8 @@ pub(crate) fn feeds(feeds: &[FeedStatus], now: Timestamp, out: &mut Out) -> Resu
     table.write(out)
 }
 
-fn outcome(feed: &FeedStatus) -> String {
+/// How a feed's last run ended, in a word.
+pub(crate) fn outcome(feed: &FeedStatus) -> String {
     let word = feed.outcome.map_or("not checked yet", Outcome::as_str);
     if feed.followed { word.to_owned() } else { format!("{word}, not followed") }
 }

@@ -14,14 +14,23 @@ fn failed(error: &dyn std::error::Error) -> Failure {
     Failure::new("sync --wanted", error)
 }
 
-/// Follows what a list asks for; tells the feeds.
-pub(super) async fn learn(path: &Path, config: &Config, context: &mut Context) -> Result<Vec<FeedId>, Failure> {
+/// Follows what a list asks for; tells the feeds: none, where nothing is wanted.
+pub(super) async fn learn(args: (&Path, bool), config: &Config, context: &mut Context) -> Result<Vec<FeedId>, Failure> {
     let Some(elastic) = &config.elastic else {
         return Err(
             Failure::usage("sync --wanted: nothing of Elastic is followed").with_next("add an [elastic] section")
         );
     };
+    let (path, json) = args;
     let exported = read_export(path).map_err(|error| failed(&error))?;
+    if exported.wanted.is_empty() {
+        if !json {
+            context
+                .out
+                .line(format!("{} is empty: nothing was wanted there, and nothing is fetched", path.display()))?;
+        }
+        return Ok(Vec::new());
+    }
     let book = app::book(config);
     app::prepare_data_folder(&config.data_dir).map_err(|error| Failure::build("sync", &error))?;
     let mut feeds = Vec::new();
