@@ -184,19 +184,35 @@ impl Blob {
         *self.vouched() = vouched;
     }
 
+    /// Whether its bytes are served from memory.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.get().is_some()
+    }
+
+    /// Looks whether the file of a blob that is served from memory was left alone; if not, reads it.
+    pub(crate) fn look_at_file(&self, source: &dyn Source) -> Result<(), SourceError> {
+        let file = source.open(&self.digest, self.size)?;
+        let found = Identity::of(&file)?;
+        self.prove(&file, found, |_| Ok(()))
+    }
+
     /// The whole body of a small blob. Its digest is checked when it is read.
     pub(crate) fn small(&self, source: &dyn Source) -> Result<SmallBody<'_>, SourceError> {
         if let Some(kept) = self.kept.get() {
             return Ok(SmallBody::Kept(&kept.bytes));
         }
         let file = source.open(&self.digest, self.size)?;
+        let found = Identity::of(&file)?;
         let mut bytes = vec![0; usize::try_from(self.size)?];
         file.read_exact_at(&mut bytes, 0)?;
         if Digest::of(&bytes) != self.digest {
             return Err(OTHER_BYTES.into());
         }
         match Kept::new(&self.budget, bytes) {
-            Ok(kept) => Ok(SmallBody::Kept(&self.kept.get_or_init(|| kept).bytes)),
+            Ok(kept) => {
+                self.vouch(Some(Vouched { file: found, proven: true }));
+                Ok(SmallBody::Kept(&self.kept.get_or_init(|| kept).bytes))
+            }
             Err(bytes) => Ok(SmallBody::Read(bytes)),
         }
     }

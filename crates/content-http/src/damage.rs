@@ -31,6 +31,10 @@ const RETRIES: usize = 256;
 /// replaced or changed.
 const DISTRUST: Duration = Duration::from_secs(60);
 
+/// What an operator reads of each damage.
+pub(crate) const CANNOT: &str = "the bytes of a blob are missing or damaged: its paths answer 503 until they are whole \
+    again; `run` fetches them anew, `release verify --store` names what else is";
+
 /// The cases that are open.
 pub(crate) struct Damage {
     clock: Arc<dyn Clock>,
@@ -126,6 +130,16 @@ impl Damage {
         self.due().iter().filter(|blob| self.heal(blob, source).is_ok()).count()
     }
 
+    /// Looks at the file of a blob that is served from memory: whoever asks for it would never notice that it was
+    /// changed. One that cannot be looked at now is served on.
+    pub(crate) fn look_behind(&self, blob: &Arc<Blob>, source: &dyn Source) {
+        let Some(epoch) = blob.epoch() else { return };
+        let Err(error) = blob.look_at_file(source) else { return };
+        if !is_of_the_system(&error) && self.note(blob, epoch, None, &error) {
+            tracing::error!(blob = %blob.digest, why = %Chain(&error), "{CANNOT}");
+        }
+    }
+
     /// Closes the case of a blob that can be served now; otherwise says why it cannot.
     pub(crate) fn heal(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
         let probed = self.probe(blob, source);
@@ -169,7 +183,7 @@ impl Damage {
             }
             Err(error) if error.is::<Ended>() || passes(&error) => {}
             Err(error) if self.found_bad(blob, file.as_ref(), &error) => {
-                tracing::error!(blob = %blob_digest, why = %Chain(&error), "a blob cannot be served whole");
+                tracing::error!(blob = %blob_digest, why = %Chain(&error), "{CANNOT}");
             }
             Err(_) => {}
         }
@@ -200,7 +214,8 @@ impl Damage {
     /// Whether a blob could be served now. A large one whose bytes were not proven since is to be read first.
     fn probe(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
         if blob.is_small() {
-            return blob.small(source).map(drop);
+            // What is in memory says nothing of the file.
+            return if blob.is_kept() { blob.look_at_file(source) } else { blob.small(source).map(drop) };
         }
         let file = source.open(&blob.digest, blob.size)?;
         let (found, key) = (Identity::of(&file)?, (blob.digest, blob.size));
@@ -263,6 +278,18 @@ impl Cases {
             self.untaken.insert(key.0);
         }
     }
+}
+
+/// Whether the system refused to open or read, and nothing was learnt of the bytes.
+fn is_of_the_system(error: &SourceError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = cause {
+        if error.is::<io::Error>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether an error says nothing about the blob: the system has no descriptors or no memory left.

@@ -20,7 +20,9 @@
 //!   all that a new generation names. Until then a request for it touches no disk and is answered 503, whatever
 //!   its conditions. Each damage is counted and told once ([`ContentServer::take_damaged`]), not once a request.
 //! - Bodies up to 1 MiB are proven against their digest when their file is first opened, and again whenever it is
-//!   another file or was changed. Larger ones are proven on a thread of their own (`proof`): in the background when they
+//!   another file or was changed. The smallest are sent from memory, and the watcher looks every few seconds whether their
+//!   files were left alone: a path whose file holds other bytes answers 503, though its bytes are still in memory. One whose
+//!   file cannot be opened is served on. Larger ones are proven on a thread of their own (`proof`): in the background when they
 //!   are first seen, served meanwhile; and before they are served again whenever it is another file or was changed. One
 //!   whose file is written to, or found to hold other bytes, while it is sent is cut off before its end.
 //! - An answer is whole or its connection is reset: no short 200.

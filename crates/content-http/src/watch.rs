@@ -31,6 +31,8 @@ use crate::{Beyond, Source, SourceError};
 const LOOK: Duration = Duration::from_millis(500);
 /// After how many looks a refused generation is tried again though nothing moved, and certificates are looked at.
 const SLOW_LOOKS: u32 = 6;
+/// At how many files behind bodies in memory is looked then.
+const FILES_BEHIND: usize = 256;
 
 /// What wakes the watcher.
 pub(crate) enum Wake {
@@ -95,6 +97,8 @@ pub(crate) struct Watcher {
     blobs: Blobs,
     rings: HashMap<RingName, Followed>,
     looks: u32,
+    /// How many files behind bodies in memory were looked at: the next look goes on there.
+    behind: usize,
     listing_failed: bool,
 }
 
@@ -142,6 +146,7 @@ impl Watcher {
             blobs,
             rings: HashMap::new(),
             looks: 0,
+            behind: 0,
             listing_failed: false,
         }
     }
@@ -196,6 +201,20 @@ impl Watcher {
             self.swap();
             self.blobs.tidy();
         }
+        if self.looks.is_multiple_of(SLOW_LOOKS) {
+            self.look_behind();
+        }
+    }
+
+    /// Looks at some of the files whose bytes are served from memory.
+    fn look_behind(&mut self) {
+        let served = self.rings.values().filter_map(|followed| followed.index.as_ref()?.served.as_ref());
+        let kept = served.flat_map(|served| served.routes.values()).map(|entry| &entry.blob);
+        let kept: Vec<_> = kept.filter(|blob| blob.is_kept() && !blob.is_broken()).collect();
+        let from = self.behind % kept.len().max(1);
+        let turn: Vec<_> = kept.iter().skip(from).take(FILES_BEHIND).collect();
+        turn.iter().for_each(|blob| self.damage.look_behind(blob, self.source.as_ref()));
+        self.behind = from + turn.len();
     }
 
     fn followed(&mut self) -> Vec<RingName> {

@@ -19,6 +19,7 @@ use tokio::time::MissedTickBehavior;
 use crate::SourceError;
 use crate::connection::{Seat, serve};
 use crate::crowd::ClientKey;
+use crate::damage::CANNOT;
 use crate::fair::Downloads;
 use crate::files::Files;
 use crate::index::{Entry, Snapshot};
@@ -224,7 +225,7 @@ impl Worker {
         if news && error.is::<Unproven>() {
             tracing::warn!(%blob, why = %Chain(error), "a blob is not served for a moment");
         } else if news {
-            tracing::error!(%blob, why = %Chain(error), "a blob cannot be served whole");
+            tracing::error!(%blob, why = %Chain(error), "{CANNOT}");
         }
     }
 

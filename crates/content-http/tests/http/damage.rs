@@ -280,3 +280,24 @@ fn downloads_of_one_large_file_share_a_descriptor_s09() {
     }
     assert_eq!(site.source.opened(), opened + 1, "the others are sent from the same");
 }
+
+#[test]
+fn a_file_that_is_served_from_memory_is_looked_at_behind_it_s17() {
+    let (small, left) = (noise(3, 9_000), noise(4, 9_000));
+    let site = Site::with(&[("/small", &small), ("/left", &left)]);
+    assert_eq!((site.get("/small", "").body, site.get("/left", "").body), (small.clone(), left.clone()));
+    let mut other = small.clone();
+    other[4_000] ^= 1;
+    site.source.lose(&small);
+    std::fs::write(site.source.blob_path(&Digest::of(&small)), &other).unwrap();
+    until(|| site.server.stats().rings[0].broken == 1);
+    assert!(refused(&site.get("/small", "")), "nobody else need ask for it, and nothing is restarted");
+    assert_eq!(
+        (site.server.take_damaged(), site.server.stats().trouble(Trouble::Damaged)),
+        (vec![Digest::of(&small)], 1)
+    );
+    assert_eq!(site.get("/left", "").body, left);
+    site.source.restore(&small);
+    until(|| site.server.stats().rings[0].broken == 0);
+    assert_eq!(site.get("/small", "").body, small);
+}
