@@ -1,6 +1,6 @@
 //! What a mirror's ring offers, as somebody who knows told us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{Bound, FeedId, Level, RingName, Timestamp, Vendor, VendorVersion, Version};
@@ -45,6 +45,8 @@ pub struct Offers {
     pub ring: Option<RingName>,
     /// By feed.
     pub feeds: BTreeMap<FeedId, Offer>,
+    /// Of which it is not known whether it offers them: where they lie is not known.
+    pub unasked: BTreeSet<FeedId>,
 }
 
 impl Offers {

@@ -20,7 +20,11 @@ fn offers(feed: &str, version: &str) -> Offers {
     let bound = Bound { warn: Duration::from_secs(86_400), fail: Duration::from_secs(2 * 86_400) };
     let held = vec![(version.clone(), NOW.before(Duration::from_secs(86_400)))];
     let offer = Offer { version: VendorVersion::plain(version), held, bound };
-    Offers { ring: Some("broad".parse().expect("a ring")), feeds: [(feed.parse().expect("a feed"), offer)].into() }
+    Offers {
+        ring: Some("broad".parse().expect("a ring")),
+        feeds: [(feed.parse().expect("a feed"), offer)].into(),
+        unasked: Default::default(),
+    }
 }
 
 /// What `mdatp health` printed: what is read is fit to show, is read the same with other line ends, and is judged

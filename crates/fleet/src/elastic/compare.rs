@@ -133,6 +133,8 @@ pub struct Summary {
 }
 
 const DAY: u64 = 86_400;
+/// Without it nobody knows what the endpoint asks for.
+const NO_VERSION: &str = "the report has no 'agent.version' that says what it asks for";
 
 /// Holds every endpoint against what a ring offers; worst first, those in order last, then by version and name. An endpoint is silent when
 /// its last report is older than `silent_after`.
@@ -198,9 +200,7 @@ impl Verdict {
 
 impl Judge<'_> {
     fn row(&self, endpoint: &PolicyResponse) -> Row {
-        // What it has is of a date until it has followed what it wants.
-        let has_date = endpoint.has_date.clone().filter(|_| !endpoint.wants_latest);
-        let date = endpoint.wants_date.clone().or(has_date);
+        let date = endpoint.date().map(str::to_owned);
         let (feed, offer) = match self.offer(endpoint, date.as_deref()) {
             Some((feed, offer)) => (Some(feed), Some(offer)),
             None => (None, None),
@@ -235,8 +235,7 @@ impl Judge<'_> {
     /// offers them, else its version's own.
     fn offer(&self, endpoint: &PolicyResponse, date: Option<&str>) -> Option<(&FeedId, &Offer)> {
         let version = endpoint.agent_version.as_ref()?.as_str();
-        let released = version.split('+').next().unwrap_or(version);
-        let released = released.strip_suffix("-SNAPSHOT").unwrap_or(released);
+        let released = endpoint.released()?;
         let find = |name: String| {
             let feed: FeedId = name.parse().ok()?;
             self.offers.feeds.get_key_value(&feed)
@@ -255,6 +254,12 @@ impl Judge<'_> {
             }
         }
         None
+    }
+
+    /// Whether nobody was asked for the manifest of that date.
+    fn unasked(&self, endpoint: &PolicyResponse, date: &str) -> bool {
+        let version = endpoint.released().unwrap_or_default();
+        format!("elastic/{version}@{date}").parse().is_ok_and(|feed| self.offers.unasked.contains(&feed))
     }
 
     /// The limits that count where the ring offers nothing for an endpoint.
@@ -281,7 +286,9 @@ impl Judge<'_> {
             return Verdict { lag: own_age, ..Verdict::new(State::Failing, bound.level(lag).max(Level::Warn), why) };
         }
         let Some(offer) = offer else {
-            let what = endpoint.agent_version.as_ref().map_or("its version", Version::as_str);
+            let Some(what) = &endpoint.agent_version else {
+                return Verdict::new(State::Unread, Level::Warn, NO_VERSION);
+            };
             return Verdict::new(State::Unmirrored, Level::Fail, format!("the ring offers nothing for {what}"));
         };
         match &endpoint.applied {
@@ -314,6 +321,14 @@ impl Judge<'_> {
             why.push(format!("pinned to {date}, and built on {built}: no vendor has a manifest from before the build"));
         }
         match (offer, &endpoint.applied) {
+            (None, _) if endpoint.agent_version.is_none() => {
+                level = level.max(Level::Warn);
+                why.push(NO_VERSION.to_owned());
+            }
+            (None, _) if self.unasked(endpoint, date) => {
+                level = level.max(Level::Warn);
+                why.push(format!("the manifest of {date} was not asked for: where it lies is not known here"));
+            }
             (None, _) => {
                 level = level.max(Level::Warn);
                 why.push(format!("the ring has no manifest of {date} for its version"));

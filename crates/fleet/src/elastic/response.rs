@@ -106,6 +106,19 @@ impl PolicyResponse {
             odd: reader.odd,
         })
     }
+
+    /// The date that it is pinned to. What it has is of a date until it has followed what it wants.
+    pub fn date(&self) -> Option<&str> {
+        let has = self.has_date.as_deref().filter(|_| !self.wants_latest);
+        self.wants_date.as_deref().or(has)
+    }
+
+    /// The version that manifests are named by, without what builds of one's own append.
+    pub fn released(&self) -> Option<&str> {
+        let version = self.agent_version.as_ref()?.as_str();
+        let released = version.split('+').next().unwrap_or(version);
+        Some(released.strip_suffix("-SNAPSHOT").unwrap_or(released))
+    }
 }
 
 impl Reader<'_> {

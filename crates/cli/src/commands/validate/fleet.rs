@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::elastic::{Elastic, Form};
 use super::rings;
-use super::walk::Walk;
+use super::walk::{self, Walk};
 use crate::commands::configure::configuration;
 use crate::console;
 use crate::context::Context;
@@ -74,29 +74,45 @@ async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<O
     let Some(mirror) = args.route.address(config.as_ref())? else {
         return Err(Failure::usage("name the mirror with --url"));
     };
-    let mut feeds: BTreeSet<FeedId> = BTreeSet::new();
+    let (mut feeds, mut dated): (BTreeSet<FeedId>, BTreeSet<FeedId>) = Default::default();
     for endpoint in &fleet.endpoints {
-        let Some(version) = &endpoint.agent_version else { continue };
-        let version = version.as_str().split('+').next().unwrap_or_default();
-        let version = version.strip_suffix("-SNAPSHOT").unwrap_or(version);
+        let Some(version) = endpoint.released() else { continue };
         feeds.extend(format!("elastic/{version}").parse::<FeedId>().ok());
+        dated.extend(endpoint.date().and_then(|date| format!("elastic/{version}@{date}").parse::<FeedId>().ok()));
     }
-    if feeds.len() > VERSIONS {
-        let text = format!("endpoints have {} versions; a mirror is asked for {VERSIONS} at most", feeds.len());
+    let all = feeds.len() + dated.len();
+    if all > VERSIONS {
+        let text = format!("endpoints have {all} versions and dates; a mirror is asked for {VERSIONS} at most");
         return Err(Failure::usage(text));
     }
     if feeds.is_empty() {
-        return Ok(Offers { ring: None, feeds: Default::default() });
+        return Ok(Offers { ring: None, feeds: Default::default(), unasked: Default::default() });
     }
-    let walk = Walk {
+    let walk = |feeds: Vec<FeedId>| Walk {
         mirror: &mirror,
         ring: args.ring.as_ref(),
         config: config.as_ref(),
-        feeds: feeds.into_iter().collect(),
+        feeds,
         versions_alone: true,
     };
-    let report = args.route.walk(walk, context).await?;
-    let offers = rings::seen(&report, config.as_ref());
+    let report = args.route.walk(walk(feeds.into_iter().collect()), context).await?;
+    let mut offers = rings::seen(&report, config.as_ref());
+    let settings = walk::settings(config.as_ref())?;
+    for feed in dated {
+        // The vendor does not publish where these lie: every place that is known is tried.
+        let places = vendors::registry(Vendor::Elastic).places(&feed, &settings);
+        if places.is_empty() {
+            offers.unasked.insert(feed);
+            continue;
+        }
+        for place in places {
+            let report = args.route.walk_by(walk(vec![feed.clone()]), place.settings, context).await?;
+            offers.feeds.extend(rings::seen(&report, config.as_ref()).feeds);
+            if offers.feeds.contains_key(&feed) {
+                break;
+            }
+        }
+    }
     if offers.feeds.is_empty() {
         let next = format!("`waystation doctor {}` says what is wrong with it", mirror.text());
         let text = "the mirror offers no manifest of any version that endpoints have";

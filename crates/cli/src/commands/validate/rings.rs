@@ -31,7 +31,7 @@ pub(super) async fn offers(engine: &Engine, config: &Config, vendor: Vendor) -> 
             let bound = config.freshness.of(feed).age;
             feeds.insert(feed.clone(), Offer { version: served.vendor_version.clone(), held, bound });
         }
-        all.push(Offers { ring: Some(ring.name.clone()), feeds });
+        all.push(Offers { ring: Some(ring.name.clone()), feeds, unasked: Default::default() });
     }
     Ok(all)
 }
@@ -56,7 +56,7 @@ pub(super) fn seen(report: &Report, config: Option<&Config>) -> Offers {
         .feeds
         .iter()
         .filter_map(|seen| Some((seen.feed.clone(), offer(&seen.feed, seen.vendor_version.as_deref()?)?)));
-    Offers { ring: None, feeds: feeds.collect() }
+    Offers { ring: None, feeds: feeds.collect(), unasked: Default::default() }
 }
 
 /// `1.0.100`, or `1.459.553.0 (engine 1.1.26080.3)`.

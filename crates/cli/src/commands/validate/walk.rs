@@ -51,12 +51,19 @@ impl Route {
 
     /// Asks a ring for feeds.
     pub(super) async fn walk(&self, walk: Walk<'_>, context: &Context) -> Result<Report, Failure> {
+        let settings = settings(walk.config)?;
+        self.walk_by(walk, settings, context).await
+    }
+
+    /// Asks a ring for feeds, with these settings of the vendors' modules.
+    pub(super) async fn walk_by(
+        &self,
+        walk: Walk<'_>,
+        settings: vendors::Settings,
+        context: &Context,
+    ) -> Result<Report, Failure> {
         let ring = walk.ring.filter(|ring| walk.config.is_none_or(|config| config.default_ring() != **ring));
         let url = walk.mirror.ring(ring).map_err(|error| Failure::usage(error.to_string()))?;
-        let settings = match walk.config {
-            Some(config) => app::learned_settings(config).map_err(|error| Failure::build("validate", &error))?,
-            None => vendors::Settings::default(),
-        };
         let of_config = walk.config.and_then(|config| config.origin.ca_file.as_ref());
         let ca_pem = self.ca_file.as_ref().or(of_config).map(|file| console::read(file)).transpose()?;
         let examination = Examination {
@@ -70,6 +77,14 @@ impl Route {
         };
         let report = doctor::examine(&examination, &doctor::Quietly).await;
         report.map_err(|error| Failure::usage(model::error_chain(&error)))
+    }
+}
+
+/// What vendors' modules need to know: keys, and where manifests were found to lie.
+pub(super) fn settings(config: Option<&Config>) -> Result<vendors::Settings, Failure> {
+    match config {
+        Some(config) => app::learned_settings(config).map_err(|error| Failure::build("validate", &error)),
+        None => Ok(vendors::Settings::default()),
     }
 }
 

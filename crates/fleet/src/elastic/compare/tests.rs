@@ -16,7 +16,11 @@ fn offers(since_days: u64) -> Offers {
     };
     let feeds =
         [("elastic/9.0.0", "1.0.100"), ("elastic/9.0.0@2026-01-10", "1.0.90"), ("elastic/9.1.0/candidate", "1.0.101")];
-    Offers { ring: None, feeds: feeds.iter().map(|(feed, version)| (feed.parse().unwrap(), offer(version))).collect() }
+    Offers {
+        ring: None,
+        feeds: feeds.iter().map(|(feed, version)| (feed.parse().unwrap(), offer(version))).collect(),
+        unasked: ["elastic/9.0.0@2026-01-12".parse().unwrap()].into(),
+    }
 }
 
 fn endpoint(version: &str, applied: &str) -> PolicyResponse {
@@ -69,7 +73,7 @@ fn every_state_is_told_apart() {
         (endpoint("9.0.0", "x"), 0, State::Behind, Level::Warn),
         (endpoint("9.0.0", "1.0.101"), 0, State::Ahead, Level::Warn),
         (endpoint("8.0.0", "1.0.100"), 0, State::Unmirrored, Level::Fail),
-        (endpoint("x", "1.0.100"), 0, State::Unmirrored, Level::Fail),
+        (endpoint("x", "1.0.100"), 0, State::Unread, Level::Warn),
         (failing(0), 0, State::Failing, Level::Warn),
         (failing(8), 0, State::Failing, Level::Fail),
         (failing(u64::MAX), 0, State::Failing, Level::Fail),
@@ -86,6 +90,21 @@ fn every_state_is_told_apart() {
     // A clock that runs ahead makes nobody silent.
     let ahead = PolicyResponse { at: NOW.after(Duration::from_secs(90 * DAY)), ..base() };
     assert_eq!(judged(ahead, 0), (State::Equal, Level::Fine));
+}
+
+#[test]
+fn what_was_not_asked_is_not_said_to_be_missing() {
+    let pinned =
+        |version: &str, date: &str| PolicyResponse { has_date: Some(date.to_owned()), ..endpoint(version, "1.0.90") };
+    for (endpoint, part) in [
+        (pinned("9.0.0-SNAPSHOT", "2026-01-12"), "was not asked for"),
+        (pinned("9.0.0", "2026-01-11"), "the ring has no manifest of 2026-01-11"),
+        (pinned("x", "2026-01-12"), "no 'agent.version'"),
+    ] {
+        let fleet = Fleet { endpoints: vec![endpoint], unread: Vec::new(), pages: 1 };
+        let row = compare(&fleet, &offers(0), Duration::from_secs(3 * DAY), NOW).remove(0);
+        assert!(row.state == State::Dated && row.why.contains(part), "{row:?}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn rings() -> Vec<Offers> {
                 (format!("defender/linux/production/{arch}").parse().unwrap(), offer)
             })
             .collect::<BTreeMap<FeedId, Offer>>(),
+        unasked: Default::default(),
     };
     vec![ring("canary", "1.459.600.0", "1.1.26090.1", 1), ring("broad", "1.459.553.0", "1.1.26080.3", 60)]
 }
@@ -135,7 +136,7 @@ fn mixed() -> Vec<Offers> {
         ("defender/mac/production/x86_64", "1.459.590.0"),
     ];
     let feeds = feeds.map(|(feed, version)| (feed.parse().unwrap(), offer(version)));
-    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into() }]
+    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into(), unasked: Default::default() }]
 }
 
 #[test]
