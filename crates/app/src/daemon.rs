@@ -198,7 +198,18 @@ impl Daemon {
             });
         }
         tell(News::Ready);
-        let mut live = Live { daemon: self, content, demand, engines, changes, configs, alarms, held, rival: None };
+        let mut live = Live {
+            daemon: self,
+            content,
+            demand,
+            engines,
+            changes,
+            configs,
+            alarms,
+            held,
+            rival: None,
+            strange: false,
+        };
         while let Some(ask) = asks.recv().await {
             match ask {
                 Ask::Reload => {
@@ -263,6 +274,21 @@ struct Live {
     held: Held,
     /// Who was last told to work on the data folder that stands where ours was.
     rival: Option<String>,
+    /// Whether it was told that what stands there is another site's, or was begun anew.
+    strange: bool,
+}
+
+/// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. What cannot
+/// be read says nothing against it.
+async fn is_related(before: &Engine, now: &Engine) -> bool {
+    let (before, now) = (&before.ports().catalog, &now.ports().catalog);
+    let (Ok(known), Ok(found)) = (before.chain_head().await, now.chain_head().await) else { return true };
+    if known.seq == 0 || found.seq == 0 {
+        return known.seq == 0;
+    }
+    let (newer, head) = if known.seq <= found.seq { (now, known) } else { (before, found) };
+    let Ok(entries) = newer.history(head.seq, 1).await else { return true };
+    entries.first().is_some_and(|entry| entry.seq == head.seq && entry.digest == head.digest)
 }
 
 impl Live {
@@ -283,10 +309,8 @@ impl Live {
 
     /// Works on the data folder that stands now where the one before stood.
     async fn reopen(&mut self) {
-        let held = self.engines.borrow().clone();
-        if held.is_none_or(|engine| engine.in_place().is_ok()) {
-            return;
-        }
+        let before = self.engines.borrow().clone();
+        let Some(before) = before.filter(|engine| engine.in_place().is_err()) else { return };
         let config = &self.daemon.config;
         // Two on one folder would tell everything twice.
         let rival = {
@@ -302,7 +326,15 @@ impl Live {
             return;
         }
         match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
+            Ok(built) if !is_related(&before, &built).await => {
+                if !self.strange {
+                    let data_dir = config.data_dir.display();
+                    tracing::error!(%data_dir, "another data folder stands here now, with a history that never was this one's: it is left alone, for what was rejected here is not in it; put the right one back, or restart `waystation run` to work on this one");
+                }
+                self.strange = true;
+            }
             Ok(built) => {
+                self.strange = false;
                 let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 let in_place = || built.in_place().is_ok();
                 let since = self.daemon.clock.now();

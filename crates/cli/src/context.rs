@@ -9,6 +9,7 @@ use mirror::Engine;
 use model::{Clock, FeedId};
 
 use crate::arguments::Globals;
+use crate::commands::status::not_anew;
 use crate::failure::{Exit, Failure};
 use crate::out::Out;
 
@@ -40,6 +41,9 @@ impl Context {
 
     /// An engine; `verb` is what this process does, for locks and the history.
     pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
+        if purpose == Purpose::Act {
+            not_anew(config, verb)?;
+        }
         let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
         let engine = built.map_err(|error| Failure::build(verb, &error))?;
         if purpose == Purpose::Act {

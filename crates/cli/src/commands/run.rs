@@ -5,6 +5,7 @@ use std::sync::Arc;
 use app::{Daemon, DaemonError, Role};
 use clap::Args;
 
+use crate::commands::status::not_anew;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -29,7 +30,11 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
 /// Starts a daemon and stays with it to its end.
 pub(crate) async fn daemon(context: &Context, role: Role, verb: &str) -> Result<Exit, Failure> {
     let given = context.given().map(ToOwned::to_owned);
-    let daemon = Daemon::new(context.config()?, role, given, Arc::clone(&context.clock));
+    let config = context.config()?;
+    if role == Role::Run {
+        not_anew(&config, verb)?;
+    }
+    let daemon = Daemon::new(config, role, given, Arc::clone(&context.clock));
     daemon.run().await.map(|()| Exit::DONE).map_err(|error| {
         let exit = if error.is_configuration() { Exit::USAGE } else { Exit::FAILED };
         let failure = Failure::new(verb, &error).with_exit(exit);

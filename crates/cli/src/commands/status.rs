@@ -5,7 +5,7 @@ mod gone;
 mod page;
 mod past;
 
-pub(crate) use gone::lacking;
+pub(crate) use gone::{lacking, not_anew};
 pub(crate) use page::{nothing_followed, outcome, trouble};
 
 use app::Purpose;

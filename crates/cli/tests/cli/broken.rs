@@ -165,6 +165,20 @@ fn a_history_written_anew_behind_other_numbers_is_another_one_a21() {
 }
 
 #[test]
+fn nothing_begins_anew_where_heads_know_of_a_history_s42() {
+    let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
+    site.run(&["sync"]).with(0);
+    std::fs::rename(site.path().join("data"), site.path().join("away")).unwrap();
+    for act in [&["sync"][..], &["gc"], &["run"]] {
+        let refused = site.run(act).with(1).stderr;
+        assert!(refused.contains("there is no data folder") && refused.contains("knows entry"), "{act:?}: {refused}");
+        assert!(!site.path().join("data").exists(), "{act:?}");
+    }
+    std::fs::rename(site.path().join("heads"), site.path().join("old-heads")).unwrap();
+    site.run(&["sync"]).with(0);
+}
+
+#[test]
 fn a_file_of_heads_that_cannot_be_read_is_said_by_status_a21() {
     let site = Site::named("[history]\nhead_file = \"heads\"\nhead_entries = 1\n");
     site.run(&["sync"]).with(0);

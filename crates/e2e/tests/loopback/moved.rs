@@ -50,6 +50,29 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
 }
 
 #[test]
+fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    let run = site.start("run");
+    let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
+    until("everything is served", PATIENCE, shows);
+    let (data, away) = (site.data(), site.folder().join("away"));
+    fs::rename(&data, &away).unwrap();
+    run.wait_said("folder_gone");
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    fs::create_dir(&data).unwrap();
+    site.sync(&[]).expect(0);
+    run.wait_said("with a history that never was this one's");
+    assert_ne!(get(run.admin, "/api/v1/status").unwrap().status, 200, "nothing is well");
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&away, &data).unwrap();
+    run.wait_said("the data folder is back");
+    until("what was published meanwhile is served", PATIENCE, shows);
+    run.finish();
+    site.act(&["history", "verify"]).expect(0);
+}
+
+#[test]
 fn a_catalog_that_is_moved_away_or_replaced_is_told_and_not_written_into_s42() {
     let vendor = vendor(16 * 1024);
     let site = Site::new(&sections(&vendor));

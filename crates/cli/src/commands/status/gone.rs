@@ -40,6 +40,20 @@ pub(super) fn gone(config: &Config, now: Timestamp) -> Result<Option<SiteFault>,
     }))
 }
 
+/// Refuses to begin anew where something outside the data folder knows of a history that is not there: what was rejected
+/// or rolled back would be served again, and all would look well.
+///
+/// # Errors
+/// [`Failure`] naming what knows of it.
+pub(crate) fn not_anew(config: &Config, verb: &str) -> Result<(), Failure> {
+    // Rings that lost their catalog are what a new one is made from.
+    let Some(lacks) = lacking(config).filter(|_| !serves(config)) else { return Ok(()) };
+    let Some(witness) = by_heads(config).or_else(|| by_trees(config)) else { return Ok(()) };
+    let text = format!("{verb}: {lacks}, and there was: {witness}");
+    let next = "mount it again, put it back, or correct data_dir; where this site is to begin anew, move that file or folder away";
+    Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next))
+}
+
 /// What is not there, in words; none where a catalog is, or may be.
 pub(crate) fn lacking(config: &Config) -> Option<String> {
     let data = &config.data_dir;
