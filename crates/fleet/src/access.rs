@@ -168,6 +168,7 @@ impl Access {
             ),
             MirrorUrlError::NoScheme(url) => format!("'{url}' has no scheme: write https://{url}"),
             MirrorUrlError::Scheme(url) => format!("'{url}' is neither https nor http"),
+            MirrorUrlError::Folder(path) => format!("'{path}' is a folder: write https://host:port"),
             MirrorUrlError::Query(url) => format!("'{url}' has a query or a fragment: leave it out"),
             error => error.to_string(),
         };

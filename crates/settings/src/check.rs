@@ -107,6 +107,14 @@ checks! {
         "A key stands twice in one object."
         "One of the two counts, and which is not published; Microsoft's own sample file has such keys."
         "Keep one of them.";
+    RoundedNumber "rounded_number" Warn
+        "A number has more digits than readers of JSON keep."
+        "What the agent reads is not published; --merge would have to round it, and refuses."
+        "Write it with fewer digits, or take the key out.";
+    SectionNoObject "section_no_object" Error
+        "Something else than an object stands where a section is meant."
+        "Every setting of the section keeps its default; --merge has no place to write to, and refuses."
+        "Write the section as { \"key\": value }, or take it out.";
     SecondPayload "second_payload" Error
         "The profile has another payload of com.microsoft.wdav."
         "Which of two values counts is not defined; it may switch off what the first one sets. Only the first is looked at, and merged into."

@@ -60,6 +60,9 @@ pub enum DocumentError {
     /// It is neither JSON nor a property list.
     #[error("it {0}")]
     Unreadable(String),
+    /// It is a form that macOS reads, and nothing here does.
+    #[error("it {0}")]
+    NotHere(&'static str),
     /// It holds no settings.
     #[error("it {0}")]
     NotSettings(String),
@@ -78,7 +81,7 @@ impl DocumentError {
     /// As a finding.
     pub fn finding(&self) -> Finding {
         let check = match self {
-            Self::Unreadable(_) => Check::Unreadable,
+            Self::Unreadable(_) | Self::NotHere(_) => Check::Unreadable,
             _ => Check::NotSettings,
         };
         Finding::new(check, "", self.to_string())
@@ -94,8 +97,8 @@ impl Document {
         if bytes.len() > LARGEST {
             return Err(DocumentError::Unreadable(format!("has more than {LARGEST} bytes")));
         }
-        if let Some(why) = foreign(bytes) {
-            return Err(DocumentError::Unreadable(why.to_owned()));
+        if let Some(error) = foreign(bytes) {
+            return Err(error);
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| DocumentError::Unreadable(format!("is not UTF-8 at byte {}", error.valid_up_to())))?;
@@ -118,7 +121,10 @@ impl Document {
         }
         let rounded = reading.inexact.first().map(|at| format!("the number at {} would be rounded", shown(at)));
         let tree = Tree::Json { value: reading.value, indent: json::indent_of(text) };
-        Ok(Self::new(tree, Format::Json, Vec::new(), &reading.twice, rounded))
+        let mut document = Self::new(tree, Format::Json, Vec::new(), &reading.twice, rounded);
+        let told = |at: &String| Finding::new(Check::RoundedNumber, at.as_str(), "would be rounded");
+        document.findings.extend(reading.inexact.iter().map(told));
+        Ok(document)
     }
 
     fn plist(text: &str) -> Result<Self, DocumentError> {
@@ -225,18 +231,18 @@ impl Document {
 }
 
 /// What bytes are that are no text of ours at all.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
+fn foreign(bytes: &[u8]) -> Option<DocumentError> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, _, 0, ..] | [0, _, 0, _, ..] => {
-            Some("is UTF-16: save it as UTF-8")
+            Some(DocumentError::Unreadable("is UTF-16: save it as UTF-8".to_owned()))
         }
         [b'b', b'p', b'l', b'i', b's', b't', ..] => {
-            Some("is a binary property list: `plutil -convert xml1 FILE` makes it XML")
+            Some(DocumentError::NotHere("is a binary property list: `plutil -convert xml1 FILE` makes it XML"))
         }
         // A signed profile is a CMS envelope in DER.
-        [0x30, 0x80..=0x84, ..] => {
-            Some("is a signed profile: check and merge what was signed (`security cms -D -i FILE`), then sign it again")
-        }
+        [0x30, 0x80..=0x84, ..] => Some(DocumentError::NotHere(
+            "is a signed profile: check and merge what was signed (`security cms -D -i FILE`), then sign it again",
+        )),
         _ => None,
     }
 }

@@ -26,6 +26,15 @@ pub struct MirrorUrl {
 /// Why an address cannot be given to endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MirrorUrlError {
+    /// There is none.
+    #[error("the mirror's address is empty: write it as https://host:port/prefix")]
+    Empty,
+    /// It is a folder.
+    #[error(
+        "'{0}' is a folder: settings are made for http(s) addresses alone; make them for any URL and write the folder with \
+         platform and track behind it, such as /mnt/mirror/broad/linux/production, into offlineDefinitionUpdateUrl by hand"
+    )]
+    Folder(String),
     /// It has no scheme.
     #[error("'{0}' has no scheme: endpoints need one, write https://{0}")]
     NoScheme(String),
@@ -56,7 +65,7 @@ pub enum MirrorUrlError {
     #[error("'{0}' has a query or a fragment: endpoints append paths to this address; leave it out")]
     Query(String),
     /// It goes on into what endpoints append.
-    #[error("'{url}' already holds '{part}', which endpoints append themselves: end the address before it")]
+    #[error("'{url}' already holds '{part}', which is appended to it here or by endpoints: end the address before it")]
     TooFar {
         /// What was given.
         url: String,
@@ -101,6 +110,12 @@ impl MirrorUrl {
     pub fn parse(text: &str, plain: OverPlainHttp) -> Result<Self, MirrorUrlError> {
         let text = text.trim();
         let told = || shown_url(text);
+        if text.is_empty() {
+            return Err(MirrorUrlError::Empty);
+        }
+        if text.starts_with('/') {
+            return Err(MirrorUrlError::Folder(told()));
+        }
         let Some((scheme, _)) = text.split_once("://") else { return Err(MirrorUrlError::NoScheme(told())) };
         if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
             return Err(MirrorUrlError::Scheme(told()));
@@ -207,7 +222,8 @@ mod tests {
     fn what_is_known_to_break_is_refused_with_what_to_write() {
         for (text, part) in [
             ("mirror.example:8000", "write https://mirror.example:8000"),
-            ("", "no scheme"),
+            ("", "is empty"),
+            ("/srv/waystation/broad", "is a folder"),
             ("file:///srv/x", "neither https nor http"),
             ("http://mirror.example", "--allow-plain-http"),
             ("https://eve:hunter2@mirror.example", "leave it out"),

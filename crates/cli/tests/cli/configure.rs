@@ -27,6 +27,7 @@ fn a_ring_s_settings_are_printed_in_every_form() {
     assert!(nested.get("mac").is_none());
 
     let managed = run(&[&["defender"], &url[..], &["--enforcement", "real_time"]].concat()).with(0);
+    assert!(managed.stderr.contains("ring canary: no configuration is at hand"), "{}", managed.stderr);
     let managed: Value = serde_json::from_str(&managed.stdout).unwrap();
     let engine = &managed["antivirusEngine"];
     assert_eq!(engine["offlineDefinitionUpdateUrl"], "https://m.example:8443/rings/canary/linux/production/");
@@ -86,7 +87,12 @@ fn a_file_is_merged_without_loss_and_checked() {
     check(GOOD, &["--strict"]).with(0);
     let passive = GOOD.replace("real_time", "passive");
     assert!(check(&passive, &[]).with(1).stdout.contains("error  passive at /antivirusEngine/enforcementLevel"));
-    check(&passive, &["--allow", "passive"]).with(0);
+    let told = check(&passive, &["--allow", "passive"]).with(0).stdout;
+    assert!(told.contains("allowed  passive at ") && !told.contains("error  "), "what is accepted is no error: {told}");
+    assert!(told.contains("managed.json: 0 error, 0 warn") && told.ends_with(", 1 allowed\n"), "{told}");
+    std::fs::write(&file, b"bplist00\x01").unwrap();
+    let told = waystation(folder.path(), &["configure", "defender", "--check", "managed.json"]).with(2);
+    assert!(told.stderr.contains("cannot be looked into here") && told.stdout.is_empty(), "{}", told.stderr);
     check(&passive, &["--allow", "pasive"]).with(2);
     check(&GOOD.replace("https", "http"), &[]).with(0);
     check(&GOOD.replace("https", "http"), &["--strict"]).with(1);

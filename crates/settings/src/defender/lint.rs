@@ -57,7 +57,7 @@ fn section_name(name: &str, value: &Value, place: &str, findings: &mut Vec<Findi
     if SECTIONS.contains(&name) {
         if !value.is_object() {
             let seen = format!("{}, where an object is meant", kind_of(value));
-            findings.push(Finding::new(Check::WrongType, place, seen));
+            findings.push(Finding::new(Check::SectionNoObject, place, seen));
         }
         return;
     }

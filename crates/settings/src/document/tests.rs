@@ -34,6 +34,11 @@ fn what_would_lose_something_is_refused_c12_c16() {
         ("{\"cloudService\":\"x\"}", "is no object"),
     ] {
         let mut document = Document::read(text.as_bytes()).unwrap();
+        // The check tells what a merge refuses.
+        let context = crate::defender::Context { platform: crate::defender::Platform::Linux, agent: None, url: None };
+        let found = crate::defender::lint(&document, &context);
+        let codes = ["duplicate_key", "rounded_number", "section_no_object"];
+        assert!(found.iter().any(|finding| codes.contains(&finding.check.code())), "{text}: {found:?}");
         let told = document.set("cloudService", "definitionUpdatesInterval", json!(1)).unwrap_err().to_string();
         assert!(told.contains(part), "{told}");
     }
@@ -56,6 +61,10 @@ fn files_of_another_kind_are_told_apart_c17() {
     ] {
         let told = Document::read(bytes).unwrap_err().to_string();
         assert!(told.contains(part), "{told}");
+    }
+    // What macOS reads is no broken file, and only not looked into here.
+    for bytes in [&b"bplist00\x01"[..], b"\x30\x82\x10\x00xx"] {
+        assert!(matches!(Document::read(bytes), Err(DocumentError::NotHere(_))));
     }
     assert!(Document::read(&vec![b' '; LARGEST + 1]).is_err());
     let marked = Document::read("\u{feff}{}".as_bytes()).unwrap();

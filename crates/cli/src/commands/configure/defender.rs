@@ -8,7 +8,7 @@ use model::{RingName, Version};
 use serde::Serialize;
 use serde_json::Value;
 use settings::defender::{Context as Known, Fallback, Merged, Platform, Track, Wanted, ansible, lint, portal};
-use settings::{Check, Document, Finding, Format, Level};
+use settings::{Check, Document, DocumentError, Finding, Format, Level};
 
 use super::{address, findings};
 use crate::console;
@@ -27,7 +27,7 @@ const INPUT: u64 = 8 << 20;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  waystation configure defender --url https://mirror.example --ring canary --enforcement real_time
+  waystation configure defender --url https://mirror.example --enforcement real_time
   waystation configure defender --url https://mirror.example --merge mdatp_managed.json > new.json
   waystation configure defender --url https://mirror.example --platform mac > defender.mobileconfig
   waystation configure defender --check mdatp_managed.json --agent 101.26062.0007
@@ -35,7 +35,8 @@ Examples:
 Exit codes:
   0  printed; with --check: nothing that breaks
   1  failed; with --check: something that breaks, or with --strict anything worth a warning
-  2  wrong usage or configuration, a file that cannot be opened, an address that is known to break")]
+  2  wrong usage or configuration, a file that cannot be opened or not be looked into here, an address that is known to
+     break")]
 pub(crate) struct Defender {
     /// The mirror's address, as endpoints reach it
     #[arg(long, value_name = "URL", required_unless_present = "check")]
@@ -137,6 +138,11 @@ pub(crate) fn run(args: &Defender, context: &mut Context) -> Result<Exit, Failur
 
 fn wanted(args: &Defender, url: &str, context: &Context) -> Result<Wanted, Failure> {
     let config = address::configuration(context)?;
+    if let (Some(ring), None) = (&args.ring, &config) {
+        let text = "no configuration is at hand, so nobody looked whether the mirror has such a ring: where it does not, every \
+                    endpoint gets 404; without --ring the address is that of the ring at the root";
+        beside(context, &format!("ring {ring}: {text}"));
+    }
     let plain = console::plain(args.allow_plain_http || args.check.is_some());
     let mirror = address::of_ring(url, args.ring.as_ref(), plain, config.as_ref())?;
     let platform = match (args.platform, args.form) {
@@ -259,6 +265,10 @@ fn check(args: &Defender, file: &Path, wanted: Option<&Wanted>, context: &mut Co
     }
     let named = args.platform.map(|system| if system == System::Mac { Platform::Mac } else { Platform::Linux });
     let (platform, findings) = match Document::read(&input(file)?) {
+        Err(error @ DocumentError::NotHere(_)) => {
+            let text = format!("{} cannot be looked into here: {error}", file.display());
+            return Err(Failure::usage(text));
+        }
         Err(error) => (named.unwrap_or(Platform::Linux), vec![error.finding()]),
         Ok(document) => {
             let platform = named.unwrap_or_else(|| platform_of(&document));
@@ -266,14 +276,20 @@ fn check(args: &Defender, file: &Path, wanted: Option<&Wanted>, context: &mut Co
             (platform, lint(&document, &Known { platform, agent: args.agent.clone(), url }))
         }
     };
-    let counted = findings.iter().filter(|finding| !args.allow.iter().any(|code| code == finding.check.code()));
-    let level = counted.map(|finding| finding.level).max();
+    let is_allowed = |finding: &Finding| args.allow.iter().any(|code| code == finding.check.code());
+    let level = findings.iter().filter(|finding| !is_allowed(finding)).map(|finding| finding.level).max();
     if args.json {
         let file = file.display().to_string();
         context.out.json(&Told { file, platform, level, findings: &findings, allowed: &args.allow })?;
     } else {
-        findings::lines(&findings).iter().try_for_each(|line| context.out.line(line))?;
-        context.out.line(format!("{}: {}", file.display(), findings::counts(&findings)))?;
+        let (allowed, counted): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(is_allowed);
+        findings::lines(&counted).iter().try_for_each(|line| context.out.line(line))?;
+        for finding in &allowed {
+            let at = if finding.at.is_empty() { String::new() } else { format!(" at {}", finding.at) };
+            context.out.line(format!("allowed  {}{at}", finding.check))?;
+        }
+        let rest = if allowed.is_empty() { String::new() } else { format!(", {} allowed", allowed.len()) };
+        context.out.line(format!("{}: {}{rest}", file.display(), findings::counts(&counted)))?;
     }
     Ok(match level {
         Some(Level::Error) => Exit::FAILED,
