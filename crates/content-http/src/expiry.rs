@@ -21,6 +21,17 @@ impl Span {
     pub(crate) fn soonest(spans: impl Iterator<Item = Self>) -> Option<Self> {
         spans.min_by_key(|span| span.until)
     }
+
+    /// Whether it lies within.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
+/// Whether a certificate is of version 1, which says so by saying nothing (RFC 5280, 4.1.2.1).
+pub(crate) fn is_version_1(der: &[u8]) -> bool {
+    let first = || item(sequence(sequence(der)?.0)?.0);
+    first().is_some_and(|(tag, _, _)| tag == INTEGER)
 }
 
 /// A certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
@@ -133,6 +144,14 @@ mod tests {
             let expected = Some(Span { from, until });
             assert_eq!(of_certificate(&made(year)), expected);
             assert_eq!(of_list(&list(year)), expected);
+        }
+    }
+
+    #[test]
+    fn version_1_says_nothing_of_its_version_v23() {
+        assert!(is_version_1(&[0x30, 5, 0x30, 3, 0x02, 1, 7]));
+        for other in [made(2030).as_slice(), list(2030).get(..3).unwrap(), &[]] {
+            assert!(!is_version_1(other));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The files beside the configuration that listeners use: looked at every few seconds, taken over when they changed.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,17 +20,21 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    fn path(&self) -> &Path {
+    /// What it is, for a sentence.
+    fn in_words(&self) -> &'static str {
         match self {
-            Self::Certificate(certificate) => certificate.path(),
-            Self::Credentials(credentials) => credentials.path(),
+            Self::Certificate(_) => "a changed certificate, key, client authority or revocation list",
+            Self::Credentials(_) => "a changed file of credentials",
         }
     }
 
-    fn look(&self) -> Result<bool, crate::SourceError> {
+    /// Takes over what changed and can be used: which files.
+    fn look(&self, now: Timestamp) -> Result<Vec<PathBuf>, crate::SourceError> {
         Ok(match self {
-            Self::Certificate(certificate) => certificate.look()?,
-            Self::Credentials(credentials) => credentials.look()?,
+            Self::Certificate(certificate) => certificate.look(now)?,
+            Self::Credentials(credentials) => {
+                credentials.look()?.then(|| credentials.path().to_owned()).into_iter().collect()
+            }
         })
     }
 
@@ -51,11 +55,14 @@ pub(crate) struct KeptFiles {
     clock: Arc<dyn Clock>,
     /// When it was last told until when they hold.
     told: Mutex<Option<Duration>>,
+    /// When it was last looked whether one has ended.
+    looked: Mutex<Timestamp>,
 }
 
 impl KeptFiles {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { all: Mutex::default(), clock, told: Mutex::default() }
+        let looked = Mutex::new(clock.now());
+        Self { all: Mutex::default(), clock, told: Mutex::default(), looked }
     }
 
     /// Looks after these from now on, each with the listener that uses it.
@@ -87,21 +94,32 @@ impl KeptFiles {
         due
     }
 
+    /// Tells the log at once what ended since the last look: whoever is locked out by it asks why. What it told.
+    fn tell_ended(&self, facts: &[CertificateFacts]) -> usize {
+        let now = self.clock.now();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = std::mem::replace(&mut *looked, now);
+        let ended = facts.iter().filter(|facts| facts.not_after.is_some_and(|until| since < until && until <= now));
+        ended.inspect(|facts| tell(facts, now)).count()
+    }
+
     /// Looks at each.
     pub(crate) fn look(&self, counters: &Counters) {
+        self.tell_ended(&self.facts());
         self.tell_daily();
         for (listener, kept) in self.all() {
-            let path = kept.path().display();
-            match kept.look() {
-                Ok(false) => {}
-                Ok(true) => {
-                    tracing::info!(%path, "took over a changed certificate or credentials");
+            match kept.look(self.clock.now()) {
+                Ok(changed) if changed.is_empty() => {}
+                Ok(changed) => {
+                    for path in changed.iter().map(|path| path.display()) {
+                        tracing::info!(%path, %listener, "took over a changed file");
+                    }
                     kept.facts(listener).iter().for_each(|facts| tell(facts, self.clock.now()));
                 }
                 Err(error) => {
                     counters.trouble(Trouble::TlsRefused);
                     let error = Chain(&error);
-                    tracing::error!(%path, %error, "a changed certificate or credentials cannot be used; the old ones are kept");
+                    tracing::error!(%listener, %error, "{} cannot be used; what was in use is kept", kept.in_words());
                 }
             }
         }
@@ -130,7 +148,7 @@ mod tests {
 
     impl Clock for Hand {
         fn now(&self) -> Timestamp {
-            Timestamp::from_micros(0)
+            Timestamp::from_micros(0).after(self.monotonic())
         }
 
         fn monotonic(&self) -> Duration {
@@ -146,6 +164,24 @@ mod tests {
         for (seconds, due) in [(1, false), (86_399, false), (86_400, true), (86_401, false), (172_800, true)] {
             clock.0.store(seconds, Ordering::SeqCst);
             assert_eq!(files.tell_daily(), due, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_when_it_passes_and_once_v34() {
+        let clock = Arc::new(Hand::default());
+        let files = KeptFiles::new(clock.clone());
+        let facts = CertificateFacts {
+            kind: crate::FileKind::ClientCrl,
+            listener: ([127, 0, 0, 1], 1).into(),
+            path: "clients.crl".into(),
+            not_before: None,
+            not_after: Some(Timestamp::from_micros(0).after(Duration::from_secs(100))),
+            refused: None,
+        };
+        for (seconds, told) in [(1, 0), (99, 0), (100, 1), (101, 0), (5000, 0)] {
+            clock.0.store(seconds, Ordering::SeqCst);
+            assert_eq!(files.tell_ended(std::slice::from_ref(&facts)), told, "{seconds}");
         }
     }
 }

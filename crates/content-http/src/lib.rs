@@ -98,7 +98,7 @@ mod worker;
 pub use beyond::{After, Beyond, Face, Instead};
 pub use credentials::CredentialsError;
 pub use model::{Cidr, CidrError};
-pub use rules::ReloadError;
+pub use rules::{ReloadError, RulesError};
 pub use server::{ContentServer, Drained, StartError};
 pub use settings::{AccessLog, Bind, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings, TlsSettings};
 pub use source::{DataFolder, Loaded, Source, SourceError};

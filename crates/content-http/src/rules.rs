@@ -10,7 +10,7 @@ use crate::credentials::{Credentials, CredentialsError};
 use crate::kept::Kept;
 use crate::tls::{Certificate, TlsError};
 use crate::{Cidr, Policy};
-use model::any_contains;
+use model::{Timestamp, any_contains};
 
 /// Why new rules were not taken over; the old ones hold.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,20 @@ pub enum ReloadError {
         /// How many run.
         running: usize,
     },
+    /// The rules of one listener cannot be used.
+    #[error("the rules of the listener at {listener} cannot be used")]
+    Rules {
+        /// Where it listens.
+        listener: SocketAddr,
+        /// What is wrong.
+        #[source]
+        source: RulesError,
+    },
+}
+
+/// Why the rules of one listener cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
     /// A path prefix is not plain.
     #[error("path prefix '{0}' is not usable: write /name or /name/name, of letters, digits, '.', '-', '_', '~'")]
     Prefix(String),
@@ -46,7 +60,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn of(policy: &Policy) -> Result<Self, ReloadError> {
+    pub(crate) fn of(policy: &Policy) -> Result<Self, RulesError> {
         Ok(Self {
             prefix: prefix(&policy.path_prefix)?,
             tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
@@ -55,6 +69,15 @@ impl Rules {
             proxy_protocol: policy.proxy_protocol,
             credentials: policy.credentials.as_deref().map(Credentials::load).transpose()?.map(Arc::new),
         })
+    }
+
+    /// The rules of a listener that runs, anew: they may take the place of those before.
+    pub(crate) fn after(&self, policy: &Policy, now: Timestamp) -> Result<Self, RulesError> {
+        let newer = Self::of(policy)?;
+        if let (Some(old), Some(new)) = (&self.tls, &newer.tls) {
+            new.may_follow(old, now)?;
+        }
+        Ok(newer)
     }
 
     /// Whether a peer may speak at all: as a client, or for clients.
@@ -77,7 +100,7 @@ impl Rules {
     }
 }
 
-fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
+fn prefix(text: &str) -> Result<Box<[u8]>, RulesError> {
     let trimmed = text.strip_suffix('/').unwrap_or(text);
     let plain = |segment: &str| {
         !segment.is_empty()
@@ -88,7 +111,7 @@ fn prefix(text: &str) -> Result<Box<[u8]>, ReloadError> {
     if good {
         Ok(trimmed.as_bytes().into())
     } else {
-        Err(ReloadError::Prefix(text.chars().take(80).flat_map(char::escape_default).collect()))
+        Err(RulesError::Prefix(text.chars().take(80).flat_map(char::escape_default).collect()))
     }
 }
 

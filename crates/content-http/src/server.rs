@@ -38,7 +38,7 @@ pub enum StartError {
     #[error("the socket that was handed over cannot be used")]
     Inherited(#[source] std::io::Error),
     /// A rule cannot be used.
-    #[error("cannot use the rules of a content listener")]
+    #[error(transparent)]
     Policy(#[from] ReloadError),
     /// The access log cannot be opened.
     #[error("cannot open the access log {path}")]
@@ -227,7 +227,13 @@ impl ContentServer {
         if policies.len() != self.gates.len() {
             return Err(ReloadError::Listeners { given: policies.len(), running: self.gates.len() });
         }
-        let rules: Vec<Rules> = policies.iter().map(Rules::of).collect::<Result<_, _>>()?;
+        let now = self.shared.clock.now();
+        let running = policies.iter().zip(&self.gates).zip(&self.addresses);
+        let newer = running.map(|((policy, gate), listener)| {
+            let rules = gate.rules.load().after(policy, now);
+            rules.map_err(|source| ReloadError::Rules { listener: *listener, source })
+        });
+        let rules: Vec<Rules> = newer.collect::<Result<_, _>>()?;
         for (gate, rules) in self.gates.iter().zip(rules) {
             gate.rules.store(Arc::new(rules));
         }
@@ -352,7 +358,13 @@ fn bind(listeners: Vec<Listener>, workers: usize) -> Result<Bound, StartError> {
     let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let (mut gates, mut addresses) = (Vec::new(), Vec::new());
     for listener in listeners {
-        let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(Rules::of(&listener.policy)?)) });
+        let address = match &listener.bind {
+            Bind::Address(address) => *address,
+            Bind::Inherited(socket) => socket.local_addr().map_err(StartError::Inherited)?,
+        };
+        let wrap = |source| ReloadError::Rules { listener: address, source };
+        let rules = Rules::of(&listener.policy).map_err(wrap)?;
+        let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(rules)) });
         let bound = match listener.bind {
             Bind::Address(address) => platform::net::listeners(address, workers)?,
             Bind::Inherited(socket) => {

@@ -1,18 +1,22 @@
 //! TLS: certificates from files, read again when they change.
 
+mod error;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use model::{Digest, Hasher};
+use model::{Digest, Hasher, Timestamp};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+
+pub use error::TlsError;
 
 use crate::TlsSettings;
 use crate::expiry::Span;
@@ -22,54 +26,6 @@ use crate::stats::{CertificateFacts, FileKind};
 const MAX_PEM: u64 = 1024 * 1024;
 /// The longest file of revocation lists: about a million entries.
 const MAX_LISTS: u64 = 64 * 1024 * 1024;
-
-/// Why certificate, key or client authorities cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file is longer than anything that belongs there.
-    #[error("{path} is larger than {most} bytes, the most that is read; split off what is not needed in it")]
-    TooLong {
-        /// Which.
-        path: PathBuf,
-        /// How many bytes are read.
-        most: u64,
-    },
-    /// A file holds no usable PEM block of the kind that belongs there.
-    #[error("{path} holds no usable {what} in PEM form")]
-    Pem {
-        /// Which.
-        path: PathBuf,
-        /// What should be in it.
-        what: &'static str,
-    },
-    /// Certificate and key do not belong together, or are of a kind that is not supported.
-    #[error("certificate {certificate} and its key cannot be used together")]
-    Pair {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: rustls::Error,
-    },
-    /// The client authorities or their revocation lists cannot be used.
-    #[error("client authorities in {path}, or their revocation lists, cannot be used")]
-    ClientCa {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: rustls::server::VerifierBuilderError,
-    },
-}
 
 /// The certificate in use on one listener.
 pub(crate) struct Certificate {
@@ -81,23 +37,51 @@ pub(crate) struct Certificate {
 
 struct Seen {
     digest: Digest,
+    /// The files as they are in use.
+    used: Vec<(PathBuf, Digest)>,
     ends: Ends,
-    refused: Option<String>,
+    /// How many certificates are shown.
+    chain: usize,
+    refused: Option<Refused>,
+}
+
+/// What stands in the files now and is not taken over.
+struct Refused {
+    kind: FileKind,
+    why: String,
+    /// Whether time alone may change that.
+    in_time: bool,
 }
 
 /// Until when each file holds, as far as that can be read: of several in one file, the one that ends first.
 #[derive(Clone, Copy)]
 struct Ends {
+    /// The first certificate of the file alone: what clients look at first.
+    shown: Option<Span>,
     certificate: Option<Span>,
     client_ca: Option<Span>,
     client_crl: Option<Span>,
+}
+
+impl Ends {
+    /// Whether what is shown may be replaced by these: not by what has ended or has not begun, while it holds itself.
+    fn may_become(&self, newer: &Self, settings: &TlsSettings, now: Timestamp) -> Result<(), TlsError> {
+        match (self.shown, newer.shown) {
+            (Some(old), Some(Span { from, until }))
+                if old.holds(now) && !newer.shown.is_some_and(|new| new.holds(now)) =>
+            {
+                Err(TlsError::NotNow { certificate: settings.certificate.clone(), from, until })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Certificate {
     pub(crate) fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let files = Files::read(settings)?;
         let config = files.config(settings)?;
-        let seen = Seen { digest: files.digest(), ends: files.ends(), refused: None };
+        let seen = files.seen(settings);
         Ok(Self { settings: settings.clone(), config: ArcSwap::new(config), seen: Mutex::new(seen) })
     }
 
@@ -105,25 +89,46 @@ impl Certificate {
         self.config.load_full()
     }
 
-    /// Takes changed files over if they can be used; the old ones stay in use otherwise.
-    pub(crate) fn look(&self) -> Result<bool, TlsError> {
+    /// Whether this may take the place of an older one.
+    pub(crate) fn may_follow(&self, older: &Self, now: Timestamp) -> Result<(), TlsError> {
+        let ends = older.seen.lock().unwrap_or_else(PoisonError::into_inner).ends;
+        let newer = self.seen.lock().unwrap_or_else(PoisonError::into_inner).ends;
+        ends.may_become(&newer, &self.settings, now)
+    }
+
+    /// Takes changed files over if they can be used; the old ones stay in use otherwise. Which changed.
+    pub(crate) fn look(&self, now: Timestamp) -> Result<Vec<PathBuf>, TlsError> {
         let files = Files::read(&self.settings);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), Files::digest);
-        if seen.digest == digest {
-            return Ok(false);
+        let known = seen.digest == digest;
+        if known && !seen.refused.as_ref().is_some_and(|refused| refused.in_time) {
+            return Ok(Vec::new());
         }
         seen.digest = digest;
-        let taken = files.and_then(|files| Ok((files.config(&self.settings)?, files.ends())));
+        let changed =
+            files.as_ref().map(|files| changed(&seen.used, &files.prints(&self.settings))).unwrap_or_default();
+        let taken = files.and_then(|files| {
+            let (config, newer) = (files.config(&self.settings)?, files.seen(&self.settings));
+            seen.ends.may_become(&newer.ends, &self.settings, now)?;
+            Ok((config, newer))
+        });
         match taken {
-            Ok((config, ends)) => {
+            Ok((config, newer)) => {
+                if newer.chain < seen.chain {
+                    let (path, before, after) = (self.settings.certificate.display(), seen.chain, newer.chain);
+                    tracing::warn!(%path, before, after, "the new file holds fewer certificates; was it written whole?");
+                }
                 self.config.store(config);
-                (seen.ends, seen.refused) = (ends, None);
-                Ok(true)
+                *seen = newer;
+                Ok(changed)
             }
             Err(error) => {
-                seen.refused = Some(model::error_chain(&error));
-                Err(error)
+                let in_time = matches!(error, TlsError::NotNow { .. });
+                let path = error.file().or(changed.first().map(PathBuf::as_path));
+                let kind = path.map_or(FileKind::Certificate, |path| kind_of(&self.settings, path));
+                seen.refused = Some(Refused { kind, why: model::error_chain(&error), in_time });
+                if known && in_time { Ok(Vec::new()) } else { Err(error) }
             }
         }
     }
@@ -132,14 +137,10 @@ impl Certificate {
         &self.settings
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.settings.certificate
-    }
-
     /// What is known of its files, as those of this listener.
     pub(crate) fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ends { certificate, client_ca, client_crl } = seen.ends;
+        let Ends { certificate, client_ca, client_crl, .. } = seen.ends;
         let TlsSettings { certificate: own, client_ca: authority, client_crl: list, .. } = &self.settings;
         let files = [
             (FileKind::Certificate, Some(own), certificate),
@@ -148,7 +149,8 @@ impl Certificate {
         ];
         let fact = |(kind, path, span): (FileKind, Option<&PathBuf>, Option<Span>)| {
             let (not_before, not_after) = (span.map(|span| span.from), span.map(|span| span.until));
-            let refused = seen.refused.clone().filter(|_| kind == FileKind::Certificate);
+            let refused =
+                seen.refused.as_ref().filter(|refused| refused.kind == kind).map(|refused| refused.why.clone());
             Some(CertificateFacts { kind, listener, path: path?.clone(), not_before, not_after, refused })
         };
         files.into_iter().filter_map(fact).collect()
@@ -165,10 +167,14 @@ struct Files {
 impl Files {
     fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
         Ok(Self {
-            certificate: read(&settings.certificate, MAX_PEM)?,
-            key: read(&settings.key, MAX_PEM)?,
-            client_ca: settings.client_ca.as_deref().map(|path| read(path, MAX_PEM)).transpose()?,
-            client_crl: settings.client_crl.as_deref().map(|path| read(path, MAX_LISTS)).transpose()?,
+            certificate: read("tls.certificate", &settings.certificate, MAX_PEM)?,
+            key: read("tls.key", &settings.key, MAX_PEM)?,
+            client_ca: settings.client_ca.as_deref().map(|path| read("tls.client_ca", path, MAX_PEM)).transpose()?,
+            client_crl: settings
+                .client_crl
+                .as_deref()
+                .map(|path| read("tls.client_crl", path, MAX_LISTS))
+                .transpose()?,
         })
     }
 
@@ -182,10 +188,27 @@ impl Files {
             Span::soonest(all.filter_map(|one| crate::expiry::of_list(&one)))
         };
         Ends {
+            shown: CertificateDer::from_pem_slice(&self.certificate)
+                .ok()
+                .and_then(|one| crate::expiry::of_certificate(&one)),
             certificate: certificates(&self.certificate),
             client_ca: self.client_ca.as_deref().and_then(certificates),
             client_crl: self.client_crl.as_deref().and_then(lists),
         }
+    }
+
+    /// What these are once they are in use.
+    fn seen(&self, settings: &TlsSettings) -> Seen {
+        let chain = CertificateDer::pem_slice_iter(&self.certificate).flatten().count();
+        Seen { digest: self.digest(), used: self.prints(settings), ends: self.ends(), chain, refused: None }
+    }
+
+    /// The digest of each.
+    fn prints(&self, settings: &TlsSettings) -> Vec<(PathBuf, Digest)> {
+        let own = [(&settings.certificate, &self.certificate), (&settings.key, &self.key)];
+        let more = [(&settings.client_ca, &self.client_ca), (&settings.client_crl, &self.client_crl)];
+        let more = more.into_iter().filter_map(|(path, bytes)| Some((path.as_ref()?, bytes.as_ref()?)));
+        own.into_iter().chain(more).map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect()
     }
 
     fn digest(&self) -> Digest {
@@ -198,8 +221,9 @@ impl Files {
     }
 
     fn config(&self, settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
-        let pair = |source| TlsError::Pair { certificate: settings.certificate.clone(), source };
         let chain = certificates(&self.certificate, &settings.certificate)?;
+        let leaf = chain.first().cloned();
+        let pair = |source| TlsError::of_pair(settings, leaf.as_deref(), source);
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| TlsError::Pem { path: settings.key.clone(), what: "private key" })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -239,6 +263,7 @@ impl Files {
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         if let (Some(pem), Some(path)) = (&self.client_crl, &settings.client_crl) {
             let bad = || TlsError::Pem { path: path.clone(), what: "revocation list" };
+            whole(pem, path)?;
             let lists: Vec<_> =
                 CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| bad())?;
             if lists.is_empty() {
@@ -252,13 +277,40 @@ impl Files {
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let bad = || TlsError::Pem { path: path.to_owned(), what: "certificate" };
+    whole(pem, path)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| bad())?;
     if found.is_empty() { Err(bad()) } else { Ok(found) }
 }
 
+/// Refuses a file that ends within the line that begins a block: whoever reads PEM takes that for text between blocks.
+fn whole(pem: &[u8], path: &Path) -> Result<(), TlsError> {
+    let is_whole = |line: &[u8]| line.len() > 10 && line.ends_with(b"-----");
+    let mut behind = pem.split(|byte| *byte == b'\n').rev().map(<[u8]>::trim_ascii);
+    let cut_short = behind.next().is_some_and(|last| last.starts_with(b"-") && !is_whole(last));
+    let mut behind = behind.take_while(|line| !line.starts_with(b"-----END"));
+    if cut_short || behind.any(|line| line.starts_with(b"-----") && !is_whole(line)) {
+        return Err(TlsError::Cut { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// What kind a file is; a key belongs to its certificate.
+fn kind_of(settings: &TlsSettings, path: &Path) -> FileKind {
+    match path {
+        path if settings.client_ca.as_deref() == Some(path) => FileKind::ClientCa,
+        path if settings.client_crl.as_deref() == Some(path) => FileKind::ClientCrl,
+        _ => FileKind::Certificate,
+    }
+}
+
+/// Those of them that are other than they were.
+fn changed(before: &[(PathBuf, Digest)], now: &[(PathBuf, Digest)]) -> Vec<PathBuf> {
+    now.iter().filter(|one| !before.contains(one)).map(|(path, _)| path.clone()).collect()
+}
+
 /// Reads a whole file, or refuses it: what is cut off in silence would be judged by its beginning.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, TlsError> {
-    let wrap = |source| TlsError::Read { path: path.to_owned(), source };
+fn read(key: &'static str, path: &Path, most: u64) -> Result<Vec<u8>, TlsError> {
+    let wrap = |source| TlsError::Read { path: path.to_owned(), key, source };
     let file = std::fs::File::open(path).map_err(wrap)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(wrap)?;

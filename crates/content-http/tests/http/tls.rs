@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use content_http::{Policy, Settings, StartError, TlsSettings, Trouble};
 use rcgen::{
@@ -35,9 +36,20 @@ impl Authority {
     }
 
     fn issue_as(&self, name: &str, serial: Option<u64>) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.serial_number = serial.map(SerialNumber::from);
+        self.sign(&params)
+    }
+
+    /// One that holds between these years.
+    fn issue_for(&self, name: &str, (from, until): (i32, i32)) -> (String, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
@@ -134,7 +146,7 @@ impl Served {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let connection = ClientConnection::new(client, name).unwrap();
         let socket = TcpStream::connect(self.site.address()).unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client::new(StreamOwned::new(connection, socket))
     }
 
@@ -206,6 +218,81 @@ fn a_changed_certificate_is_taken_over_and_a_bad_one_is_not_v23() {
     assert_eq!(facts().refused, None);
     open.get("/a", "");
     assert_eq!(open.answer().unwrap().body, b"A", "an open connection is not dropped");
+}
+
+#[test]
+fn a_certificate_that_holds_is_not_replaced_by_one_that_does_not_v23() {
+    let served = served(None);
+    let facts = || served.site.server.stats().certificates[0].clone();
+    let before = facts().not_after;
+    let policy = || Policy { tls: Some(settings(served.folder.path(), None)), ..Policy::default() };
+    // The test's clock stands in 1994.
+    for years in [(1980, 1990), (1996, 3001)] {
+        put(served.folder.path(), &served.authority.issue_for("mirror", years));
+        until(|| {
+            served.site.server.nudge();
+            facts().refused.is_some_and(|why| why.contains(&format!("from {}-01-01", years.0)))
+        });
+        assert_eq!(served.try_get("mirror", None).unwrap(), b"A");
+        assert!(served.site.server.reload(&[policy()]).is_err());
+        assert_eq!(facts().not_after, before);
+    }
+    served.site.clock.advance(Duration::from_secs(3 * 365 * 86_400));
+    until(|| {
+        served.site.server.nudge();
+        facts().not_after < before
+    });
+    assert_eq!(facts().refused, None, "its time came");
+    // At a start there is nothing better, and what comes next is taken over.
+    put(served.folder.path(), &served.authority.issue_for("mirror", (1980, 1990)));
+    let tls = settings(served.folder.path(), None);
+    let site = Site::empty(|settings| settings.listeners[0].policy.tls = Some(tls));
+    let ended = || site.server.stats().certificates[0].not_after;
+    let at_start = ended();
+    assert!(at_start < before);
+    put(served.folder.path(), &served.authority.issue_for("mirror", (1985, 1991)));
+    until(|| {
+        site.server.nudge();
+        ended() > at_start
+    });
+}
+
+#[test]
+fn a_chain_that_was_cut_off_is_refused_v23() {
+    let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
+    let (leaf, key) = authority.issue("mirror");
+    let whole = format!("{leaf}{}", authority.certificate);
+    let last = whole.trim_end().len();
+    for length in leaf.len() + 1..=whole.len() {
+        put(folder.path(), &(whole[..length].to_owned(), key.clone()));
+        let mut start = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+        start.listeners[0].policy.tls = Some(settings(folder.path(), None));
+        let clock = Arc::new(platform::SystemClock::new());
+        let started = content_http::ContentServer::start(start, source(), clock);
+        assert_eq!(started.is_ok(), length >= last, "{length}");
+    }
+    // What others write between and behind blocks is text.
+    put(folder.path(), &(format!("---\nCertificate chain\n{whole}---\nServer certificate\n"), key));
+    let tls = settings(folder.path(), None);
+    Site::empty(|settings| settings.listeners[0].policy.tls = Some(tls));
+}
+
+#[test]
+fn what_is_wrong_names_listener_key_and_file_v23() {
+    let served = served(None);
+    let wrong = |change: &dyn Fn(&mut TlsSettings)| {
+        let mut tls = settings(served.folder.path(), None);
+        change(&mut tls);
+        let refused = served.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }]).unwrap_err();
+        model::error_chain(&refused)
+    };
+    let missing = wrong(&|tls| tls.certificate = "nope.pem".into());
+    assert!(missing.contains(&served.site.address().to_string()), "{missing}");
+    assert!(missing.contains("cannot read nope.pem, its tls.certificate"), "{missing}");
+    let other = served.folder.path().join("other.key");
+    std::fs::write(&other, served.authority.issue("other").1).unwrap();
+    let mismatch = wrong(&|tls| tls.key.clone_from(&other));
+    assert!(mismatch.contains("other.key is not the key of ") && mismatch.ends_with("tls.crt"), "{mismatch}");
 }
 
 #[test]
@@ -304,7 +391,8 @@ fn a_long_list_is_taken_and_one_that_is_too_long_is_called_so_v34() {
     with_list(&format!("{padding}{list}")).unwrap();
     assert!(served.try_get("mirror", Some(&good)).is_ok() && served.try_get("mirror", Some(&bad)).is_err());
     let refused = with_list(&format!("{list}{}", " ".repeat(64 << 20))).unwrap_err();
-    assert!(refused.to_string().contains("clients.crl is larger than 67108864 bytes"), "{refused}");
+    let refused = model::error_chain(&refused);
+    assert!(refused.contains("clients.crl is larger than 67108864 bytes"), "{refused}");
     assert!(served.try_get("mirror", Some(&good)).is_ok(), "and the one before stays in use");
 }
 

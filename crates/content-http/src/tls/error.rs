@@ -1,0 +1,113 @@
+//! What can be wrong with the files of a TLS listener, in words that name file and remedy.
+
+use std::path::{Path, PathBuf};
+
+use model::Timestamp;
+use rustls::{Error, InconsistentKeys};
+
+/// Why certificate, key or client authorities cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}, its {key}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The key that names it.
+        key: &'static str,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is longer than anything that belongs there.
+    #[error("{path} is larger than {most} bytes, the most that is read; split off what is not needed in it")]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+        /// How many bytes are read.
+        most: u64,
+    },
+    /// A file holds no usable PEM block of the kind that belongs there.
+    #[error("{path} holds no usable {what} in PEM form")]
+    Pem {
+        /// Which.
+        path: PathBuf,
+        /// What should be in it.
+        what: &'static str,
+    },
+    /// A file ends within the line that begins or ends a PEM block.
+    #[error("{path} was cut off: it ends in the middle of a PEM block; write it whole, beside it, and rename it")]
+    Cut {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The key is another certificate's.
+    #[error("{key} is not the key of {certificate}")]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+    },
+    /// An X.509 certificate of version 1, which has no names that clients look at.
+    #[error(
+        "{certificate} is a certificate of version 1; make one with extensions (subjectAltName), which are version 3"
+    )]
+    Version {
+        /// The certificate's file.
+        certificate: PathBuf,
+    },
+    /// A certificate that holds was to be replaced by one that does not.
+    #[error("{certificate} holds from {from} until {until}, which is not now; the one in use does, and is kept")]
+    NotNow {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// When the new one begins.
+        from: Timestamp,
+        /// When the new one ends.
+        until: Timestamp,
+    },
+    /// Certificate and key are of a kind that is not supported.
+    #[error("certificate {certificate} and its key {key} cannot be used together")]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Error,
+    },
+    /// The client authorities or their revocation lists cannot be used.
+    #[error("client authorities in {path}, or their revocation lists, cannot be used")]
+    ClientCa {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: rustls::server::VerifierBuilderError,
+    },
+}
+
+impl TlsError {
+    /// The file in which something is wrong; none where it lies between two.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } | Self::Cut { path } => {
+                Some(path)
+            }
+            Self::Version { certificate } | Self::NotNow { certificate, .. } => Some(certificate),
+            Self::Mismatch { .. } | Self::Pair { .. } | Self::ClientCa { .. } => None,
+        }
+    }
+
+    /// Why rustls does not take this pair.
+    pub(super) fn of_pair(settings: &crate::TlsSettings, leaf: Option<&[u8]>, source: Error) -> Self {
+        let (certificate, key) = (settings.certificate.clone(), settings.key.clone());
+        match source {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Self::Mismatch { certificate, key },
+            _ if leaf.is_some_and(crate::expiry::is_version_1) => Self::Version { certificate },
+            source => Self::Pair { certificate, key, source },
+        }
+    }
+}
