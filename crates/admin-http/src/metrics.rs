@@ -76,6 +76,9 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     counter(encoder, "http_connections", "Connections accepted by the content side.", stats.connections_total)?;
     let open = i64::try_from(stats.connections_open).unwrap_or(i64::MAX);
     gauge(encoder, "http_open_connections", "Connections open on the content side.", open)?;
+    let most = i64::try_from(stats.connections_most).unwrap_or(i64::MAX);
+    let help = "How many may be open at once: limits.serve_connections, or fewer where descriptors leave no room.";
+    gauge(encoder, "http_most_connections", help, most)?;
     let ring = |value: &dyn Fn(&content_http::RingStats) -> i64| {
         stats.rings.iter().map(|ring| (vec![("ring", ring.ring.to_string())], value(ring))).collect::<Vec<_>>()
     };

@@ -282,6 +282,7 @@ impl ContentServer {
             counters.add_to(&mut stats);
         }
         stats.connections_open = self.shared.open.load(Ordering::Relaxed) as u64;
+        stats.connections_most = self.shared.most_open as u64;
         stats.rings = self.shared.view.ring_stats();
         stats.certificates = self.files.facts();
         stats
@@ -401,10 +402,26 @@ fn start_log(
 }
 
 /// The cap on connections: never more than descriptors allow, when each may also hold a file open, beside those that
-/// workers keep open.
+/// workers keep open. That it is lower than what is configured is told, with what would be enough.
 fn most_open(limits: &ServeLimits, workers: usize) -> usize {
-    let all = usize::try_from(platform::raise_nofile()).unwrap_or(usize::MAX);
-    limits.connections.max(1).min(fitting(all, workers))
+    let descriptors = usize::try_from(platform::raise_nofile()).unwrap_or(usize::MAX);
+    let (asked, room) = (limits.connections.max(1), fitting(descriptors, workers));
+    if room < asked {
+        let enough = enough_for(asked, workers);
+        tracing::warn!(
+            descriptors,
+            "room for {room} of {asked} connections: let this process open {enough} files (LimitNOFILE= in systemd, \
+             `ulimit -n` in a shell), or lower limits.serve_connections"
+        );
+    }
+    asked.min(room)
+}
+
+/// How many descriptors so many connections take.
+fn enough_for(connections: usize, workers: usize) -> usize {
+    let kept = workers.saturating_mul(MOST_KEPT);
+    let all = connections.saturating_mul(2).saturating_add(SPARE_DESCRIPTORS);
+    all.saturating_add(kept)
 }
 
 fn fitting(descriptors: usize, workers: usize) -> usize {
@@ -429,6 +446,7 @@ mod tests {
                 let kept = (workers * MOST_KEPT).min(descriptors / 4);
                 let open = fitting(descriptors, workers);
                 assert!(2 * open + kept + SPARE_DESCRIPTORS <= descriptors, "{descriptors}, {workers}: {open}");
+                assert!(fitting(enough_for(open, workers), workers) >= open, "{descriptors}, {workers}: {open}");
                 assert!(open >= descriptors / 5, "{descriptors}, {workers}: {open}");
             }
         }

@@ -165,6 +165,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Connections open now.
     pub connections_open: u64,
+    /// How many may be open at once: what is configured, or what descriptors leave room for.
+    pub connections_most: u64,
     /// Connections accepted.
     pub connections_total: u64,
     /// What each ring serves.
@@ -182,6 +184,7 @@ impl Stats {
             troubles: Trouble::ALL.iter().map(|kind| (*kind, 0)).collect(),
             bytes_sent: 0,
             connections_open: 0,
+            connections_most: 0,
             connections_total: 0,
             rings: Vec::new(),
             certificates: Vec::new(),

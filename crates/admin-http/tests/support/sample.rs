@@ -21,6 +21,7 @@ impl Serving for Content {
             troubles: vec![(Trouble::BadRequest, 1)],
             bytes_sent: 4096,
             connections_open: 2,
+            connections_most: 10_000,
             connections_total: 9,
             rings: vec![RingStats {
                 ring: RingName::broad(),

@@ -387,6 +387,7 @@ fn stats(broken: usize, refused: Option<&str>) -> Stats {
         troubles: Vec::new(),
         bytes_sent: 0,
         connections_open: 0,
+        connections_most: 0,
         connections_total: 0,
         rings: vec![RingStats {
             ring: RingName::broad(),
