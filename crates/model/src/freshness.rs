@@ -145,7 +145,7 @@ impl TimeSource {
             Self::FirstOffered => "when it was first offered here (the vendor gives no usable date)",
             Self::Held => "when it was held here",
             Self::LastSuccess => "the last check that found things in order",
-            Self::FirstCheck => "the first check (none was ever in order)",
+            Self::FirstCheck => "when the feed was first known here (no check was ever in order)",
             Self::Admitted => "when the newer release was admitted",
             Self::CheckIn => "the endpoint's own report",
         }

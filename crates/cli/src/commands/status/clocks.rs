@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mirror::{FeedStatus, Status};
-use model::{Finding, FreshnessPolicy, Level, Measure, Preset, SourcedTime};
+use model::{Finding, FreshnessPolicy, Level, Measure, Preset, SourcedTime, TimeSource};
 
 use super::page::{advice, by_reason, section};
 use crate::failure::Failure;
@@ -58,15 +58,18 @@ fn late_one(finding: &Finding, out: &mut Out) -> Result<(), Failure> {
     let beyond = finding.level == Level::Fail;
     let word = if beyond { "beyond policy" } else { "warning" };
     let limit = if beyond { finding.fail_seconds } else { finding.warn_seconds };
-    let (age, limit) = (span(finding.age_seconds), span(limit));
+    // What never was in order is told before any limit is passed.
+    let limit = if finding.age_seconds > limit { format!(", limit {}", span(limit)) } else { String::new() };
+    let age = span(finding.age_seconds);
     let what = match (finding.measure, &finding.ring) {
+        (Measure::Check, _) if finding.since.source == TimeSource::FirstCheck => "never checked with success".to_owned(),
         (Measure::Check, _) => format!("not checked with success for {age}"),
         (Measure::Age, _) => format!("what is held is {age} old"),
         (Measure::Lag, Some(ring)) => format!("ring {ring} is behind for {age}"),
         (Measure::Lag, None) => format!("behind for {age}"),
     };
     let code = finding.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    out.line(format!("  {}: {word}: {what}, limit {limit}{code}", finding.feed))?;
+    out.line(format!("  {}: {word}: {what}{limit}{code}", finding.feed))?;
     out.line(format!("    counted from {}: {}", finding.since.at, finding.since.source.in_words()))
 }
 
