@@ -18,7 +18,7 @@ pub(crate) use address::configuration;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  waystation configure elastic --url https://mirror.example:8443 --ring canary
+  waystation configure elastic --url https://mirror.example:8443
   waystation configure defender --check mdatp_managed.json
 
 docs/configure-endpoints.md says what every setting does.

@@ -21,6 +21,7 @@ fn a_ring_s_settings_are_printed_in_every_form() {
     let url = ["--url", "https://m.example:8443/", "--ring", "canary"];
     let elastic = run(&[&["elastic"], &url[..]].concat()).with(0).stdout;
     assert!(elastic.contains("mac.advanced.artifacts.global.base_url = https://m.example:8443/rings/canary\n"));
+    assert!(elastic.contains("no configuration says that the mirror has a ring canary"), "{elastic}");
     let nested = run(&[&["elastic"], &url[..], &["--form", "json", "--os", "linux"]].concat()).with(0).stdout;
     let nested: Value = serde_json::from_str(&nested).unwrap();
     assert_eq!(nested["linux"]["advanced"]["artifacts"]["global"]["channel"], "stable");

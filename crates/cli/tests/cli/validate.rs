@@ -64,6 +64,14 @@ fn a_mirror_is_compared_with_the_vendor_and_walked() {
     });
     let told = site.run(&["validate", "elastic", "--no-walk"]).with(1).stdout;
     assert!(told.contains("unasked") && told.contains("server_error"), "{told}");
+    site.vendors.clear_faults();
+    site.vendors.inject(FaultRule {
+        pattern: Pattern::Kind(Kind::Manifest),
+        fault: "status-404".parse::<Fault>().unwrap(),
+        times: Times::Always,
+    });
+    let told = site.run(&["validate", "elastic", "--no-walk"]).with(1).stdout;
+    assert!(told.contains("unoffered") && told.contains("not_found"), "it was asked, and said no: {told}");
     let told = site.run(&["validate", "elastic", "--no-walk", "--ring", "nightly"]).with(2).stderr;
     assert!(told.contains("there is no ring nightly"), "{told}");
 }
@@ -117,6 +125,31 @@ fn a_fleet_is_held_against_the_ring_and_against_any_mirror() {
     assert!(told.contains("no API key") && told.contains("WAYSTATION_ELASTICSEARCH_API_KEY"), "{told}");
     let told = with_key(&site, &["validate", "elastic", "--elasticsearch", &cluster]).with(2).stderr;
     assert!(told.contains("--allow-plain-http"), "{told}");
+}
+
+#[test]
+fn a_pinned_endpoint_is_held_against_its_date_where_that_is_known_to_lie_somewhere() {
+    let site = Site::builder().build();
+    let stack = Stack::start(KEY).unwrap();
+    let cluster = stack.url();
+    let mut pinned = report("a", 0, "8.18.3", "1.0.0");
+    pinned["Endpoint"]["policy"]["applied"]["artifacts"]["global"]["snapshot"] = json!("2026-01-15");
+    stack.add_documents([pinned, report("b", 0, "9.0.0", "1.0.0")]);
+    // Any mirror will do: the vendor's own host has that date.
+    let mirror = site.vendors.elastic_url();
+    let row = || {
+        let fleet = ["validate", "elastic", "--elasticsearch", &cluster, "--allow-plain-http", "--url", &mirror];
+        let rows = with_key(&site, &[&fleet[..], &["--json"]].concat()).with(0).lines();
+        rows.into_iter().find(|row| row["agent"] == "a").unwrap()
+    };
+    let told = row();
+    assert!(told["offered"].is_null() && told["why"].as_str().unwrap().contains("was not asked for"), "{told}");
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let templates = ["/elsewhere/{version}/{date}.zip", "/downloads/endpoint/manifest/artifacts-{version}-{date}.zip"];
+    std::fs::write(&file, format!("{text}dated_templates = {templates:?}\n")).unwrap();
+    let told = row();
+    assert!(told["feed"] == "elastic/8.18.3@2026-01-15" && told["offered"].is_string(), "{told}");
 }
 
 #[test]

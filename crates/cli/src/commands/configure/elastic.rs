@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use config::Config;
 use model::RingName;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +22,7 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  waystation configure elastic --url https://mirror.example:8443 --ring canary
+  waystation configure elastic --url https://mirror.example:8443
   waystation configure elastic --url https://mirror.example:8443 --kibana https://kibana.example:5601 \\
       --policy 4c9c9cb3 --api-key-file key --apply
   waystation configure elastic --kibana https://kibana.example:5601 --api-key-file key --list
@@ -163,7 +164,7 @@ pub(crate) async fn run(args: &Elastic, context: &mut Context) -> Result<Exit, F
             let next = "--list shows the policies there are";
             Err(Failure::usage("which policy? name it with --policy ID").with_next(next))
         }
-        _ => print(args, &wanted, context),
+        _ => print(args, &wanted, config.as_ref(), context),
     }
 }
 
@@ -227,7 +228,7 @@ impl Chosen {
     }
 }
 
-fn print(args: &Elastic, wanted: &Wanted, context: &mut Context) -> Result<Exit, Failure> {
+fn print(args: &Elastic, wanted: &Wanted, config: Option<&Config>, context: &mut Context) -> Result<Exit, Failure> {
     let out = &mut context.out;
     if args.json {
         let settings = wanted.lines().into_iter().map(|(name, value)| Line { name, value }).collect();
@@ -241,7 +242,14 @@ fn print(args: &Elastic, wanted: &Wanted, context: &mut Context) -> Result<Exit,
         return Ok(Exit::DONE);
     }
     match args.form {
-        Form::Text => text(args, wanted, context)?,
+        Form::Text => {
+            text(args, wanted, context)?;
+            if let (Some(ring), None) = (&args.ring, config) {
+                let doctor = format!("`waystation doctor {}`", wanted.mirror.text());
+                let line = format!("note   no configuration says that the mirror has a ring {ring}; {doctor} looks");
+                context.out.line(line)?;
+            }
+        }
         Form::Json => {
             let nested = serde_json::to_string_pretty(&wanted.nested());
             let nested = nested.map_err(|error| Failure::new("cannot write JSON", &error))?;
