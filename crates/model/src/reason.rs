@@ -100,7 +100,7 @@ reasons! {
         "The next run resumes it; on a slow line raise the deadline in [limits].";
     NotFound "not_found" Vendor Later
         "The vendor answers 404 or 410."
-        "Check the version's spelling; if the vendor retired it, remove it from the configuration. What is held stays.";
+        "Check the version's spelling; a date's with `waystation feed check-date`. If the vendor retired it, remove it from the configuration. What is held stays.";
     Refused "refused" Vendor Later
         "The vendor answers 401, 403 or 451."
         "Something between here and the vendor blocks the request; see the URL chain in the record.";
@@ -145,10 +145,10 @@ reasons! {
         "Leave dated and candidate feeds out, or set a path template if you know where the vendor keeps them.";
     DatedPathUnknown "dated_path_unknown" Operator Later
         "Nobody knows yet where the vendor keeps dated manifests of this kind."
-        "Let one endpoint that is pinned to a date ask this mirror: the path is learned from its request. Or set elastic.dated_templates if you know it.";
+        "Let one endpoint that is pinned to a date that the vendor has ask this mirror: `waystation run` asks the vendor there, and remembers the path once that answered with a manifest. Or set elastic.dated_templates if you know it.";
     LearnedFull "learned_full" Operator Later
         "Endpoints ask for it and the vendor has it, but no more feeds are learned: elastic.learned_feeds are already."
-        "`waystation feed list` shows what is followed: let go of what nobody needs (`waystation feed forget`), raise elastic.learned_feeds, or name the version in elastic.versions.";
+        "`waystation feed list` shows what is followed and what for: let go of what nobody needs (`waystation feed forget`), raise elastic.learned_feeds, or name a version in elastic.versions and one of a day in elastic.dated.";
     PlainHttpRefused "plain_http_refused" Operator Never
         "The URL is plain http."
         "Use https, or set origin.allow_plain_http = true for an internal origin.";
@@ -300,8 +300,8 @@ reasons! {
         "The certificate that endpoints are shown, an authority of clients' certificates or its revocation list ends soon, or has ended."
         "Renew it and put the new files in the old ones' place: they are taken up without a restart.";
     CertificateRefused "certificate_refused" Operator Later
-        "A changed certificate, key or client authority cannot be used; the one before is still shown."
-        "Check that the files are readable PEM and belong together; they are looked at again by themselves.";
+        "A changed certificate, key, client authority, revocation list or file of credentials cannot be used; the one before is still in use."
+        "The detail says which file and what is wrong with it; put it right, and it is taken up without a restart.";
     EndpointsSilent "endpoints_silent" Endpoint Later
         "No endpoint has asked for content for longer than alarm.endpoints_silent_after."
         "Check the way from the fleet to this machine: firewall, DNS, the endpoints' base URL, the certificate.";

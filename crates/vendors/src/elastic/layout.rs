@@ -88,7 +88,7 @@ fn unknown(parts: &Parts<'_>) -> String {
     match (parts.track, parts.date) {
         (None, None) => "the manifest path has no {version} in it".to_owned(),
         (_, Some(_)) => "dated path unknown: Elastic does not publish where dated manifests lie, no template says \
-                         it for this feed, and no endpoint has asked for one yet"
+                         it for this feed, and the vendor has answered no endpoint's request for one yet"
             .to_owned(),
         (Some(track), None) => format!(
             "{track} path unknown: Elastic does not publish where {track} manifests lie, and no template says it"
