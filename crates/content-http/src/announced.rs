@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use tokio::net::TcpStream;
 
+use crate::away::{CROWDED, NOT_ALLOWED, turned_away};
 use crate::connection::Seat;
 use crate::crowd::ClientKey;
 use crate::proxy_header::{Header, read};
@@ -23,17 +24,20 @@ pub(crate) async fn announced(tcp: &TcpStream, seat: &Seat) -> Option<IpAddr> {
         Err(_) => return None,
         Ok(None) => {
             worker.counters.trouble(Trouble::ProxyHeader);
+            turned_away(seat.peer, tcp.local_addr().ok(), "it began with no PROXY header, or with none that is one");
             return None;
         }
     };
     let Some(client) = client else { return Some(seat.peer) };
     if !seat.rules.may_connect(client) {
         worker.counters.trouble(Trouble::Denied);
+        turned_away(client, tcp.local_addr().ok(), NOT_ALLOWED);
         return None;
     }
     let key = ClientKey::of(client);
     if !seat.rules.trusts(client) {
         if !worker.fits(key) {
+            turned_away(client, tcp.local_addr().ok(), CROWDED);
             return None;
         }
         seat.slot.belongs_to(key);

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::announced::announced;
+use crate::away::turned_away;
 use crate::client::{Told, client};
 use crate::download::{Asked, Download};
 use crate::net::hold_little;
@@ -85,10 +86,18 @@ async fn serve_behind(tcp: TcpStream, mut seat: Seat) {
         None => Connection::new(tcp, seat).run().await,
         Some(config) => {
             hold_little(&tcp);
+            let listener = tcp.local_addr().ok();
             // The handshake's memory goes when it is over.
             let mut connection = match Box::pin(TlsAcceptor::from(config).accept(tcp)).await {
                 Ok(tls) => Box::new(Connection::new(tls, seat)),
-                Err(_) => return seat.worker.counters.trouble(Trouble::Handshake),
+                Err(error) => {
+                    seat.worker.counters.trouble(Trouble::Handshake);
+                    // Whoever only looks whether the port is open leaves without a word.
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        turned_away(seat.peer, listener, &format!("no TLS came about: {error}"));
+                    }
+                    return;
+                }
             };
             connection.run().await;
         }

@@ -58,6 +58,7 @@
 //! derived once, in `client` and `announced`; lists of addresses, caps, fair turns and the log all go by it.
 
 mod announced;
+mod away;
 mod beyond;
 mod blob;
 mod build;

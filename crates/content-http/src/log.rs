@@ -26,6 +26,8 @@ const BATCH: usize = 64 * 1024;
 const LAST_LINE: usize = 4 * 1024;
 /// Batches that may wait for the writing thread.
 const WAITING: usize = 32;
+/// How many looks of the watcher lie between two words on lost lines: a minute's.
+const LOOKS_BETWEEN: u32 = 120;
 
 /// A worker's lines that were not handed over yet.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(crate) struct Lines {
     batch: Batch,
     form: LogForm,
     to: SyncSender<Message>,
+    /// Those of all workers: whoever tells of lost lines looks at one number.
     counters: Arc<Counters>,
 }
 
@@ -85,6 +88,7 @@ impl Drop for Lines {
 pub(crate) struct LogSink {
     form: LogForm,
     to: SyncSender<Message>,
+    counters: Arc<Counters>,
 }
 
 /// Has the log opened again.
@@ -99,13 +103,15 @@ impl LogSink {
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let target = Target::open(&log.target)?;
         let (to, from) = sync_channel(WAITING);
+        let lost = Arc::clone(&counters);
         let thread = std::thread::Builder::new()
             .name("content-log".to_owned())
-            .spawn(move || write_all(target, &from, &counters))?;
-        Ok((Self { form: log.form, to }, thread))
+            .spawn(move || write_all(target, &from, &lost))?;
+        Ok((Self { form: log.form, to, counters }, thread))
     }
 
-    pub(crate) fn lines(&self, counters: Arc<Counters>) -> Lines {
+    pub(crate) fn lines(&self) -> Lines {
+        let counters = Arc::clone(&self.counters);
         Lines { batch: Batch::default(), form: self.form, to: self.to.clone(), counters }
     }
 
@@ -118,6 +124,28 @@ impl Reopener {
     pub(crate) fn reopen(&self) {
         // A queue that is full holds batches, and before each the file is looked for anyway.
         drop(self.0.try_send(Message::Reopen));
+    }
+}
+
+/// Tells of lines that were lost: at once, then once a minute while more are.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    told: u64,
+    /// For so many looks more nothing is told.
+    rest: u32,
+}
+
+impl Losses {
+    /// At each look of the watcher; how many lines were lost since the last word, when it is time for one.
+    pub(crate) fn look(&mut self, counters: &Counters) -> Option<u64> {
+        self.rest = self.rest.saturating_sub(1);
+        let lost = counters.so_far(Trouble::LogLost);
+        let news = lost.saturating_sub(self.told);
+        if news == 0 || self.rest > 0 {
+            return None;
+        }
+        (self.told, self.rest) = (lost, LOOKS_BETWEEN);
+        Some(news)
     }
 }
 
@@ -138,7 +166,7 @@ mod tests {
     fn lines_that_nobody_writes_are_counted_s32() {
         let counters = Arc::new(Counters::default());
         let (to, from) = sync_channel(1);
-        let mut lines = LogSink { form: LogForm::Text, to }.lines(Arc::clone(&counters));
+        let mut lines = LogSink { form: LogForm::Text, to, counters: Arc::clone(&counters) }.lines();
         for _ in 0..3 {
             lines.push(&Stamp::default(), &line::tests::line(b"/a", b""));
             lines.flush();
@@ -147,5 +175,21 @@ mod tests {
         counters.add_to(&mut stats);
         assert_eq!(stats.trouble(Trouble::LogLost), 2);
         drop(from);
+    }
+
+    #[test]
+    fn lost_lines_are_told_at_once_and_then_once_a_minute_s32() {
+        let (counters, mut losses) = (Counters::default(), Losses::default());
+        assert_eq!(losses.look(&counters), None);
+        counters.troubles_by(Trouble::LogLost, 3);
+        assert_eq!(losses.look(&counters), Some(3));
+        let told: Vec<u64> = (0..2 * LOOKS_BETWEEN)
+            .filter_map(|_| {
+                counters.trouble(Trouble::LogLost);
+                losses.look(&counters)
+            })
+            .collect();
+        assert_eq!(told, [u64::from(LOOKS_BETWEEN); 2], "all of them are told, a minute's together");
+        assert_eq!(losses.look(&counters), None);
     }
 }

@@ -183,7 +183,7 @@ impl ContentServer {
             counters.push(Arc::clone(&own));
             let parts = Parts {
                 shared: Arc::clone(&shared),
-                lines: log.as_ref().map(|log| log.lines(Arc::clone(&own))),
+                lines: log.as_ref().map(LogSink::lines),
                 counters: own,
                 listeners,
                 stage: stages.clone(),

@@ -119,6 +119,11 @@ impl Counters {
         }
     }
 
+    /// How often this went wrong, as far as it is counted here.
+    pub(crate) fn so_far(&self, kind: Trouble) -> u64 {
+        self.troubles.get(kind as usize).map_or(0, |slot| slot.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn sent(&self, bytes: u64) {
         add(&self.bytes, bytes);
     }

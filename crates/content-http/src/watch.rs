@@ -24,6 +24,7 @@ use crate::build::{Builder, Built};
 use crate::damage::Damage;
 use crate::index::{RingIndex, Served, Snapshot};
 use crate::kept::KeptFiles;
+use crate::log::Losses;
 use crate::stats::{Counters, RingStats, Trouble};
 use crate::{Beyond, Source, SourceError};
 
@@ -170,6 +171,7 @@ impl Watcher {
 
     /// Looks until told to stop.
     pub(crate) fn run(mut self, wake: &Receiver<Wake>, files: &KeptFiles) {
+        let mut losses = Losses::default();
         loop {
             match wake.recv_timeout(LOOK) {
                 Ok(Wake::Nudge) | Err(RecvTimeoutError::Timeout) => {}
@@ -182,6 +184,12 @@ impl Watcher {
             }
             if self.looks.is_multiple_of(SLOW_LOOKS) {
                 files.look(&self.counters);
+            }
+            if let Some(lines) = losses.look(&self.counters) {
+                tracing::warn!(
+                    lines,
+                    "lines of the access log were lost: its disk is full or fails, or nobody reads its pipe"
+                );
             }
         }
     }

@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 use tokio::time::MissedTickBehavior;
 
 use crate::SourceError;
+use crate::away::{CROWDED, NOT_ALLOWED, turned_away};
 use crate::connection::{Seat, serve};
 use crate::crowd::ClientKey;
 use crate::damage::CANNOT;
@@ -239,12 +240,12 @@ impl Worker {
         self.counters.accepted();
         if !rules.may_connect(peer) {
             self.counters.trouble(Trouble::Denied);
-            return;
+            return turned_away(peer, tcp.local_addr().ok(), NOT_ALLOWED);
         }
         // A proxy stands for many, who are told apart only when it says who they are.
         let client = if rules.trusts(peer) { ClientKey::NOBODY } else { ClientKey::of(peer) };
         if !self.fits(client) {
-            return;
+            return turned_away(peer, tcp.local_addr().ok(), CROWDED);
         }
         let seat = (tcp, peer, (rules, Rc::clone(door)), client);
         let Some(pass) = self.shared.enter() else {
@@ -253,7 +254,10 @@ impl Worker {
             self.counters.trouble(if made_room { Trouble::Evicted } else { Trouble::Refused });
             match made_room {
                 true => self.start(seat, self.shared.enter_anyway()),
-                false => self.shared.crowd.leave(client),
+                false => {
+                    self.shared.crowd.leave(client);
+                    turned_away(peer, seat.0.local_addr().ok(), "there are as many connections as may be");
+                }
             }
             return;
         };

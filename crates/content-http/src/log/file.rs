@@ -113,7 +113,7 @@ impl LogFile {
     fn reopen(&mut self) {
         match open(&self.path) {
             Ok((file, size)) => (self.file, self.size, self.torn, self.stuck) = (file, size, Torn::default(), false),
-            Err(error) => self.complain("opened again", &error),
+            Err(error) => self.complain(&error, "cannot open the access log anew: lines go on into the file that was there before, wherever it was moved; mind the folder's rights"),
         }
     }
 
@@ -135,16 +135,16 @@ impl LogFile {
         match moved {
             Ok(()) => self.reopen(),
             Err(error) => {
-                self.complain("rotated", &error);
+                self.complain(&error, "cannot rotate the access log: it goes on in the same file; mind the folder's rights, and what stands where earlier files go");
                 // It grows by as much again before the next attempt.
                 self.size = 0;
             }
         }
     }
 
-    fn complain(&mut self, what: &'static str, error: &io::Error) {
+    fn complain(&mut self, error: &io::Error, what: &'static str) {
         if !self.stuck {
-            tracing::warn!(path = %self.path.display(), %error, what, "the access log goes on in the file that it was in");
+            tracing::warn!(path = %self.path.display(), %error, "{what}");
         }
         self.stuck = true;
     }
