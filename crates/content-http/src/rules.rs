@@ -30,7 +30,7 @@ pub enum ReloadError {
         listener: SocketAddr,
         /// What is wrong.
         #[source]
-        source: RulesError,
+        source: Box<RulesError>,
     },
 }
 

@@ -231,7 +231,7 @@ impl ContentServer {
         let running = policies.iter().zip(&self.gates).zip(&self.addresses);
         let newer = running.map(|((policy, gate), listener)| {
             let rules = gate.rules.load().after(policy, now);
-            rules.map_err(|source| ReloadError::Rules { listener: *listener, source })
+            rules.map_err(|source| ReloadError::Rules { listener: *listener, source: Box::new(source) })
         });
         let rules: Vec<Rules> = newer.collect::<Result<_, _>>()?;
         for (gate, rules) in self.gates.iter().zip(rules) {
@@ -363,7 +363,7 @@ fn bind(listeners: Vec<Listener>, workers: usize) -> Result<Bound, StartError> {
             Bind::Address(address) => *address,
             Bind::Inherited(socket) => socket.local_addr().map_err(StartError::Inherited)?,
         };
-        let wrap = |source| ReloadError::Rules { listener: address, source };
+        let wrap = |source| ReloadError::Rules { listener: address, source: Box::new(source) };
         let rules = Rules::of(&listener.policy).map_err(wrap)?;
         let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(rules)) });
         let bound = match listener.bind {
