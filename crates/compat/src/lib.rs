@@ -16,11 +16,13 @@
 //! - A run that did not bring all that the settings ask for does not exit 0.
 
 mod derive;
+mod keeping;
 mod log;
 mod place;
 mod run;
 mod settings;
 mod takeover;
+mod teller;
 mod voice;
 
 pub use derive::{Derived, state_folder};

@@ -44,10 +44,28 @@ pub(crate) fn alone(folder: &Path) -> Result<Option<File>, CompatError> {
     let handle = File::open(folder).map_err(failed("open"))?;
     match handle.try_lock() {
         Ok(()) => Ok(Some(handle)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(CompatError::Busy { folder: folder.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(CompatError::Busy { folder: folder.to_owned(), by: holder(&handle) })
+        }
         Err(std::fs::TryLockError::Error(error)) if locks_no_folders(&error) => Ok(None),
         Err(std::fs::TryLockError::Error(source)) => Err(failed("lock")(source).into()),
     }
+}
+
+/// The process that has a folder locked, as far as the system shows one.
+fn holder(handle: &File) -> Option<u32> {
+    let inode = format!(":{}", platform::fs::look_at_file(handle).ok()?.inode);
+    holder_in(&std::fs::read_to_string("/proc/locks").ok()?, &inode)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:01:262146 0 EOF`
+fn holder_in(locks: &str, inode: &str) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, place, ..] = words.as_slice() else { return None };
+        // Of another container's process there is no number here.
+        place.ends_with(inode).then(|| pid.parse().ok()).flatten().filter(|pid| *pid != 0)
+    })
 }
 
 /// Whether this is how a file system says that it locks no folders.
@@ -66,6 +84,8 @@ mod tests {
         let first = alone(dir.path()).unwrap();
         assert!(first.is_some());
         assert!(matches!(alone(dir.path()), Err(CompatError::Busy { .. })));
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:01:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 4711 fe:01:42 0 EOF\n";
+        assert_eq!((holder_in(locks, ":42"), holder_in(locks, ":2")), (Some(4711), None));
         drop(first);
         assert!(alone(dir.path()).unwrap().is_some());
         // What flock answers for a folder on an NFS client's mount, and what it answers where something is wrong.

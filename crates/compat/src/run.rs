@@ -1,30 +1,25 @@
 //! One run, as the script has it: from settings to an exit code.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use app::{BuildError, Purpose, Stops};
-use blob_store::reader::BlobFiles;
-use blob_store::{Current, StoreError};
+use blob_store::StoreError;
 use config::{Config, ConfigError};
 use mirror::{Engine, EngineError, FeedReport, Silent, SyncReport, SyncRequest};
-use model::{Clock, Digest, FeedId, Generation, Outcome as FeedOutcome, Reason, Vendor, error_chain};
+use model::{Clock, FeedId, Outcome as FeedOutcome, Reason, error_chain};
 use platform::fs::{FsError, Mode};
-use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
+use tree::{Depth, Report, TreeError};
 
+use crate::keeping::Keeper;
 use crate::place::{alone, prepared, shared};
 use crate::takeover::Judged;
+use crate::teller::Teller;
 use crate::voice::{Said, Voice};
 use crate::{Derived, Log, Settings, takeover};
 
-/// How long a folder that was replaced is kept for those who have it open.
-const GRACE: Duration = Duration::from_secs(3600);
-/// How often every byte in the folder is read again: a look tells altered bytes only where they changed size or time.
-const PROVE: Duration = Duration::from_secs(24 * 3600);
 /// The file in the state folder that other commands can read.
-const CONFIG: &str = "waystation.toml";
+pub(crate) const CONFIG: &str = "waystation.toml";
 /// The engine's data folder in the state folder, as the derived configuration has it.
 const DATA: &str = "data";
 /// What the process is called in locks and in the history.
@@ -77,10 +72,12 @@ pub enum CompatError {
         given: PathBuf,
     },
     /// Another run fills the folder.
-    #[error("another run is filling {}; this one does nothing", folder.display())]
+    #[error("another run is filling {}{}; this one does nothing", folder.display(), named(*by))]
     Busy {
         /// The folder.
         folder: PathBuf,
+        /// Its process, where the system tells.
+        by: Option<u32>,
     },
     /// A folder cannot be used.
     #[error(transparent)]
@@ -100,6 +97,10 @@ pub enum CompatError {
     /// A task of this program failed.
     #[error("a task of this program failed: {0}")]
     Task(String),
+}
+
+fn named(by: Option<u32>) -> String {
+    by.map_or_else(String::new, |pid| format!(": process {pid}"))
 }
 
 impl CompatError {
@@ -127,7 +128,8 @@ impl CompatError {
     }
 }
 
-/// Carries out what a `settings.json` asks for; `people` get what the script would print.
+/// Carries out what a `settings.json` asks for; `people` get what the script would print. Every byte in the folder is read
+/// once a day, and at each run where `depth` asks for it.
 ///
 /// # Errors
 /// [`CompatError`] when the run could not take place; what fails for one feed is in the outcome.
@@ -135,6 +137,7 @@ pub async fn run(
     settings: &Settings,
     state: &Path,
     (clock, environment): (Arc<dyn Clock>, &[(String, String)]),
+    depth: Depth,
     people: &mut (dyn FnMut(Said<'_>) + Send),
 ) -> Result<Outcome, CompatError> {
     let (log, refused) = match Log::open(&settings.log, Arc::clone(&clock)) {
@@ -147,7 +150,7 @@ pub async fn run(
             .complain(&format!("Error: the log cannot be used, and what is told here is told nowhere else: {refused}"));
     }
     voice.note("Script started.");
-    let ended = fill(settings, state, (clock, environment), &mut voice).await;
+    let ended = fill(settings, state, (clock, environment), depth, &mut voice).await;
     match &ended {
         Ok(outcome) if outcome.ended == Ended::Done => voice.note("Script completed."),
         Ok(_) => voice.complain("Script completed with errors: see above for what failed and why."),
@@ -163,6 +166,7 @@ async fn fill(
     settings: &Settings,
     state: &Path,
     (clock, environment): (Arc<dyn Clock>, &[(String, String)]),
+    depth: Depth,
     voice: &mut Voice<'_>,
 ) -> Result<Outcome, CompatError> {
     let derived = Derived::of(settings, state, environment)?;
@@ -171,39 +175,45 @@ async fn fill(
     }
     let folder = shared(&settings.folder)?;
     let one = alone(&folder)?;
-    prepared(state, &folder)?.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
+    let private = prepared(state, &folder)?;
+    private.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
     voice.say(&format!("Using download folder: {}; state: {}", folder.display(), state.display()));
     if one.is_none() {
         voice.say("the file system of the download folder locks no folders: fill it from one state alone");
     }
     for unknown in &settings.unknown {
-        voice.say(&format!("settings.json: {unknown} means nothing here and is passed by"));
+        voice.say(&format!("the settings: {unknown} means nothing here and is passed by"));
     }
     let config = &derived.config;
     let engine = app::engine(config, VERB, Purpose::Act, Arc::clone(&clock)).await?;
     app::note_configuration(&engine, config, "start of defender-downloader").await?;
+    let keeper = Keeper::new(&folder, config, &engine, &clock)?;
+    // A folder that would be refused in the end is told before anything is fetched for it.
+    keeper.probe().await?;
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
     let spared = take_over(&folder, config, &engine, (&clock, voice)).await?;
-    spared.iter().for_each(|feed| voice.say(&format!("{feed}: No new update available")));
     let report = fetched(&engine, &spared, &stops).await?;
+    let mut teller = Teller { engine: &engine, config, state, voice };
     let mut doubtful = false;
     for feed in &report.feeds {
-        tell(feed, voice);
-        doubtful |= doubts(feed, &engine, voice).await?;
+        teller.failure(feed).await?;
+        doubtful |= teller.doubts(feed).await?;
     }
     // What is no longer kept goes before the folder needs the room.
     if let Err(error) = engine.collect().await {
-        voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
+        teller.voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
     }
-    let tree = kept(settings, &folder, config, (&engine, &clock)).await?;
-    for failed in tree.iter().flat_map(|tree| &tree.failed) {
-        voice.complain(&format!("Error: {}: {} (reason {})", failed.folder, failed.detail, failed.reason));
-    }
-    for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
-        voice.say(&format!("{foreign} is not ours and is left alone"));
-    }
+    let tree = keeper.keep(settings, &private, depth, teller.voice).await?;
+    let behind = teller.ending(&report.feeds, &spared, tree.as_ref());
+    let all = behind == report.feeds.len() + spared.len();
     let ended = match report.exit_code() {
-        _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => Ended::Part,
+        _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => {
+            if all {
+                Ended::Failed
+            } else {
+                Ended::Part
+            }
+        }
         0 if doubtful => Ended::Part,
         0 => Ended::Done,
         1 if spared.is_empty() => Ended::Failed,
@@ -253,81 +263,4 @@ async fn take_over(
         }
     }
     Ok(spare)
-}
-
-/// Tells what weakens a release that was published; whether somebody has to look at it.
-async fn doubts(feed: &FeedReport, engine: &Engine, voice: &mut Voice<'_>) -> Result<bool, CompatError> {
-    let Some(id) = feed.release.as_ref().filter(|_| feed.outcome == FeedOutcome::Published) else { return Ok(false) };
-    let record = engine.ports().catalog.release(id).await.map_err(EngineError::from)?;
-    let mut doubtful = false;
-    for note in record.iter().flat_map(|record| &record.release.verdict.notes) {
-        let text = format!("{}: {} (reason {}: {})", feed.feed, note.detail, note.reason, note.reason.remedy());
-        if note.reason == Reason::UnexpectedMembers {
-            voice.complain(&format!("Warning: {text}"));
-            doubtful = true;
-        } else {
-            voice.say(&text);
-        }
-    }
-    Ok(doubtful)
-}
-
-/// What the script would say of one target.
-fn tell(feed: &FeedReport, voice: &mut Voice<'_>) {
-    let name = &feed.feed;
-    match (feed.outcome, &feed.vendor_version) {
-        (FeedOutcome::Current, _) => match (feed.reason, &feed.detail) {
-            (Some(reason), Some(detail)) => voice.say(&format!("{name}: No new update: {detail} (reason {reason})")),
-            (Some(reason), None) => {
-                voice.say(&format!("{name}: No new update (reason {reason}: {})", reason.remedy()));
-            }
-            (None, _) => voice.say(&format!("{name}: No new update available")),
-        },
-        (FeedOutcome::Published, Some(version)) => {
-            if let Some(engine) = &version.engine {
-                voice.say(&format!("{name}: Engine version: {engine}"));
-            }
-            voice.say(&format!("{name}: Definition version: {}.", version.version));
-        }
-        (outcome, _) => {
-            let detail = feed.detail.as_deref().unwrap_or("no particulars");
-            let reason =
-                feed.reason.map_or_else(String::new, |reason| format!(" (reason {reason}: {})", reason.remedy()));
-            voice.complain(&format!("Error: {name} {}: {detail}{reason}", outcome.as_str()));
-        }
-    }
-}
-
-/// Brings the folder to what is published.
-async fn kept(
-    settings: &Settings,
-    folder: &Path,
-    config: &Config,
-    (engine, clock): (&Engine, &Arc<dyn Clock>),
-) -> Result<Option<Report>, CompatError> {
-    let ring = engine.settings().ring.clone();
-    let Some(current) = engine.ports().rings.current(&ring).await? else { return Ok(None) };
-    let wanted = laid_out(current.generation, settings.back);
-    let source = Arc::new(BlobFiles::open(&config.data_dir)?);
-    let rules = Rules {
-        files: Files::Copy,
-        grace: BTreeMap::from([(Vendor::Defender, GRACE)]),
-        reserve: config.limits.disk_reserve,
-        prove: Some(PROVE),
-    };
-    let records = config.data_dir.join("trees");
-    let tree =
-        Tree::new(ring, folder, &records, source, Arc::clone(clock)).with_claim(Claim::TakeOver).with_rules(rules);
-    let brought = tokio::task::spawn_blocking(move || tree.bring(&wanted, Depth::Look)).await;
-    Ok(Some(brought.map_err(|error| CompatError::Task(error.to_string()))??))
-}
-
-/// What the folder shows of a generation: the release before only where the settings ask for it.
-fn laid_out(mut generation: Generation, back: bool) -> Current {
-    if !back {
-        let served: Vec<_> = generation.feeds.keys().cloned().collect();
-        let bases: Vec<_> = served.iter().flat_map(|feed| vendors::registry(feed.vendor()).back_bases(feed)).collect();
-        generation.routes.retain(|path, _| !bases.iter().any(|base| path.is_under(base.as_str())));
-    }
-    Current { digest: Digest::of(&generation.encode()), generation }
 }

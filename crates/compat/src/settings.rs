@@ -71,12 +71,15 @@ pub enum SettingsError {
     },
     /// Nothing is asked for.
     #[error(
-        "{} asks for nothing: set downloadLinuxUpdates or downloadMacUpdates to true",
-        path.display()
+        "{} asks for nothing: set downloadLinuxUpdates or downloadMacUpdates to true{}",
+        path.display(),
+        mistaken(unknown)
     )]
     Nothing {
         /// Which file.
         path: PathBuf,
+        /// The fields in it that mean nothing.
+        unknown: Vec<String>,
     },
     /// There is no home folder to put the default folder in.
     #[error("{} names no downloadFolder, and HOME is not set: name one", path.display())]
@@ -84,6 +87,21 @@ pub enum SettingsError {
         /// Which file.
         path: PathBuf,
     },
+}
+
+fn mistaken(unknown: &[String]) -> String {
+    match unknown {
+        [] => String::new(),
+        unknown => {
+            format!(" (it has {}, which means nothing here; capitals and small letters count)", unknown.join(", "))
+        }
+    }
+}
+
+/// Whether a path begins with what only a shell would replace: `~`, `$HOME`, `${HOME}`, `%USERPROFILE%`.
+fn is_for_a_shell(path: &str) -> bool {
+    let first = path.split(['/', '\\']).next().unwrap_or_default();
+    first.starts_with(['~', '$', '%'])
 }
 
 impl Settings {
@@ -130,7 +148,7 @@ impl Settings {
         if settings.linux || settings.mac {
             Ok(settings)
         } else {
-            Err(SettingsError::Nothing { path: path.to_owned() })
+            Err(SettingsError::Nothing { path: path.to_owned(), unknown: settings.unknown })
         }
     }
 }
@@ -158,6 +176,9 @@ impl Fields<'_> {
     fn place(&self, field: &'static str) -> Result<Option<PathBuf>, SettingsError> {
         match self.object.get(field) {
             None | Some(Value::Null) => Ok(None),
+            Some(wrong @ Value::String(text)) if is_for_a_shell(text) => {
+                Err(self.wrong(field, wrong, "a path that is written out: nothing here replaces ~ or $HOME"))
+            }
             Some(Value::String(text)) if !text.is_empty() && !text.contains(char::is_control) => {
                 Ok(Some(PathBuf::from(text)))
             }
@@ -246,6 +267,9 @@ mod tests {
             (br#"{"downloadLinuxUpdates": 1}"#, "downloadLinuxUpdates is 1, not true or false"),
             (br#"{"downloadLinuxUpdates": true, "downloadFolder": ""}"#, "downloadFolder is \"\", not a path"),
             (br#"{"downloadLinuxUpdates": false}"#, "asks for nothing"),
+            (br#"{"DownloadLinuxUpdates": true}"#, "it has DownloadLinuxUpdates, which means nothing here"),
+            (br#"{"downloadLinuxUpdates": true, "downloadFolder": "$HOME/x"}"#, "not a path that is written out"),
+            (br#"{"downloadLinuxUpdates": true, "logFilePath": "~/x.log"}"#, "not a path that is written out"),
         ] {
             let error = parse(bytes).unwrap_err().to_string();
             assert!(error.contains(told) && error.contains("settings.json"), "{error}");

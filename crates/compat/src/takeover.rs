@@ -108,7 +108,7 @@ fn pair(root: &Folder, feed: FeedId) -> Option<Pair> {
 }
 
 /// `linux/production/arch_x86_64`.
-fn place(feed: &FeedId) -> Option<PathBuf> {
+pub(crate) fn place(feed: &FeedId) -> Option<PathBuf> {
     let mut parts = feed.as_str().split('/').skip(1);
     let (platform, track, arch) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Path::new(platform).join(track).join(format!("arch_{arch}")))
@@ -145,7 +145,7 @@ async fn head(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<R
 }
 
 /// Where the vendor has a feed's archive, as its script asks for it.
-fn address(origin: &Url, feed: &FeedId) -> Option<Url> {
+pub(crate) fn address(origin: &Url, feed: &FeedId) -> Option<Url> {
     let settings = DefenderSettings::default();
     let mut parts = feed.as_str().split('/').skip(1);
     let (platform, track, arch) = (parts.next()?, parts.next()?, parts.next()?);

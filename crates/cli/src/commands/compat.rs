@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use compat::{CompatError, Ended, Said, Settings};
+use model::Reason;
+use tree::{Depth, TreeError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -50,6 +52,9 @@ pub(crate) struct Downloader {
     /// /var/lib/waystation for root, or below ~/.local/state/waystation
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
+    /// Read every byte in the folder; else that is done once a day
+    #[arg(long)]
+    verify: bool,
 }
 
 const VERB: &str = "defender-downloader";
@@ -71,6 +76,7 @@ async fn download(args: &Downloader, context: &mut Context) -> Result<Exit, Fail
             .with_next("name a folder with --state")
     })?;
     let (clock, environment, out) = (Arc::clone(&context.clock), context.environment.clone(), &mut context.out);
+    let depth = if args.verify { Depth::Prove } else { Depth::Look };
     let mut lost = None;
     let mut people = |said: Said<'_>| match said {
         Said::Line(text) => {
@@ -83,7 +89,7 @@ async fn download(args: &Downloader, context: &mut Context) -> Result<Exit, Fail
             let _ = text.lines().try_for_each(|line| writeln!(io::stderr(), "{}", show::clean(line)));
         }
     };
-    let ended = compat::run(&settings, &state, (clock, &environment), &mut people).await;
+    let ended = compat::run(&settings, &state, (clock, &environment), depth, &mut people).await;
     if let Some(failure) = lost {
         return Err(failure);
     }
@@ -107,5 +113,16 @@ fn failure(error: &CompatError) -> Failure {
     if error.is_usage() {
         return failure.with_exit(Exit::USAGE);
     }
-    failure.with_next(format!("{} (reason {})", error.reason().remedy(), error.reason()))
+    let next = match (error.reason(), error) {
+        (Reason::Locked, _) => {
+            "Nothing has to be done: what runs ends by itself, and the next run does the rest. If it does not end, see why"
+        }
+        // It says itself what to do.
+        (_, CompatError::Tree(TreeError::Unsafe { .. })) => return failure,
+        (Reason::UnsafeFile, _) => {
+            "Folders are to be real folders, and files plain files, no links, of this user, that nobody else can write"
+        }
+        (reason, _) => reason.remedy(),
+    };
+    failure.with_next(format!("{} (reason {})", next.trim_end_matches('.'), error.reason()))
 }

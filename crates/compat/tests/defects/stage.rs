@@ -12,6 +12,7 @@ use mirror::Engine;
 use model::Digest;
 use platform::SystemClock;
 use tempfile::TempDir;
+use tree::Depth;
 use vendor_sim::{
     Architecture, DefenderChange, DefenderFeed, DefenderRelease, DefenderSettings, DefenderTarget, Platform,
     Settings as Simulated, Simulator, Track,
@@ -91,7 +92,18 @@ impl Stage {
         people: &mut (dyn FnMut(Said<'_>) + Send),
     ) -> Result<Outcome, CompatError> {
         let clock = Arc::new(SystemClock::new());
-        compat::run(&self.settings, &self.state, (clock, environment), people).await
+        compat::run(&self.settings, &self.state, (clock, environment), Depth::Look, people).await
+    }
+
+    /// What is told by a run that looks this closely.
+    pub(crate) async fn run_at(&self, depth: Depth) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut people = |said: Said<'_>| match said {
+            Said::Line(text) | Said::Error(text) => told.push(text.to_owned()),
+        };
+        let clock = Arc::new(SystemClock::new());
+        compat::run(&self.settings, &self.state, (clock, &self.environment()), depth, &mut people).await.unwrap();
+        told
     }
 
     /// A newer release of everything.

@@ -1,0 +1,145 @@
+//! Brings the folder to what is published.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blob_store::Current;
+use blob_store::reader::BlobFiles;
+use config::Config;
+use mirror::{Engine, EngineError};
+use model::{Clock, Digest, Generation, RingName, RoutePath, Timestamp, Vendor};
+use platform::fs::{Folder, FsError, Mode, Owners};
+use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
+
+use crate::Settings;
+use crate::run::CompatError;
+use crate::voice::Voice;
+
+/// How long a folder that was replaced is kept for those who have it open.
+const GRACE: Duration = Duration::from_secs(3600);
+/// How often every byte in the folder is read again: a look tells altered bytes only where they changed size or time.
+const PROVE: Duration = Duration::from_secs(24 * 3600);
+/// How long the release before stays where it is once nobody asks for it: endpoints may still be pointed at it.
+const LEAVE: Duration = Duration::from_secs(24 * 3600);
+/// The file in the state folder that says until when it stays.
+const LEAVES: &str = "back-leaves";
+/// The longest that such a file is.
+const LEAVES_BYTES: u64 = 64;
+
+/// Keeps the folder.
+pub(crate) struct Keeper<'a> {
+    tree: Tree,
+    ring: RingName,
+    engine: &'a Engine,
+    clock: &'a Arc<dyn Clock>,
+}
+
+impl<'a> Keeper<'a> {
+    pub(crate) fn new(
+        folder: &Path,
+        config: &Config,
+        engine: &'a Engine,
+        clock: &'a Arc<dyn Clock>,
+    ) -> Result<Self, CompatError> {
+        let ring = engine.settings().ring.clone();
+        let source = Arc::new(BlobFiles::open(&config.data_dir)?);
+        let rules = Rules {
+            files: Files::Copy,
+            grace: BTreeMap::from([(Vendor::Defender, GRACE)]),
+            reserve: config.limits.disk_reserve,
+            prove: Some(PROVE),
+        };
+        let tree = Tree::new(ring.clone(), folder, &config.data_dir.join("trees"), source, Arc::clone(clock))
+            .with_claim(Claim::TakeOver)
+            .with_rules(rules);
+        Ok(Self { tree, ring, engine, clock })
+    }
+
+    /// Sees that the folder can be filled.
+    pub(crate) async fn probe(&self) -> Result<(), CompatError> {
+        let tree = self.tree.clone();
+        Ok(blocking(move || tree.probe()).await??)
+    }
+
+    /// Makes the folder what is published; none where nothing ever was.
+    pub(crate) async fn keep(
+        &self,
+        settings: &Settings,
+        state: &Folder,
+        depth: Depth,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<Report>, CompatError> {
+        let current = self.engine.ports().rings.current(&self.ring).await.map_err(EngineError::from)?;
+        let Some(current) = current else { return Ok(None) };
+        let leaves = if settings.back { None } else { self.leaves(&current.generation, state)? };
+        let now = self.clock.now();
+        let stays = leaves.is_some_and(|until| now < until);
+        match leaves {
+            Some(until) if stays => {
+                voice.say(&format!("_back stays until {until}: backupPreviousUpdates is false now"));
+            }
+            Some(_) => voice.say("_back leaves the folder: backupPreviousUpdates has been false for a day"),
+            None => drop(state.remove(LEAVES)?),
+        }
+        let wanted = laid_out(current.generation, settings.back || stays);
+        let tree = self.tree.clone();
+        Ok(Some(blocking(move || tree.bring(&wanted, depth)).await??))
+    }
+
+    /// Until when the release before stays, where it stands in the folder by this program's hand.
+    fn leaves(&self, generation: &Generation, state: &Folder) -> Result<Option<Timestamp>, CompatError> {
+        let bases = bases(generation);
+        if !self.tree.written()?.iter().any(|path| is_back(path, &bases)) {
+            return Ok(None);
+        }
+        let latest = self.clock.now().after(LEAVE);
+        // A clock that was wrong makes it no longer than a day.
+        if let Some(known) = noted(state)?.filter(|known| *known <= latest) {
+            return Ok(Some(known));
+        }
+        state.write_atomic(LEAVES, format!("{latest}\n").as_bytes(), Mode::PRIVATE_FILE)?;
+        Ok(Some(latest))
+    }
+}
+
+fn noted(state: &Folder) -> Result<Option<Timestamp>, FsError> {
+    let (file, _) = match state.open_plain(LEAVES, Owners::us()) {
+        Err(error) if error.is_missing() => return Ok(None),
+        other => other?,
+    };
+    let mut text = String::new();
+    let read = file.take(LEAVES_BYTES).read_to_string(&mut text);
+    read.map_err(|source| FsError::Io { act: "read", path: state.path().join(LEAVES), source })?;
+    Ok(Timestamp::parse(text.trim()))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TreeError> + Send + 'static,
+) -> Result<Result<T, TreeError>, CompatError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| CompatError::Task(error.to_string()))
+}
+
+/// Where the releases before stand.
+fn bases(generation: &Generation) -> Vec<String> {
+    let feeds = generation.feeds.keys();
+    feeds
+        .flat_map(|feed| vendors::registry(feed.vendor()).back_bases(feed))
+        .map(|base| base.as_str().to_owned())
+        .collect()
+}
+
+fn is_back(path: &RoutePath, bases: &[String]) -> bool {
+    bases.iter().any(|base| path.is_under(base))
+}
+
+/// What the folder shows of a generation: the release before only where it is wanted.
+fn laid_out(mut generation: Generation, back: bool) -> Current {
+    if !back {
+        let bases = bases(&generation);
+        generation.routes.retain(|path, _| !is_back(path, &bases));
+    }
+    Current { digest: Digest::of(&generation.encode()), generation }
+}
