@@ -66,5 +66,10 @@ fn keys(files: &[PathBuf]) -> Result<Option<KeyRing>, Failure> {
 /// The state could not be read or written.
 fn state(verb: &str, error: &::endpoint::StateError) -> Failure {
     let reason = error.reason();
-    Failure::new(verb, error).with_next(format!("{} (reason {reason})", reason.remedy()))
+    // The code's own words are about files; here it may be the folder that was named.
+    let remedy = match reason {
+        model::Reason::UnsafeFile => "Name a folder of your own with --state, or remove what stands in its place.",
+        other => other.remedy(),
+    };
+    Failure::new(verb, error).with_next(format!("{remedy} (reason {reason})"))
 }

@@ -9,6 +9,7 @@ mod alarm;
 mod broken;
 mod configure;
 mod daemon;
+mod endpoint;
 mod help;
 mod history;
 mod release;

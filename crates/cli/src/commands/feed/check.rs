@@ -96,6 +96,10 @@ pub(super) fn named(text: &str) -> Result<FeedId, Failure> {
     } else {
         format!("elastic/{text}")
     };
+    if full.contains('*') {
+        let failure = Failure::usage(format!("'{text}' is a pattern: a feed is named by one version, such as 8.19.1"));
+        return Err(failure.with_next("patterns go into elastic.versions; what one stands for is then followed"));
+    }
     let feed: FeedId = full.parse().map_err(|error: model::FeedError| Failure::usage(error.to_string()))?;
     vendors::registry(feed.vendor()).supports(&feed).map_err(Failure::usage)?;
     Ok(feed)
