@@ -14,6 +14,7 @@ use proxy::{Asked, Book, Desk, Gatherer, Keeping, Landing, Named, Pattern, Progr
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::learned::followed;
 use crate::scheduler::apart;
 
 /// How often what was seen is left in the spool.
@@ -67,6 +68,11 @@ impl Demand {
         self.wait.store(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.book.keep(keeping(config));
         self.rules.send_replace(rules(config));
+        if self.desk.is_some() && follows_nothing(config) {
+            tracing::warn!(
+                "nothing of Elastic is followed: no version is named under [elastic], none was learned, and nothing is; name versions, or set elastic.auto_learn"
+            );
+        }
     }
 
     /// What was learned, for engines.
@@ -78,6 +84,13 @@ impl Demand {
     fn fetches(&self) -> Option<&Arc<Desk>> {
         self.desk.as_ref().filter(|_| self.rules.borrow().proxy)
     }
+}
+
+/// Whether there is a section for Elastic, and nothing will ever be fetched because of it.
+fn follows_nothing(config: &Config) -> bool {
+    let Some(elastic) = &config.elastic else { return false };
+    let named = elastic.demand.learns() || !elastic.patterns.is_empty();
+    !named && followed(config).is_ok_and(|feeds| !feeds.iter().any(|feed| feed.vendor() == Vendor::Elastic))
 }
 
 /// What was learned at a site.

@@ -49,7 +49,7 @@ pub enum BookError {
     Form(#[from] serde_json::Error),
     /// There is no room for one more.
     #[error(
-        "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room"
+        "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room, and `waystation feed list` says what each is followed for"
     )]
     Full {
         /// Which was to be learned.

@@ -2,6 +2,7 @@
 
 use app::Role;
 use clap::Args;
+use config::ElasticMode;
 
 use crate::commands::run::daemon;
 use crate::context::Context;
@@ -23,5 +24,11 @@ Exit codes:
 pub(crate) struct Serve {}
 
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    if config.elastic.as_ref().is_some_and(|elastic| elastic.demand.mode == ElasticMode::Proxy) {
+        tracing::warn!(
+            "elastic.mode is \"proxy\", and `serve` fetches nothing: what is not held is answered 404, and `waystation run` on this data folder fetches it"
+        );
+    }
     daemon(context, Role::Serve, "serve").await
 }

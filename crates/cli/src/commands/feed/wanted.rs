@@ -1,10 +1,13 @@
 //! `waystation feed wanted`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use mirror::Engine;
 use model::Timestamp;
 use proxy::{Exported, WantedEntry, write_export};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -45,6 +48,7 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
         let exported = Exported::new(config.site.name.clone(), now, entries.clone());
         write_export(path, &exported).map_err(|error| Failure::new("feed wanted", &error))?;
     }
+    let entries = marked(entries, &engine).await?;
     if args.json {
         entries.iter().try_for_each(|entry| context.out.json(entry))?;
         return Ok(Exit::DONE);
@@ -67,7 +71,42 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
     Ok(Exit::DONE)
 }
 
-fn table(entries: &[WantedEntry], now: Timestamp, context: &mut Context) -> Result<(), Failure> {
+/// An entry, and whether its feed is served in its ring all the same.
+#[derive(Debug, Serialize)]
+struct Marked {
+    #[serde(flatten)]
+    entry: WantedEntry,
+    /// Dated manifests may lie at several paths, of which endpoints asked for another.
+    held_at_another_path: bool,
+}
+
+async fn marked(entries: Vec<WantedEntry>, engine: &Engine) -> Result<Vec<Marked>, Failure> {
+    let mut marked = Vec::new();
+    let mut rings = BTreeMap::new();
+    for entry in entries {
+        if !rings.contains_key(&entry.ring) {
+            let current = engine.ports().rings.current(&entry.ring).await;
+            let current = current.map_err(|error| Failure::engine("feed wanted", &error.into()))?;
+            rings.insert(entry.ring.clone(), current);
+        }
+        let current = rings.get(&entry.ring).and_then(Option::as_ref);
+        let held =
+            entry.feed.as_ref().zip(current).is_some_and(|(feed, ring)| ring.generation.feeds.contains_key(feed));
+        marked.push(Marked { entry, held_at_another_path: held });
+    }
+    Ok(marked)
+}
+
+/// What came of asking the vendor, in few words.
+fn tried(marked: &Marked, now: Timestamp) -> String {
+    match &marked.entry.tried {
+        _ if marked.held_at_another_path => "held at another path".to_owned(),
+        None => "not asked".to_owned(),
+        Some(tried) => format!("{}, {}", tried.reason.code(), show::ago(now, Some(tried.at))),
+    }
+}
+
+fn table(entries: &[Marked], now: Timestamp, context: &mut Context) -> Result<(), Failure> {
     let mut table = Table::new([
         ("WANTED", Align::Left),
         ("RING", Align::Left),
@@ -76,17 +115,15 @@ fn table(entries: &[WantedEntry], now: Timestamp, context: &mut Context) -> Resu
         ("LAST", Align::Left),
         ("THE VENDOR", Align::Left),
     ]);
-    for entry in entries {
+    for marked in entries {
+        let entry = &marked.entry;
         table.push([
             name(entry),
             entry.ring.to_string(),
             entry.count.to_string(),
             show::ago(now, Some(entry.first)),
             show::ago(now, Some(entry.last)),
-            entry.tried.as_ref().map_or_else(
-                || "not asked".to_owned(),
-                |tried| format!("{}, {}", tried.reason.code(), show::ago(now, Some(tried.at))),
-            ),
+            tried(marked, now),
         ]);
     }
     table.write(&mut context.out)
@@ -118,6 +155,9 @@ mod tests {
             tried: None,
         };
         let dated = entry(Some("elastic/9.0.0@2026-01-15"), "/downloads/a/2026-01-15/artifacts-9.0.0.zip");
+        let told =
+            |held| tried(&Marked { entry: dated.clone(), held_at_another_path: held }, Timestamp::from_micros(0));
+        assert_eq!((told(true).as_str(), told(false).as_str()), ("held at another path", "not asked"));
         assert_eq!(name(&dated), "elastic/9.0.0@2026-01-15 at /downloads/a/2026-01-15/artifacts-9.0.0.zip");
         let plain = entry(Some("elastic/9.0.0"), "/downloads/endpoint/manifest/artifacts-9.0.0.zip");
         assert_eq!(name(&plain), "elastic/9.0.0");

@@ -34,6 +34,7 @@ enum State {
     Ahead,
     Unserved,
     Unasked,
+    Unoffered,
 }
 
 /// One feed.
@@ -133,7 +134,7 @@ fn row(
     let findings = status.freshness.iter().filter(|finding| finding.feed == *feed);
     Row {
         feed: feed.clone(),
-        state,
+        state: if plan.and_then(|plan| plan.reason) == Some(Reason::NotFound) { State::Unoffered } else { state },
         level: findings.map(|finding| finding.level).max().unwrap_or_default(),
         offered,
         rings,
@@ -161,6 +162,7 @@ impl State {
             Self::Ahead => "ahead",
             Self::Unserved => "unserved",
             Self::Unasked => "unasked",
+            Self::Unoffered => "unoffered",
         }
     }
 }
@@ -215,7 +217,7 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
 
 fn exit(rows: &[Row], report: Option<&Report>) -> Exit {
     let broken = report.is_some_and(|report| report.level == doctor::Level::Fail);
-    if broken || rows.iter().any(|row| row.state == State::Unasked) {
+    if broken || rows.iter().any(|row| matches!(row.state, State::Unasked | State::Unoffered)) {
         return Exit::FAILED;
     }
     if rows.iter().any(|row| row.level == Level::Fail) { Exit::STALE } else { Exit::DONE }
