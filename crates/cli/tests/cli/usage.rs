@@ -15,6 +15,16 @@ fn nothing_and_nonsense_are_wrong_usage() {
 }
 
 #[test]
+fn a_swarm_that_would_prove_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let swarm = |rest: &[&str]| waystation(folder.path(), &[&["endpoint", "swarm"], rest].concat()).with(2).stderr;
+    let told = swarm(&["http://127.0.0.1:1", "--defender", "5", "--interval", "3h", "--for", "1h"]);
+    assert!(told.contains("--for 1 h is shorter than --interval 3 h"), "{told}");
+    let told = swarm(&["http://127.0.0.1:1/linux/production", "--defender", "5"]);
+    assert!(told.contains("already holds 'linux/production'") && told.contains("--track"), "{told}");
+}
+
+#[test]
 fn a_url_that_cannot_be_used_is_not_repeated_with_its_secrets_i13() {
     let folder = tempfile::tempdir().unwrap();
     for url in ["http://eve:hunter2@:80/", "eve:hunter2@mirror", "ftp://eve:hunter2@mirror/", "//eve:hunter2@mirror"] {

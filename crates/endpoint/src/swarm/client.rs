@@ -124,7 +124,7 @@ impl Client {
         if let Err(error) = &got {
             self.connection = None;
             if *error != WireError::Restarted {
-                self.shared.stats.error(error.word());
+                self.shared.stats.error_at(error.word(), path);
             }
         }
         got

@@ -74,7 +74,7 @@ impl Defender {
         match head.status {
             304 => return Polled::Good,
             200 => {}
-            status => return refused(client, status, head.retry_after),
+            status => return refused(client, status, &path, head.retry_after),
         }
         let digest = sink.hasher.clone().finish();
         if let (Some(copy), Some(inspection)) = (sink.copy.take(), self.inspection())

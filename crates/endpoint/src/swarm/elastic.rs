@@ -50,7 +50,7 @@ impl Elastic {
         match head.status {
             304 => return Polled::Good,
             200 => {}
-            status => return refused(client, status, head.retry_after),
+            status => return refused(client, status, &path, head.retry_after),
         }
         if head.etag.is_none() {
             client.shared.stats.error("no_etag");
@@ -103,7 +103,9 @@ impl Elastic {
         }
         match answer {
             Err(error) => return ended(error),
-            Ok(head) if head.status != 200 => return refused(client, head.status, head.retry_after),
+            Ok(head) if head.status != 200 => {
+                return refused(client, head.status, artifact.route.as_str(), head.retry_after);
+            }
             Ok(_) => {}
         }
         if !right {
@@ -151,8 +153,8 @@ pub(super) fn ended(error: WireError) -> Polled {
     if error == WireError::Restarted { Polled::Restarted } else { Polled::Bad }
 }
 
-pub(super) fn refused(client: &Client, status: u16, retry_after: Option<u64>) -> Polled {
-    client.shared.stats.error(format!("status {status}"));
+pub(super) fn refused(client: &Client, status: u16, path: &str, retry_after: Option<u64>) -> Polled {
+    client.shared.stats.error_at(format!("status {status}"), path);
     match retry_after {
         Some(seconds) if matches!(status, 429 | 503) => Polled::Later(seconds),
         _ => Polled::Bad,

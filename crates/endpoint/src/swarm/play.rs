@@ -164,6 +164,13 @@ enum Kind {
 }
 
 impl Kind {
+    fn feed(&self) -> String {
+        match self {
+            Self::Elastic(one) => format!("elastic/{}", one.version),
+            Self::Defender(one) => format!("defender/{}/{}", one.track, one.arch),
+        }
+    }
+
     async fn poll(&mut self, client: &mut Client) -> Polled {
         match self {
             Self::Elastic(one) => one.poll(client).await,
@@ -245,6 +252,7 @@ async fn live(shared: Arc<Shared>, number: u32, warm: Arc<Warm>) {
 /// One poll, tried again where the endpoint was restarted or asked to come back.
 async fn poll(one: &mut Kind, client: &mut Client) {
     client.wake();
+    client.shared.stats.asks(one.feed(), client.number);
     for _ in 0..TRIES {
         match one.poll(client).await {
             Polled::Good | Polled::Bad => break,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::Digest;
 use serde::Serialize;
 
 use super::client::Shared;
@@ -47,6 +48,8 @@ pub struct Report {
     pub statuses: BTreeMap<u16, u64>,
     /// What went wrong, and how often.
     pub errors: BTreeMap<String, u64>,
+    /// The path that each of these was first seen at, where it was one path's.
+    pub first_at: BTreeMap<String, String>,
     /// By feed.
     pub feeds: Vec<Feed>,
 }
@@ -84,12 +87,14 @@ pub struct Feed {
     pub feed: String,
     /// How many endpoints follow it.
     pub endpoints: u32,
-    /// How many hold the newest that any of them has seen.
+    /// How many of those that asked hold the newest that any of them has seen.
     pub newest: u32,
-    /// How many hold an older one.
+    /// How many of those that asked hold an older one.
     pub behind: u32,
-    /// How many hold nothing.
+    /// How many of those that asked hold nothing.
     pub empty: u32,
+    /// How many never asked: whatever they hold, the mirror had no part in it.
+    pub silent: u32,
     /// How many releases were seen.
     pub releases: usize,
     /// Of all releases but the first: seconds from its first sight until each endpoint had it.
@@ -125,22 +130,25 @@ impl Report {
             requests: requests.collect(),
             statuses: counts.statuses.clone(),
             errors: counts.errors.clone(),
+            first_at: counts.first_at.clone(),
             feeds: counts.lines.iter().map(|(name, line)| feed(name, line)).collect(),
         }
     }
 
-    /// Whether nothing went wrong and every endpoint holds what is newest.
+    /// Whether nothing went wrong, and every endpoint asked and holds something.
     pub fn is_good(&self) -> bool {
         let taken = |what: &String| what.ends_with("(taken)");
-        self.errors.keys().all(taken) && self.feeds.iter().all(|feed| feed.empty == 0)
+        self.errors.keys().all(taken) && self.feeds.iter().all(|feed| feed.empty == 0 && feed.silent == 0)
     }
 }
 
 fn feed(name: &str, line: &Line) -> Feed {
     let last = line.releases.last().map(|seen| seen.digest);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let newest = count(line.held.values().filter(|digest| Some(**digest) == last).count());
-    let held = count(line.held.len());
+    let has_asked = |held: &(&u32, &Digest)| line.asked.contains(held.0);
+    let newest = count(line.held.iter().filter(has_asked).filter(|(_, digest)| Some(**digest) == last).count());
+    let held = count(line.held.iter().filter(has_asked).count());
+    let asked = count(line.asked.len());
     let mut after: Vec<f64> =
         line.releases.iter().skip(1).flat_map(|seen| &seen.after).map(Duration::as_secs_f64).collect();
     Feed {
@@ -148,7 +156,8 @@ fn feed(name: &str, line: &Line) -> Feed {
         endpoints: line.endpoints,
         newest,
         behind: held.saturating_sub(newest),
-        empty: line.endpoints.saturating_sub(held),
+        empty: asked.saturating_sub(held),
+        silent: line.endpoints.saturating_sub(asked),
         releases: line.releases.len(),
         caught_up: distribution(&mut after),
     }

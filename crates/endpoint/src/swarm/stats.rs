@@ -1,6 +1,6 @@
 //! What is counted while it lasts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(super) struct Line {
     pub(super) endpoints: u32,
     /// What each endpoint holds.
     pub(super) held: BTreeMap<u32, Digest>,
+    /// Who asked at least once.
+    pub(super) asked: BTreeSet<u32>,
 }
 
 /// One release.
@@ -69,6 +71,8 @@ pub(super) struct Counts {
     pub(super) kinds: BTreeMap<Kind, Tally>,
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) errors: BTreeMap<String, u64>,
+    /// The path that each of them was first seen at, where it was one path's.
+    pub(super) first_at: BTreeMap<String, String>,
     pub(super) connections: u64,
     pub(super) open: u64,
     pub(super) most_open: u64,
@@ -93,6 +97,18 @@ impl Stats {
 
     pub(super) fn error(&self, what: impl Into<String>) {
         *self.lock().errors.entry(what.into()).or_default() += 1;
+    }
+
+    /// As [`Stats::error`], and where.
+    pub(super) fn error_at(&self, what: impl Into<String>, path: &str) {
+        let what = what.into();
+        self.lock().first_at.entry(what.clone()).or_insert_with(|| path.to_owned());
+        self.error(what);
+    }
+
+    /// An endpoint asks.
+    pub(super) fn asks(&self, feed: String, endpoint: u32) {
+        self.lock().lines.entry(feed).or_default().asked.insert(endpoint);
     }
 
     pub(super) fn answered(&self, kind: Kind, status: u16, bytes: u64, [head, end]: [Duration; 2]) {

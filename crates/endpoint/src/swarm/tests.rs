@@ -64,6 +64,19 @@ async fn a_warm_fleet_polls_alone() {
 }
 
 #[tokio::test]
+async fn who_never_asked_is_not_called_current() {
+    let vendor = vendor();
+    // It ends long before the moments of most.
+    let short = Rehearsal { warm_percent: 100, restart_percent: 0, ..rehearsal(&vendor) };
+    let report = played(&vendor, Rehearsal { length: Duration::from_secs(60), ..short }).await;
+    for feed in &report.feeds {
+        assert_eq!(feed.newest + feed.silent, feed.endpoints, "{feed:?}");
+    }
+    let silent: u32 = report.feeds.iter().map(|feed| feed.silent).sum();
+    assert!(silent > 20 && report.errors.is_empty() && !report.is_good(), "{report:#?}");
+}
+
+#[tokio::test]
 async fn over_tls_every_connection_has_its_handshake_and_an_unknown_root_is_no_mirror() {
     let vendor = vendor();
     let identity = Identity::new(CertificateFault::Good).unwrap();

@@ -2,13 +2,14 @@
 
 mod page;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use endpoint::swarm::{Addresses, Arrival, Connections, Rehearsal, Target, play};
+use settings::{MirrorUrl, MirrorUrlError, OverPlainHttp};
 use trust::KeyRing;
 use url::Url;
 
@@ -31,7 +32,7 @@ Examples:
   waystation endpoint swarm https://mirror.example --load-host mirror.example --elastic 500 --arrival hour --speed 1
 
 Exit codes:
-  0  nothing went wrong, and every endpoint holds something
+  0  nothing went wrong, and every endpoint asked and holds something
   1  something went wrong: the report says what and how often
   2  wrong usage, or a target that must not be put under load")]
 pub(crate) struct Swarm {
@@ -106,14 +107,22 @@ enum How {
 
 pub(crate) async fn run(args: &Swarm, context: &mut Context) -> Result<Exit, Failure> {
     let rehearsal = rehearsal(args)?;
+    // What endpoints cannot be given, they are not rehearsed with: the paths that they append would stand there twice.
+    if let Err(error @ MirrorUrlError::TooFar { .. }) = MirrorUrl::parse(args.url.as_str(), OverPlainHttp::Accepted) {
+        return Err(Failure::usage(error.to_string()).with_next("--track names another platform and track"));
+    }
     let ca_pem = args.ca_file.as_ref().map(|path| read(path)).transpose()?;
     let tls = outbound::stream_tls(ca_pem.as_deref(), Arc::clone(&context.clock));
     let tls = tls.map_err(|error| Failure::new("--ca-file", &error).with_exit(Exit::USAGE))?;
     let target = Target::find(&args.url, args.load_host.as_deref(), || tls).await;
     let target = target.map_err(|error| Failure::usage(model::error_chain(&error)))?;
     let quiet = context.globals.quiet;
+    // Each second where somebody looks on; into a file once a minute.
+    let every = if io::stderr().is_terminal() { 1 } else { 60 };
+    let mut seconds = 0_u64;
     let report = play(rehearsal, target, Arc::clone(&context.clock), |far| {
-        if !quiet {
+        seconds += 1;
+        if !quiet && seconds.is_multiple_of(every) {
             // A closed stderr ends no rehearsal.
             let _ = writeln!(io::stderr(), "swarm: {}", show::clean(far));
         }
@@ -131,6 +140,14 @@ fn rehearsal(args: &Swarm) -> Result<Rehearsal, Failure> {
     if args.elastic.saturating_add(args.defender) == 0 {
         let failure = Failure::usage("a swarm of no endpoints says nothing");
         return Err(failure.with_next("give it some: --elastic COUNT, --defender COUNT"));
+    }
+    if args.arrival == How::Spread && args.length < args.interval {
+        let text = format!(
+            "--for {} is shorter than --interval {}: endpoints whose own moment lies behind the end would never ask",
+            show::span(args.length),
+            show::span(args.interval)
+        );
+        return Err(Failure::usage(text).with_next("make --for as long at least, or take --arrival hour or burst"));
     }
     for version in &args.versions {
         let feed: model::FeedId = format!("elastic/{version}")

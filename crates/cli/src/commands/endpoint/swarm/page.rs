@@ -34,7 +34,8 @@ pub(super) fn write(report: &Report, out: &mut Out) -> Result<(), Failure> {
     let statuses: Vec<String> = report.statuses.iter().map(|(status, count)| format!("{count} of {status}")).collect();
     out.line(format!("\nanswers: {}", statuses.join(", ")).trim_start())?;
     for (what, count) in &report.errors {
-        out.line(format!("wrong: {count} of {what}"))?;
+        let first = report.first_at.get(what).map(|path| format!(", first at {path}")).unwrap_or_default();
+        out.line(format!("wrong: {count} of {what}{first}"))?;
     }
     if report.errors.is_empty() {
         out.line("wrong: nothing")?;
@@ -92,6 +93,7 @@ fn feeds(report: &Report, out: &mut Out) -> Result<(), Failure> {
         ("NEWEST", Align::Right),
         ("BEHIND", Align::Right),
         ("NOTHING", Align::Right),
+        ("NEVER ASKED", Align::Right),
         ("RELEASES", Align::Right),
         ("CAUGHT UP P50", Align::Right),
         ("P99", Align::Right),
@@ -105,6 +107,7 @@ fn feeds(report: &Report, out: &mut Out) -> Result<(), Failure> {
             feed.newest.to_string(),
             feed.behind.to_string(),
             feed.empty.to_string(),
+            feed.silent.to_string(),
             feed.releases.to_string(),
             caught(feed.caught_up.p50),
             caught(feed.caught_up.p99),
