@@ -195,6 +195,7 @@ fn health_reports_are_held_against_their_ring() {
     };
     play(&["update"]);
     write("played.txt", play(&["health", "--details", "definitions"]).stdout);
+    assert_eq!(play(&["health", "--output", "json"]).lines().len(), 1, "as mdatp's own command has it");
     let rows = run(&["--json"]).with(0).lines();
     let played = rows.iter().find(|row| row["host"] == "played").unwrap();
     assert_eq!((&played["state"], &played["faults"]), (&json!("equal"), &json!([])), "{played}");

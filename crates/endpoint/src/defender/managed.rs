@@ -129,6 +129,21 @@ impl Managed {
     }
 }
 
+/// Platform and track of an address that is the other system's.
+fn other_system(url: &str, own: Platform) -> Option<String> {
+    let parts: Vec<&str> = url.split('/').filter(|part| !part.is_empty()).collect();
+    let others = |pair: &&[&str]| match pair {
+        [platform, track] => {
+            let track = track.strip_suffix("_back").unwrap_or(track);
+            matches!(*platform, "linux" | "mac")
+                && *platform != own.as_str()
+                && matches!(track, "production" | "preview")
+        }
+        _ => false,
+    };
+    parts.windows(2).rfind(others).map(|pair| pair.join("/"))
+}
+
 /// A document, and what was understood of it so far.
 struct Reading<'d> {
     sections: &'d Map<String, Value>,
@@ -167,6 +182,13 @@ impl Reading<'_> {
             self.managed.warnings.push(told);
         }
         if let Some(text) = self.text(ENGINE, "offlineDefinitionUpdateUrl") {
+            if let Some(other) = other_system(&text, agent.platform) {
+                let told = format!(
+                    "antivirusEngine.offlineDefinitionUpdateUrl leads to {other}: a real agent does not load that system's \
+                     engine"
+                );
+                self.managed.warnings.push(told);
+            }
             self.managed.url = set(Some(text));
         }
         if let Some(value) = self.boolean(ENGINE, "offlineDefinitionUpdateFallbackToCloud") {

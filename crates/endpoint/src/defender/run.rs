@@ -57,7 +57,13 @@ pub async fn run(endpoint: &Endpoint, world: &mut dyn Waiting) -> Result<(), Sta
                     say(world, &mut told, Tick::Updated(report));
                     continue_after(endpoint, managed, world, &mut told)?;
                 }
-                Due::In(left) => span = left.min(LOOK),
+                Due::In(left) => {
+                    // Whoever starts it with a set that is fresh hears that it waits.
+                    if told.is_none() {
+                        say(world, &mut told, Tick::Waiting(left));
+                    }
+                    span = left.min(LOOK);
+                }
             }
         }
         if !world.wait(span).await {

@@ -95,11 +95,14 @@ pub(crate) struct HealthArgs {
     #[arg(long, value_name = "TOPIC", value_parser = ["definitions"], hide_possible_values = true)]
     details: Option<String>,
     /// The value of one field alone
-    #[arg(long, value_name = "FIELD", conflicts_with = "json")]
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["json", "output"])]
     field: Option<String>,
     /// One JSON object
     #[arg(long)]
     json: bool,
+    /// json: one JSON object, as the vendor's command has it
+    #[arg(long, value_name = "FORM", value_parser = ["json"], hide_possible_values = true)]
+    output: Option<String>,
 }
 
 /// Tries whether what updates come from can be reached, as `mdatp connectivity test`
@@ -195,7 +198,7 @@ fn health(args: &HealthArgs, context: &mut Context) -> Result<Exit, Failure> {
             let value = health.field(name, &zone).map_err(|error| Failure::usage(error.to_string()))?;
             context.out.line(value)?;
         }
-        None if args.json => context.out.json(&health.json())?,
+        None if args.json || args.output.is_some() => context.out.json(&health.json())?,
         None => health.lines(&zone).iter().try_for_each(|line| context.out.line(line))?,
     }
     Ok(Exit::DONE)

@@ -113,6 +113,16 @@ fn every_key_that_is_read_stands_in_the_table_of_keys() {
 }
 
 #[test]
+fn an_address_of_the_other_system_is_told() {
+    let told = |path: &str| {
+        let text = format!(r#"{{"antivirusEngine":{{"offlineDefinitionUpdateUrl":"https://h/{path}/"}}}}"#);
+        read(&text).warnings.iter().any(|warning| warning.contains("does not load"))
+    };
+    assert!(told("mac/production") && told("rings/canary/mac/preview_back"));
+    assert!(!told("linux/production") && !told("mac/linux/production") && !told("mac"));
+}
+
+#[test]
 fn urls_and_folders() {
     let assumptions = Assumptions::default();
     let base = |url: &str| match site(url, &assumptions) {

@@ -82,4 +82,10 @@ async fn the_timer_follows_the_settings_as_they_change() {
     assert_eq!(updates, 3, "at once, after eight hours, after sixteen: {:?}", script.told);
     assert!(matches!(script.told[0], Tick::Idle(_)), "{:?}", script.told);
     assert!(script.told.iter().any(|tick| matches!(tick, Tick::BadSettings(why) if why == "no JSON")));
+    // Begun again with a set that is fresh: it says at once for how long it waits.
+    let managed = world.managed(&offline(""));
+    let mut again =
+        Script { settings: [Ok(managed)].into(), told: Vec::new(), waited: Duration::ZERO, end: HOUR, ..script };
+    run(&world.endpoint, &mut again).await.unwrap();
+    assert!(matches!(again.told.as_slice(), [Tick::Waiting(_)]), "{:?}", again.told);
 }
