@@ -150,8 +150,10 @@ fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
     scored.filter(|(steps, _)| *steps <= 2).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)
 }
 
-/// Words of published samples, in lower case: no real value has them.
-const SAMPLES: [&str; 9] = [
+/// Words of published samples, in lower case: no real value has them. The host of our own samples is one.
+const SAMPLES: [&str; 11] = [
+    "//mirror.example/",
+    "//mirror.example:",
     "example do not use",
     "www.example.server.com",
     "example.server.com",

@@ -134,7 +134,7 @@ mod tests {
         Wanted {
             platform,
             track: Track::Production,
-            mirror: MirrorUrl::parse("https://mirror.example/rings/canary", OverPlainHttp::Refused).unwrap(),
+            mirror: MirrorUrl::parse("https://mirror.corp/rings/canary", OverPlainHttp::Refused).unwrap(),
             interval: 14_400,
             fallback: Fallback::Never,
             enforcement: Some("real_time".to_owned()),
@@ -155,7 +155,7 @@ mod tests {
   "antivirusEngine": {
     "enforcementLevel": "real_time",
     "offlineDefinitionUpdate": "enabled",
-    "offlineDefinitionUpdateUrl": "https://mirror.example/rings/canary/linux/production/",
+    "offlineDefinitionUpdateUrl": "https://mirror.corp/rings/canary/linux/production/",
     "offlineDefinitionUpdateFallbackToCloud": false
   },
   "features": {

@@ -7,7 +7,7 @@ use crate::Level;
 
 const GOOD: &str = r#"{"cloudService":{"automaticDefinitionUpdateEnabled":true,"definitionUpdatesInterval":14400},
  "antivirusEngine":{"enforcementLevel":"real_time","offlineDefinitionUpdate":"enabled",
- "offlineDefinitionUpdateUrl":"https://mirror.example/linux/production/","offlineDefinitionUpdateFallbackToCloud":false},
+ "offlineDefinitionUpdateUrl":"https://mirror.corp/linux/production/","offlineDefinitionUpdateFallbackToCloud":false},
  "features":{"offlineDefinitionUpdateVerifySig":"enabled"}}"#;
 
 fn context(platform: Platform, agent: &str) -> Context {
@@ -124,24 +124,26 @@ fn passive_mode_never_updates() {
 #[test]
 fn addresses_that_break() {
     for (url, codes) in [
-        ("http://mirror.example:8000/linux/production", &["url_plain"][..]),
-        ("mirror.example:8000/linux/production/", &["url_no_scheme"]),
-        ("www.mirror.example/linux/production/", &["url_no_scheme"]),
+        ("http://mirror.corp:8000/linux/production", &["url_plain"][..]),
+        ("mirror.corp:8000/linux/production/", &["url_no_scheme"]),
+        ("www.mirror.corp/linux/production/", &["url_no_scheme"]),
         ("/mnt/mirror/linux/production", &[]),
         ("/mnt/mirror/linux", &["url_track"]),
         ("mnt/mirror/linux/production", &["url_unreadable"]),
         ("//server/share/linux/production", &["url_unreadable"]),
         ("smb://server/share/linux/production", &["url_scheme"]),
         ("file:///mnt/mirror/linux/production", &["url_scheme"]),
-        ("https://mirror.example/linux/production/arch_x86_64", &["url_arch"]),
-        ("https://mirror.example/linux/production/arch_x86_64/updates.zip", &["url_arch"]),
-        ("https://mirror.example/", &["url_track"]),
-        ("https://mirror.example/linux", &["url_track"]),
-        ("https://mirror.example/mac/production/", &["url_platform"]),
-        ("https://mirror.example/linux/production_back/", &["url_back"]),
-        ("https://mirror.example/rings/canary/linux/preview/", &[]),
-        ("https://eve:hunter2@mirror.example/linux/production", &["url_credentials"]),
-        ("https://mirror.example/linux/production/?x=1", &["url_query"]),
+        ("https://mirror.corp/linux/production/arch_x86_64", &["url_arch"]),
+        ("https://mirror.corp/linux/production/arch_x86_64/updates.zip", &["url_arch"]),
+        ("https://mirror.corp/", &["url_track"]),
+        ("https://mirror.corp/linux", &["url_track"]),
+        ("https://mirror.corp/mac/production/", &["url_platform"]),
+        ("https://mirror.corp/linux/production_back/", &["url_back"]),
+        ("https://mirror.corp/rings/canary/linux/preview/", &[]),
+        ("https://mirror.example:8443/linux/production/", &["example_left"]),
+        ("https://mirror.example.net/linux/production/", &[]),
+        ("https://eve:hunter2@mirror.corp/linux/production", &["url_credentials"]),
+        ("https://mirror.corp/linux/production/?x=1", &["url_query"]),
         ("https://go.microsoft.com/fwlink/?linkid=2144709", &["url_query", "url_vendor", "url_track"]),
         ("http://127.0.0.1:8080/linux/production", &["url_plain", "url_loopback"]),
         ("https://0.0.0.0/linux/production", &["url_loopback"]),
@@ -149,7 +151,7 @@ fn addresses_that_break() {
         ("https://", &["url_unreadable", "url_track"]),
         ("<EXAMPLE DO NOT USE>", &["example_left", "url_unreadable", "url_track"]),
     ] {
-        let text = GOOD.replace("https://mirror.example/linux/production/", url);
+        let text = GOOD.replace("https://mirror.corp/linux/production/", url);
         let mut found: Vec<&str> = found(&text, &context(Platform::Linux, "101.24112.0003"))
             .iter()
             .map(|(code, at)| {
@@ -170,9 +172,9 @@ fn addresses_that_break() {
 fn another_ring_than_the_one_asked_for_is_told() {
     let document = Document::read(GOOD.as_bytes()).unwrap();
     let mut context = context(Platform::Linux, "101.24112.0003");
-    context.url = Some("https://mirror.example/linux/production".to_owned());
+    context.url = Some("https://mirror.corp/linux/production".to_owned());
     assert_eq!(lint(&document, &context), []);
-    context.url = Some("https://mirror.example/rings/canary/linux/production/".to_owned());
+    context.url = Some("https://mirror.corp/rings/canary/linux/production/".to_owned());
     assert_eq!(lint(&document, &context)[0].check, Check::UrlRing);
 }
 
@@ -243,7 +245,7 @@ proptest! {
 
 #[test]
 fn the_agent_decides_the_section_that_offline_updates_are_read_from() {
-    let early = r#"{"cloudService":{"automaticDefinitionUpdateEnabled":true},"antivirusEngine":{"enforcementLevel":"real_time","offlineDefinitionUpdateUrl":"https://mirror.example/linux/production/","offlineDefinitionUpdateFallbackToCloud":false},"features":{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateVerifySig":"enabled"}}"#;
+    let early = r#"{"cloudService":{"automaticDefinitionUpdateEnabled":true},"antivirusEngine":{"enforcementLevel":"real_time","offlineDefinitionUpdateUrl":"https://mirror.corp/linux/production/","offlineDefinitionUpdateFallbackToCloud":false},"features":{"offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateVerifySig":"enabled"}}"#;
     let codes = |text: &str, agent: &str| {
         found(text, &context(Platform::Linux, agent)).into_iter().map(|(code, _)| code).collect::<Vec<_>>()
     };
@@ -259,7 +261,7 @@ fn where_an_address_is_meant_settings_without_one_are_wrong() {
     for text in ["{}", r#"{"antivirusEngine":{"offlineDefinitionUpdate":"disabled"}}"#] {
         assert_eq!(found(text, &context), [], "nobody said what it should hold");
     }
-    context.url = Some("https://mirror.example/linux/production/".to_owned());
+    context.url = Some("https://mirror.corp/linux/production/".to_owned());
     for text in ["{}", r#"{"antivirusEngine":{"offlineDefinitionUpdate":"disabled"}}"#] {
         let codes: Vec<&str> = found(text, &context).into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, ["offline_off", "url_missing"], "{text}");
