@@ -1,5 +1,6 @@
 //! `run` and `serve`: servers, schedules, reloads and the way to the end.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -358,7 +359,10 @@ impl Live {
         let lines = self.daemon.config.diff(&newer);
         let fixed = needs_restart(&self.daemon.config, &newer);
         if !fixed.is_empty() {
-            return Err(format!("{} can change with a restart only", fixed.join(", ")));
+            let fixed = fixed.join(", ");
+            return Err(format!(
+                "nothing of the new file was taken, for a restart alone changes {fixed}; restart, or put that back"
+            ));
         }
         if self.daemon.role == Role::Run {
             let clock = Arc::clone(&self.daemon.clock);
@@ -402,6 +406,7 @@ impl Live {
         end.cancel();
         tasks.close();
         let limit = self.daemon.config.limits.drain_timeout;
+        let (clock, began) = (Arc::clone(&self.daemon.clock), self.daemon.clock.monotonic());
         let content = Arc::clone(&self.content);
         let others = async {
             if tokio::time::timeout(limit, tasks.wait()).await.is_err() {
@@ -413,6 +418,8 @@ impl Live {
             _ = drained => {}
             () = ended(&mut asks) => tracing::warn!("asked again to end: not waiting any longer"),
         }
+        let seconds = clock.monotonic().saturating_sub(began).as_secs();
+        tracing::info!(seconds, "ended");
     }
 }
 
@@ -425,21 +432,36 @@ async fn record_change(engine: &Engine, config: &Config, told: (&[String], &str)
     engine.record_config(&kept, told.0, told.1).await.map_err(|error| error_chain(&error))
 }
 
-/// What a running process cannot take over.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+/// What a running process cannot take over: each key with what it was and is.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let listeners = |config: &Config| -> Vec<_> { config.serve.iter().map(|serve| serve.address).collect() };
     let caps = |config: &Config| crate::content::limits(config);
+    let folder = old.data_dir != new.data_dir;
     let changed = [
-        ("data_dir", old.data_dir != new.data_dir),
+        ("data_dir", folder),
         ("data_group", old.data_group != new.data_group),
-        ("spool_dir", old.spool_dir() != new.spool_dir()),
-        ("[admin]", old.admin != new.admin),
-        ("[[ring]]", old.rings() != new.rings()),
-        ("a [[serve]] address", listeners(old) != listeners(new)),
-        ("[access_log]", old.access_log != new.access_log),
-        ("limits.serve_…", caps(old) != caps(new)),
+        // It lies in the data folder unless it has a place of its own.
+        ("spool_dir", old.spool_dir() != new.spool_dir() && !folder),
+        ("admin", old.admin != new.admin),
+        ("ring", old.rings() != new.rings()),
+        ("access_log", old.access_log != new.access_log),
+        ("limits.serve_", caps(old) != caps(new)),
     ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
+    let lines = old.diff(new);
+    let mut told = Vec::new();
+    for (key, _) in changed.into_iter().filter(|(_, changed)| *changed) {
+        let before = told.len();
+        told.extend(lines.iter().filter(|line| line.starts_with(key)).cloned());
+        if told.len() == before {
+            told.push(key.to_owned());
+        }
+    }
+    let (were, are) = (listeners(old), listeners(new));
+    if were != are {
+        let show = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        told.push(format!("the listeners of [[serve]]: {} → {}", show(&were), show(&are)));
+    }
+    told
 }
 
 async fn ended(asks: &mut mpsc::Receiver<Ask>) {
@@ -464,13 +486,15 @@ mod tests {
     fn a_reload_refuses_what_it_could_not_take_over() {
         let old = config("");
         for (more, what) in [
-            ("[[ring]]\nname = \"main\"", "[[ring]]"),
-            ("[[serve]]\naddress = \"0.0.0.0:8090\"", "a [[serve]] address"),
-            ("[access_log]\npath = \"-\"", "[access_log]"),
-            ("[admin]\naddress = \"127.0.0.1:9\"", "[admin]"),
-            ("[limits]\nserve_connections = 3", "limits.serve_…"),
+            ("[[ring]]\nname = \"main\"", "ring"),
+            ("[[serve]]\naddress = \"0.0.0.0:8090\"", "the listeners of [[serve]]: 0.0.0.0:8080 → 0.0.0.0:8090"),
+            ("[access_log]\npath = \"-\"", "access_log.path: (unset) → -"),
+            ("[admin]\naddress = \"127.0.0.1:9\"", "admin.address: 127.0.0.1:8081 → 127.0.0.1:9"),
+            ("[limits]\nserve_connections = 3", "limits.serve_connections: 10000 → 3"),
         ] {
-            assert_eq!(needs_restart(&old, &config(more)), [what]);
+            let told = needs_restart(&old, &config(more)).join("; ");
+            assert!(told.contains(what), "{told}");
+            assert_eq!(told.contains("serve"), what.contains("serve"), "nothing but what changed: {told}");
         }
         for more in ["schedule = \"2h\"", "[limits]\nretries = 1", "[[serve]]\nallow = [\"10.0.0.0/8\"]"] {
             assert!(needs_restart(&old, &config(more)).is_empty(), "{more}");
