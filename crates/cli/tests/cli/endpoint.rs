@@ -23,7 +23,10 @@ fn content_of_another_key_and_another_system_is_told() {
     let url = site.vendors.elastic_url();
     let play = ["endpoint", "elastic", "update", "--version", "9.0.0", "--state", "ep", "--base-url", &url];
     let told = site.run(&play).with(1).stdout;
-    assert!(told.contains("signature_unverified") && told.contains("next: ") && told.contains("--public-key"), "{told}");
+    assert!(
+        told.contains("signature_unverified") && told.contains("next: ") && told.contains("--public-key"),
+        "{told}"
+    );
     let play = [&play[..], &["--public-key", "key.pem"]].concat();
     site.run(&play).with(0);
     assert!(site.run(&play).with(0).stdout.contains("nothing newer"));
