@@ -157,6 +157,9 @@ impl Tree {
             other => self.read(&other?, depth)?,
         };
         if !matches!(self.root.try_exists(), Ok(true)) {
+            if depth != Depth::Rebuild && self.claim == Claim::Mark && place::is_known(records.as_ref()) {
+                return Err(TreeError::Emptied { root: self.root.clone() });
+            }
             report.put = current.generation.routes.len() as u64;
             return Ok(report);
         }

@@ -29,7 +29,7 @@ pub enum Claim {
 
 /// Opens a tree's root and sees that it is ours to change.
 pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: Depth) -> Result<Folder, TreeError> {
-    let known = records.is_some_and(|records| records.shows.is_some() || !records.files.is_empty());
+    let known = is_known(records);
     let root = match Folder::open(path) {
         Err(error) if error.is_missing() => {
             if known && claim == Claim::Mark && depth != Depth::Rebuild {
@@ -55,6 +55,11 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
             None => Ok(root),
         },
     }
+}
+
+/// Whether something was written into it.
+pub(crate) fn is_known(records: Option<&Records>) -> bool {
+    records.is_some_and(|records| records.shows.is_some() || !records.files.is_empty())
 }
 
 /// Refuses a root that the records lie in, and with them all of the data folder, and one that lies in the data folder: by

@@ -173,6 +173,8 @@ fn an_emptied_folder_is_told_and_filled_by_a_rebuild_alone_s42() {
         }
         let refused = stage.tree().bring(&current, Depth::Look).unwrap_err();
         assert!(matches!(refused, TreeError::Emptied { .. }), "a volume that is not mounted: {refused:?}");
+        let told = stage.tree().check(&current, Depth::Look).unwrap_err();
+        assert!(matches!(told, TreeError::Emptied { .. }), "nor does a look call it something to be rebuilt: {told:?}");
         stage.rebuild(&current);
         stage.is_exactly(&current);
     }

@@ -6,7 +6,7 @@ use app::{Purpose, TreeStanding, Trees, TreesError};
 use clap::{Args, Subcommand};
 use model::{Reason, RingName};
 use serde::Serialize;
-use tree::{Depth, Report, Standing};
+use tree::{Depth, Report, Standing, TreeError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -204,7 +204,10 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
                 trouble.detail,
                 show::at(now, Some(trouble.since))
             ))?;
-            out.line(format!("  {}", trouble.reason.remedy()))?;
+            // A look that is refused says itself what to do.
+            if !matches!(found, Some(Err(_))) {
+                out.line(format!("  {}", trouble.reason.remedy()))?;
+            }
         }
     }
     match found {
@@ -213,6 +216,7 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
                 "  missing {}, with other bytes {}, left over {}, closed folders {}: `waystation tree rebuild` repairs it",
                 report.put, report.replaced, report.removed, report.opened
             ))?;
+            named(report, out)?;
             troubles(report, out)
         }
         Some(Ok(report)) => foreign(report, out),
@@ -242,9 +246,20 @@ fn done_line(one: &TreeStanding, done: Option<&Result<Report, TreesError>>, out:
                 report.opened,
                 show::bytes(report.bytes_written),
             ))?;
+            named(report, out)?;
             troubles(report, out)
         }
     }
+}
+
+/// The files that are, or were, missing or other than they should be.
+fn named(report: &Report, out: &mut Out) -> Result<(), Failure> {
+    for name in report.named.iter().take(SHOWN) {
+        let what = if report.altered.contains(name) { "altered or removed" } else { "new here, or with other bytes" };
+        out.line(format!("  {what}: {name}"))?;
+    }
+    let more = (report.put + report.replaced).saturating_sub(report.named.len().min(SHOWN) as u64);
+    if more > 0 { out.line(format!("  and {more} more")) } else { Ok(()) }
 }
 
 fn troubles(report: &Report, out: &mut Out) -> Result<(), Failure> {
@@ -265,11 +280,28 @@ fn foreign(report: &Report, out: &mut Out) -> Result<(), Failure> {
 
 fn refused(error: &TreesError, out: &mut Out) -> Result<(), Failure> {
     out.line(format!("  {}: {}", error.reason(), model::error_chain(error)))?;
-    out.line(format!("  {}", error.reason().remedy()))
+    remedy(error).map_or(Ok(()), |remedy| out.line(format!("  {remedy}")))
 }
 
 fn failure(what: &str, error: &TreesError) -> Failure {
-    Failure::new(what, error).with_next(format!("{} (reason {})", error.reason().remedy(), error.reason()))
+    let reason = error.reason();
+    Failure::new(what, error)
+        .with_next(remedy(error).map_or(format!("reason {reason}"), |it| format!("{it} (reason {reason})")))
+}
+
+/// What to do where the error does not say it: what the reason's words say of files in general misleads where a volume
+/// is only to be mounted, or a folder to be closed.
+fn remedy(error: &TreesError) -> Option<&'static str> {
+    let says = matches!(
+        error,
+        TreesError::Tree(
+            TreeError::Emptied { .. }
+                | TreeError::Unsafe { .. }
+                | TreeError::InData { .. }
+                | TreeError::HoldsData { .. }
+        )
+    );
+    (!says).then(|| error.reason().remedy())
 }
 
 /// Brings the trees to what the rings serve after a command that may have published; `ended` is how that command ended.
@@ -278,18 +310,22 @@ pub(crate) async fn follow(ended: Result<Exit, Failure>, context: &Context) -> R
     let config = context.config()?;
     let trees = Trees::of(&config, &Arc::clone(&context.clock));
     let failed = trees.bring(Depth::Look).await.into_iter().find_map(|(ring, root, done)| {
-        let (reason, detail) = match done {
+        let (reason, detail, next) = match done {
             Ok(report) => report.failed.first().map(|failed| {
                 let folder = if failed.folder.is_empty() { String::new() } else { format!("{}: ", failed.folder) };
-                (failed.reason, format!("{folder}{}", failed.detail))
+                (failed.reason, format!("{folder}{}", failed.detail), Some(Reason::TreeBehind.remedy()))
             })?,
-            Err(error) => (error.reason(), model::error_chain(&error)),
+            Err(error) if error.reason() == Reason::TreeRefused || remedy(&error).is_none() => {
+                (error.reason(), model::error_chain(&error), remedy(&error))
+            }
+            Err(error) => (error.reason(), model::error_chain(&error), Some(Reason::TreeBehind.remedy())),
         };
-        Some((ring, root, reason, detail))
+        Some((ring, root, reason, detail, next))
     });
-    let Some((ring, root, reason, detail)) = failed else { return Ok(exit) };
+    let Some((ring, root, reason, detail, next)) = failed else { return Ok(exit) };
     let text = format!("the folder {} does not show yet what ring {ring} serves: {detail}", root.display());
-    let remedy = if reason == Reason::TreeRefused { reason.remedy() } else { Reason::TreeBehind.remedy() };
     let exit = if exit == Exit::DONE { Exit::PART } else { exit };
-    Err(Failure::usage(text).with_exit(exit).with_next(format!("{remedy} (reason {reason})")))
+    Err(Failure::usage(text)
+        .with_exit(exit)
+        .with_next(next.map_or(format!("reason {reason}"), |next| format!("{next} (reason {reason})"))))
 }

@@ -52,6 +52,8 @@ fn what_was_altered_is_told_and_rebuilt_and_what_is_not_ours_is_left_alone() {
     fs::write(folder.join("notes"), "mine").unwrap();
     let status = site.run(&["tree", "status"]).with(1);
     assert!(status.stdout.contains("missing 1, with other bytes 1, left over 0"), "{}", status.stdout);
+    let named = "altered or removed: linux/production/arch_x86_64/updates.zip";
+    assert!(status.stdout.contains(named), "{}", status.stdout);
     let rebuilt = site.run(&["tree", "rebuild", "--json"]).with(0).lines();
     assert_eq!(
         (&rebuilt[0]["report"]["put"], &rebuilt[0]["report"]["replaced"]),
@@ -78,6 +80,34 @@ fn a_folder_that_cannot_be_kept_fails_loudly_and_publishes_all_the_same() {
     fs::remove_file(tree.join("photos")).unwrap();
     site.run(&["sync"]).with(0);
     site.run(&["status"]).with(0);
+}
+
+#[test]
+fn a_volume_that_is_not_mounted_is_told_to_be_mounted_and_nothing_else() {
+    let (site, tree) = site();
+    site.run(&["sync"]).with(0);
+    fs::rename(&tree, tree.with_file_name("away")).unwrap();
+    for verb in [&["tree", "status"][..], &["sync"]] {
+        let told = site.run(verb);
+        let told = format!("{}{}", told.stdout, told.stderr);
+        assert!(told.contains("mount it") && !told.contains("empty this one"), "{told}");
+    }
+    fs::rename(tree.with_file_name("away"), &tree).unwrap();
+    publish(&site);
+    site.run(&["sync"]).with(0);
+}
+
+#[test]
+fn no_folder_in_the_data_folder_is_filled() {
+    let (site, _) = site();
+    site.run(&["sync"]).with(0);
+    let config = site.path().join("waystation.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    std::os::unix::fs::symlink(site.path().join("data"), site.path().join("way")).unwrap();
+    fs::write(&config, text.replace("folder = \"shared\"", "folder = \"way\"")).unwrap();
+    let told = site.run(&["sync"]).with(3);
+    assert!(told.stderr.contains("lies in the data folder"), "{}", told.stderr);
+    assert!(!site.path().join("data/broad").exists());
 }
 
 #[test]

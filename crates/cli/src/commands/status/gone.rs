@@ -85,7 +85,8 @@ fn by_heads(config: &Config) -> Option<String> {
 
 fn by_trees(config: &Config) -> Option<String> {
     let folder = config.tree.folder.as_ref()?.join(config.default_ring().as_str());
-    folder.is_dir().then(|| format!("{} (tree.folder) was made from it", folder.display()))
+    // A folder without its mark is somebody else's, or was never filled.
+    folder.join(".waystation-tree").is_file().then(|| format!("{} (tree.folder) was made from it", folder.display()))
 }
 
 fn by_life(config: &Config) -> Option<String> {
