@@ -182,18 +182,20 @@ impl Health {
 
 /// UTF-8, or UTF-16 by its mark.
 fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, HealthError> {
-    let (of, rest): (fn([u8; 2]) -> u16, &[u8]) = match bytes {
-        [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
-        [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+    let units = match bytes {
+        [0xff, 0xfe, rest @ ..] => units(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => units(rest, u16::from_be_bytes),
         _ => {
             let text = std::str::from_utf8(bytes).map_err(|error| HealthError::NotText(error.valid_up_to()))?;
             return Ok(Cow::Borrowed(text));
         }
     };
-    let (pairs, odd) = rest.as_chunks::<2>();
-    let units: Vec<u16> = pairs.iter().map(|pair| of(*pair)).collect();
     let text = String::from_utf16(&units).map_err(|_| HealthError::NotText(0))?;
-    if odd.is_empty() { Ok(Cow::Owned(text)) } else { Err(HealthError::NotText(bytes.len().saturating_sub(1))) }
+    if bytes.len().is_multiple_of(2) { Ok(Cow::Owned(text)) } else { Err(HealthError::NotText(bytes.len() - 1)) }
+}
+
+fn units(bytes: &[u8], of: fn([u8; 2]) -> u16) -> Vec<u16> {
+    bytes.as_chunks::<2>().0.iter().map(|pair| of(*pair)).collect()
 }
 
 /// `key                : value [managed]`.
