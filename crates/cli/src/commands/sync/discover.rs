@@ -52,11 +52,17 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
         }
     }
     if !app::forwards(config) {
-        let paths = app::stop_forwarding(config, engine).await.map_err(|error| failed(&error))?;
-        if paths > 0 && !json {
-            context
+        match app::stop_forwarding(config, engine).await {
+            Ok(0) => {}
+            Ok(_) if json => {}
+            Ok(paths) => context
                 .out
-                .line(format!("{} that no manifest names: served no longer", crate::show::count(paths, "path")))?;
+                .line(format!("{} that no manifest names: served no longer", crate::show::count(paths, "path")))?,
+            // What keeps it from that is told by the run itself, with its reason, where it keeps that from anything.
+            Err(error) => {
+                asked = Asked::NotAll;
+                tracing::warn!(error = %error_chain(&error), "what was forwarded could not be ended");
+            }
         }
     }
     Ok(asked)
