@@ -110,7 +110,11 @@ fn a_feed_that_never_succeeded_ages_from_its_first_check() {
         catalog.apply(Batch { feeds: vec![record], ..Batch::default() }).await.unwrap();
     });
     let ended = site.run(&["status"]).with(4);
-    assert!(ended.stdout.contains("when the feed was first known here (no check was ever in order)"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("when the feed was first known here (no check was ever in order)"),
+        "{}",
+        ended.stdout
+    );
     let json = site.run(&["status", "--json"]).with(4).lines();
     assert_eq!(json[0]["freshness"][0]["since"]["source"], "first-check");
 }

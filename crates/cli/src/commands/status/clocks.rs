@@ -62,7 +62,9 @@ fn late_one(finding: &Finding, out: &mut Out) -> Result<(), Failure> {
     let limit = if finding.age_seconds > limit { format!(", limit {}", span(limit)) } else { String::new() };
     let age = span(finding.age_seconds);
     let what = match (finding.measure, &finding.ring) {
-        (Measure::Check, _) if finding.since.source == TimeSource::FirstCheck => "never checked with success".to_owned(),
+        (Measure::Check, _) if finding.since.source == TimeSource::FirstCheck => {
+            "never checked with success".to_owned()
+        }
         (Measure::Check, _) => format!("not checked with success for {age}"),
         (Measure::Age, _) => format!("what is held is {age} old"),
         (Measure::Lag, Some(ring)) => format!("ring {ring} is behind for {age}"),
