@@ -65,7 +65,8 @@ fn each_alert_says_what_it_is_and_what_to_do() {
             None => {
                 // Lines that are lost make no content late: there is an alert, and no alarm.
                 let none = name == "WaystationAccessLogLost";
-                let carried = alert.contains("group_left (reason)") || alert.contains("expr: waystation_alarms") || none;
+                let carried =
+                    alert.contains("group_left (reason)") || alert.contains("expr: waystation_alarms") || none;
                 assert!(carried, "{name} carries no reason");
             }
         }
