@@ -1,5 +1,6 @@
 //! `validate`: the vendor against the mirror, the mirror against endpoints.
 
+use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -152,14 +153,20 @@ fn a_pinned_endpoint_is_held_against_its_date_where_that_is_known_to_lie_somewhe
     assert!(told["feed"] == "elastic/8.18.3@2026-01-15" && told["offered"].is_string(), "{told}");
 }
 
-#[test]
-fn health_reports_are_held_against_their_ring() {
+/// A mirror of Defender, a folder for reports, and the version that endpoints on x86_64 are to have.
+fn with_reports() -> (Site, PathBuf, String) {
     let site = Site::builder().defender().build();
     let folder = site.path().join("health");
     std::fs::create_dir(&folder).unwrap();
     site.run(&["sync"]).with(0);
     let served = site.run(&["feed", "show", "defender/linux/production/x86_64", "--json"]).with(0).lines();
     let version = served[0]["served"]["vendor_version"]["version"].as_str().unwrap().to_owned();
+    (site, folder, version)
+}
+
+#[test]
+fn health_reports_are_held_against_their_ring() {
+    let (site, folder, version) = with_reports();
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
     let text = |version: &str, source: &str| {
         format!(
@@ -212,12 +219,7 @@ fn health_reports_are_held_against_their_ring() {
 
 #[test]
 fn endpoints_of_another_mirror_ring_or_track_are_told() {
-    let site = Site::builder().defender().build();
-    let folder = site.path().join("health");
-    std::fs::create_dir(&folder).unwrap();
-    site.run(&["sync"]).with(0);
-    let served = site.run(&["feed", "show", "defender/linux/production/x86_64", "--json"]).with(0).lines();
-    let version = served[0]["served"]["vendor_version"]["version"].as_str().unwrap().to_owned();
+    let (site, folder, version) = with_reports();
     let (_running, url) = serving(&site);
     let write = |name: &str, base: &str| {
         let text = format!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use content_http::{Policy, Settings, StartError, TlsSettings, Trouble};
+use content_http::{Policy, ReloadError, Settings, StartError, TlsSettings, Trouble};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
     RevokedCertParams, SerialNumber, date_time_ymd,
@@ -110,6 +110,14 @@ fn settings(folder: &Path, client_ca: Option<&str>) -> TlsSettings {
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
 impl Served {
+    /// Asks for certificates of `authority` that no list at `path` revokes, and puts `list` there.
+    fn reload_with_list(&self, authority: &str, path: &Path, list: &str) -> Result<(), ReloadError> {
+        std::fs::write(path, list).unwrap();
+        let mut tls = settings(self.folder.path(), Some(authority));
+        tls.client_crl = Some(path.to_owned());
+        self.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }])
+    }
+
     fn connect(
         &self,
         name: &str,
@@ -379,12 +387,7 @@ fn a_long_list_is_taken_and_one_that_is_too_long_is_called_so_v34() {
     let served = served(Some(&people.certificate));
     let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
     let path = served.folder.path().join("clients.crl");
-    let with_list = |pem: &str| {
-        std::fs::write(&path, pem).unwrap();
-        let mut tls = settings(served.folder.path(), Some(&people.certificate));
-        tls.client_crl = Some(path.clone());
-        served.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }])
-    };
+    let with_list = |pem: &str| served.reload_with_list(&people.certificate, &path, pem);
     let list = people.revoke(8, 3000);
     let padding = "what stands around the blocks says nothing\n".repeat(40_000);
     assert!(padding.len() > 1 << 20);
@@ -402,12 +405,7 @@ fn whom_a_list_revokes_is_refused_and_a_list_that_ended_refuses_all_v34() {
     let served = served(Some(&people.certificate));
     let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
     let path = served.folder.path().join("clients.crl");
-    let with_list = |pem: &str| {
-        std::fs::write(&path, pem).unwrap();
-        let mut tls = settings(served.folder.path(), Some(&people.certificate));
-        tls.client_crl = Some(path.clone());
-        served.site.server.reload(&[Policy { tls: Some(tls), ..Policy::default() }])
-    };
+    let with_list = |pem: &str| served.reload_with_list(&people.certificate, &path, pem);
     let lets_in = |who| served.try_get("mirror", Some(who)).is_ok();
     assert!(lets_in(&good) && lets_in(&bad));
     with_list(&people.revoke(8, 3000)).unwrap();

@@ -1,0 +1,92 @@
+//! What a book keeps, and for whom.
+
+use super::*;
+
+fn feed(text: &str) -> FeedId {
+    text.parse().unwrap()
+}
+
+fn book(dir: &Path) -> Book {
+    Book::new(dir, Keeping { forwarded_bytes: 100, ..Keeping::default() })
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+#[test]
+fn what_is_learned_is_known_to_other_processes_and_capped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (book(dir.path()), book(dir.path()));
+    assert_eq!(other.feeds(), Some(Vec::new()));
+    assert!(one.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap());
+    assert!(!one.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap());
+    assert!(other.learn(&feed("elastic/9.0.1"), Why::Operator, at(2), 2).unwrap());
+    assert!(matches!(one.learn(&feed("elastic/9.0.2"), Why::Asked, at(3), 2), Err(BookError::Full { .. })));
+    for book in [&one, &other] {
+        assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0"), feed("elastic/9.0.1")]));
+    }
+    assert!(one.forget(&feed("elastic/9.0.0")).unwrap() && !other.forget(&feed("elastic/9.0.0")).unwrap());
+    assert_eq!(other.feeds(), Some(vec![feed("elastic/9.0.1")]));
+}
+
+#[test]
+fn what_the_configuration_names_by_now_takes_no_room_whatever_it_was_learned_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    book.learn(&feed("elastic/8.19.1"), Why::Operator, at(1), 2).unwrap();
+    book.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap();
+    assert!(book.is_full(2).unwrap());
+    let line = crate::Pattern { name: "8.19.*".to_owned(), line: "8.19".to_owned() };
+    let named = Named { feeds: vec![feed("elastic/9.0.0")], patterns: vec![line] };
+    book.keep(Keeping { named, ..Keeping::default() });
+    assert!(!book.is_full(1).unwrap());
+    assert!(book.learn(&feed("elastic/9.1.2/candidate"), Why::Operator, at(2), 1).unwrap());
+    assert!(book.learn(&feed("elastic/8.19.2"), Why::Operator, at(2), 1).unwrap());
+    let learned = book.learn(&feed("elastic/9.1.3"), Why::Operator, at(2), 1);
+    assert!(matches!(learned, Err(BookError::Full { learned: 1, .. })), "{learned:?}");
+}
+
+#[test]
+fn what_is_tried_is_followed_meanwhile_and_not_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    let (one, two) = (book.try_out(&feed("elastic/9.0.0")), book.try_out(&feed("elastic/9.0.0")));
+    drop(one);
+    assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0")]));
+    drop(two);
+    assert_eq!(book.feeds(), Some(Vec::new()));
+    assert!(!dir.path().join(FOLDER).exists());
+}
+
+#[test]
+fn a_damaged_book_says_nothing_instead_of_none_s41() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    book.learn(&feed("elastic/9.0.0"), Why::Asked, at(1), 2).unwrap();
+    std::fs::write(dir.path().join(FOLDER).join(LEARNED), "{\"form\":9}").unwrap();
+    assert_eq!(book.feeds(), None);
+    assert!(matches!(book.learn(&feed("elastic/9.0.1"), Why::Asked, at(1), 2), Err(BookError::Damaged { .. })));
+}
+
+#[test]
+fn forwarded_paths_stay_below_their_bytes_i6() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    for number in 0..5 {
+        let file = ForwardedFile {
+            route: format!("/downloads/{number}").parse().unwrap(),
+            digest: Some(model::Digest::of(&[0])),
+            size: 40,
+            fetched_at: at(number),
+            brought: None,
+            is_copy: false,
+            missed: 0,
+        };
+        book.change_forwarded(|files| files.push(file)).unwrap();
+    }
+    let left: Vec<String> = book.forwarded().iter().map(|file| file.route.to_string()).collect();
+    assert_eq!(left, ["/downloads/3", "/downloads/4"]);
+    assert_eq!(book.state().unwrap().serial, 5);
+    assert_eq!(book.feeds(), Some(vec![feed("elastic/forwarded")]));
+}
