@@ -1,17 +1,26 @@
 //! What happens to the data folder, and to the process, while `run` or `sync` works on it.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use e2e::whole::{manifest_path, serves_what_the_vendor_shows};
-use e2e::{Site, get, until};
+use e2e::{Daemon, Site, get, until};
 use rustix::process::{Pid, Signal, kill_process};
 use vendor_sim::{Change, Network};
 
 use crate::vendor::{FEEDS, VERSIONS, sections, vendor};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Moves the data folder away and waits until that was noticed; where it was, and where it is.
+fn taken_away(site: &Site, run: &Daemon) -> (PathBuf, PathBuf) {
+    let (data, away) = (site.data(), site.folder().join("away"));
+    fs::rename(&data, &away).unwrap();
+    run.wait_said("folder_gone");
+    (data, away)
+}
 
 #[test]
 fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_s42() {
@@ -20,9 +29,7 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
     let run = site.start("run");
     let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
     until("everything is served", PATIENCE, shows);
-    let (data, away) = (site.data(), site.folder().join("away"));
-    fs::rename(&data, &away).unwrap();
-    run.wait_said("folder_gone");
+    let (data, away) = taken_away(&site, &run);
     let manifest = get(run.content, &manifest_path(VERSIONS[0])).unwrap();
     assert_eq!(manifest.status, 200, "what is in memory is served on");
     // What stands there now is a mount point whose volume is gone.
@@ -56,9 +63,7 @@ fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() 
     let run = site.start("run");
     let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
     until("everything is served", PATIENCE, shows);
-    let (data, away) = (site.data(), site.folder().join("away"));
-    fs::rename(&data, &away).unwrap();
-    run.wait_said("folder_gone");
+    let (data, away) = taken_away(&site, &run);
     vendor.publish_elastic("all", Change::of(2)).unwrap();
     fs::create_dir(&data).unwrap();
     site.sync(&[]).expect(0);
