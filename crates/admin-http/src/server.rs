@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use content_http::Stats;
 use mirror::Status;
+use model::Reason;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -38,6 +39,10 @@ pub trait Serving: Send + Sync {
     fn stats(&self) -> Stats;
     /// Whether it answers with content.
     fn is_ready(&self) -> bool;
+    /// What is wrong with what it serves from, though it may answer: the reason code, and words that name no path.
+    fn trouble(&self) -> Option<(Reason, String)> {
+        None
+    }
 }
 
 /// The admin listener cannot be started.
@@ -186,13 +191,19 @@ fn router(shared: Shared, limits: Limits) -> Router {
         .with_state(shared)
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    match &shared.serving {
-        Some(serving) if serving.is_ready() => (StatusCode::OK, "ready\n"),
-        _ => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "endpoints get no content: nothing is published yet, no manifest answers, or the process ends; see the log\n",
-        ),
+async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
+    let is_ready = shared.serving.as_ref().is_some_and(|serving| serving.is_ready());
+    let trouble = shared.serving.as_ref().and_then(|serving| serving.trouble());
+    let trouble = trouble.map(|(reason, words)| format!("{reason}: {words}\n"));
+    match (is_ready, trouble) {
+        (true, None) => (StatusCode::OK, "ready\n".to_owned()),
+        (true, Some(trouble)) => (StatusCode::OK, format!("ready, but {trouble}")),
+        (false, Some(trouble)) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
+        (false, None) => {
+            let text = "endpoints get no content: nothing is published yet, no manifest answers, or the process ends; see \
+                        the log\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
+        }
     }
 }
 

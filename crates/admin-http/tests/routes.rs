@@ -4,7 +4,13 @@
 #[path = "support/sample.rs"]
 mod sample;
 
+use std::sync::Arc;
+
+use admin_http::{AdminServer, Serving};
+use content_http::Stats;
+use model::Reason;
 use sample::{Catalog, Content, ask, scrape, status};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn health_does_not_depend_on_content_or_catalog() {
@@ -17,6 +23,47 @@ async fn readiness_is_about_serving_and_never_about_staleness() {
     assert_eq!(ask(Some(Content { ready: false }), None, "GET /readyz").await.0, 503);
     let failing = Catalog(Ok(status()));
     assert_eq!(ask(Some(Content { ready: true }), Some(failing), "GET /readyz").await.0, 200);
+}
+
+/// Content whose data folder is away.
+struct Away {
+    ready: bool,
+}
+
+impl Serving for Away {
+    fn stats(&self) -> Stats {
+        Content { ready: self.ready }.stats()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn trouble(&self) -> Option<(Reason, String)> {
+        Some((Reason::FolderGone, "it is gone".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_wrong_with_what_it_serves_from_s42() {
+    for (ready, head, told) in [
+        (true, "HTTP/1.1 200 ", "\r\n\r\nready, but folder_gone: it is gone\n"),
+        (false, "HTTP/1.1 503 ", "\r\n\r\nfolder_gone: it is gone\n"),
+    ] {
+        let serving = Arc::new(Away { ready });
+        let server = AdminServer::bind("127.0.0.1:0".parse().unwrap(), Some(serving), None).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async {
+            let _ = ended.await;
+        }));
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(head) && answer.ends_with(told), "{answer}");
+        end.send(()).unwrap();
+        running.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -62,6 +62,16 @@ impl Alarm {
     pub fn stands(&self) -> bool {
         self.over.is_none()
     }
+
+    /// The particulars as they are to be read now: what stood and is over is told as what was.
+    pub fn particulars(&self) -> String {
+        if self.is_past() { format!("it is over; it was: {}", self.detail) } else { self.detail.clone() }
+    }
+
+    /// Whether the particulars speak of how things stood, and stand no more; what happened once is told in the past anyway.
+    pub(crate) fn is_past(&self) -> bool {
+        self.over.is_some() && self.times == 0 && !self.detail.is_empty()
+    }
 }
 
 /// What a way was last told of an alarm.

@@ -236,7 +236,8 @@ impl Item {
         let _ = writeln!(text, "Meaning:    {}", alarm.reason.meaning());
         let _ = writeln!(text, "On:         {}", alarm.subject);
         if !alarm.detail.is_empty() {
-            let _ = writeln!(text, "Detail:     {}", alarm.detail);
+            let label = if alarm.is_past() { "It was:     " } else { "Detail:     " };
+            let _ = writeln!(text, "{label}{}", alarm.detail);
         }
         match alarm.over {
             None => {
@@ -267,7 +268,7 @@ impl Item {
             "level": self.worst_told().as_str(),
             "worst": alarm.peak.as_str(),
             "subject": alarm.subject,
-            "detail": alarm.detail,
+            "detail": alarm.particulars(),
             "meaning": alarm.reason.meaning(),
             "remedy": alarm.reason.remedy(),
             "since": alarm.since.to_string(),

@@ -4,12 +4,14 @@
 mod conditions;
 mod entries;
 mod kept;
+mod mended;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod vitals;
 mod ways;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,9 +31,10 @@ use tokio_util::task::TaskTracker;
 use crate::alone;
 use crate::keeper::Keeper;
 use crate::pulse::Pulse;
-use crate::scheduler::apart;
 use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
 use entries::record;
+use mended::Mended;
+use standing::status;
 use vitals::{Step, Vitals};
 use ways::HEARTBEAT;
 pub use ways::Ways;
@@ -224,6 +227,8 @@ struct Lookout {
     steps: Vec<(Step, Duration)>,
     /// Who else works on the data folder that stands there, in words.
     rival: Arc<Mutex<Option<String>>>,
+    /// What was mended before anybody looked.
+    mended: Mended,
     /// How often content was asked for, when it was last looked at.
     asked: u64,
     keeping: Option<JoinHandle<()>>,
@@ -254,6 +259,7 @@ impl Lookout {
             life,
             asked: 0,
             steps: Vec::new(),
+            mended: Mended::default(),
             rival: Arc::default(),
             keeping: None,
         }
@@ -286,7 +292,7 @@ impl Lookout {
         }
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let past = self.past();
-        match self.status().await {
+        match status(&self.sights, &self.data).await {
             Ok(status) => sight.conditions.extend(of_status(&status, &rules, &past)),
             Err(condition) => {
                 sight.blind.push(Source::Status);
@@ -301,6 +307,8 @@ impl Lookout {
         sight.conditions.extend(self.state());
         sight.conditions.extend(self.rival(now));
         sight.conditions = without_echoes(sight.conditions);
+        sight.events.extend(self.sights.pulse.heads().take_news());
+        sight.events.extend(self.mended(&sight.conditions, &past.standing, now).await);
         if let Some(step) = step {
             step.tell(&mut sight, &past.standing);
         }
@@ -321,24 +329,12 @@ impl Lookout {
         Past { standing, began: Some((self.life.since, runs)), stepped }
     }
 
-    /// How everything stands, as the engine sees it; or that it cannot be told.
-    async fn status(&self) -> Result<mirror::Status, Box<Condition>> {
+    /// What was wrong with rings and was mended since the last look.
+    async fn mended(&mut self, seen: &[Condition], standing: &BTreeSet<String>, now: Timestamp) -> Vec<Event> {
         let engine = self.sights.engine.borrow().clone();
-        let seen = |reason, on: &str, detail: &str| {
-            let condition = Condition::new(Source::Process, "catalog", reason, self.sights.clock.now());
-            Box::new(condition.on(on).because(detail).at_level(Level::Fail))
-        };
-        let unreadable = |reason, detail: &str| seen(reason, "the catalog", detail);
-        let Some(engine) = engine else { return Err(unreadable(Reason::Internal, "there is no engine")) };
-        match tokio::time::timeout(STATUS, apart(async move { engine.status().await })).await {
-            Ok(Ok(Ok(status))) => Ok(status),
-            Ok(Ok(Err(error @ EngineError::FolderGone { .. }))) => {
-                Err(seen(error.reason(), "the data folder", &error_chain(&error)))
-            }
-            Ok(Ok(Err(error))) => Err(unreadable(error.reason(), &error_chain(&error))),
-            Ok(Err(error)) => Err(unreadable(Reason::Internal, &error)),
-            Err(_) => Err(unreadable(Reason::CatalogFailed, "it did not answer within 10 s")),
-        }
+        let Some(engine) = engine.filter(|engine| engine.in_place().is_ok()) else { return Vec::new() };
+        let told = seen.iter().map(|condition| condition.key().to_owned()).chain(standing.iter().cloned()).collect();
+        self.mended.events(&engine, &told, now).await
     }
 
     fn content(&mut self, now: Timestamp, rules: &Rules) -> Vec<Condition> {
@@ -464,7 +460,7 @@ fn was_down(before: &Life, now: Timestamp) -> Option<Event> {
 fn tell(change: &Change) {
     let alarm = &change.alarm;
     let (kind, reason, level) = (change.kind.as_str(), alarm.reason.code(), alarm.level.as_str());
-    let (subject, detail) = (&alarm.subject, &alarm.detail);
+    let (subject, detail) = (&alarm.subject, alarm.particulars());
     let number = alarm.number;
     // By what happened: an end is no trouble, and what passed unseen is as bad as it was.
     match (change.kind, alarm.level) {

@@ -8,18 +8,23 @@ use content_http::{
     AccessLog, Beyond, Bind, ContentServer, DataFolder, Listener, LogForm, LogTarget, Policy, ServeLimits, Settings,
     TlsSettings,
 };
+use mirror::Engine;
 use model::Clock;
+use tokio::sync::watch;
 
 use crate::build::BuildError;
 use crate::daemon::DaemonError;
+use crate::followed::Followed;
 use crate::listen::Inherited;
 
-/// Starts the content side on the data folder.
+/// Starts the content side on the data folder. Where an engine works on it, what stands in the folder's place later is
+/// not followed before the engine is one that works on that; where there is none, whatever stands there is.
 pub(crate) fn start(
     config: &Config,
     inherited: &mut Inherited,
     clock: Arc<dyn Clock>,
     beyond: Arc<dyn Beyond>,
+    engine: watch::Receiver<Option<Arc<Engine>>>,
 ) -> Result<ContentServer, DaemonError> {
     let path = &config.data_dir;
     let source = DataFolder::open(path).map_err(|source| BuildError::Store { path: path.clone(), source })?;
@@ -31,7 +36,11 @@ pub(crate) fn start(
         limits: limits(config),
         access_log: config.access_log.as_ref().map(log),
     };
-    Ok(ContentServer::start_with(settings, Arc::new(source), clock, Some(beyond))?)
+    let in_place = move || {
+        let engine = engine.borrow().clone();
+        engine.is_none_or(|engine| engine.in_place().is_ok())
+    };
+    Ok(ContentServer::start_with(settings, Arc::new(Followed::new(source, in_place)), clock, Some(beyond))?)
 }
 
 /// Takes over what may change while it runs.

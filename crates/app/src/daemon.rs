@@ -1,8 +1,8 @@
 //! `run` and `serve`: servers, schedules, reloads and the way to the end.
 
-use std::net::SocketAddr;
 mod reopen;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -122,7 +122,8 @@ impl Daemon {
             Role::Serve => Demand::seeing(&self.config, Arc::clone(&self.clock)),
         });
         let beyond = Arc::clone(&demand) as Arc<dyn content_http::Beyond>;
-        let content = Arc::new(content::start(&self.config, &mut inherited, Arc::clone(&self.clock), beyond)?);
+        let clock = Arc::clone(&self.clock);
+        let content = Arc::new(content::start(&self.config, &mut inherited, clock, beyond, current.clone())?);
         for address in content.local_addresses() {
             tracing::info!(%address, "serving content");
         }
@@ -174,6 +175,7 @@ impl Daemon {
                 timetable: changes.subscribe(),
                 data_dir: self.config.data_dir.clone(),
                 clock: Arc::clone(&clock),
+                pulse: Arc::clone(&pulse),
                 asks: asking,
                 hurry: hurry.clone(),
             };
@@ -190,7 +192,7 @@ impl Daemon {
                 demand::gather(Arc::clone(&asked), settings.subscribe(), ends.clone())
             });
             let (engine, settings, ends) = (current.clone(), configs.clone(), end.clone());
-            let sights = (Arc::clone(&clock), pulse);
+            let sights = (Arc::clone(&clock), Arc::clone(&pulse));
             keeper.keep("heads of the history", move || {
                 heads::keep_telling(engine.clone(), settings.subscribe(), sights.clone(), ends.clone())
             });
@@ -210,6 +212,7 @@ impl Daemon {
             configs,
             alarms,
             held,
+            pulse,
             rival: None,
             strange: false,
         };
@@ -250,7 +253,8 @@ impl Daemon {
         engine: watch::Receiver<Option<Arc<Engine>>>,
         pulse: &Arc<Pulse>,
     ) -> Result<AdminServer, DaemonError> {
-        let serving: Arc<dyn Serving> = Arc::new(ContentFacts::new(Arc::clone(content), &self.config));
+        let serving: Arc<dyn Serving> =
+            Arc::new(ContentFacts::new(Arc::clone(content), &self.config, Arc::clone(pulse)));
         let facts = || Arc::new(EngineFacts::new(engine, Arc::clone(pulse))) as Arc<dyn StatusSource>;
         let status = (self.role == Role::Run).then(facts);
         let admin = AdminServer::bind(self.config.admin.address, Some(serving), status).await?;
@@ -275,6 +279,7 @@ struct Live {
     alarms: Option<Alarms>,
     /// The lock that shows that this process lives.
     held: Held,
+    pulse: Arc<Pulse>,
     /// Who was last told to work on the data folder that stands where ours was.
     rival: Option<String>,
     /// Whether it was told that what stands there is another site's, or was begun anew.

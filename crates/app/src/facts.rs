@@ -1,11 +1,9 @@
 //! What operators are shown over the network: how the content side stands, and how the engine sees everything.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use admin_http::{Serving, StatusSource};
 use async_trait::async_trait;
-use catalog::{HeadsError, KeptHeads};
 use config::Config;
 use content_http::{ContentServer, Stats};
 use mirror::{Engine, SiteFault};
@@ -13,6 +11,7 @@ use model::{Level, Note, Reason, RoutePath, error_chain};
 use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
+use crate::place::Away;
 use crate::pulse::Pulse;
 
 /// How the content side stands.
@@ -20,17 +19,18 @@ pub(crate) struct ContentFacts {
     content: Arc<ContentServer>,
     /// Where Elastic's manifests lie.
     elastic: ElasticSettings,
+    pulse: Arc<Pulse>,
 }
 
 impl ContentFacts {
-    pub(crate) fn new(content: Arc<ContentServer>, config: &Config) -> Self {
+    pub(crate) fn new(content: Arc<ContentServer>, config: &Config, pulse: Arc<Pulse>) -> Self {
         // No key is read: who serves needs none.
         let elastic = config.elastic.as_ref().map_or_else(ElasticSettings::default, |elastic| ElasticSettings {
             dated_templates: elastic.dated_templates.clone(),
             track_templates: elastic.track_templates.clone(),
             ..ElasticSettings::default()
         });
-        Self { content, elastic }
+        Self { content, elastic, pulse }
     }
 }
 
@@ -46,7 +46,13 @@ impl Serving for ContentFacts {
     }
 
     fn is_ready(&self) -> bool {
-        self.content.is_ready_for(|path| begins(path, &self.elastic))
+        // Without its folder it has what is in memory, and not the files that the fleet comes for.
+        let has_content = self.pulse.place().away().is_none_or(Away::has_content);
+        has_content && self.content.is_ready_for(|path| begins(path, &self.elastic))
+    }
+
+    fn trouble(&self) -> Option<(Reason, String)> {
+        self.pulse.place().away().map(|away| (away.reason(), away.in_words()))
     }
 }
 
@@ -82,32 +88,6 @@ pub fn history_broken(since: model::Timestamp, detail: String) -> SiteFault {
         level: Level::Fail,
         note: Note { reason: Reason::HistoryBroken, detail },
     }
-}
-
-/// That nothing outside the data folder vouches for the history, because the file of heads cannot be read, as status
-/// shows it; none where it can be, or is not there.
-pub fn heads_unread(config: &Config, since: model::Timestamp) -> Option<SiteFault> {
-    let path = config.history.head_file.as_deref()?;
-    let site = config.site.name.as_deref().unwrap_or(crate::NO_SITE);
-    let error = match crate::read_kept(path, site, &mut KeptHeads::default()) {
-        Err(HeadsError::Read(error)) if error.kind() == ErrorKind::NotFound => return None,
-        Err(error) => error,
-        Ok(_) => return None,
-    };
-    // Who may look need not be who may read the file; whoever keeps it is told by `run`.
-    let forbidden = matches!(&error, HeadsError::Read(error) if error.kind() == ErrorKind::PermissionDenied);
-    let detail = format!(
-        "{}: {}; whether the history is the one that was told is not known until it can be read",
-        path.display(),
-        error_chain(&error)
-    );
-    Some(SiteFault {
-        subject: "history.head_file".to_owned(),
-        key: "heads/file".to_owned(),
-        since,
-        level: if forbidden { Level::Warn } else { Level::Fail },
-        note: Note { reason: Reason::HeadFailed, detail },
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! - The last head in the file is compared with the chain before anything is told, and at every look. While they differ
 //!   nothing is told anywhere, so that the file goes on naming what is missing; the operator who moves the file away
 //!   ends that. A file that cannot be read ends nothing: what it said when it could be stands, and where it never could
-//!   be nothing is told.
+//!   be nothing is told. One that holds something and not one head is none that can be read.
+//! - A site that was renamed is known by its entries under the name before: what was told under that one must be in the
+//!   history before a head is told under the new one.
 //! - Where no file is configured this process remembers the newest head that it saw, as long as it lives, so that another
 //!   catalog put in the place of its own does not go unnoticed.
 //! - The whole chain is proven when `run` begins and once a day, and compared with every head in the file: an edit of an
@@ -13,35 +15,36 @@
 
 mod error;
 mod file;
+mod others;
 mod proof;
+mod slow;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
+mod vouch;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use alarm::{Syslog, SyslogPeer};
-use catalog::{Catalog, ChainBreak, ChainHead, LEAST_KEPT, prove_end};
+use catalog::{Catalog, CatalogError, ChainBreak, ChainHead, LEAST_KEPT, prove_end};
 use config::{Config, History, SyslogAddress};
-use mirror::Engine;
-use model::{Clock, Timestamp, error_chain};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use model::{Digest, Timestamp};
 
-use crate::pulse::Pulse;
 pub use error::HeadError;
-pub use file::read_kept;
-use file::{Told, append, last_of};
-use proof::Proof;
+pub use file::{Kept, read_given, read_kept};
+use file::{Last, Told, append, last_of, others_of};
+pub use others::Others;
+use slow::Slow;
 pub(crate) use state::HeadState;
+pub(crate) use telling::keep_telling;
+use telling::log;
+pub use vouch::{Against, Vouchers};
 
 /// What stands for a site without a name.
 pub const NO_SITE: &str = "-";
-/// How often is looked whether a head is due.
-const LOOK: Duration = Duration::from_secs(5);
 /// The longest that a syslog may take.
 const SYSLOG: Duration = Duration::from_secs(10);
 /// Security messages that are private: `authpriv`.
@@ -61,13 +64,18 @@ pub struct Heads {
     doubted: Option<u64>,
     /// The newest head that this process saw; kept where no file keeps one.
     seen: Option<ChainHead>,
+    /// That the site had another name before was told.
+    told_renamed: bool,
+    /// Reads and writes the file.
+    slow: Slow,
 }
 
 impl Heads {
     /// As a configuration has it.
     pub fn of(config: &Config) -> Self {
         let site = config.site.name.clone().unwrap_or_else(|| NO_SITE.to_owned());
-        Self { history: config.history.clone(), site, sent: None, known: None, doubted: None, seen: None }
+        let (history, slow) = (config.history.clone(), Slow::default());
+        Self { history, site, sent: None, known: None, doubted: None, seen: None, told_renamed: false, slow }
     }
 
     /// As another configuration has it; what is known of a place that stays is kept.
@@ -80,6 +88,7 @@ impl Heads {
             known: self.known.filter(|_| same_file),
             doubted: self.doubted.filter(|_| same_file),
             seen: self.seen.filter(|_| same_file),
+            slow: self.slow,
             ..newer
         }
     }
@@ -93,14 +102,14 @@ impl Heads {
     /// number if it was told somewhere.
     ///
     /// # Errors
-    /// Everything that went wrong: with [`HeadError::Differs`] when what was told before does not fit the history, or
+    /// Everything that went wrong: with [`HeadError::is_broken`], when what was told before does not fit the history, or
     /// [`HeadError::Unread`] when that cannot be known, nothing is told; else one for each place that could not be told,
-    /// while the others were.
+    /// while the others were. [`HeadError::Renamed`] comes with a head that was told.
     pub async fn tell_if_due(&mut self, catalog: &dyn Catalog, now: Timestamp) -> Result<Option<u64>, Vec<HeadError>> {
         let last = self.last().await;
         let unread = match &last {
-            Ok(told) => {
-                self.known = *told;
+            Ok(last) => {
+                self.known = last.told();
                 self.doubted = None;
                 None
             }
@@ -115,6 +124,11 @@ impl Heads {
             return Err(std::iter::once(error).chain(unread).collect());
         }
         self.follows(catalog).await.map_err(|error| vec![error])?;
+        let renamed = match &last {
+            Ok(Last::Others) => self.renamed(catalog).await.map_err(|error| vec![error])?,
+            _ => None,
+        };
+        let renamed = renamed.filter(|_| !std::mem::replace(&mut self.told_renamed, true));
         let head = catalog.chain_head().await.map_err(|error| vec![error.into()])?;
         if head.seq == 0 {
             return Ok(None);
@@ -122,10 +136,25 @@ impl Heads {
         if self.history.head_file.is_none() {
             self.seen = Some(head);
         }
+        let told = self.tell(&head, last, now).await;
+        match (told, renamed) {
+            (Ok(told), None) => Ok(told),
+            (Ok(_), Some(renamed)) => Err(vec![renamed]),
+            (Err(errors), renamed) => Err(errors.into_iter().chain(renamed).collect()),
+        }
+    }
+
+    /// Tells this head where that is due, each place for itself.
+    async fn tell(
+        &mut self,
+        head: &ChainHead,
+        last: io::Result<Last>,
+        now: Timestamp,
+    ) -> Result<Option<u64>, Vec<HeadError>> {
         let line = format!("{now} {} {} {}", head.seq, head.digest, self.site);
         let file = match last {
             Ok(last) if self.history.head_file.is_some() => {
-                let is_due = self.is_due(last.map(|told| (told.seq, told.at)), &head, now);
+                let is_due = self.is_due(last.told().map(|told| (told.seq, told.at)), head, now);
                 if is_due { self.append(&line).await.map(|()| true) } else { Ok(false) }
             }
             Ok(_) => Ok(false),
@@ -134,7 +163,7 @@ impl Heads {
         if matches!(file, Ok(true)) {
             self.known = Some(Told { at: now, seq: head.seq, digest: head.digest });
         }
-        let is_due = self.history.head_syslog.is_some() && self.is_due(self.sent, &head, now);
+        let is_due = self.history.head_syslog.is_some() && self.is_due(self.sent, head, now);
         let syslog = if is_due { self.send(now, &line).await.map(|()| true) } else { Ok(false) };
         if matches!(syslog, Ok(true)) {
             self.sent = Some((head.seq, now));
@@ -150,7 +179,8 @@ impl Heads {
     /// logged, and fails nothing.
     ///
     /// # Errors
-    /// [`HeadError`] when the history is not what was written; no head is told then.
+    /// [`HeadError`] when the history is not what was written, or nobody knows whether it is, for what was told before
+    /// cannot be read; no head is told then.
     pub async fn tell_after_act(&mut self, catalog: &dyn Catalog, now: Timestamp) -> Result<(), HeadError> {
         match prove_end(catalog, AFTER_ACT).await {
             Ok(()) => {}
@@ -161,9 +191,11 @@ impl Heads {
             Err(fault) => return Err(HeadError::Broken(fault.to_string())),
         }
         let errors = self.tell_if_due(catalog, now).await.err().unwrap_or_default();
-        let (broken, others): (Vec<_>, Vec<_>) = errors.into_iter().partition(HeadError::is_broken);
+        let (mut in_doubt, others): (Vec<_>, Vec<_>) =
+            errors.into_iter().partition(|error| error.is_broken() || matches!(error, HeadError::Unread { .. }));
         log(&others);
-        broken.into_iter().next().map_or(Ok(()), Err)
+        in_doubt.sort_by_key(|error| !error.is_broken());
+        in_doubt.into_iter().next().map_or(Ok(()), Err)
     }
 
     fn is_due(&self, since: Option<(u64, Timestamp)>, head: &ChainHead, now: Timestamp) -> bool {
@@ -178,9 +210,9 @@ impl Heads {
     }
 
     /// The last head that the file holds of this site.
-    async fn last(&self) -> io::Result<Option<Told>> {
-        let (Some(path), site) = (self.history.head_file.clone(), self.site.clone()) else { return Ok(None) };
-        tokio::task::spawn_blocking(move || last_of(&path, &site)).await.map_err(io::Error::other)?
+    async fn last(&mut self) -> io::Result<Last> {
+        let (Some(path), site) = (self.history.head_file.clone(), self.site.clone()) else { return Ok(Last::Nobody) };
+        self.slow.ask(move || last_of(&path, &site)).await
     }
 
     fn unread(&self, error: &io::Error) -> HeadError {
@@ -214,6 +246,28 @@ impl Heads {
         Err(error)
     }
 
+    /// The name that this site had before, where the file knows this very history under another one and holds no head
+    /// under this one.
+    async fn renamed(&mut self, catalog: &dyn Catalog) -> Result<Option<HeadError>, HeadError> {
+        let Some(path) = self.history.head_file.clone() else { return Ok(None) };
+        let (named, site) = (path.clone(), self.site.clone());
+        let others = match self.slow.ask(move || others_of(&named)).await {
+            Ok(others) => others,
+            Err(error) => return Err(self.unread(&error)),
+        };
+        let mut last: Option<(u64, String)> = None;
+        for (was, [newest, oldest]) in others.ends() {
+            let (was, seq) = (was.to_owned(), newest.0);
+            if has(catalog, newest).await? {
+                last = last.max(Some((seq, was)));
+            } else if has(catalog, oldest).await? {
+                self.doubted = Some(seq);
+                return Err(HeadError::Former { path, was, site, seq });
+            }
+        }
+        Ok(last.map(|(seq, was)| HeadError::Renamed { path, was, site, seq }))
+    }
+
     /// Whether the history goes on from the newest head that this process saw. Nothing lets the newest entry go within
     /// the seconds between two looks.
     async fn follows(&self, catalog: &dyn Catalog) -> Result<(), HeadError> {
@@ -225,11 +279,11 @@ impl Heads {
         }
     }
 
-    async fn append(&self, line: &str) -> Result<(), HeadError> {
+    async fn append(&mut self, line: &str) -> Result<(), HeadError> {
         let Some(path) = self.history.head_file.clone() else { return Ok(()) };
         let (named, line) = (path.clone(), line.to_owned());
-        let written = tokio::task::spawn_blocking(move || append(&path, &line)).await.map_err(io::Error::other);
-        written.flatten().map_err(|source| HeadError::File { path: named, source })
+        let written = self.slow.ask(move || append(&path, &line)).await;
+        written.map_err(|source| HeadError::File { path: named, source })
     }
 
     async fn send(&self, now: Timestamp, line: &str) -> Result<(), HeadError> {
@@ -248,67 +302,13 @@ impl Heads {
     }
 }
 
-/// Tells heads as long as the process lives, and once more at its end, and proves the whole history from time to time.
-/// What goes wrong is told once, until something else does or it goes well again; alarms see it in `pulse` as long as
-/// it stands.
-pub(crate) async fn keep_telling(
-    engine: watch::Receiver<Option<Arc<Engine>>>,
-    settings: watch::Receiver<Config>,
-    (clock, pulse): (Arc<dyn Clock>, Arc<Pulse>),
-    end: CancellationToken,
-) {
-    let mut heads = Heads::of(&settings.borrow());
-    let mut settings = settings;
-    let (mut failing, mut proof) = (Vec::new(), Proof::default());
-    loop {
-        let ended = tokio::select! {
-            () = end.cancelled() => true,
-            () = tokio::time::sleep(LOOK) => false,
-        };
-        if settings.has_changed().unwrap_or(false) {
-            heads = heads.renewed(&settings.borrow_and_update());
-        }
-        let current = engine.borrow().clone();
-        // Of what was moved away nothing is told: nobody would find it there.
-        let current = current.filter(|current| current.in_place().is_ok());
-        if current.is_none() {
-            pulse.heads().blind();
-        }
-        if let Some(current) = current {
-            let now = clock.now();
-            let catalog = &current.ports().catalog;
-            // Nothing is told on top of what does not hold, or was not looked at yet.
-            let errors = match proof.broken(catalog, heads.kept(), (now, clock.monotonic())).await {
-                Some(error) => vec![error],
-                None if proof.is_known() || ended => {
-                    heads.tell_if_due(catalog.as_ref(), now).await.err().unwrap_or_default()
-                }
-                None => continue,
-            };
-            pulse.heads().set(&errors, now);
-            failing = log_changes(&errors, &failing);
-        }
-        if ended {
-            return;
-        }
-    }
-}
-
-/// Logs where something else goes wrong than before; what goes wrong now.
-fn log_changes(errors: &[HeadError], before: &[Option<&'static str>]) -> Vec<Option<&'static str>> {
-    let now: Vec<_> = errors.iter().map(HeadError::key).collect();
-    if now != before {
-        log(errors);
-        if now.is_empty() {
-            tracing::info!("heads of the history are told again");
-        }
-    }
-    now
-}
-
-fn log(errors: &[HeadError]) {
-    for error in errors {
-        let reason = error.reason();
-        tracing::error!(error = %error_chain(error), reason = reason.code(), "a head of the history was not told");
-    }
+/// Whether the history has an entry as it was told.
+async fn has(catalog: &dyn Catalog, (seq, digest): (u64, Digest)) -> Result<bool, CatalogError> {
+    let found = catalog.history(seq, 1).await?.pop();
+    Ok(found.is_some_and(|entry| match entry.seq.checked_sub(seq) {
+        Some(0) => entry.digest == digest,
+        // The last that was let go: the first that is left carries its digest.
+        Some(1) => entry.previous == digest,
+        _ => false,
+    }))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::Vendor;
 
 use crate::heads::HeadState;
+use crate::place::Place;
 
 /// How late a schedule may be.
 const LATE: Duration = Duration::from_secs(60);
@@ -46,19 +47,25 @@ pub(crate) struct Stalled {
     pub(crate) is_blocked: bool,
 }
 
-/// What every schedule is doing, and what stands in the way of the history's heads.
+/// What every schedule is doing, what stands in the way of the history's heads, and where the data folder is.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
     turns: Mutex<BTreeMap<Vendor, Turn>>,
     /// The tasks that a defect ended, and when it last did.
     defects: Mutex<BTreeMap<&'static str, Duration>>,
     heads: HeadState,
+    place: Place,
 }
 
 impl Pulse {
     /// What stands in the way of the history's heads.
     pub(crate) fn heads(&self) -> &HeadState {
         &self.heads
+    }
+
+    /// Where the data folder is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// A defect ended a task then.

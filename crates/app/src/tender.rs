@@ -13,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::build::{CATALOG_FILE, CATALOG_FOLDER};
+use crate::place::Stands;
+use crate::pulse::Pulse;
 use crate::scheduler::{Timetable, apart};
 use crate::signals::Ask;
 
@@ -28,6 +30,8 @@ pub(crate) struct Charge {
     pub(crate) timetable: watch::Receiver<Timetable>,
     pub(crate) data_dir: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where it shows what it saw of the folder.
+    pub(crate) pulse: Arc<Pulse>,
     /// Where it asks for a new engine.
     pub(crate) asks: mpsc::Sender<Ask>,
     /// Changes when everything is to be fetched at once.
@@ -79,6 +83,7 @@ impl Tender {
     async fn in_place(&mut self, engine: &Engine) -> bool {
         match engine.in_place() {
             Ok(()) => {
+                self.charge.pulse.place().back();
                 if std::mem::take(&mut self.gone) {
                     tracing::info!("the data folder is back");
                     self.charge.hurry.send_modify(|count| *count += 1);
@@ -90,9 +95,12 @@ impl Tender {
                     let reason = error.reason();
                     tracing::error!(reason = reason.code(), error = %error_chain(&error), remedy = reason.remedy(), "nothing is written");
                 }
+                self.charge.pulse.place().gone(&error);
                 if is_used(&self.charge.data_dir) {
                     // When nobody takes it the process ends.
                     let _ = self.charge.asks.send(Ask::Reopen).await;
+                } else {
+                    self.charge.pulse.place().found(Stands::Nothing);
                 }
                 false
             }

@@ -42,7 +42,7 @@ impl Context {
     /// An engine; `verb` is what this process does, for locks and the history.
     pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
         if purpose == Purpose::Act {
-            not_anew(config, verb)?;
+            not_anew(config, verb).await?;
         }
         let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
         let engine = built.map_err(|error| Failure::build(verb, &error))?;
@@ -58,14 +58,19 @@ impl Context {
     }
 
     /// Tells the head of the history, where one is due. That it could not be told is in the log, and fails nothing; a
-    /// history that is not what was written is given back.
+    /// history that is not what was written, or of which nobody can know, is given back.
     pub(crate) async fn tell_head(&mut self) -> Option<Failure> {
         let (engine, mut heads) = self.acted.take()?;
         let told = heads.tell_after_act(engine.ports().catalog.as_ref(), self.clock.now()).await;
         let error = told.err()?;
         let reason = error.reason();
         let failure = Failure::new(reason.code(), &error).with_exit(Exit::PART);
-        Some(failure.with_next("what was asked for was done all the same; `waystation history verify` says more"))
+        let next = if error.is_broken() {
+            "`waystation history verify` says more"
+        } else {
+            "no head is told before it can be read; where it is moved away, telling begins anew"
+        };
+        Some(failure.with_next(format!("what was asked for was done all the same; {next}")))
     }
 
     /// Refuses to prove anything about a data folder that is not there: nothing is no proof.

@@ -37,8 +37,10 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What writes; there is one, since there is one stderr.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// What a single act logs: errors, because its report says all else, and for whom it waits before there is a report.
-const ACT: &str = "error,mirror::locks=warn";
+/// What a single act logs: errors, because its report says all else, for whom it waits before there is a report, and what
+/// is odd about the file of heads.
+const ACT: &str =
+    "error,mirror::locks=warn,app::heads=warn,waystation::commands::status=warn,waystation::commands::history=warn";
 
 /// Starts logging. What stays logs from `info` on, a single act [`ACT`].
 pub(crate) fn start(globals: &Globals, command: &Command, environment: &[(String, String)]) -> Result<(), Failure> {

@@ -32,7 +32,8 @@ impl Engine {
                 let more =
                     if count > NAMED { format!(" and {} more", count.saturating_sub(NAMED)) } else { String::new() };
                 let detail = format!(
-                    "{count} of {} paths answer 503, their bytes are gone or were set aside as damaged: {}{more}",
+                    "{count} of {} paths answer 503, once no server has them in memory or open any more: their bytes are \
+                     gone or were set aside as damaged: {}{more}",
                     serving.routes.len(),
                     named.join(", ")
                 );

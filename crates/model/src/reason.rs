@@ -245,6 +245,9 @@ reasons! {
     FolderGone "folder_gone" Operator Later
         "The data folder, or the catalog in it, is not where it was: renamed, removed, replaced or unmounted, or it never was there."
         "Put it back, or mount it again: `waystation run` goes on by itself. Nothing is written into what stands in its place; what is in memory is served on. A site that has only begun runs `waystation sync`.";
+    AnotherHistory "another_history" Operator Later
+        "Another history stands where the data folder, or the catalog in it, was: begun anew there, or another site's."
+        "Put the right one back: `waystation run` goes on by itself. Or restart `waystation run` to work on the one that stands there: what was rejected before is not in it. Until then what was served is served on, as far as it is held.";
     BlobMissing "blob_missing" Operator Now
         "Bytes that a release needs are not held."
         "Run `waystation sync`: what the vendor still offers is fetched again. If bytes go missing by themselves, check the disk and who else cleans the data folder.";

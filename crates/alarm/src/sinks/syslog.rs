@@ -89,7 +89,7 @@ impl Syslog {
             let after = format!("\" remedy=\"{}\"", quoted(alarm.reason.remedy(), REMEDY));
             // What is too long loses particulars, never what to do nor a closing quote.
             let room = LONGEST.saturating_sub(HEAD.saturating_add(before.len()).saturating_add(after.len()));
-            let words = format!("{before}{}{after}", quoted(&alarm.detail, room));
+            let words = format!("{before}{}{after}", quoted(&alarm.particulars(), room));
             record(item.level(), item.kind.as_str(), alarm.reason.code(), &words)
         };
         message.items().iter().map(of).collect()

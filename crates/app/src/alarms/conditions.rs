@@ -112,7 +112,7 @@ fn site(status: &Status) -> impl Iterator<Item = Condition> {
 pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     let has = |conditions: &[Condition], reason| conditions.iter().any(|condition| condition.reason() == reason);
     // What became of the data folder is why nothing below it can be read or written.
-    if has(&conditions, Reason::FolderGone) {
+    if has(&conditions, Reason::FolderGone) || has(&conditions, Reason::AnotherHistory) {
         let echoes = [Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RoutesBroken];
         conditions.retain(|condition| !echoes.contains(&condition.reason()));
     }
@@ -120,12 +120,17 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     if has(&conditions, Reason::RoutesBroken) {
         conditions.retain(|condition| condition.reason() != Reason::BlobDamaged);
     }
+    let subjects = |conditions: &[Condition], reason| -> Vec<String> {
+        let of = conditions.iter().filter(|condition| condition.reason() == reason);
+        of.map(|condition| condition.subject().to_owned()).collect()
+    };
+    // A ring whose files are gone has no newest generation to be taken over.
+    let lost = subjects(&conditions, Reason::RingLost);
+    conditions.retain(|condition| {
+        condition.reason() != Reason::GenerationRefused || !lost.iter().any(|subject| subject == condition.subject())
+    });
     // A ring's broken files are why its newest generation is not served.
-    let refused: Vec<String> = conditions
-        .iter()
-        .filter(|condition| condition.reason() == Reason::GenerationRefused)
-        .map(|condition| condition.subject().to_owned())
-        .collect();
+    let refused = subjects(&conditions, Reason::GenerationRefused);
     conditions.retain(|condition| {
         !condition.key().starts_with("ring/") || !refused.iter().any(|subject| subject == condition.subject())
     });

@@ -27,7 +27,7 @@ pub(super) async fn record(
         let Some(Change { kind, alarm }) = change else { return };
         let data = json!({
             "event": kind.as_str(), "number": alarm.number, "reason": alarm.reason, "level": alarm.level,
-            "subject": alarm.subject, "detail": alarm.detail, "since": alarm.since, "until": alarm.over,
+            "subject": alarm.subject, "detail": alarm.particulars(), "since": alarm.since, "until": alarm.over,
         });
         if let Err(error) = entered(&alarm.key, &data, (&engine, &end)).await {
             tracing::error!(error, key = alarm.key, "an alarm is missing in the history");

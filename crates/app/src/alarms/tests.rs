@@ -67,7 +67,8 @@ impl Bench {
         crate::prepare_data_folder(&config.data_dir).unwrap();
         let engine = Arc::new(engine(&config, "run", Purpose::Schedule, Arc::clone(&shared)).await.unwrap());
         let beyond = Arc::new(crate::demand::Demand::seeing(&config, Arc::clone(&shared)));
-        let content = crate::content::start(&config, &mut Inherited::take(), Arc::clone(&shared), beyond);
+        let current = watch::channel(Some(Arc::clone(&engine))).1;
+        let content = crate::content::start(&config, &mut Inherited::take(), Arc::clone(&shared), beyond, current);
         let content = Arc::new(content.unwrap());
         let pulse = Arc::new(Pulse::default());
         let book = Arc::new(Book::new(alarm::Ledger::default(), shared));
@@ -293,6 +294,8 @@ async fn nothing_is_left_in_what_stands_where_the_data_folder_was_s42() {
     let after: Vec<&str> = bench.told.iter().skip(2).map(|line| &line[14..]).collect();
     assert_eq!(after.len(), 2, "{:?}", bench.told);
     assert!(after.iter().all(|line| line.contains("recovered")), "{after:?}");
+    let past = |body: &&String| body.contains("It was:     ") && !body.contains("Detail:");
+    assert_eq!(bench.bodies.iter().skip(2).filter(past).count(), 2, "{:?}", bench.bodies);
     assert!(told.lock().unwrap().iter().all(Option::is_none), "{:?}", told.lock().unwrap());
     let life = alarm::Life::read(&data).unwrap();
     assert!(life.at > began && life.pid == platform::pid());
@@ -303,6 +306,43 @@ async fn nothing_is_left_in_what_stands_where_the_data_folder_was_s42() {
     bench.look().await;
     assert!(bench.told.last().unwrap().ends_with("FAIL folder_gone: the catalog"), "{:?}", bench.told);
     assert!(super::stands(&bench.lookout.as_ref().unwrap().sights.engine));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_history_in_the_place_of_ours_is_told_by_its_own_name_s42() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    bench.look().await;
+    let data = bench.config.data_dir.clone();
+    std::fs::rename(&data, bench.folder.path().join("away")).unwrap();
+    bench.pulse.place().gone(&bench.engine.in_place().unwrap_err());
+    bench.look().await;
+    assert!(bench.told.last().unwrap().ends_with("FAIL folder_gone: the data folder"), "{:?}", bench.told);
+    bench.pulse.place().found(crate::place::Stands::AnotherHistory);
+    bench.look().await;
+    assert!(bench.told.last().unwrap().ends_with("FAIL now another_history: the data folder"), "{:?}", bench.told);
+    let body = bench.bodies.last().unwrap();
+    assert!(body.contains("another history stands where the data folder was, and is left alone"), "{body}");
+    assert!(body.contains("What to do: Put the right one back"), "{body}");
+    assert_eq!(bench.told.len(), 2, "one cause is one alarm: {:?}", bench.told);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_that_was_lost_and_made_anew_between_two_looks_is_told_i9() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    bench.look().await;
+    std::fs::remove_dir_all(bench.config.data_dir.join("rings")).unwrap();
+    bench.engine.mend_ring().await.unwrap();
+    bench.look().await;
+    assert!(bench.told.iter().any(|line| line.ends_with("passed ring_lost: ring broad")), "{:?}", bench.told);
+    let body = &bench.bodies[0];
+    assert!(body.contains("no generation of it is there") && body.contains("the ring was made anew"), "{body}");
+    let told = bench.told.len();
+    bench.pass(MINUTE, QUARTER).await;
+    assert_eq!(bench.told.len(), told, "once: {:?}", bench.told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

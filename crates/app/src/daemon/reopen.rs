@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
+use catalog::ChainHead;
 use mirror::Engine;
 use model::error_chain;
 
 use super::{Live, nudging};
 use crate::alone;
 use crate::build::{Purpose, engine};
+use crate::place::Stands;
 
 impl Live {
     /// Works on the data folder that stands now where the one before stood.
@@ -29,7 +31,8 @@ impl Live {
             return;
         }
         match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
-            Ok(built) if !is_related(&before, &built).await => {
+            Ok(built) if !is_related(&before, &built, self.pulse.heads().newest()).await => {
+                self.pulse.place().found(Stands::AnotherHistory);
                 if !self.strange {
                     let data_dir = config.data_dir.display();
                     tracing::error!(%data_dir, "another data folder stands here now, with a history that never was this one's: it is left alone, for what was rejected here is not in it; put the right one back, or restart `waystation run` to work on this one");
@@ -47,6 +50,7 @@ impl Live {
                 drop(held);
                 self.rival = None;
                 self.engines.send_replace(Some(Arc::new(nudging(built, (&self.content, &self.demand)))));
+                self.pulse.place().back();
                 tracing::warn!(data_dir = %config.data_dir.display(), "another data folder stands here now, and was opened");
             }
             Err(error) => {
@@ -56,15 +60,21 @@ impl Live {
     }
 }
 
-/// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. What cannot
-/// be read says nothing against it.
-async fn is_related(before: &Engine, now: &Engine) -> bool {
+/// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. Where the one
+/// before went away so that it cannot be read, the newest head of it that was `seen` speaks for it; what nobody can
+/// compare is no relation. What cannot be read of the one that stands here now says nothing against it: that is told as
+/// what it is.
+async fn is_related(before: &Engine, now: &Engine, seen: Option<ChainHead>) -> bool {
     let (before, now) = (&before.ports().catalog, &now.ports().catalog);
-    let (Ok(known), Ok(found)) = (before.chain_head().await, now.chain_head().await) else { return true };
+    let Ok(found) = now.chain_head().await else { return true };
+    let Some(known) = before.chain_head().await.ok().or(seen) else { return false };
     if known.seq == 0 || found.seq == 0 {
         return known.seq == 0;
     }
     let (newer, head) = if known.seq <= found.seq { (now, known) } else { (before, found) };
-    let Ok(entries) = newer.history(head.seq, 1).await else { return true };
+    let entries = match newer.history(head.seq, 1).await {
+        Ok(entries) => entries,
+        Err(_) => return known.seq <= found.seq,
+    };
     entries.first().is_some_and(|entry| entry.seq == head.seq && entry.digest == head.digest)
 }

@@ -63,6 +63,34 @@ pub enum HeadError {
         /// The entry that the file knows.
         seq: u64,
     },
+    /// The file knows more of this history than it has, under the name that the site had before.
+    #[error(
+        "{path} knows entry {seq} of this history under the name {was}, and the history does not have it as it was told: it          was cut off or written anew before the site was called {site}, or is a copy of {was}'s. No head is told until the          history fits, the site has that name again, or the file is moved away; a copied site needs a head_file of its own"
+    )]
+    Former {
+        /// The file.
+        path: PathBuf,
+        /// The name then.
+        was: String,
+        /// The name now.
+        site: String,
+        /// The entry that the file knows.
+        seq: u64,
+    },
+    /// The site has another name than before: its heads are told under that from now on. They were told.
+    #[error(
+        "{path} knows this history up to entry {seq} under the name {was}: its heads are told under the name {site} from now          on; with site.name set back to {was}, `waystation history verify` compares those that were told before"
+    )]
+    Renamed {
+        /// The file.
+        path: PathBuf,
+        /// The name then.
+        was: String,
+        /// The name now.
+        site: String,
+        /// The newest entry that was told under the name before.
+        seq: u64,
+    },
     /// The chain is not the one that this process saw a moment ago.
     #[error(
         "entry {seq}, the newest that this process saw, is not in the history as it was: it was written anew, or another \
@@ -78,11 +106,13 @@ impl HeadError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } | Self::Replaced { .. } => {
-                Reason::HistoryBroken
-            }
+            Self::Broken(_)
+            | Self::Another { .. }
+            | Self::Differs { .. }
+            | Self::Former { .. }
+            | Self::Replaced { .. } => Reason::HistoryBroken,
             Self::Catalog(_) => Reason::CatalogFailed,
-            Self::File { .. } | Self::Unread { .. } | Self::Syslog(_) => Reason::HeadFailed,
+            Self::File { .. } | Self::Unread { .. } | Self::Renamed { .. } | Self::Syslog(_) => Reason::HeadFailed,
         }
     }
 
@@ -96,15 +126,23 @@ impl HeadError {
         matches!(self, Self::Catalog(_) | Self::Unread { .. })
     }
 
-    /// What makes it the same condition as one before; none where it is seen elsewhere.
+    /// Whether it tells of what happened, and nothing is in the way.
+    pub(super) fn is_news(&self) -> bool {
+        matches!(self, Self::Renamed { .. })
+    }
+
+    /// What makes it the same condition as one before; none where it is no condition of the heads.
     pub(super) fn key(&self) -> Option<&'static str> {
         match self {
-            Self::Broken(_) | Self::Another { .. } | Self::Differs { .. } | Self::Replaced { .. } => {
-                Some("heads/history")
-            }
+            Self::Broken(_)
+            | Self::Another { .. }
+            | Self::Differs { .. }
+            | Self::Former { .. }
+            | Self::Replaced { .. } => Some("heads/history"),
             Self::File { .. } | Self::Unread { .. } => Some("heads/file"),
             Self::Syslog(_) => Some("heads/syslog"),
-            Self::Catalog(_) => None,
+            // One is seen elsewhere; the other happens once, and stands nowhere.
+            Self::Catalog(_) | Self::Renamed { .. } => None,
         }
     }
 }

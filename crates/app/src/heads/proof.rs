@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use catalog::{Catalog, ChainBreak, HeadsError, KeptHeads, prove_chain};
 use model::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{HeadError, read_kept};
 
@@ -18,6 +18,9 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// How long a look waits for the first proof: a short history needs less.
 const FIRST: Duration = Duration::from_secs(2);
+
+/// How long the file is waited for. One that hangs is told by who tells heads.
+const READING: Duration = Duration::from_secs(120);
 
 /// The last proof, and the one that goes on.
 #[derive(Default)]
@@ -115,14 +118,16 @@ async fn look(catalog: &dyn Catalog, kept: Option<(PathBuf, String)>, now: Times
     // The heads first: what is told meanwhile is of entries that are read later.
     let mut heads = match kept.clone() {
         None => KeptHeads::default(),
-        Some((path, site)) => match tokio::task::spawn_blocking(move || read_all(&path, &site)).await {
-            Ok(Ok(heads)) => heads,
-            Ok(Err(error)) => {
-                let path = kept.map(|(path, _)| path).unwrap_or_default();
-                return Looked::Broken(Why::Head(path.clone(), format!("{}: {error}", path.display())));
+        Some((path, site)) => {
+            match tokio::time::timeout(READING, spawn_blocking(move || read_all(&path, &site))).await {
+                Ok(Ok(Ok(heads))) => heads,
+                Ok(Ok(Err(error))) => {
+                    let path = kept.map(|(path, _)| path).unwrap_or_default();
+                    return Looked::Broken(Why::Head(path.clone(), format!("{}: {error}", path.display())));
+                }
+                Ok(Err(_)) | Err(_) => return Looked::Unread,
             }
-            Err(_) => return Looked::Unread,
-        },
+        }
     };
     match prove_chain(catalog, &mut |entry| heads.look(entry)).await {
         Ok(proven) => match (heads.finish(&proven, now), kept) {

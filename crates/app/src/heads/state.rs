@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use alarm::{Condition, Source};
+use alarm::{Condition, Event, Source};
+use catalog::ChainHead;
 use model::{Level, Reason, Timestamp, error_chain};
 
 use super::HeadError;
@@ -16,6 +17,10 @@ struct Seen {
     faults: Vec<Fault>,
     /// The history was looked at, and what was seen of it last could be told.
     is_seen: bool,
+    /// What happened, and is to be told once.
+    news: Vec<(Timestamp, String)>,
+    /// The newest head of the history that was seen.
+    newest: Option<ChainHead>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ impl HeadState {
     /// ends nothing that was seen before.
     pub(super) fn set(&self, errors: &[HeadError], now: Timestamp) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = errors.iter().filter(|error| error.is_news()).map(|error| (now, error_chain(error)));
+        seen.news.extend(news);
         let fault = |error: &HeadError| {
             let (key, reason) = (error.key()?, error.reason());
             let since = seen.faults.iter().find(|fault| fault.key == key).map_or(now, |fault| fault.since);
@@ -43,6 +50,26 @@ impl HeadState {
             newer.extend(seen.faults.iter().filter(|fault| !known.contains(&fault.key)).cloned().collect::<Vec<_>>());
         }
         seen.faults = newer;
+    }
+
+    /// The newest head that was seen: what the history was, should it go away.
+    pub(super) fn saw(&self, head: ChainHead) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest = Some(head);
+    }
+
+    /// The newest head that was seen.
+    pub(crate) fn newest(&self) -> Option<ChainHead> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest
+    }
+
+    /// What happened since this was asked last.
+    pub(crate) fn take_news(&self) -> Vec<Event> {
+        let news = std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).news);
+        let event = |(at, detail): (Timestamp, String)| {
+            let condition = Condition::new(Source::History, "heads/renamed", Reason::HeadFailed, at);
+            Event { condition: condition.on("the history").because(&detail), until: at }
+        };
+        news.into_iter().map(event).collect()
     }
 
     /// Nothing can be looked at now.

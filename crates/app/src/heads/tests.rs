@@ -1,10 +1,14 @@
 //! What is told where, when, and when not.
 
+use std::sync::Arc;
+
 use alarm::Condition;
-use catalog::{Actor, Batch, EntryKind, MemoryCatalog, NewEntry};
+use catalog::{Actor, Batch, EntryKind, KeptHeads, MemoryCatalog, NewEntry};
 use model::Reason;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 
+use super::proof::Proof;
 use super::*;
 
 fn at(seconds: u64) -> Timestamp {
@@ -12,7 +16,11 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn heads(folder: &Path, more: &str) -> Heads {
-    let text = format!("data_dir = \"d\"\n[site]\nname = \"dmz-1\"\n[history]\nhead_entries = 3\n{more}");
+    named("dmz-1", folder, more)
+}
+
+fn named(site: &str, folder: &Path, more: &str) -> Heads {
+    let text = format!("data_dir = \"d\"\n[site]\nname = \"{site}\"\n[history]\nhead_entries = 3\n{more}");
     Heads::of(&Config::parse(&text, &folder.join("waystation.toml"), &[]).unwrap())
 }
 
@@ -315,11 +323,13 @@ fn a_head_is_found_behind_what_others_wrote() {
     let long = "x".repeat(200_000);
     for behind in [String::new(), others.clone(), format!("{long}\n"), format!("{others}{long}")] {
         std::fs::write(&path, format!("{others}{}{}{behind}", line(1, "dmz-1"), line(7, "dmz-1"))).unwrap();
-        assert_eq!(file::last_of(&path, "dmz-1").unwrap().map(|told| told.seq), Some(7), "{} bytes", behind.len());
-        assert_eq!(file::last_of(&path, "dmz-3").unwrap(), None);
+        let last = file::last_of(&path, "dmz-1").unwrap();
+        assert_eq!(last.told().map(|told| told.seq), Some(7), "{} bytes", behind.len());
+        assert_eq!(file::last_of(&path, "dmz-3").unwrap(), Last::Others);
     }
     std::fs::write(&path, line(1, "dmz-1") + &others).unwrap();
-    assert_eq!(file::last_of(&path, "dmz-1").unwrap().map(|told| told.seq), Some(1), "the first line of all");
+    let last = file::last_of(&path, "dmz-1").unwrap();
+    assert_eq!(last.told().map(|told| told.seq), Some(1), "the first line of all");
 }
 
 #[tokio::test]
@@ -336,4 +346,93 @@ async fn a_head_goes_to_a_syslog() {
     let record = String::from_utf8_lossy(&record[..length]).into_owned();
     let digest = catalog.chain_head().await.unwrap().digest;
     assert!(record.starts_with("<85>1 ") && record.ends_with(&format!(" 2 {digest} dmz-1")), "{record}");
+}
+
+#[tokio::test]
+async fn what_is_no_regular_file_holds_nobody_and_is_said_to_be_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heads");
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 1).await;
+    type Plant = fn(&Path);
+    let plants: [(Plant, &str); 4] = [
+        (|path| std::fs::create_dir(path).unwrap(), "it is a folder"),
+        (|path| mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap(), "it is a pipe"),
+        (|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()), "it is a socket"),
+        (|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(), "it is a device"),
+    ];
+    for (plant, what) in plants {
+        plant(&path);
+        let mut heads = heads(folder.path(), "head_file = \"heads\"");
+        let errors = heads.tell_if_due(&catalog, at(0)).await.unwrap_err();
+        assert!(
+            matches!(&errors[..], [HeadError::Unread { source, .. }] if source.to_string().contains(what)),
+            "{errors:?}"
+        );
+        assert!(heads.tell_after_act(&catalog, at(0)).await.is_err_and(|error| !error.is_broken()), "{what}");
+        assert!(append(&path, "line").unwrap_err().to_string().contains(what));
+        assert!(read_kept(&path, "dmz-1", &mut KeptHeads::default()).is_err());
+        if path.is_dir() { std::fs::remove_dir(&path).unwrap() } else { std::fs::remove_file(&path).unwrap() }
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_one_head_is_not_written_below() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heads");
+    let catalog = MemoryCatalog::new();
+    happen(&catalog, 1).await;
+    for garbage in ["lunch\n", "\n", "\0\0\0\0", "2026-01-01T00:00:00Z 3 abc\nx\n", "2026-01-01T00:00:00Z three"] {
+        std::fs::write(&path, garbage).unwrap();
+        let errors = heads(folder.path(), "head_file = \"heads\"").tell_if_due(&catalog, at(0)).await.unwrap_err();
+        assert!(matches!(errors[..], [HeadError::Unread { .. }]), "{garbage:?}: {errors:?}");
+        assert_eq!(errors[0].reason(), Reason::HeadFailed);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
+        assert!(read_kept(&path, "dmz-1", &mut KeptHeads::default()).is_err());
+    }
+    // Nothing was told yet, or a crash cut the first line.
+    for (begun, kept) in [("", Kept::Nobody), ("2026-01-01T0", Kept::Begun), ("2026-01-01T00:00:00Z 3 ab", Kept::Begun)]
+    {
+        std::fs::write(&path, begun).unwrap();
+        assert_eq!(read_kept(&path, "dmz-1", &mut KeptHeads::default()).unwrap(), kept);
+        let told = heads(folder.path(), "head_file = \"heads\"").tell_if_due(&catalog, at(0)).await;
+        assert_eq!(told.unwrap(), Some(1), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_was_renamed_is_said_to_be_and_loses_nothing_by_it_a21() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heads");
+    let more = "head_file = \"heads\"";
+    let catalog = MemoryCatalog::new();
+    for _ in 0..2 {
+        happen(&catalog, 3).await;
+        heads(folder.path(), more).tell_if_due(&catalog, at(0)).await.unwrap();
+    }
+    let before = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(before.lines().count(), 2);
+    // What was told under the name before is gone, and a name that nobody knows hides nothing.
+    let shorter = MemoryCatalog::new();
+    happen(&shorter, 5).await;
+    let mut renamed = named("hq", folder.path(), more);
+    let errors = renamed.tell_if_due(&shorter, at(9)).await.unwrap_err();
+    assert!(matches!(&errors[..], [HeadError::Former { was, seq: 6, .. }] if was == "dmz-1"), "{errors:?}");
+    assert!(errors[0].is_broken());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "no head is told on top of it");
+    // The whole history: it is told once, and goes on.
+    let errors = renamed.tell_if_due(&catalog, at(9)).await.unwrap_err();
+    assert!(matches!(&errors[..], [HeadError::Renamed { was, seq: 6, .. }] if was == "dmz-1"), "{errors:?}");
+    let state = HeadState::default();
+    state.set(&errors, at(9));
+    assert!(state.conditions().is_empty() && !state.is_blind());
+    let news = state.take_news();
+    assert!(news[0].condition.detail().contains("under the name dmz-1") && state.take_news().is_empty(), "{news:?}");
+    assert_eq!(renamed.tell_if_due(&catalog, at(10)).await.unwrap(), None);
+    assert!(std::fs::read_to_string(&path).unwrap().ends_with(" hq\n"));
+    // A site of its own beside others has nothing to do with them.
+    let stranger = MemoryCatalog::new();
+    happen(&stranger, 1).await;
+    let_go(&stranger, 1, EntryKind::Pruned).await;
+    assert_eq!(named("branch", folder.path(), more).tell_if_due(&stranger, at(9)).await.unwrap(), Some(2));
 }

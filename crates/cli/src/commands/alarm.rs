@@ -1,7 +1,7 @@
 //! `waystation alarm test|list`.
 
 use alarm::{Alarm as Raised, Ledger, Life, Shelf, ShelfError};
-use app::Ways;
+use app::{LeftWithout, Ways};
 use clap::{Args, Subcommand};
 use config::Config;
 use model::{Level, Timestamp};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::show;
 use crate::table::{Align, Table};
 
 /// A `waystation run` that looks renews its sign of life more often than this.
@@ -55,7 +56,8 @@ Example:
 
 Exit codes:
   0  told; alarms may stand
-  1  unknown: nobody looks, for `waystation run` does not run or hangs; what stood last is listed
+  1  unknown: nobody looks, for `waystation run` does not run or hangs, or works on another data
+     folder than the one that stands here; what stood last is listed
   2  wrong usage or configuration")]
 pub(crate) struct List {
     /// One JSON object
@@ -66,7 +68,7 @@ pub(crate) struct List {
 pub(crate) async fn run(verb: &Alarm, context: &mut Context) -> Result<Exit, Failure> {
     match verb {
         Alarm::Test(args) => test(args, context).await,
-        Alarm::List(args) => list(args, context),
+        Alarm::List(args) => list(args, context).await,
     }
 }
 
@@ -102,12 +104,13 @@ async fn test(args: &Test, context: &mut Context) -> Result<Exit, Failure> {
     Ok(if failed { Exit::FAILED } else { Exit::DONE })
 }
 
-fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
+async fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let shelf = Shelf::new(&config.data_dir);
     let ledger = shelf.read().map_err(|error| unreadable(&error))?;
     let now = context.clock.now();
-    let watch = Watch::of(&config, now);
+    let left = app::left_without(&config).await;
+    let watch = Watch::of(&config, left.as_ref(), now);
     let ledger = ledger.unwrap_or_default();
     let exit = if watch.is_kept { Exit::DONE } else { Exit::FAILED };
     if args.json {
@@ -122,6 +125,7 @@ fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
     }
     match &watch.lacks {
         _ if watch.is_kept => {}
+        _ if watch.left.is_some() => context.out.line(watch.in_words())?,
         Some(lacks) => context.out.line(format!("{lacks}: {GONE}"))?,
         None => context.out.line(format!("{}: nobody looks, and nobody is told", watch.in_words()))?,
     }
@@ -137,6 +141,8 @@ struct Watch {
     is_kept: bool,
     /// What is not there, so that nothing can be known.
     lacks: Option<String>,
+    /// What one says that lives and works on another data folder than the one that stands here.
+    left: Option<String>,
 }
 
 /// What follows where the data folder, or all that is in it, is not there.
@@ -144,7 +150,7 @@ const GONE: &str = "what stands, and whether `waystation run` looks, cannot be k
     had it open tells folder_gone";
 
 impl Watch {
-    fn of(config: &Config, now: Timestamp) -> Self {
+    fn of(config: &Config, left: Option<&LeftWithout>, now: Timestamp) -> Self {
         let data = config.data_dir.as_path();
         let life = Life::read(data);
         let fresh = life.is_some_and(|life| !life.ended && now.since(life.at) <= FRESH);
@@ -152,10 +158,14 @@ impl Watch {
         let is_there = Life::is_held(data).unwrap_or(fresh);
         // Where `waystation run` left something, that says more.
         let lacks = life.is_none().then(|| super::status::lacking(config)).flatten();
-        Self { life, is_there, is_kept: is_there && fresh, lacks }
+        let left = left.map(|left| show::clean(&left.in_words()));
+        Self { life, is_there, is_kept: is_there && fresh, lacks, left }
     }
 
     fn in_words(&self) -> String {
+        if let Some(left) = self.left.as_ref().filter(|_| !self.is_kept) {
+            return left.clone();
+        }
         if let Some(lacks) = &self.lacks {
             return lacks.clone();
         }
@@ -171,8 +181,8 @@ impl Watch {
 }
 
 /// One line on alarms: how many stand, and whether somebody looks.
-pub(crate) fn in_short(config: &Config, now: Timestamp) -> String {
-    let watch = Watch::of(config, now);
+pub(crate) fn in_short(config: &Config, left: Option<&LeftWithout>, now: Timestamp) -> String {
+    let watch = Watch::of(config, left, now);
     let stand = match Shelf::new(&config.data_dir).read() {
         Err(error) => format!("cannot be read: {}", model::error_chain(&error)),
         Ok(ledger) => {
@@ -202,10 +212,10 @@ fn unreadable(error: &ShelfError) -> Failure {
 fn table(ledger: &Ledger, watch: &Watch, now: Timestamp, context: &mut Context) -> Result<(), Failure> {
     let standing = ledger.standing();
     if standing.is_empty() {
-        return context.out.line(match (watch.is_kept, &watch.lacks) {
+        return context.out.line(match (watch.is_kept, watch.lacks.is_some() || watch.left.is_some()) {
             (true, _) => "nothing is wrong",
-            (false, Some(_)) => "unknown",
-            (false, None) => "unknown: nobody looks",
+            (false, true) => "unknown",
+            (false, false) => "unknown: nobody looks",
         });
     }
     let mut table = Table::new([
@@ -272,6 +282,7 @@ fn document(ledger: &Ledger, watch: &Watch) -> Value {
         "running": watch.is_there,
         "looking": watch.is_kept,
         "gone": watch.lacks,
+        "elsewhere": watch.left,
         "seen": watch.life.map(|life| life.at.to_string()),
         "alarms": ledger.standing().iter().map(alarm).collect::<Vec<_>>(),
         "ways": ledger.ways().iter().map(way).collect::<Vec<_>>(),

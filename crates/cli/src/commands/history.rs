@@ -16,7 +16,6 @@ use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
-pub(crate) use heads::read as read_heads;
 pub(crate) use proof::{Doubt, doubt};
 
 /// How many entries are read at a time.

@@ -32,7 +32,7 @@ pub(crate) async fn daemon(context: &Context, role: Role, verb: &str) -> Result<
     let given = context.given().map(ToOwned::to_owned);
     let config = context.config()?;
     if role == Role::Run {
-        not_anew(&config, verb)?;
+        not_anew(&config, verb).await?;
     }
     let daemon = Daemon::new(config, role, given, Arc::clone(&context.clock));
     daemon.run().await.map(|()| Exit::DONE).map_err(|error| {

@@ -16,6 +16,8 @@ use crate::commands::history::doubt;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
+use crate::show;
+use gone::folder_fault;
 
 /// Shows how everything stands: feeds, releases, trust, freshness, what is wrong and what to do
 #[derive(Debug, Args)]
@@ -27,14 +29,16 @@ Times in --json are microseconds since 1970 in UTC. Exit code 4 speaks of now al
 
 Exit codes:
   0  told
-  1  the data folder cannot be read, or its catalog is gone though history.head_file, tree.folder
-     or what `waystation run` left knows of it; or, with --at, the history is not what was written:
-     that heads the page
+  1  the data folder cannot be read, or its catalog is gone though history.head_file, tree.folder,
+     a living `waystation run` or what one left knows of it, or history.head_file cannot be read, so
+     that nobody knows; or, with --at, the history is not what was written, or history.head_file
+     cannot be read: that heads the page
   2  wrong usage or configuration
   4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
      behind, for longer than [freshness] lets pass; or the ring is not what was published last, or
-     paths of it answer 503; or the history is not what was written; or there is no catalog, and
-     nothing tells whether there ever was one; the page names which, the reason and what to do")]
+     paths of it answer 503; or the history is not what was written, or history.head_file cannot be
+     read; or there is no catalog, and nothing tells whether there ever was one; or `waystation run`
+     lives and does not work on what stands here; the page names which, the reason and what to do")]
 pub(crate) struct Status {
     /// As everything was then, from the history alone: 2026-08-15, 2026-08-15T12:00:00Z, '2h ago'
     #[arg(long, value_name = "TIME")]
@@ -46,22 +50,24 @@ pub(crate) struct Status {
 
 pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let absent = gone::gone(&config, context.clock.now())?;
+    let left = app::left_without(&config).await;
+    let absent = gone::gone(&config, left.as_ref(), context.clock.now())?;
     let engine = context.engine(&config, "status", Purpose::Look).await?;
     if let Some(at) = args.at {
         return past::run(at.resolve(context.clock.now()), &engine, args.json, context).await;
     }
     let mut status = engine.status().await.map_err(|error| Failure::engine("status", &error))?;
     let doubt = doubt(engine.ports().catalog.as_ref(), context).await?;
-    let broken = doubt.map(|doubt| app::history_broken(status.at, doubt.detail().to_owned()));
-    let unread = app::heads_unread(&config, status.at);
-    status.faults.splice(0..0, absent.into_iter().chain(broken).chain(unread));
+    // Whatever stands here: a `run` that was left without its folder serves something else.
+    let left_behind = left.as_ref().map(|left| folder_fault(left.reason, show::clean(&left.in_words()), status.at));
+    let said = absent.into_iter().chain(left_behind).chain(doubt.iter().flat_map(|doubt| doubt.faults(status.at)));
+    status.faults.splice(0..0, said);
     if args.json {
         context.out.json(&status)?;
     } else {
         page::write(&status, &engine.settings().freshness, &config, &mut context.out)?;
         context.out.line("")?;
-        context.out.line(super::alarm::in_short(&config, context.clock.now()))?;
+        context.out.line(super::alarm::in_short(&config, left.as_ref(), context.clock.now()))?;
     }
     Ok(if status.level() == Level::Fail { Exit::STALE } else { Exit::DONE })
 }

@@ -30,12 +30,14 @@ Examples:
 
 Exit codes:
   0  every feed is published, current or held
-  1  failed: every feed, or the run as a whole (reason locked: another run fetches)
+  1  failed: every feed, or the run as a whole (reason locked: another run fetches); or there is no
+     data folder or catalog, and something knows that there was one, or history.head_file cannot be
+     read, so that nobody knows: nothing is begun anew
   2  wrong usage or configuration
   3  done in part: some feeds failed or are quarantined, the vendor could not be asked what
      endpoints or patterns in versions want of it, or a ring's folder is behind; the report
      names them; or the newest entries of the history are not what was written, or not what
-     history.head_file knows: no head was told
+     history.head_file knows, or that cannot be read: no head was told
 
 SIGINT (Ctrl-C) and SIGTERM stop it: feeds that are done are published, the others fail with
 reason interrupted, and the exit code is 1 or 3 as above. A second signal ends it at once, with 1.

@@ -10,6 +10,7 @@ mod broken;
 mod configure;
 mod daemon;
 mod endpoint;
+mod heads;
 mod help;
 mod history;
 mod release;

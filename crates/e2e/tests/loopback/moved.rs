@@ -1,12 +1,13 @@
 //! What happens to the data folder, and to the process, while `run` or `sync` works on it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use e2e::whole::{manifest_path, serves_what_the_vendor_shows};
-use e2e::{Daemon, Site, get, until};
+use e2e::{Answer, Daemon, Site, get, until};
 use rustix::process::{Pid, Signal, kill_process};
 use vendor_sim::{Change, Network};
 
@@ -56,25 +57,115 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
     site.act(&["release", "verify", "--all", "--store"]).expect(0);
 }
 
+/// A command of a site whose `run` can be asked at this address.
+fn asking(site: &Site, admin: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = site.command(arguments);
+    let ended = command.env("WAYSTATION__ADMIN__ADDRESS", admin.to_string()).output().unwrap();
+    let text = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (ended.status.code(), text)
+}
+
+fn manifest(of: &Daemon) -> Answer {
+    get(of.content, &manifest_path(VERSIONS[0])).unwrap()
+}
+
 #[test]
 fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() {
     let vendor = vendor(16 * 1024);
     let site = Site::new(&sections(&vendor));
+    site.sync(&[]).expect(0);
     let run = site.start("run");
     let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
     until("everything is served", PATIENCE, shows);
+    let before = manifest(&run);
     let (data, away) = taken_away(&site, &run);
+    let ready = || get(run.admin, "/readyz").unwrap();
+    let unready = |code: &'static str| {
+        let body = |answer: Answer| String::from_utf8_lossy(&answer.body).into_owned();
+        move || (ready().status == 503 && body(ready()).starts_with(code)).then_some(())
+    };
+    until("it is not ready", PATIENCE, unready("folder_gone: "));
     vendor.publish_elastic("all", Change::of(2)).unwrap();
+    let (code, refused) = asking(&site, run.admin, &["sync"]);
+    assert!(code == Some(1) && refused.contains("(admin.address) lives, and says folder_gone"), "{refused}");
+    assert!(!data.exists(), "nothing begins anew beside a process that holds the history");
+    let (code, refused) = asking(&site, run.admin, &["status"]);
+    assert!(code == Some(1) && refused.contains("lives, and says folder_gone"), "{refused}");
+
+    // Somebody who cannot ask it begins all the same.
     fs::create_dir(&data).unwrap();
     site.sync(&[]).expect(0);
     run.wait_said("with a history that never was this one's");
     assert_ne!(get(run.admin, "/api/v1/status").unwrap().status, 200, "nothing is well");
+    until("it says what stands there", PATIENCE, unready("another_history: "));
+    let served = manifest(&run);
+    assert_eq!((served.status, &served.body), (200, &before.body), "what it had is served on, and nothing else");
+    let (code, told) = asking(&site, run.admin, &["status"]);
+    assert!(code == Some(4) && told.contains("the data folder: another_history: "), "{told}");
+    assert!(told.contains("\nalarms: unknown; `waystation run` at "), "{told}");
+    let (code, told) = asking(&site, run.admin, &["alarm", "list"]);
+    assert!(code == Some(1) && told.contains("does not work on what stands here: another history "), "{told}");
+    assert!(!told.contains("never ran here"), "{told}");
+    until("its own alarm is told", PATIENCE, || run.log().contains("another_history").then_some(()));
     fs::remove_dir_all(&data).unwrap();
     fs::rename(&away, &data).unwrap();
     run.wait_said("the data folder is back");
     until("what was published meanwhile is served", PATIENCE, shows);
+    until("it is ready", PATIENCE, || (ready().status == 200).then_some(()));
+    let (code, told) = asking(&site, run.admin, &["status"]);
+    assert_eq!(code, Some(0), "{told}");
     run.finish();
     site.act(&["history", "verify"]).expect(0);
+}
+
+#[test]
+fn what_was_left_behind_is_not_served_again_by_a_folder_begun_anew_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&[e2e::elastic(&vendor.elastic_url(), &VERSIONS)]);
+    site.sync(&[]).expect(0);
+    let status = site.act(&["status", "--json"]).expect(0).lines();
+    let feed = format!("elastic/{}", VERSIONS[0]);
+    let feeds = status[0]["feeds"].as_array().unwrap();
+    let first = feeds.iter().find(|known| known["feed"] == feed.as_str()).unwrap()["served"]["number"].to_string();
+    let serve = site.start("serve");
+    let old = until("it is served", PATIENCE, || Some(manifest(&serve)).filter(|found| found.status == 200)).body;
+    serve.finish();
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    site.sync(&[]).expect(0);
+    site.act(&["release", "admit", &first, "--reason", "the newer one breaks hosts"]).expect(0);
+    let run = site.start("run");
+    until("the one before is served", PATIENCE, || (manifest(&run).body == old).then_some(()));
+    let (data, _) = taken_away(&site, &run);
+    fs::create_dir(&data).unwrap();
+    site.sync(&[]).expect(0);
+    run.wait_said("with a history that never was this one's");
+    let after = manifest(&run);
+    assert!(after.status == 200 && after.body == old, "what was rejected is not served again: {}", after.status);
+    // Who is told to work on it does.
+    run.finish();
+    let run = site.start("run");
+    until("it works on what stands there", PATIENCE, || {
+        let found = manifest(&run);
+        (found.status == 200 && found.body != old).then_some(())
+    });
+    run.finish();
+}
+
+#[test]
+fn what_was_asked_for_before_is_served_from_memory_and_the_rest_waits_for_the_folder_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    site.sync(&[]).expect(0);
+    let run = site.start("run");
+    until("it is served", PATIENCE, || (manifest(&run).status == 200).then_some(()));
+    let (data, away) = taken_away(&site, &run);
+    assert_eq!(manifest(&run).status, 200, "what was asked for before is in memory");
+    let other = || get(run.content, &manifest_path(VERSIONS[1])).unwrap();
+    let refused = other();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")), "what nobody asked for is not");
+    fs::rename(&away, &data).unwrap();
+    until("it is served once the folder is back", PATIENCE, || (other().status == 200).then_some(()));
+    run.finish();
 }
 
 #[test]

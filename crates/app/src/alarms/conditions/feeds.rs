@@ -249,15 +249,14 @@ fn stale(key: &str, findings: &[Finding]) -> Option<Condition> {
         several => format!("{}: {several} feeds", worst.feed.vendor()),
     };
     let limit = if worst.level == Level::Fail { worst.fail_seconds } else { worst.warn_seconds };
-    let detail = format!(
-        "{}: {} is {} old, limit {}; counted from {} ({})",
-        worst.feed,
-        worst.measure,
-        hours(worst.age_seconds),
-        hours(limit),
-        worst.since.at,
-        worst.since.source.in_words()
-    );
+    let age = hours(worst.age_seconds);
+    let what = match worst.measure {
+        Measure::Check => format!("not checked with success for {age}"),
+        Measure::Age => format!("what is held is {age} old"),
+        Measure::Lag => format!("behind what was admitted for {age}"),
+    };
+    let (at, source) = (worst.since.at, worst.since.source.in_words());
+    let detail = format!("{}: {what}, limit {}; counted from {at} ({source})", worst.feed, hours(limit));
     let condition = new(worst.reason.unwrap_or(Reason::Internal), key, worst.since.at);
     Some(condition.on(&subject).because(&detail).at_level(level))
 }

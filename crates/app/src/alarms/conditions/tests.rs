@@ -156,7 +156,9 @@ fn a_vendor_that_is_silent_and_a_mirror_that_does_not_look_are_told_apart_u41() 
     assert_eq!(seen(&conditions), ["warn not_checked check/elastic"]);
     assert_eq!(conditions[0].subject(), "elastic: 2 feeds");
     assert!(
-        conditions[0].detail().contains("check is 3 d old, limit 2 d; counted from 2026-11-17T12:00:00Z"),
+        conditions[0]
+            .detail()
+            .contains("not checked with success for 3 d, limit 2 d; counted from 2026-11-17T12:00:00Z"),
         "{conditions:?}"
     );
     status.freshness = vec![finding("elastic/9.0.0", Measure::Age, Level::Warn, Reason::VendorSilent)];
@@ -178,7 +180,7 @@ fn a_vendor_that_was_not_asked_counts_feeds_and_tells_when_it_was_asked_u41() {
     assert_eq!(seen(&conditions), ["fail not_checked check/elastic"]);
     assert_eq!(conditions[0].subject(), "elastic: 2 feeds");
     assert_eq!(conditions[0].since(), now().before(72 * HOUR));
-    assert!(conditions[0].detail().contains("check is 3 d old, limit 2 d"), "{conditions:?}");
+    assert!(conditions[0].detail().contains("not checked with success for 3 d, limit 2 d"), "{conditions:?}");
 }
 
 #[test]
@@ -308,9 +310,21 @@ fn one_cause_of_a_folder_or_a_route_is_one_alarm_i9() {
     };
     let folder = [Reason::FolderGone, Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RoutesBroken];
     assert_eq!(kept(&folder), [Reason::FolderGone]);
+    let another = [Reason::AnotherHistory, Reason::GenerationRefused, Reason::RoutesBroken];
+    assert_eq!(kept(&another), [Reason::AnotherHistory]);
     assert_eq!(kept(&folder[1..3]), folder[1..3]);
     assert_eq!(kept(&[Reason::BlobDamaged, Reason::RoutesBroken]), [Reason::RoutesBroken]);
     assert_eq!(kept(&[Reason::BlobDamaged]), [Reason::BlobDamaged]);
+}
+
+#[test]
+fn a_ring_whose_files_are_gone_is_told_as_lost_i9() {
+    let mut status = status(vec![]);
+    status.ring.fault = Some(Note { reason: Reason::RingLost, detail: "no generation of it is there".to_owned() });
+    let mut conditions = of_status(&status, &rules(), &Past::default());
+    let stats = stats(0, Some("its generations are gone from the data folder"));
+    conditions.extend(of_content(&Content { stats: &stats, asked: None, stopped_looking: None }, now(), &rules()));
+    assert_eq!(seen(&without_echoes(conditions)), ["fail ring_lost ring/broad"]);
 }
 
 #[test]
@@ -484,6 +498,9 @@ fn the_page_of_alarms_names_every_reason_i9() {
         include_str!("../conditions.rs"),
         include_str!("content.rs"),
         include_str!("../vitals.rs"),
+        include_str!("../standing.rs"),
+        include_str!("../mended.rs"),
+        include_str!("../../place.rs"),
         include_str!("../kept.rs"),
         include_str!("../../heads.rs"),
         include_str!("../../heads/error.rs"),

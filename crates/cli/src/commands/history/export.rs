@@ -22,7 +22,8 @@ Example:
 
 Exit codes:
   0  written
-  1  failed: the message names what; or the history is not what was written, and what it says now is exported
+  1  failed: the message names what; or the history is not what was written, or history.head_file cannot
+     be read, so that nobody knows: what it says now is exported
   2  wrong usage or configuration")]
 pub(crate) struct Export {
     /// jsonl: one JSON object a line; cef: Common Event Format

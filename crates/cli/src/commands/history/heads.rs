@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use app::Kept;
 use catalog::{Compared, HeadsError, HeadsFault, KeptHeads};
 use model::{Digest, Reason};
 
@@ -31,17 +32,35 @@ pub(super) fn expect(heads: &mut KeptHeads, expected: &Expected) -> Result<(), F
     taken.map_err(|error| failed(error.to_string()))
 }
 
-/// Takes the heads of a file that are of this site.
-pub(crate) fn read(heads: &mut KeptHeads, path: &Path, site: &str) -> Result<(), Failure> {
-    let name = path.display();
-    match app::read_kept(path, site, heads) {
-        Ok(0) => {
-            let failure = failed(format!("{name} holds no head of site {site}: nothing is no proof"));
-            Err(failure.with_next("each line is: time, entry, digest, site; see [history] head_file"))
-        }
+/// Takes the heads of a file that was named, be it a pipe, that are of this site.
+pub(super) fn given(heads: &mut KeptHeads, path: &Path, site: &str) -> Result<(), Failure> {
+    match app::read_given(path, site, heads) {
+        Ok(0) => Err(no_head(path, site, "")),
         Ok(_) => Ok(()),
-        Err(HeadsError::Read(error)) => Err(Failure::new(&format!("cannot read {name}"), &error)),
-        Err(error) => Err(failed(error.to_string())),
+        Err(error) => Err(unread(path, error)),
+    }
+}
+
+/// Takes those of history.head_file; whether any was told.
+pub(super) fn configured(heads: &mut KeptHeads, path: &Path, site: &str) -> Result<bool, Failure> {
+    match app::read_kept(path, site, heads) {
+        Ok(Kept::Nobody) => Ok(false),
+        Ok(Kept::Site) => Ok(true),
+        Ok(Kept::Begun) => Err(no_head(path, site, "")),
+        Ok(Kept::Others(others)) => Err(no_head(path, site, &format!(", and of {}", others.in_words()))),
+        Err(error) => Err(unread(path, error)),
+    }
+}
+
+fn no_head(path: &Path, site: &str, but: &str) -> Failure {
+    let failure = failed(format!("{} holds no head of site {site}{but}: nothing is no proof", path.display()));
+    failure.with_next("each line is: time, entry, digest, site; see [history] head_file")
+}
+
+fn unread(path: &Path, error: HeadsError) -> Failure {
+    match error {
+        HeadsError::Read(error) => Failure::new(&format!("cannot read {}", path.display()), &error),
+        error => failed(error.to_string()),
     }
 }
 

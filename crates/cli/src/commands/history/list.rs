@@ -14,7 +14,8 @@ use crate::table::{Align, Table};
 
 /// Lists the newest entries, oldest first
 ///
-/// The whole history is proven while it is read: where it is not what was written, that heads the page.
+/// The whole history is proven while it is read: where it is not what was written, or history.head_file cannot be read, so
+/// that nobody knows, that heads the page.
 #[derive(Debug, Args)]
 #[command(after_help = format!("\
 Example:
@@ -24,7 +25,8 @@ Kinds: {}
 
 Exit codes:
   0  listed
-  1  failed: the message names what; or the history is not what was written, and what it says now is listed
+  1  failed: the message names what; or the history is not what was written, or history.head_file cannot
+     be read, so that nobody knows: what it says now is listed
   2  wrong usage or configuration", kinds()))]
 pub(crate) struct List {
     /// Only of this feed: its checks, its releases, the publications that carried it

@@ -1,71 +1,132 @@
-//! Whether the history that is read is the one that was written: whoever answers from it says so first where it is not.
+//! Whether the history that is read is the one that was written: whoever answers from it says so first where it is not,
+//! or where nobody can know.
 
-use catalog::{Catalog, KeptHeads, prove_chain};
-use model::Reason;
+use app::{Against, Vouchers};
+use catalog::{Catalog, prove_chain};
+use mirror::SiteFault;
+use model::{Level, Reason, Timestamp};
 use serde_json::{Value, json};
 
 use super::heads::{self, RESTORE};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::out::Out;
 
-/// What speaks against the history: its chain is broken, or it is not the one that history.head_file knows.
+/// What is to be said of a history before what it says.
 #[derive(Debug)]
 pub(crate) struct Doubt {
+    broken: Option<Broken>,
+    /// That history.head_file, which should vouch for it, cannot be read, or knows it under another name.
+    unvouched: Option<SiteFault>,
+}
+
+/// What speaks against it: its chain is broken, or it is not the one that history.head_file knows.
+#[derive(Debug)]
+struct Broken {
     entry: Option<u64>,
     failure: Failure,
 }
 
-/// Reads the whole history, and compares it with the heads in history.head_file as far as that can be read; none where
-/// nothing speaks against it.
+/// Reads the whole history, and compares it with the heads in history.head_file; none where nothing is to be said of it.
 ///
 /// # Errors
 /// [`Failure`] when the configuration cannot be read.
 pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Option<Doubt>, Failure> {
-    let config = context.config()?;
-    let mut kept = KeptHeads::default();
-    if let Some(path) = &config.history.head_file {
-        // A file that cannot be read, or holds none of this site, says nothing against the chain.
-        let _ = heads::read(&mut kept, path, config.site.name.as_deref().unwrap_or(app::NO_SITE));
-    }
-    let proven = match prove_chain(catalog, &mut |entry| kept.look(entry)).await {
-        Ok(proven) => proven,
+    let now = context.clock.now();
+    let mut vouchers = Vouchers::read(&context.config()?);
+    let broken = match prove_chain(catalog, &mut |entry| vouchers.look(entry)).await {
+        Ok(proven) => {
+            vouchers.finish(&proven, now).err().map(|against| Broken { entry: None, failure: failed(&against) })
+        }
         Err(fault) => {
             let failure = Failure::new(Reason::HistoryBroken.code(), &fault).with_next(RESTORE);
-            return Ok(Some(Doubt { entry: Some(fault.seq), failure }));
+            Some(Broken { entry: Some(fault.seq), failure })
         }
     };
-    let compared = kept.finish(&proven, context.clock.now());
-    Ok(compared.err().map(|fault| Doubt { entry: None, failure: heads::broken(&fault) }))
+    // What a broken history does not have proves nothing of the names that it had.
+    let unvouched = vouchers.fault(now).filter(|fault| broken.is_none() || fault.level == Level::Fail);
+    Ok((broken.is_some() || unvouched.is_some()).then_some(Doubt { broken, unvouched }))
+}
+
+fn failed(against: &Against) -> Failure {
+    match against {
+        Against::Heads(fault) => heads::broken(fault),
+        former @ Against::Former { .. } => {
+            let text = format!("{}: {former}", Reason::HistoryBroken);
+            Failure::usage(text).with_exit(Exit::FAILED).with_next(former.remedy())
+        }
+    }
 }
 
 impl Doubt {
     /// Heads a page.
     pub(crate) fn write(&self, out: &mut Out) -> Result<(), Failure> {
-        out.line(self.failure.text())?;
-        out.line("  what follows is what the history says now: nothing shows that it is what happened")?;
+        if let Some(Broken { failure, .. }) = &self.broken {
+            out.line(failure.text())?;
+            out.line("  what follows is what the history says now: nothing shows that it is what happened")?;
+        }
+        if let Some(fault) = &self.unvouched {
+            out.line(in_words(fault))?;
+            out.line("  what follows is what the history says now: nothing outside of it vouches for that")?;
+        }
         out.line("")
     }
 
-    /// What speaks against it, without the code.
-    pub(crate) fn detail(&self) -> &str {
-        let text = self.failure.text();
-        text.strip_prefix(Reason::HistoryBroken.code()).and_then(|text| text.strip_prefix(": ")).unwrap_or(text)
+    /// What is wrong, as status shows it at `since`.
+    pub(crate) fn faults(&self, since: Timestamp) -> impl Iterator<Item = SiteFault> {
+        let broken = self.broken.as_ref().map(|broken| app::history_broken(since, broken.detail().to_owned()));
+        broken.into_iter().chain(self.unvouched.clone())
     }
 
     /// As a member of an object.
     pub(crate) fn json(doubt: Option<&Self>) -> Value {
         match doubt {
             None => json!({ "whole": true }),
-            Some(doubt) => json!({
-                "whole": false, "reason": Reason::HistoryBroken.code(), "entry": doubt.entry,
-                "what": doubt.failure.text(),
+            Some(Self { broken: Some(broken), .. }) => json!({
+                "whole": false, "reason": Reason::HistoryBroken.code(), "entry": broken.entry,
+                "what": broken.failure.text(),
+            }),
+            // The chain holds; whether it is the one that was told nobody knows.
+            Some(Self { unvouched, .. }) => json!({
+                "whole": null, "reason": Reason::HeadFailed.code(), "entry": null,
+                "what": unvouched.as_ref().map(in_words),
             }),
         }
     }
 
-    /// How a command ends that has told what the history says.
+    /// How a command ends that has told what the history says. What is a warning is in the log, and fails nothing.
     pub(crate) fn end(doubt: Option<Self>) -> Result<(), Failure> {
-        doubt.map_or(Ok(()), |doubt| Err(doubt.failure))
+        let Some(Self { broken, unvouched }) = doubt else { return Ok(()) };
+        if let Some(Broken { failure, .. }) = broken {
+            return Err(match &unvouched {
+                Some(fault) => failure.and(&unread(fault)),
+                None => failure,
+            });
+        }
+        match unvouched {
+            Some(fault) if fault.level == Level::Fail => Err(unread(&fault)),
+            Some(fault) => {
+                tracing::warn!(reason = fault.note.reason.code(), detail = fault.note.detail, "history.head_file");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
+}
+
+impl Broken {
+    /// What speaks against it, without the code.
+    fn detail(&self) -> &str {
+        let text = self.failure.text();
+        text.strip_prefix(Reason::HistoryBroken.code()).and_then(|text| text.strip_prefix(": ")).unwrap_or(text)
+    }
+}
+
+fn in_words(fault: &SiteFault) -> String {
+    format!("{}: {}: {}", fault.note.reason, fault.subject, fault.note.detail)
+}
+
+fn unread(fault: &SiteFault) -> Failure {
+    let next = "make it readable, or move it away: telling begins anew then, with the history as it is";
+    Failure::usage(in_words(fault)).with_exit(Exit::FAILED).with_next(next)
 }

@@ -42,11 +42,10 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
     let site = context.config()?.site.name.unwrap_or_else(|| app::NO_SITE.to_owned());
     let mut kept = KeptHeads::default();
     args.expect.iter().try_for_each(|expected| heads::expect(&mut kept, expected))?;
-    args.head.iter().try_for_each(|path| heads::read(&mut kept, path, &site))?;
+    args.head.iter().try_for_each(|path| heads::given(&mut kept, path, &site))?;
     let asked = !args.head.is_empty() || !args.expect.is_empty();
     let absent = match context.config()?.history.head_file.filter(|_| !asked) {
-        Some(path) if matches!(path.try_exists(), Ok(false)) => Some(path),
-        Some(path) => heads::read(&mut kept, &path, &site).map(|()| None)?,
+        Some(path) => (!heads::configured(&mut kept, &path, &site)?).then_some(path),
         None => None,
     };
     let proven = match prove_chain(catalog, &mut |entry| kept.look(entry)).await {
@@ -66,9 +65,9 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
     tell(&proven, compared, args.json, context)?;
     if let (Some(path), false) = (absent, args.json) {
         let path = crate::show::clean(&path.display().to_string());
-        context
-            .out
-            .line(format!("  {path}, history.head_file, is not there: it was moved away, or no head was told yet"))?;
+        context.out.line(format!(
+            "  {path}, history.head_file, is not there or is empty: it was moved away, or no head was told yet"
+        ))?;
     }
     Ok(Exit::DONE)
 }

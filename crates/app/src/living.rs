@@ -1,0 +1,107 @@
+//! Asks a `run` that lives whether it was left without its data folder. Who looks at what stands in the folder's place
+//! sees nothing of that there: its lock, its alarms and its history went away with the folder.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use config::Config;
+use model::Reason;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most that is read of it.
+const MOST: u64 = 8 * 1024;
+/// The most that is told of it, in characters.
+const TOLD: usize = 600;
+/// What stands before the words of a process that serves content all the same.
+const READY: &str = "ready, but ";
+
+/// What a living `run` says that was left without its data folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftWithout {
+    /// Where it was asked.
+    pub address: SocketAddr,
+    /// The reason code.
+    pub reason: Reason,
+    /// What it says; from the network, so that it is to be made fit to show.
+    pub words: String,
+}
+
+impl LeftWithout {
+    /// Who says it, and what, in a sentence.
+    pub fn in_words(&self) -> String {
+        format!(
+            "`waystation run` at {} (admin.address) does not work on what stands here: {}",
+            self.address, self.words
+        )
+    }
+}
+
+/// What the `run` of this configuration says, if one lives, answers, and was left without its data folder.
+pub async fn left_without(config: &Config) -> Option<LeftWithout> {
+    let address = reachable(config.admin.address)?;
+    let answer = tokio::time::timeout(PATIENCE, ask(address)).await.ok()?.ok()?;
+    let (reason, words) = understood(&answer)?;
+    Some(LeftWithout { address, reason, words })
+}
+
+/// Where it can be asked from this machine; none where the system chose the port.
+fn reachable(listens: SocketAddr) -> Option<SocketAddr> {
+    let host = match listens.ip() {
+        any if any.is_unspecified() && any.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
+        any if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    (listens.port() != 0).then(|| SocketAddr::new(host, listens.port()))
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(MOST).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The code and the words of an answer that tells of a folder that is away.
+fn understood(answer: &str) -> Option<(Reason, String)> {
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let line = body.lines().next()?;
+    let (code, words) = line.strip_prefix(READY).unwrap_or(line).split_once(": ")?;
+    let away = [Reason::FolderGone, Reason::AnotherHistory];
+    let reason = away.into_iter().find(|reason| reason.code() == code)?;
+    Some((reason, words.chars().take(TOLD).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_that_is_away_is_understood_s42() {
+        for (body, told) in [
+            ("ready\n", None),
+            ("endpoints get no content: nothing is published yet\n", None),
+            ("disk_full: 3 bytes\n", None),
+            ("", None),
+            ("folder_gone: the data folder is gone\n", Some((Reason::FolderGone, "the data folder is gone"))),
+            ("ready, but folder_gone: the catalog is gone\n", Some((Reason::FolderGone, "the catalog is gone"))),
+            ("another_history: it is: left alone", Some((Reason::AnotherHistory, "it is: left alone"))),
+        ] {
+            let answer = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 9\r\n\r\n{body}");
+            assert_eq!(understood(&answer), told.map(|(reason, words)| (reason, words.to_owned())), "{body}");
+        }
+        assert_eq!(understood("folder_gone: no answer of HTTP"), None);
+        for (listens, asked) in [
+            ("0.0.0.0:8081", Some("127.0.0.1:8081")),
+            ("[::]:8081", Some("[::1]:8081")),
+            ("10.0.0.5:8081", Some("10.0.0.5:8081")),
+            ("127.0.0.1:0", None),
+        ] {
+            assert_eq!(reachable(listens.parse().unwrap()), asked.map(|asked| asked.parse().unwrap()), "{listens}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What became of the data folder that `run` works on, as it was looked at last: for alarms, for readiness, and for
+//! whoever asks a process that was left without its folder.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mirror::EngineError;
+use model::Reason;
+
+/// Where the data folder is.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Mutex<Option<Away>>);
+
+/// The data folder, or the catalog in it, is not where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Away {
+    /// The catalog alone: rings and blobs are where they were.
+    is_catalog: bool,
+    stands: Stands,
+}
+
+/// What stands where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// Nothing, or nothing that is known to be a data folder.
+    Nothing,
+    /// A data folder with another history, which is left alone.
+    AnotherHistory,
+}
+
+impl Place {
+    fn away_mut(&self) -> MutexGuard<'_, Option<Away>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is where it was, or another was taken in its place.
+    pub(crate) fn back(&self) {
+        *self.away_mut() = None;
+    }
+
+    /// It is not where it was, as `error` says.
+    pub(crate) fn gone(&self, error: &EngineError) {
+        let mut away = self.away_mut();
+        let stands = away.map_or(Stands::Nothing, |away| away.stands);
+        *away = Some(Away { stands, ..Away::of(error) });
+    }
+
+    /// What stands there now; nothing where the data folder is not away.
+    pub(crate) fn found(&self, stands: Stands) {
+        if let Some(away) = self.away_mut().as_mut() {
+            away.stands = stands;
+        }
+    }
+
+    /// What is not where it was; none where all is.
+    pub(crate) fn away(&self) -> Option<Away> {
+        *self.away_mut()
+    }
+}
+
+impl Away {
+    /// What an engine says of it, which looks at nothing that stands there.
+    pub(crate) fn of(error: &EngineError) -> Self {
+        Self { is_catalog: matches!(error, EngineError::CatalogGone { .. }), stands: Stands::Nothing }
+    }
+
+    /// The reason code.
+    pub(crate) fn reason(self) -> Reason {
+        match self.stands {
+            Stands::Nothing => Reason::FolderGone,
+            Stands::AnotherHistory => Reason::AnotherHistory,
+        }
+    }
+
+    /// Whether bytes of content can still be opened: they lie beside the catalog.
+    pub(crate) fn has_content(self) -> bool {
+        self.is_catalog
+    }
+
+    /// What is away, for a subject.
+    pub(crate) fn what(self) -> &'static str {
+        if self.is_catalog { "the catalog" } else { "the data folder" }
+    }
+
+    /// What is wrong, without a path: it is shown to whoever asks.
+    pub(crate) fn in_words(self) -> String {
+        let what = self.what();
+        match self.stands {
+            Stands::Nothing => {
+                format!("{what} is gone, or another stands in its place: nothing is written until it is back")
+            }
+            Stands::AnotherHistory => format!(
+                "another history stands where {what} was, and is left alone, for what was rejected here is not in it: what \
+                 was served is served on, as far as it is held; put the right one back, or restart `waystation run` to work \
+                 on the one that stands there"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_there_is_known_as_long_as_it_is_away_s42() {
+        let place = Place::default();
+        place.found(Stands::AnotherHistory);
+        assert_eq!(place.away(), None, "it is in its place");
+        let gone = EngineError::FolderGone { path: "/secret/d".into(), source: None };
+        place.gone(&gone);
+        assert_eq!(place.away().map(Away::reason), Some(Reason::FolderGone));
+        place.found(Stands::AnotherHistory);
+        place.gone(&gone);
+        let away = place.away().unwrap();
+        assert_eq!((away.reason(), away.has_content()), (Reason::AnotherHistory, false));
+        assert!(away.in_words().contains("restart `waystation run`") && !away.in_words().contains("/secret"));
+        place.back();
+        place.gone(&EngineError::CatalogGone { path: "/secret/d".into(), source: None });
+        let away = place.away().unwrap();
+        assert_eq!((away.reason(), away.has_content(), away.what()), (Reason::FolderGone, true, "the catalog"));
+        place.back();
+        assert_eq!(place.away(), None);
+    }
+}
