@@ -26,6 +26,12 @@ pub enum TreeError {
         /// The folder.
         root: PathBuf,
     },
+    /// The folder is, or lies in, one that a Waystation keeps for a ring.
+    #[error("{} is a ring's folder: another Waystation keeps it, as .waystation-tree in it says; name another folder", root.display())]
+    Kept {
+        /// The ring's folder.
+        root: PathBuf,
+    },
     /// The records say that the folder was filled, and it is gone or empty.
     #[error(
         "{} is gone or was emptied: if it lies on a volume, mount it; if it was meant, `tree rebuild` fills it again",
@@ -42,6 +48,18 @@ pub enum TreeError {
         root: PathBuf,
         /// What is wrong with it, as the end of a sentence.
         what: &'static str,
+    },
+    /// Somebody else could put another folder in the tree's place.
+    #[error("{} {what}, who could put another folder in the place of {}: {mend}", above.display(), root.display())]
+    Replaceable {
+        /// The tree's folder.
+        root: PathBuf,
+        /// The folder above it.
+        above: PathBuf,
+        /// Who, as the middle of a sentence.
+        what: String,
+        /// What to do about it.
+        mend: &'static str,
     },
     /// The data folder lies in it.
     #[error("{} holds the data folder, which would be shared with it: name a folder beside it", root.display())]
@@ -81,11 +99,12 @@ impl TreeError {
         match self {
             Self::Foreign { .. }
             | Self::Strange { .. }
+            | Self::Kept { .. }
             | Self::Emptied { .. }
             | Self::HoldsData { .. }
             | Self::InData { .. }
             | Self::Records { .. } => Reason::TreeRefused,
-            Self::Unsafe { .. } => Reason::UnsafeFile,
+            Self::Unsafe { .. } | Self::Replaceable { .. } => Reason::UnsafeFile,
             Self::Fs(error) => error.reason(),
         }
     }

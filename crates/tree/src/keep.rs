@@ -127,10 +127,27 @@ impl Tree {
     /// [`TreeError`] when the folder could not be kept.
     pub fn probe(&self) -> Result<(), TreeError> {
         let root = place::open(&self.root, self.claim, None, Depth::Look)?;
-        let name = unique_name(place::NEW);
+        for left in root.every_name()?.iter().filter(|name| place::is_of_a_probe(name)) {
+            // By one that was killed in between. There is never anything in it.
+            root.remove_folder(left)?;
+        }
+        let name = unique_name(place::PROBE);
         root.make_folder(&name, Mode::PRIVATE_FOLDER)?;
         root.remove_folder(&name)?;
         Ok(())
+    }
+
+    /// The folder that the records in a folder speak of, where anything was ever written into it.
+    ///
+    /// # Errors
+    /// [`TreeError`] when they cannot be read.
+    pub fn filled(records: &Path, ring: &RingName) -> Result<Option<PathBuf>, TreeError> {
+        let folder = match Folder::open(records) {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        let records = Records::read(&folder, ring)?;
+        Ok(records.filter(|records| place::is_known(Some(records))).map(|records| records.root))
     }
 
     /// The paths that were, or may have been, written into the folder, as the records say.

@@ -1,5 +1,7 @@
 //! Whose a folder is.
 
+mod above;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,9 @@ pub(crate) const WORK: &str = ".waystation";
 pub(crate) const NEW: &str = ".waystation-new-";
 /// The most of a mark that is read.
 const MARK_BYTES: u64 = 4096;
+
+/// The beginning of the name of what a probe makes; nothing is ever put into it.
+pub(crate) const PROBE: &str = ".waystation-new-probe-";
 
 /// How a folder becomes ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +45,11 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
         other => other?,
     };
     judge(&root, path)?;
+    above::judge(path)?;
     if claim == Claim::TakeOver {
+        not_kept(path)?;
         return Ok(root);
     }
-    judge_above(path)?;
     match (mark(&root)?, records) {
         (Some(mark), Some(records)) if mark == records.token => Ok(root),
         (Some(_), _) if depth == Depth::Rebuild => Ok(root),
@@ -101,17 +107,11 @@ fn judge(root: &Folder, path: &Path) -> Result<(), TreeError> {
     }
 }
 
-/// Who can write the folder above can put another root in this one's place, unless only owners may rename there.
-fn judge_above(path: &Path) -> Result<(), TreeError> {
-    const STICKY: u32 = 0o1000;
-    let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) else { return Ok(()) };
-    let mode = Folder::open(above)?.look_here()?.mode;
-    let what = "can be written by everybody, who could put another folder in the place of a ring's: take that right away \
-                (chmod o-w)";
-    match mode & 0o002 != 0 && mode & STICKY == 0 {
-        true => Err(TreeError::Unsafe { root: above.to_owned(), what }),
-        false => Ok(()),
-    }
+/// A ring's folder is its keeper's, and so is all that lies in it: two who fill one folder undo each other's work.
+fn not_kept(path: &Path) -> Result<(), TreeError> {
+    let real = real(path).unwrap_or_else(|| path.to_owned());
+    let kept = real.ancestors().find(|folder| folder.join(MARK).symlink_metadata().is_ok());
+    kept.map_or(Ok(()), |root| Err(TreeError::Kept { root: root.to_owned() }))
 }
 
 /// What is wrong with a folder of the tree, if anything.
@@ -152,6 +152,10 @@ pub(crate) fn mark(root: &Folder) -> Result<Option<String>, FsError> {
 /// Whether a name in a folder of the tree is one of our own: no file of a vendor's, and nobody else's.
 pub(crate) fn is_own(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name == MARK || name == WORK || name.starts_with(NEW) || Folder::is_temp(name))
+}
+
+pub(crate) fn is_of_a_probe(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PROBE))
 }
 
 pub(crate) fn is_new(name: &OsStr) -> bool {

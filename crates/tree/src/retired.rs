@@ -160,7 +160,12 @@ fn is_made_for(name: &OsStr, leaf: &str) -> bool {
 
 /// Clears a folder that was made for `leaf`, or that stood there until a run was stopped.
 fn clear(parent: &Folder, name: &OsStr, leaf: Option<(&str, Option<&Asked>)>, hook: &Hook) -> Result<(), FolderError> {
-    let (Some(text), Some((leaf, Some(asked)))) = (name.to_str(), leaf) else { return Ok(()) };
+    let (Some(text), Some((leaf, Some(asked)))) = (name.to_str(), leaf) else {
+        // Made for what is asked for no longer: with nothing in it, it was for nobody.
+        hook.act("remove")?;
+        parent.remove_folder(name)?;
+        return Ok(());
+    };
     let folder = parent.folder(text)?;
     for entry in folder.every_name()? {
         let ours = entry

@@ -254,15 +254,21 @@ fn a_folder_that_everybody_can_write_is_refused_s22() {
 
 #[test]
 fn a_folder_that_everybody_could_replace_is_refused_s22() {
-    let stage = Stage::new();
-    let above = stage.root.parent().unwrap();
-    let opened = |mode| fs::set_permissions(above, fs::Permissions::from_mode(mode)).unwrap();
-    opened(0o777);
-    let refused = stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap_err();
-    assert!(matches!(&refused, TreeError::Unsafe { root, .. } if root == above), "{refused:?}");
-    // Where only owners may rename, nobody could.
-    opened(0o1777);
-    stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap();
+    for (claim, below) in [(Claim::Mark, ""), (Claim::TakeOver, ""), (Claim::Mark, "deep"), (Claim::TakeOver, "deep")] {
+        let mut stage = Stage::new();
+        stage.claim = claim;
+        let above = stage.root.parent().unwrap().to_owned();
+        // However far above: who renames a folder there takes all below it along.
+        stage.root = above.join(below).join("tree");
+        fs::create_dir_all(stage.root.parent().unwrap()).unwrap();
+        let opened = |mode| fs::set_permissions(&above, fs::Permissions::from_mode(mode)).unwrap();
+        opened(0o777);
+        let refused = stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap_err();
+        assert!(matches!(&refused, TreeError::Replaceable { above: at, .. } if *at == above), "{refused:?}");
+        // Where only owners may rename, nobody could.
+        opened(0o1777);
+        stage.tree().bring(&stage.serves(&[(X64, 1)], &[]), Depth::Look).unwrap();
+    }
 }
 
 #[test]

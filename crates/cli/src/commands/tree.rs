@@ -297,6 +297,8 @@ fn remedy(error: &TreesError) -> Option<&'static str> {
         TreesError::Tree(
             TreeError::Emptied { .. }
                 | TreeError::Unsafe { .. }
+                | TreeError::Replaceable { .. }
+                | TreeError::Kept { .. }
                 | TreeError::InData { .. }
                 | TreeError::HoldsData { .. }
         )

@@ -82,3 +82,48 @@ fn a_probe_tells_what_a_run_would_be_refused_for_and_leaves_nothing() {
     fs::set_permissions(&stage.root, fs::Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(stage.tree().probe(), Err(TreeError::Unsafe { .. })));
 }
+
+#[test]
+fn what_is_taken_over_is_never_a_rings_folder_nor_lies_in_one() {
+    let mut stage = Stage::new();
+    let current = stage.serves(&[(X64, 1)], &[]);
+    stage.bring(&current);
+    let ring = stage.root.clone();
+    stage.claim = crate::Claim::TakeOver;
+    stage.records = stage.records.with_file_name("others");
+    for root in [ring.clone(), ring.join("linux")] {
+        stage.root = root;
+        let next = stage.serves(&[(X64, 2)], &[]);
+        for refused in [stage.tree().probe().unwrap_err(), stage.tree().bring(&next, Depth::Look).unwrap_err()] {
+            assert!(matches!(&refused, TreeError::Kept { root } if *root == ring), "{refused}");
+        }
+    }
+    stage.root = ring;
+    stage.is_exactly(&current);
+}
+
+#[test]
+fn what_a_killed_probe_left_goes_with_the_next() {
+    let mut stage = Stage::new();
+    stage.claim = crate::Claim::TakeOver;
+    stage.tree().probe().unwrap();
+    let left = stage.root.join(format!("{}1", crate::place::PROBE));
+    fs::create_dir(&left).unwrap();
+    // And what a run before made for a folder that nothing is asked for in any more.
+    fs::create_dir(stage.root.join(".waystation-new-1")).unwrap();
+    stage.tree().probe().unwrap();
+    assert!(!left.exists());
+    let current = stage.serves(&[(X64, 1)], &[]);
+    stage.bring(&current);
+    stage.is_exactly(&current);
+    assert_eq!(fs::read_dir(&stage.root).unwrap().count(), 1);
+}
+
+#[test]
+fn the_records_say_which_folder_they_filled() {
+    let stage = Stage::new();
+    let filled = || crate::Tree::filled(&stage.records, &model::RingName::broad()).unwrap();
+    assert_eq!(filled(), None);
+    stage.bring(&stage.serves(&[(X64, 1)], &[]));
+    assert_eq!(filled(), Some(stage.root.clone()));
+}
