@@ -77,6 +77,7 @@ impl FolderOrigin {
         let expected = Expected { digest: want.digest, size: want.size };
         let held = writer.finish(expected).await.map_err(store)?;
         meter.held(held.size(), true);
+        meter.proved(held.digest());
         Ok(FetchedItem { held, exchange: None })
     }
 }

@@ -24,7 +24,7 @@ pub use retry::RetryPolicy;
 pub use vendor::{VendorOrigin, VendorSettings};
 
 use async_trait::async_trait;
-use model::Exchange;
+use model::{Digest, Exchange};
 use vendors::{Answer, Ask, FetchedItem, SourceKind, Target, Validator, Want};
 
 /// What reading a document gave.
@@ -44,6 +44,10 @@ pub trait Meter: Send + Sync {
     fn received(&self, bytes: u64);
     /// A file is whole and held; `fetched` tells whether its bytes came now or were held already.
     fn held(&self, bytes: u64, fetched: bool);
+    /// The bytes of this digest were hashed just now. What was held already is taken by name and size instead.
+    fn proved(&self, digest: Digest) {
+        let _nobody_asks = digest;
+    }
 }
 
 /// Where a feed comes from.

@@ -180,6 +180,7 @@ impl Origin for VendorOrigin {
         }
         let item = self.fetch(want, target, meter).await?;
         meter.held(item.held.size(), true);
+        meter.proved(item.held.digest());
         Ok(item)
     }
 
@@ -238,6 +239,22 @@ async fn other_size(blobs: &dyn BlobStore, held: Held, size: u64) -> Result<(), 
     }
 }
 
+/// Reads a blob again; sets it aside, and says so, where it is not what its name says.
+async fn set_aside_if_damaged(blobs: &dyn BlobStore, digest: Digest) -> Result<bool, OriginError> {
+    let what = format!("blob {digest}");
+    let store = |error| OriginError::store(&error, &what);
+    match blobs.verify(digest).await {
+        Ok(Verification::Good(_)) => return Ok(false),
+        Ok(Verification::Absent) => return Ok(true),
+        Ok(Verification::Damaged { .. }) => {}
+        Err(error) if error.is_damage() => {}
+        Err(error) => return Err(store(error)),
+    }
+    tracing::warn!(%digest, "a damaged blob was set aside");
+    blobs.set_aside(digest).await.map_err(store)?;
+    Ok(true)
+}
+
 /// Puts bytes that are here into the store.
 pub(crate) async fn hold_bytes(
     blobs: &dyn BlobStore,
@@ -246,13 +263,19 @@ pub(crate) async fn hold_bytes(
     meter: &dyn Meter,
 ) -> Result<FetchedItem, OriginError> {
     let store = |error| OriginError::store(&error, "a document");
-    let known = Want { digest: Some(Digest::of(&bytes)), ..want.clone() };
-    if let Some(item) = held_already(blobs, &known, meter).await? {
+    let digest = Digest::of(&bytes);
+    let known = Want { digest: Some(digest), ..want.clone() };
+    // What is held is small, and is written anew from here where it rotted.
+    if let Some(item) = held_already(blobs, &known, meter).await?
+        && !set_aside_if_damaged(blobs, digest).await?
+    {
+        meter.proved(digest);
         return Ok(item);
     }
     let mut writer = blobs.begin(None).await.map_err(store)?;
     let size = bytes.len() as u64;
     writer.write(bytes).await.map_err(store)?;
     let held = writer.finish(Expected { digest: known.digest, size: Some(size) }).await.map_err(store)?;
+    meter.proved(digest);
     Ok(FetchedItem { held, exchange: None })
 }
