@@ -7,13 +7,13 @@ use trust::SignatureCheck;
 use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::zip::{Archive, Caps, ZipError};
 
-use super::agent::OddArchive;
+use super::agent::{OddArchive, Platform};
 use super::store::{Member, NewSet};
 use super::update::Endpoint;
 use crate::disk::StateError;
 use crate::fetch::{Fail, Trouble};
 
-/// The vendor's package for Linux carries these two; nothing says what else could be signed.
+/// The vendor's package for Linux carries these two; nothing says what else could be signed, or how macOS's engine is.
 const ENGINE: &str = "libmpengine.so";
 const SIGNATURE: &str = "libmpengine.so.sig";
 const SIGNATURE_CAP: u64 = 64 << 10;
@@ -33,25 +33,38 @@ impl Endpoint {
     }
 
     /// Whether a key of ours made the engine's signature; the key's id. None where it is not looked at.
+    ///
+    /// Which of several engines an agent would load is not published, so each must have its own signature beside it: a
+    /// signed one in another folder vouches for nothing but itself.
     pub(super) fn engine_key(&self, file: &mut File, wanted: bool) -> Result<Option<String>, Fail> {
         let Some(keys) = self.engine_keys.as_ref().filter(|_| wanted) else { return Ok(None) };
         let mut archive = Archive::open(file, &self.caps()).map_err(refused)?;
-        let missing = |name| Fail::new(Reason::SignatureMissing, format!("updates.zip holds no {name}"));
-        let at = |archive: &Archive<'_>, name: &str| {
-            archive.members().iter().position(|member| member.name.rsplit('/').next() == Some(name))
+        let names: Vec<String> = archive.members().iter().map(|member| member.name.clone()).collect();
+        let engines: Vec<(usize, &str)> = engines(&names).collect();
+        let missing = |name: &str| {
+            let mac = if self.agent.platform == Platform::Mac {
+                ": how macOS's engine is signed is not published"
+            } else {
+                ""
+            };
+            Fail::new(Reason::SignatureMissing, format!("updates.zip holds no {name}{mac}"))
         };
-        let (engine, signature) = (at(&archive, ENGINE), at(&archive, SIGNATURE));
-        let engine = engine.ok_or_else(|| missing(ENGINE))?;
-        let signature = signature.ok_or_else(|| missing(SIGNATURE))?;
-        let signature = archive.read(signature, SIGNATURE_CAP).map_err(refused)?;
-        let engine = archive.read(engine, self.vendor.archive_cap).map_err(refused)?;
-        match keys.verify(&engine, &signature) {
-            SignatureCheck::Good { key_id } => Ok(Some(key_id)),
-            SignatureCheck::Unverified => {
-                let detail = format!("no key that was given made the signature of {ENGINE}: the engine is not loaded");
-                Err(Fail::new(Reason::SignatureUnverified, detail))
+        let mut made = None;
+        for (engine, name) in &engines {
+            let signature = format!("{}{SIGNATURE}", name.strip_suffix(last_of(name)).unwrap_or_default());
+            let beside = names.iter().position(|other| *other == signature).ok_or_else(|| missing(&signature))?;
+            let signature = archive.read(beside, SIGNATURE_CAP).map_err(refused)?;
+            let engine = archive.read(*engine, self.vendor.archive_cap).map_err(refused)?;
+            match keys.verify(&engine, &signature) {
+                SignatureCheck::Good { key_id } => made = made.or(Some(key_id)),
+                SignatureCheck::Unverified => {
+                    let detail =
+                        format!("no key that was given made the signature of {name}: the engine is not loaded");
+                    return Err(Fail::new(Reason::SignatureUnverified, detail));
+                }
             }
         }
+        made.map(Some).ok_or_else(|| missing(ENGINE))
     }
 
     /// Unpacks it beside the set in use.
@@ -92,6 +105,17 @@ impl Endpoint {
             folders: true,
         }
     }
+}
+
+/// Every member that is an engine by its name, however a system compares names.
+fn engines(names: &[String]) -> impl Iterator<Item = (usize, &str)> {
+    let is_engine = |name: &&String| last_of(name).eq_ignore_ascii_case(ENGINE);
+    names.iter().enumerate().filter(move |(_, name)| is_engine(name)).map(|(index, name)| (index, name.as_str()))
+}
+
+/// What stands behind the last slash.
+fn last_of(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 fn refused(error: ZipError) -> Fail {

@@ -1,9 +1,11 @@
 //! Whether the hosts that updates come from can be reached.
 
+use model::Reason;
 use outbound::{Outbound, Request};
 
 use super::managed::Managed;
 use super::plan::{Plan, Site};
+use super::source::open_archive;
 use super::update::Endpoint;
 use crate::Fail;
 
@@ -49,10 +51,9 @@ impl Endpoint {
                 Err(error) => Probe { place: written.clone(), result: Err(Fail::settings(error.to_string())) },
             },
             Site::Folder { path, .. } => {
-                let place = path.join(self.agent.folder()).join("updates.zip");
-                let opened = std::fs::File::open(&place).and_then(|file| file.metadata()).map(|_| ());
-                let result = opened.map_err(|error| Fail::new(model::Reason::NotInFolder, error.to_string()));
-                Probe { place: place.display().to_string(), result }
+                let place = path.join(self.agent.folder()).join("updates.zip").display().to_string();
+                let opened = self.open_folder(path).and_then(|(folder, wanted)| open_archive(&folder, &wanted));
+                Probe { place, result: opened.map(|_| ()) }
             }
             Site::Cloud { base } => match self.upstream(base) {
                 Ok((url, _)) => {
@@ -66,6 +67,11 @@ impl Endpoint {
     }
 }
 
+/// Whether there is an archive to fetch; what an update would call none is none here.
 async fn head(http: &dyn Outbound, request: Request) -> Result<(), Fail> {
-    http.get(request).await.map(|_| ()).map_err(Fail::from)
+    let url = request.url.clone();
+    match http.get(request).await?.length {
+        Some(0) => Err(Fail::new(Reason::BadResponse, format!("{url}: the archive is empty"))),
+        _ => Ok(()),
+    }
 }

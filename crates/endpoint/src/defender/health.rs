@@ -66,6 +66,8 @@ pub struct Facts<'f> {
     pub managed: &'f Managed,
     /// The set in use.
     pub installed: Option<&'f Installed>,
+    /// Files of the set in use that are gone, or have another size: with one of them no engine is loaded.
+    pub damaged: &'f [String],
     /// What was tried last.
     pub record: &'f Record,
     /// Whether an update is under way.
@@ -80,6 +82,7 @@ impl Facts<'_> {
         match self.installed {
             _ if self.is_updating => "updating",
             None => "unavailable",
+            Some(_) if !self.damaged.is_empty() => "unavailable",
             Some(installed) if self.now.since(installed.at) > self.managed.due.value => "out_of_date",
             Some(_) => "up_to_date",
         }
@@ -108,6 +111,9 @@ impl Facts<'_> {
     fn issues(&self) -> Vec<String> {
         let mut issues = Vec::new();
         match self.status() {
+            _ if !self.damaged.is_empty() => {
+                issues.push(format!("definitions are damaged: {}", self.damaged.join(", ")));
+            }
             "unavailable" => issues.push("no definitions available".to_owned()),
             "out_of_date" => issues.push("definitions are out of date".to_owned()),
             _ => {}
@@ -126,7 +132,7 @@ impl Health {
         let [updated, minutes] = facts.updated();
         // The vendor's engine is down in passive and on-demand mode but for scans (since 101.24032.0007).
         let engine = match facts.installed {
-            Some(_) if real_time => "Engine load succeeded",
+            Some(_) if real_time && facts.damaged.is_empty() => "Engine load succeeded",
             _ => "Engine not loaded",
         };
         let fields = vec![

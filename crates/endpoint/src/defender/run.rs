@@ -21,6 +21,8 @@ pub enum Tick {
     Idle(Idle),
     /// The settings cannot be used, so those that were read last stay in force.
     BadSettings(String),
+    /// Another process works on the state, such as an update by hand: it is tried again.
+    Busy(String),
     /// The next update is due after so long.
     Waiting(Duration),
 }
@@ -52,14 +54,18 @@ pub async fn run(endpoint: &Endpoint, world: &mut dyn Waiting) -> Result<(), Sta
         if let Some(managed) = &last {
             match due(managed, &endpoint.store.record()?, endpoint.clock.0.now()) {
                 Due::Never(idle) => say(world, &mut told, Tick::Idle(idle)),
-                Due::Now => {
-                    let report = endpoint.update(managed).await?;
-                    say(world, &mut told, Tick::Updated(report));
-                    continue_after(endpoint, managed, world, &mut told)?;
-                }
+                Due::Now => match endpoint.update(managed).await {
+                    Ok(report) => {
+                        say(world, &mut told, Tick::Updated(report));
+                        continue_after(endpoint, managed, world, &mut told)?;
+                    }
+                    Err(busy @ StateError::Busy { .. }) => say(world, &mut told, Tick::Busy(busy.to_string())),
+                    Err(error) => return Err(error),
+                },
                 Due::In(left) => {
-                    // Whoever starts it with a set that is fresh hears that it waits.
-                    if told.is_none() {
+                    // Whoever starts it with a set that is fresh hears that it waits, and so does whoever heard that another
+                    // process was at it.
+                    if matches!(told, None | Some(Tick::Busy(_))) {
                         say(world, &mut told, Tick::Waiting(left));
                     }
                     span = left.min(LOOK);

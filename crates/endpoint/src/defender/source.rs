@@ -4,7 +4,9 @@
 //! a mirror is asked for the archive, then for `manifest.json`, then whether the archive is still the same; a folder
 //! and the cloud are asked for the versions before and after.
 
+use std::fs::File;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use model::{Digest, Hasher, Reason, VendorVersion};
 use outbound::{Outbound, Request};
@@ -117,14 +119,16 @@ impl Endpoint {
         }
     }
 
-    fn read_folder(&self, path: &std::path::Path) -> Result<Option<Got>, Trouble> {
+    /// The folder of this agent's archive. Once opened it stays the one that it is, whatever is swapped into its place.
+    pub(super) fn open_folder(&self, path: &Path) -> Result<(Folder, PathBuf), Fail> {
         let wanted = path.join(self.agent.folder());
-        let failed = |what: &std::path::Path, error: &dyn std::error::Error| {
-            Fail::new(Reason::NotInFolder, format!("{}: {}", what.display(), model::error_chain(error)))
-        };
-        // Once opened, the folder stays the one that it is, whatever is swapped into its place.
-        let real = std::fs::canonicalize(&wanted).map_err(|error| failed(&wanted, &error))?;
-        let folder = Folder::open(&real).map_err(|error| failed(&wanted, &error))?;
+        let real = std::fs::canonicalize(&wanted).map_err(|error| not_there(&wanted, &error))?;
+        let folder = Folder::open(&real).map_err(|error| not_there(&wanted, &error))?;
+        Ok((folder, wanted))
+    }
+
+    fn read_folder(&self, path: &Path) -> Result<Option<Got>, Trouble> {
+        let (folder, wanted) = self.open_folder(path)?;
         let beside = |notes: &mut Vec<String>| {
             let mut bytes = Vec::new();
             match folder.open_regular("manifest.json").map(|(file, _)| file.take(DOCUMENT).read_to_end(&mut bytes)) {
@@ -141,7 +145,7 @@ impl Endpoint {
         };
         let mut notes = Vec::new();
         let before = beside(&mut notes);
-        let (archive, _) = folder.open_regular("updates.zip").map_err(|error| failed(&wanted, &error))?;
+        let archive = open_archive(&folder, &wanted)?;
         let mut file = self.store.disk.create(ARCHIVE)?;
         let name = wanted.join("updates.zip");
         let (digest, size) = copy(archive, &mut file, self.cap(), &name)?;
@@ -187,6 +191,19 @@ impl Endpoint {
     }
 }
 
+/// The archive in a folder: a plain file that has bytes. Nothing else would be one, and a pipe would hold its reader.
+pub(super) fn open_archive(folder: &Folder, wanted: &Path) -> Result<File, Fail> {
+    match folder.open_regular("updates.zip") {
+        Ok((_, 0)) => Err(Fail::new(Reason::NotInFolder, format!("{} is empty", wanted.join("updates.zip").display()))),
+        Ok((archive, _)) => Ok(archive),
+        Err(error) => Err(not_there(wanted, &error)),
+    }
+}
+
+fn not_there(what: &Path, error: &dyn std::error::Error) -> Fail {
+    Fail::new(Reason::NotInFolder, format!("{}: {}", what.display(), model::error_chain(error)))
+}
+
 /// Whether the archive is the one that was fetched; without tags nobody can say, and it is believed.
 async fn is_still(http: &dyn Outbound, archive: &Url, validator: &Validator) -> Result<bool, Trouble> {
     if *validator == Validator::default() {
@@ -214,12 +231,7 @@ fn info_of(bytes: &[u8], url: &Url) -> Result<VendorVersion, Fail> {
     vendors::defender::info(bytes).map_err(|what| Fail::new(Reason::BadInfo, format!("{url} {what}")))
 }
 
-fn copy(
-    mut from: std::fs::File,
-    to: &mut Growing<'_>,
-    cap: u64,
-    name: &std::path::Path,
-) -> Result<(Digest, u64), Trouble> {
+fn copy(mut from: File, to: &mut Growing<'_>, cap: u64, name: &Path) -> Result<(Digest, u64), Trouble> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; 256 << 10];
     loop {

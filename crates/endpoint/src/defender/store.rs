@@ -131,13 +131,28 @@ impl Store {
         let mut wrong = Vec::new();
         for member in &installed.members {
             let name = format!("{SETS}/{}/{}", current.set, member.name);
-            let found = self.disk.open_file(&name)?.map(|(file, _)| digest(file)).transpose();
-            let found = found.map_err(|source| StateError::Write { path: self.disk.path().join(&name), source })?;
+            // What cannot be opened or read is as bad as what was changed: it is fetched again.
+            let found = self.disk.open_file(&name).ok().flatten().and_then(|(file, _)| digest(file).ok());
             if found != Some((member.digest, member.size)) {
                 wrong.push(name);
             }
         }
         Ok(wrong)
+    }
+
+    /// The files of the set in use that are not there with the size that they were unpacked with: as much of
+    /// [`Self::check`] as can be said at once.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot be read.
+    pub fn lacking(&self) -> Result<Vec<String>, StateError> {
+        let Some(current) = self.disk.read::<Current>(CURRENT)? else { return Ok(Vec::new()) };
+        let members = self.current()?.map(|installed| installed.members).unwrap_or_default();
+        let is_whole = |member: &Member| {
+            let name = format!("{SETS}/{}/{}", current.set, member.name);
+            matches!(self.disk.open_file(&name), Ok(Some((_, size))) if size == member.size)
+        };
+        Ok(members.into_iter().filter(|member| !is_whole(member)).map(|member| member.name).collect())
     }
 
     pub(super) fn lock(&self, clock: &dyn Clock) -> Result<FileLock, StateError> {

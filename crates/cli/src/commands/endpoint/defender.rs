@@ -128,7 +128,8 @@ pub(crate) struct Connectivity {
 
 /// Updates on the timer that the settings give, until it is ended
 ///
-/// The settings file is read again all the time: what is written there counts from the next look on.
+/// The settings file is read again all the time: what is written there counts from the next look on. While another
+/// process updates the same state it waits and tries again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -188,6 +189,7 @@ fn health(args: &HealthArgs, context: &mut Context) -> Result<Exit, Failure> {
         managed: &managed,
         installed: installed.as_ref(),
         record: &record,
+        damaged: &player.store.lacking().map_err(failed)?,
         is_updating: player.store.is_updating(),
         now: context.clock.now(),
     };

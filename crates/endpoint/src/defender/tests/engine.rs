@@ -35,6 +35,36 @@ async fn an_engine_that_no_key_signed_is_not_loaded() {
 }
 
 #[tokio::test]
+async fn a_signed_engine_in_another_folder_vouches_for_nothing_but_itself_c32() {
+    let key = SigningKey::generate().unwrap();
+    let signature = key.sign(b"genuine").unwrap();
+    let base = ("mpavbase.vdm", &b"base"[..]);
+    let (engine, sig) = ("libmpengine.so", "libmpengine.so.sig");
+    let (decoy, decoy_sig) = ("a/libmpengine.so", "a/libmpengine.so.sig");
+    let cases: [(&[(&str, &[u8])], &str); 6] = [
+        (&[(decoy, b"genuine"), (engine, b"altered"), (sig, &signature), base], "signature_missing"),
+        (&[(decoy, b"genuine"), (decoy_sig, &signature), (engine, b"altered"), base], "signature_missing"),
+        (
+            &[(decoy, b"genuine"), (decoy_sig, &signature), (engine, b"altered"), (sig, &signature), base],
+            "signature_unverified",
+        ),
+        (&[(engine, b"genuine"), (sig, &signature), (decoy, b"altered"), base], "signature_missing"),
+        (&[("b/LibMPEngine.so", b"altered"), (engine, b"genuine"), (sig, &signature), base], "signature_missing"),
+        (&[(engine, b"genuine"), (sig, &signature), (decoy, b"genuine"), (decoy_sig, &signature), base], ""),
+    ];
+    for (members, code) in cases {
+        let mut world = World::new();
+        let root = world.folder.path().join("production");
+        world.endpoint.engine_keys = ring(&key);
+        lay_out(&root, &archive(members), &versions("1.459.1.0"));
+        let report = world.update(&folder(&root)).await;
+        let got = report.attempts[0].result.as_ref().err().map_or("", |fail| fail.code.as_str());
+        assert_eq!(got, code, "{report:?}");
+        assert_eq!(world.version().is_some(), code.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn agents_before_the_change_check_only_where_they_are_told() {
     let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
     for (version, verify, good) in [

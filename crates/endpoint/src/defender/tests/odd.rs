@@ -1,9 +1,10 @@
 //! Archives that read whole and are for another agent, and a set in use that is no longer what was unpacked.
 
+use model::Clock as _;
 use outbound::ScriptedAnswer;
 
-use super::world::{BASE, World, archive, definitions, offline, versions};
-use crate::defender::{Agent, Architecture, Outcome, Platform};
+use super::world::{BASE, World, archive, definitions, folder, lay_out, offline, versions};
+use crate::defender::{Agent, Architecture, Facts, Health, Outcome, Platform, connectivity};
 
 /// The head of a library for Linux on this machine (ELF, e_machine at byte 18).
 fn library(machine: u8) -> Vec<u8> {
@@ -82,4 +83,63 @@ async fn a_set_that_was_damaged_is_fetched_again_and_told() {
     assert!(matches!(report.attempts[0].result, Ok(Outcome::Updated { .. })), "{report:?}");
     assert!(report.notes.iter().any(|note| note.contains("damaged") && note.contains("mpavbase.vdm")), "{report:?}");
     assert_eq!(world.endpoint.store.check().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_place_that_an_update_would_refuse_is_not_called_reachable() {
+    let world = World::new();
+    let root = world.folder.path().join("production");
+    let archive = root.join("arch_x86_64/updates.zip");
+    lay_out(&root, &definitions("a"), &versions("1.459.1.0"));
+    let tried = async |world: &World| -> Result<(), String> {
+        let probes = connectivity(&world.endpoint, &world.managed(&folder(&root))).await;
+        probes[0].result.clone().map_err(|fail| fail.code)
+    };
+    assert_eq!(tried(&world).await, Ok(()));
+    let gone = || std::fs::remove_file(&archive).or_else(|_| std::fs::remove_dir(&archive)).unwrap();
+    let made: [&dyn Fn(); 4] = [
+        &|| std::fs::create_dir(&archive).unwrap(),
+        &|| std::fs::write(&archive, b"").unwrap(),
+        &|| std::os::unix::fs::symlink(root.join("arch_x86_64/manifest.json"), &archive).unwrap(),
+        // A pipe that nobody writes to holds whoever opens it for reading.
+        &|| assert!(std::process::Command::new("mkfifo").arg(&archive).status().unwrap().success()),
+    ];
+    for make in made {
+        gone();
+        make();
+        assert_eq!(tried(&world).await, Err("not_in_folder".to_owned()));
+        assert!(!world.update(&folder(&root)).await.is_good());
+    }
+}
+
+#[tokio::test]
+async fn a_set_without_its_engine_is_not_called_healthy() {
+    let world = World::new();
+    world.mirror_has(&definitions("a"), &versions("1.459.1.0"));
+    assert!(world.update(&offline("")).await.is_good());
+    assert_eq!(world.endpoint.store.lacking().unwrap(), [] as [&str; 0]);
+    let sets = world.folder.path().join("state/definitions.noindex");
+    let set = std::fs::read_dir(&sets).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(set.join("libmpengine.so")).unwrap();
+    let damaged = world.endpoint.store.lacking().unwrap();
+    assert_eq!(damaged, ["libmpengine.so"]);
+    let managed = world.managed(&offline(""));
+    let (installed, record) = (world.endpoint.store.current().unwrap(), world.endpoint.store.record().unwrap());
+    let facts = Facts {
+        agent: &world.endpoint.agent,
+        managed: &managed,
+        installed: installed.as_ref(),
+        damaged: &damaged,
+        record: &record,
+        is_updating: false,
+        now: world.clock.now(),
+    };
+    let all = Health::all(&facts).json();
+    assert_eq!((&all["healthy"], &all["engineLoadStatus"]), (&false.into(), &"Engine not loaded".into()));
+    assert_eq!(all["definitionsStatus"]["$type"], "unavailable");
+    assert!(all["healthIssues"][0].as_str().unwrap().contains("libmpengine.so"), "{all}");
+    // A link in its place is no engine either, and ends no update.
+    std::os::unix::fs::symlink("/bin/true", set.join("libmpengine.so")).unwrap();
+    assert_eq!(world.endpoint.store.lacking().unwrap(), ["libmpengine.so"]);
+    assert_eq!(world.endpoint.store.check().unwrap().len(), 1);
 }

@@ -89,3 +89,48 @@ async fn the_timer_follows_the_settings_as_they_change() {
     run(&world.endpoint, &mut again).await.unwrap();
     assert!(matches!(again.told.as_slice(), [Tick::Waiting(_)]), "{:?}", again.told);
 }
+
+/// Another process holds the state for a while.
+struct Held {
+    script: Script,
+    lock: Option<platform::lock::FileLock>,
+    until: Duration,
+}
+
+#[async_trait]
+impl Waiting for Held {
+    fn settings(&mut self) -> Result<Managed, String> {
+        self.script.settings()
+    }
+
+    fn told(&mut self, tick: &Tick) {
+        self.script.told(tick);
+    }
+
+    async fn wait(&mut self, span: Duration) -> bool {
+        if self.script.waited >= self.until {
+            self.lock = None;
+        }
+        self.script.wait(span).await
+    }
+}
+
+#[tokio::test]
+async fn an_update_by_hand_at_that_moment_ends_no_timer_s23() {
+    let world = World::new();
+    world.mirror_has(&definitions("a"), &versions("1.459.1.0"));
+    let script = Script {
+        settings: [Ok(world.managed(&offline("")))].into(),
+        told: Vec::new(),
+        clock: world.clock.clone(),
+        waited: Duration::ZERO,
+        end: HOUR,
+    };
+    let lock = world.endpoint.store.lock(world.clock.as_ref()).unwrap();
+    let mut held = Held { script, lock: Some(lock), until: Duration::from_secs(60) };
+    run(&world.endpoint, &mut held).await.unwrap();
+    let told = &held.script.told;
+    assert!(matches!(&told[0], Tick::Busy(why) if why.contains("is in use")), "{told:?}");
+    assert!(matches!(&told[1], Tick::Updated(report) if report.is_good()), "told once, tried again: {told:?}");
+    assert!(matches!(&told[2..], [Tick::Waiting(_)]), "{told:?}");
+}

@@ -62,10 +62,12 @@ impl World {
     pub(super) fn health(&self, settings: &str) -> Vec<String> {
         let managed = self.managed(settings);
         let (installed, record) = (self.endpoint.store.current().unwrap(), self.endpoint.store.record().unwrap());
+        let damaged = self.endpoint.store.lacking().unwrap();
         let facts = Facts {
             agent: &self.endpoint.agent,
             managed: &managed,
             installed: installed.as_ref(),
+            damaged: &damaged,
             record: &record,
             is_updating: false,
             now: self.clock.now(),

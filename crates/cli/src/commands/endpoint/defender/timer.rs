@@ -77,6 +77,7 @@ impl World<'_> {
             Tick::BadSettings(what) => {
                 self.out.line(format!("the settings cannot be read, those before stay in force: {what}"))
             }
+            Tick::Busy(what) => self.out.line(format!("not updated yet, it is tried again: {what}")),
             // To the minute, so that eight hours are not told as seven.
             Tick::Waiting(left) => {
                 let left = Duration::from_secs(left.as_secs().saturating_add(1).div_ceil(60) * 60);
@@ -90,6 +91,7 @@ impl World<'_> {
             Tick::Updated(report) => json!({ "event": "update", "report": page::report(report, &self.last) }),
             Tick::Idle(idle) => json!({ "event": "idle", "why": why(*idle) }),
             Tick::BadSettings(what) => json!({ "event": "bad_settings", "why": what }),
+            Tick::Busy(what) => json!({ "event": "busy", "why": what }),
             Tick::Waiting(left) => json!({ "event": "waiting", "seconds": left.as_secs() }),
         };
         self.out.json(&value)
