@@ -1,13 +1,14 @@
 //! The operator's acts on releases. Each is decided and recorded under the publication lock.
 
 use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord};
-use model::{FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState};
+use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState};
 use serde::Serialize;
 use serde_json::json;
 use trust::Admitted;
 
 use crate::history::record_data;
 use crate::plan::Newcomer;
+use crate::proof::Proven;
 use crate::publish::{Pending, Publishing};
 use crate::ruling::Costs;
 use crate::{Engine, EngineError};
@@ -76,6 +77,11 @@ impl Engine {
         }
         let left = served.filter(|served| release.vendor_version.version < served.vendor_version.version);
         let left = left.map(|served| served.release);
+        // Before anything is recorded: endpoints must not lose what is whole to what rotted meanwhile.
+        let proven = Proven::default();
+        if let Some(why) = self.prove_release(&release, present.as_ref(), &proven).await?.any() {
+            return Err(self.not_as_held(&found, &why).await?);
+        }
         let mut record = self.record_of(&release).await?;
         if waits(&record, &release) {
             in_order(&mut record);
@@ -92,7 +98,8 @@ impl Engine {
             return Err(self.without_bytes(&found).await?);
         }
         let pending = Pending { newcomer: Newcomer { admitted, takes_paths: true }, record, costs: Costs::default() };
-        let done = self.publish_locked(Publishing::new(vec![pending], Batch::default())).await?;
+        let publishing = Publishing { proven, ..Publishing::new(vec![pending], Batch::default()) };
+        let done = self.publish_locked(publishing).await?;
         let ended = done.records.into_iter().map(|(record, _)| record).find(|record| record.feed == release.feed);
         if left.is_some() && done.published.is_some() {
             self.forget_rejected().await;
@@ -117,6 +124,22 @@ impl Engine {
             "release {} has no bytes any more; the next sync fetches it if the vendor still offers it, then admit it",
             found.number
         )))
+    }
+
+    /// Some of its bytes changed on the disk, or cannot be read: has the next run fetch what the vendor offers.
+    async fn not_as_held(&self, found: &ReleaseRecord, why: &Note) -> Result<EngineError, EngineError> {
+        let Note { reason, detail } = why;
+        if *reason == Reason::StoreFailed {
+            let detail = format!("release {} was not let in: {detail}", found.number);
+            return Ok(EngineError::NotPublished(Note { reason: *reason, detail }));
+        }
+        self.without_bytes(found).await?;
+        let detail = format!(
+            "release {} was not let in, and what is served is served on: {detail}; the next sync fetches it if the vendor \
+             still offers it, then admit it",
+            found.number
+        );
+        Ok(EngineError::NotPublished(Note { reason: *reason, detail }))
     }
 
     /// Records the operator's word. From here on the release's blobs are in use, so that gc leaves them alone.

@@ -74,6 +74,10 @@ impl Meter for FeedMeter {
     fn held(&self, bytes: u64, fetched: bool) {
         self.shared.observer.on(Progress::Held { feed: self.feed.clone(), bytes, fetched });
     }
+
+    fn proved(&self, digest: Digest) {
+        self.shared.proven.add(digest);
+    }
 }
 
 /// What an earlier run left.
@@ -273,9 +277,19 @@ impl FeedRun {
         offered: &mut Option<Offered>,
     ) -> Result<Found, Note> {
         let mut round = 1;
+        let mut memory = memory;
         loop {
             let mut talk = Talk::new(self, meter, self.session(place, memory.clone()));
-            let step = talk.run(offered).await?;
+            let step = match talk.run(offered).await {
+                // A file that was held has rotted, and was set aside: it is fetched again, whatever was remembered of it.
+                Err(damaged) if damaged.reason == Reason::BlobDamaged && round < CONVERSATIONS => {
+                    tracing::warn!(feed = %self.feed, detail = %damaged.detail, "beginning anew: it is fetched again");
+                    round += 1;
+                    memory = Memory::default();
+                    continue;
+                }
+                ended => ended?,
+            };
             match step {
                 Step::Unchanged => {
                     let of = memory.release.map(|release| release.id);

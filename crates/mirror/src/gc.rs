@@ -6,7 +6,7 @@ use std::io;
 use async_trait::async_trait;
 use blob_store::BlobStore;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover};
-use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, Vendor};
+use model::{Digest, FeedId, Generation, Reason, ReleaseId, ReleaseState, Route, Vendor};
 use serde::Serialize;
 use serde_json::json;
 
@@ -68,6 +68,34 @@ struct Census {
     kept: HashSet<Digest>,
 }
 
+/// What went before there was room to record anything.
+struct Freed {
+    removed: u64,
+    bytes: u64,
+    partial_bytes: u64,
+    generations: Vec<u64>,
+}
+
+impl Freed {
+    fn is_empty(&self) -> bool {
+        self.removed == 0 && self.partial_bytes == 0 && self.generations.is_empty()
+    }
+
+    /// Both as one.
+    fn added_to(self, report: GcReport) -> GcReport {
+        let mut plan = report.plan;
+        plan.blobs = plan.blobs.saturating_add(self.removed);
+        plan.bytes = plan.bytes.saturating_add(self.bytes);
+        plan.generations.splice(..0, self.generations);
+        GcReport {
+            removed: report.removed.saturating_add(self.removed),
+            spared: report.spared,
+            partial_bytes: report.partial_bytes.saturating_add(self.partial_bytes),
+            plan,
+        }
+    }
+}
+
 impl Engine {
     /// What [`Engine::collect`] would let go.
     ///
@@ -83,6 +111,47 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store fail; what is served is untouched.
     pub async fn collect(&self) -> Result<GcReport, EngineError> {
+        match self.collect_once().await {
+            Err(error) if error.reason() == Reason::DiskFull => {
+                // Every record and every generation needs room: what nothing refers to goes first, without either.
+                let freed = self.make_room().await?;
+                if freed.is_empty() {
+                    return Err(error);
+                }
+                tracing::warn!(
+                    blobs = freed.removed,
+                    partial_bytes = freed.partial_bytes,
+                    "the disk was full: what nothing refers to went first"
+                );
+                let data = json!({ "act": "make-room", "blobs": freed.removed, "bytes": freed.bytes });
+                let entry = self.entry(EntryKind::Upkeep, "gc", data);
+                self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
+                Ok(freed.added_to(self.collect_once().await?))
+            }
+            done => done,
+        }
+    }
+
+    /// Lets go, without writing anything, what no release, no reservation and no route refers to, and what stands for
+    /// nothing: given-up downloads and generation files beyond those that are kept.
+    async fn make_room(&self) -> Result<Freed, EngineError> {
+        let calm = self.calm().await?;
+        let partial_bytes = self.ports.blobs.tidy_partials(calm.partials_since).await?;
+        let census = self.census(&calm).await?;
+        for number in &census.plan.generations {
+            self.ports.rings.remove(&self.settings.ring, *number).await?;
+        }
+        let before = self.ports.blobs.free_bytes().await?;
+        let remover = Unlink(self.ports.blobs.as_ref());
+        // Of the candidates, those of releases that are to be let go are still in use: they are kept here.
+        let keep = |digest: &Digest| census.kept.contains(digest);
+        let swept = self.ports.catalog.sweep(&census.candidates, &keep, &remover).await?;
+        let after = self.ports.blobs.free_bytes().await?;
+        let bytes = after.unwrap_or_default().saturating_sub(before.unwrap_or_default());
+        Ok(Freed { removed: swept.removed, bytes, partial_bytes, generations: census.plan.generations })
+    }
+
+    async fn collect_once(&self) -> Result<GcReport, EngineError> {
         let calm = self.calm().await?;
         let let_go = self.let_go(&calm).await?;
         // What is served has changed: look again before anything is removed.
@@ -125,7 +194,8 @@ impl Engine {
             batch.history.push(self.entry(EntryKind::Upkeep, "retention", data));
         }
         let retire: BTreeSet<FeedId> = plan.retired.iter().cloned().collect();
-        let done = self.publish_locked(Publishing { pending: Vec::new(), batch, retire, calm: calm.grace }).await?;
+        let publishing = Publishing { retire, calm: calm.grace, ..Publishing::new(Vec::new(), batch) };
+        let done = self.publish_locked(publishing).await?;
         match done.failure {
             Some(cause) => Err(EngineError::NotPublished(cause)),
             None => Ok(plan),

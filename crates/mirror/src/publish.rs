@@ -11,6 +11,7 @@ use trust::Admitted;
 use crate::engine::restore;
 use crate::feed_run::note;
 use crate::plan::{Input, Newcomer, Plan, plan};
+use crate::proof::{Proven, Unfit, take_out};
 use crate::ruling::Costs;
 use crate::{Ends, Engine, EngineError};
 
@@ -34,12 +35,14 @@ pub(crate) struct Publishing {
     pub(crate) retire: BTreeSet<FeedId>,
     /// Until when time has surely passed: nothing ends by age beyond it.
     pub(crate) calm: Ends,
+    /// Bytes that this run or act hashed itself.
+    pub(crate) proven: Proven,
 }
 
 impl Publishing {
     /// Publishes releases and lets nothing end.
     pub(crate) fn new(pending: Vec<Pending>, batch: Batch) -> Self {
-        Self { pending, batch, retire: BTreeSet::new(), calm: Ends::NEVER }
+        Self { pending, batch, retire: BTreeSet::new(), calm: Ends::NEVER, proven: Proven::default() }
     }
 }
 
@@ -57,12 +60,31 @@ impl Engine {
     /// Publishes; the caller holds the publication lock.
     pub(crate) async fn publish_locked(&self, mut what: Publishing) -> Result<Done, EngineError> {
         let mut failed = self.drop_incomplete(&mut what.pending).await;
-        let waiting = self.waiting(&what).await?;
+        let mut waiting = self.waiting(&what).await?;
         let mut taken = self.newest_known().await?;
         for _ in 0..ROUNDS {
             let present = self.present().await?;
-            let newcomers: Vec<Newcomer> = what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
-            let (mut plan, incumbent) = self.plan_for(present.as_ref(), &newcomers, &what).await?;
+            let (mut plan, incumbent) = loop {
+                let newcomers: Vec<Newcomer> =
+                    what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
+                let (plan, incumbent) = self.plan_for(present.as_ref(), &newcomers, &what).await?;
+                let unfit = match plan.changed {
+                    true => self.prove_new(&plan.generation, present.as_ref(), &what.proven).await?,
+                    false => Unfit::default(),
+                };
+                if unfit.is_empty() {
+                    break (plan, incumbent);
+                }
+                let before = what.pending.len() + waiting.len();
+                failed.append(&mut take_out(&mut what.pending, &unfit));
+                waiting.retain(|it| unfit.of(it.newcomer.admitted.release()).is_none());
+                let fewer = what.pending.len() + waiting.len() < before;
+                // What is neither out of reach nor a newcomer's would be met again for ever.
+                if !fewer && !unfit.is_aside() {
+                    let cause = unfit.any().unwrap_or_else(|| note(Reason::StoreFailed, "blobs cannot be read"));
+                    return self.give_up(what.pending, failed, cause).await;
+                }
+            };
             if !plan.changed {
                 let mut done = Done { records: conclude(what.pending, &plan, &incumbent), ..Done::default() };
                 done.records.append(&mut failed);
@@ -353,7 +375,7 @@ pub(crate) enum Moved {
     Failed(Note),
 }
 
-fn failure(mut record: FeedRecord, cause: &Note) -> FeedRecord {
+pub(crate) fn failure(mut record: FeedRecord, cause: &Note) -> FeedRecord {
     tracing::error!(feed = %record.feed, reason = cause.reason.code(), detail = %cause.detail, "not published");
     record.outcome = Outcome::Failed;
     record.reason = Some(cause.reason);

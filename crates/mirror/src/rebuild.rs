@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::at::PastRing;
 use crate::at::carry::Nothing;
 use crate::plan::Plan;
+use crate::proof::Proven;
 use crate::publish::{Done, Moved, Publishing};
 use crate::{Engine, EngineError};
 
@@ -55,6 +56,15 @@ impl Engine {
             return Ok(());
         }
         let plan = self.plan_anew(left.as_ref(), &last, feeds).await?;
+        if left.is_some() {
+            let unfit = self.prove_new(&plan.generation, left.as_ref(), &Proven::default()).await?;
+            match unfit.any() {
+                None => {}
+                // What rotted was set aside: what is left of the feeds is looked at anew.
+                Some(_) if unfit.is_aside() => return Box::pin(self.restore_ring_locked()).await,
+                Some(cause) => return Err(EngineError::NotPublished(cause)),
+            }
+        }
         let data = json!({
             "act": "rebuild", "of": last.generation, "number": plan.generation.number, "reason": fault.reason,
             "detail": fault.detail, "lost": lost,

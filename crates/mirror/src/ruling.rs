@@ -9,6 +9,7 @@ use trust::{Context, Decision, Proposal, decide};
 use crate::feed_run::{Found, Proposed, Settled};
 use crate::freshness::keep_ages;
 use crate::plan::Newcomer;
+use crate::proof::Proven;
 use crate::publish::{Done, Pending, Publishing};
 use crate::{Ends, Engine, EngineError};
 
@@ -40,7 +41,12 @@ struct Weighed {
 impl Engine {
     /// Decides about feeds whose runs have ended, records it, and publishes what is admitted, under the publication lock
     /// that the caller holds. `calm` is until when time has surely passed.
-    pub(crate) async fn rule_locked(&self, ended: Vec<Settled>, calm: Ends) -> Result<Done, EngineError> {
+    pub(crate) async fn rule_locked(
+        &self,
+        ended: Vec<Settled>,
+        calm: Ends,
+        proven: &Proven,
+    ) -> Result<Done, EngineError> {
         self.reconcile_locked().await?;
         self.settle_locked().await?;
         let present = self.present().await?;
@@ -57,7 +63,7 @@ impl Engine {
             self.ports.catalog.apply(batch).await?;
             Done::default()
         } else {
-            self.publish_locked(Publishing { calm, ..Publishing::new(pending, batch) }).await?
+            self.publish_locked(Publishing { calm, proven: proven.clone(), ..Publishing::new(pending, batch) }).await?
         };
         // A feed that needed no publication may have been seated by this one: what was published is said last.
         done.records.splice(..0, records);
@@ -95,6 +101,7 @@ impl Engine {
                 }
             }
         }
+        self.tell_lost(&mut record, present).await?;
         ruling.records.push((record, costs));
         Ok(())
     }

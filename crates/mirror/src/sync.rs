@@ -1,6 +1,6 @@
 //! A fetch run: every feed at once, each on a task of its own; what is admitted is published as it comes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::FeedRecord;
-use model::{Digest, FeedId, Held, Note, Reason, ReleaseId, Vendor};
+use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, Vendor};
 use origin::{FolderOrigin, HostGate, Origin};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use vendors::Inspection;
 
-use crate::feed_run::{FeedRun, Settled, note};
+use crate::feed_run::{FeedRun, Recalled, Settled, note};
 use crate::probe::is_absence;
+use crate::proof::Proven;
 use crate::ruling::{Costs, died, interrupted};
 use crate::{Ends, Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
 
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     /// Until when time has surely passed.
     calm: Ends,
     serving: BTreeMap<FeedId, ReleaseId>,
+    /// Bytes that this run hashed itself.
+    pub(crate) proven: Proven,
     inspected: Mutex<HashMap<(Digest, String), Inspected>>,
     places: Semaphore,
 }
@@ -67,11 +70,37 @@ impl Shared {
         held: Held,
         job: Box<dyn Inspection>,
     ) -> Result<Vec<Note>, Note> {
+        let key = (held.digest(), job.key());
         let cell = {
             let mut all = self.inspected.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(all.entry((held.digest(), job.key())).or_default())
+            Arc::clone(all.entry(key.clone()).or_default())
         };
-        cell.get_or_init(|| self.look(engine, held, job)).await.clone()
+        let found = cell.get_or_init(|| self.look_twice(engine, held, job)).await.clone();
+        if found.as_ref().is_err_and(|note| note.reason == Reason::BlobDamaged) {
+            // Its bytes are fetched again, and those are looked into anew.
+            let mut all = self.inspected.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.get(&key).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
+                all.remove(&key);
+            }
+        }
+        found
+    }
+
+    /// Looks into held bytes. Where anything speaks against a file that was held already, it is read again before the
+    /// vendor is blamed: the disk may have changed it. It is set aside then, and the reason says so.
+    async fn look_twice(&self, engine: &Engine, held: Held, job: Box<dyn Inspection>) -> Result<Vec<Note>, Note> {
+        let found = self.look(engine, held, job).await;
+        let digest = held.digest();
+        if found.as_ref().is_ok_and(Vec::is_empty) || self.proven.has(&digest) {
+            return found;
+        }
+        let looked = engine.recheck(&[digest]).await;
+        let looked = looked.map_err(|error| note(error.reason(), model::error_chain(&error)))?;
+        if looked.faults.is_empty() {
+            return found;
+        }
+        let detail = format!("the bytes of blob {digest} changed on the disk; set aside");
+        Err(note(Reason::BlobDamaged, detail))
     }
 
     async fn look(&self, engine: &Engine, held: Held, job: Box<dyn Inspection>) -> Result<Vec<Note>, Note> {
@@ -185,6 +214,7 @@ impl Engine {
                 tentative: request.tentative,
                 calm,
                 serving: serving.unwrap_or_default(),
+                proven: Proven::default(),
                 inspected: Mutex::default(),
                 places: Semaphore::new(self.settings.inspections.max(1)),
             }),
@@ -285,6 +315,8 @@ impl Run {
         let mut report = SyncReport::default();
         let mut ended = Vec::new();
         let mut stopped = false;
+        // Feeds of which held bytes were found damaged when they were to be published: each is fetched once more.
+        let mut again = BTreeSet::new();
         loop {
             let next = tokio::select! {
                 next = next(&mut tasks, !ended.is_empty()) => next,
@@ -294,7 +326,12 @@ impl Run {
                     continue;
                 }
             };
-            let Some(next) = next else { break };
+            let next = match next {
+                None if ended.is_empty() => break,
+                // What ended last is decided about, which may give something more to do.
+                None => Ended::Pause,
+                Some(next) => next,
+            };
             match next {
                 Ended::Died(id, _) if stopped => ended.extend(owners.get(&id).cloned().map(interrupted)),
                 Ended::Settled(settled) => ended.push(*settled),
@@ -304,13 +341,14 @@ impl Run {
                     if stopped {
                         tasks.abort_all();
                     }
-                    self.conclude(lock, std::mem::take(&mut ended), &mut report).await?;
+                    let known = if stopped { None } else { Some(&mut again) };
+                    for job in self.conclude(lock, std::mem::take(&mut ended), (&mut report, known)).await? {
+                        let feed = job.feed.clone();
+                        let handle = tasks.spawn(job.run(Recalled::default()));
+                        owners.insert(handle.id(), feed);
+                    }
                 }
             }
-        }
-        if !ended.is_empty() {
-            let lock = self.turn(stop, &mut stopped).await?;
-            self.conclude(lock, ended, &mut report).await?;
         }
         let current = self.engine.present().await?;
         report.generation = current.map(|current| current.generation.number);
@@ -335,23 +373,34 @@ impl Run {
         tokio::time::timeout(LAST_WAIT, taking).await.unwrap_or(Err(EngineError::StoppedWaiting))
     }
 
-    /// Decides about feeds as they end, so that none waits for a slow one.
+    /// Decides about feeds as they end, so that none waits for a slow one. Gives what is to be run once more because bytes
+    /// that were held turned out to be damaged; nothing without a list of what was.
     async fn conclude(
         &self,
         lock: Box<dyn Guard>,
         ended: Vec<Settled>,
-        report: &mut SyncReport,
-    ) -> Result<(), EngineError> {
+        (report, mut again): (&mut SyncReport, Option<&mut BTreeSet<FeedId>>),
+    ) -> Result<Vec<FeedRun>, EngineError> {
         let (absent, ended) = ended.into_iter().partition(|settled| self.shared.tentative && is_absent(settled));
         self.tell_absent(absent, report);
-        let done = self.engine.rule_locked(ended, self.shared.calm).await?;
+        let done = self.engine.rule_locked(ended, self.shared.calm, &self.shared.proven).await?;
         drop(lock);
         report.lost_grace.extend(done.lost_grace.iter().map(ToString::to_string));
+        let mut jobs = Vec::new();
         for (record, costs) in done.records {
+            let damaged = record.outcome == Outcome::Failed && record.reason == Some(Reason::BlobDamaged);
+            let origin = self.feeds.iter().find(|(feed, _)| damaged && *feed == record.feed).map(|(_, origin)| origin);
+            if let (Some(again), Some(origin)) = (again.as_deref_mut(), origin)
+                && again.insert(record.feed.clone())
+            {
+                tracing::warn!(feed = %record.feed, "bytes that were held are damaged: they are fetched again");
+                jobs.push(self.job(&record.feed, origin));
+            }
             self.report(&record, costs, report);
         }
-        Ok(())
+        Ok(jobs)
     }
+
 
     /// What somebody merely asked for and the vendor does not have is in the report alone.
     fn tell_absent(&self, absent: Vec<Settled>, report: &mut SyncReport) {
@@ -359,7 +408,7 @@ impl Run {
             let Err(failure) = settled.result else { continue };
             let made = FeedReport {
                 feed: settled.feed,
-                outcome: model::Outcome::Failed,
+                outcome: Outcome::Failed,
                 vendor_version: None,
                 release: None,
                 bytes_fetched: settled.bytes,
@@ -389,7 +438,8 @@ impl Run {
         // A feed that was held may have been published together with a later one.
         match report.feeds.iter_mut().find(|known| known.feed == made.feed) {
             Some(known) => {
-                let (bytes_fetched, requests) = (known.bytes_fetched, known.requests);
+                let bytes_fetched = known.bytes_fetched.saturating_add(made.bytes_fetched);
+                let requests = known.requests.saturating_add(made.requests);
                 *known = FeedReport { bytes_fetched, requests, ..made };
             }
             None => report.feeds.push(made),

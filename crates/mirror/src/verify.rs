@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Verification;
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
-use model::{Digest, Outcome, Reason, Release, ReleaseState, RoutePath, error_chain};
+use model::{Digest, Outcome, Reason, Release, ReleaseId, ReleaseItem, ReleaseState, RoutePath, error_chain};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl ReleaseDiff {
 }
 
 /// What a second look at a blob came to.
-enum Seen {
+pub(crate) enum Seen {
     Good,
     /// Set aside, or gone.
     Damaged(BlobFault),
@@ -158,14 +158,22 @@ impl Engine {
     /// Records the damage, and on each feed whose release it concerns, until a run has fetched it again.
     async fn tell_feeds(&self, faults: &[BlobFault]) -> Result<(), EngineError> {
         let _lock = self.ports.locks.publish().await?;
+        self.tell_feeds_locked(faults).await
+    }
+
+    /// The same for who holds the publication lock.
+    pub(crate) async fn tell_feeds_locked(&self, faults: &[BlobFault]) -> Result<(), EngineError> {
         let mut feeds = Vec::new();
+        let present = self.present().await?;
         for mut record in self.ports.catalog.feeds().await? {
-            let Some(id) = &record.release else { continue };
-            let Some(found) = self.ports.catalog.release(id).await? else { continue };
-            let items = found.release.items;
-            let hit = items.iter().find(|item| faults.iter().any(|fault| fault.digest == item.digest));
-            let waits = matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
-            let Some(item) = hit.filter(|_| !waits && found.state == ReleaseState::Admitted) else { continue };
+            if matches!(record.outcome, Outcome::Quarantined | Outcome::Held) {
+                continue;
+            }
+            let served = present.as_ref().and_then(|current| current.generation.feeds.get(&record.feed));
+            // Of what is served and of what the vendor was last found to offer: they differ where an offer was declined.
+            let ids: BTreeSet<ReleaseId> =
+                record.release.into_iter().chain(served.map(|served| served.release)).collect();
+            let Some(item) = self.hit_of(&ids, served.map(|served| served.release), faults).await? else { continue };
             record.outcome = Outcome::Failed;
             record.reason = Some(Reason::BlobDamaged);
             record.detail = Some(format!("{}: blob {} is damaged or missing", item.route, item.digest));
@@ -179,18 +187,44 @@ impl Engine {
         Ok(self.ports.catalog.apply(Batch { feeds, history, ..Batch::default() }).await?)
     }
 
+    /// The file of one of these releases that is at fault, where it is to be served: it is admitted, or is `served`.
+    async fn hit_of(
+        &self,
+        ids: &BTreeSet<ReleaseId>,
+        served: Option<ReleaseId>,
+        faults: &[BlobFault],
+    ) -> Result<Option<ReleaseItem>, EngineError> {
+        for id in ids {
+            let Some(found) = self.ports.catalog.release(id).await? else { continue };
+            if found.state != ReleaseState::Admitted && served != Some(*id) {
+                continue;
+            }
+            let hit =
+                found.release.items.into_iter().find(|item| faults.iter().any(|fault| fault.digest == item.digest));
+            if hit.is_some() {
+                return Ok(hit);
+            }
+        }
+        Ok(None)
+    }
+
     /// Sets a blob aside if it is still damaged, when nobody else does the same: a run may have fetched it again in the
     /// meantime. One that cannot be read for want of something else is left: its bytes may be good.
     async fn put_out_of_reach(&self, digest: Digest) -> Result<Seen, EngineError> {
         let _lock = self.ports.locks.publish().await?;
+        Ok(self.put_out_of_reach_locked(digest).await)
+    }
+
+    /// The same for who holds the publication lock.
+    pub(crate) async fn put_out_of_reach_locked(&self, digest: Digest) -> Seen {
         let (actual, error) = match self.ports.blobs.verify(digest).await {
-            Ok(Verification::Good(_)) => return Ok(Seen::Good),
+            Ok(Verification::Good(_)) => return Seen::Good,
             Ok(Verification::Absent) => {
-                return Ok(Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual: None, error: None }));
+                return Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual: None, error: None });
             }
             Ok(Verification::Damaged { actual, .. }) => (Some(actual), None),
             Err(error) if error.is_damage() => (None, Some(error_chain(&error))),
-            Err(error) => return Ok(Seen::Unread(error_chain(&error))),
+            Err(error) => return Seen::Unread(error_chain(&error)),
         };
         let aside = self.ports.blobs.set_aside(digest).await;
         let error = match (aside, error) {
@@ -199,6 +233,6 @@ impl Engine {
                 Some(format!("{}; not set aside: {}", error.unwrap_or_default(), error_chain(&aside)))
             }
         };
-        Ok(Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual, error }))
+        Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual, error })
     }
 }

@@ -102,10 +102,13 @@ impl Engine {
         findings.report.bytes = findings.report.bytes.saturating_add(bytes);
         let rehash = findings.report.depth == Depth::Rehash;
         if rehash {
-            each(CheckProgress::Expected(bytes));
+            let spared = window.all().filter(|(wanted, seen)| !wanted.needed && *seen == Seen::Good);
+            each(CheckProgress::Expected(spared.fold(bytes, |sum, (wanted, _)| sum.saturating_add(wanted.size))));
         }
-        for (wanted, seen) in window.all().filter(|(wanted, _)| wanted.needed) {
+        for (wanted, seen) in window.all() {
             let wrong = match seen {
+                // What was rejected may be gone; what is held of it may be let in again.
+                Seen::Not if !wanted.needed => None,
                 Seen::Good if rehash => {
                     let wrong = self.wrong_bytes(wanted).await;
                     each(CheckProgress::Read(wanted.size));
@@ -130,7 +133,7 @@ impl Engine {
         match self.ports.blobs.verify(wanted.digest).await {
             Ok(Verification::Good(held)) if held.size() == wanted.size => None,
             Ok(Verification::Good(held)) => Some(wrong_size(wanted.size, held.size())),
-            Ok(Verification::Absent) => Some(missing()),
+            Ok(Verification::Absent) => wanted.needed.then(missing),
             Ok(Verification::Damaged { actual, .. }) => {
                 Some((Reason::BlobDamaged, format!("its bytes hash to {actual}")))
             }
@@ -151,9 +154,10 @@ impl Engine {
             if suspect.users.len() < USERS { suspect.users.push(user) } else { suspect.more += 1 }
         };
         self.each_route(&mut |digest, _, user| used(digest, user)).await;
-        for state in [ReleaseState::Admitted, ReleaseState::Quarantined] {
+        for state in [ReleaseState::Admitted, ReleaseState::Quarantined, ReleaseState::Rejected] {
+            let rejected = if state == ReleaseState::Rejected { ", which was rejected" } else { "" };
             let mut each = |found: ReleaseRecord| {
-                let of = |route: &model::RoutePath| format!("{route} of release {}", found.number);
+                let of = |route: &model::RoutePath| format!("{route} of release {}{rejected}", found.number);
                 found.release.items.iter().for_each(|item| used(item.digest, of(&item.route)));
             };
             asked(findings, catalog(self).visit_releases(&filter(state), &mut each)).await;

@@ -1,0 +1,194 @@
+//! What nobody is served yet is read again before it is: a disk may have changed its bytes since they were held, and an
+//! endpoint must not lose what is whole to what is not.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use blob_store::{Current, Verification};
+use catalog::FeedRecord;
+use model::{Digest, Generation, Note, Outcome, Reason, Release, RoutePath};
+
+use crate::feed_run::note;
+use crate::publish::{Pending, failure};
+use crate::ruling::Costs;
+use crate::verify::{BlobFault, Seen};
+use crate::{Engine, EngineError};
+
+/// From so many bytes on, it is told that they are read.
+const LONG: u64 = 64 << 20;
+
+/// The blobs whose bytes were hashed by the very run or act that publishes them: they are not read once more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proven(Arc<Mutex<HashSet<Digest>>>);
+
+impl Proven {
+    fn all(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, digest: Digest) {
+        self.all().insert(digest);
+    }
+
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.all().contains(digest)
+    }
+}
+
+/// Blobs that must not be served, and why.
+#[derive(Default)]
+pub(crate) struct Unfit {
+    why: HashMap<Digest, Note>,
+    /// Whether all of them are out of reach now, so that nobody takes them for held.
+    aside: bool,
+}
+
+impl Unfit {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.why.is_empty()
+    }
+
+    /// Whether all of them are out of reach now: who plans anew does not meet them again.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.aside
+    }
+
+    /// What is wrong with a release, if anything is.
+    pub(crate) fn of(&self, release: &Release) -> Option<Note> {
+        release.items.iter().find_map(|item| self.why.get(&item.digest).cloned())
+    }
+
+    /// What is wrong with any of them.
+    pub(crate) fn any(&self) -> Option<Note> {
+        self.why.values().next().cloned()
+    }
+}
+
+impl Engine {
+    /// Reads what a generation brings in that the present one does not serve, but for what is `proven`. What is damaged is
+    /// set aside and recorded; the caller holds the publication lock.
+    pub(crate) async fn prove_new(
+        &self,
+        generation: &Generation,
+        present: Option<&Current>,
+        proven: &Proven,
+    ) -> Result<Unfit, EngineError> {
+        let served = served(present);
+        let news = generation.routes.iter().filter(|(_, route)| !served.contains(&route.digest));
+        self.prove(news.map(|(path, route)| (path, route.digest, route.size)), proven).await
+    }
+
+    /// The same of a release that is about to be let in. What is well is `proven` from then on.
+    pub(crate) async fn prove_release(
+        &self,
+        release: &Release,
+        present: Option<&Current>,
+        proven: &Proven,
+    ) -> Result<Unfit, EngineError> {
+        let served = served(present);
+        let news = release.items.iter().filter(|item| !served.contains(&item.digest));
+        self.prove(news.map(|item| (&item.route, item.digest, item.size)), proven).await
+    }
+
+    /// Where what is served of a feed is not what its vendor offers, as after a rollback, no run fetches it again when its
+    /// bytes go: that is told until somebody lets another release in, or the vendor publishes one.
+    pub(crate) async fn tell_lost(
+        &self,
+        record: &mut FeedRecord,
+        present: Option<&Current>,
+    ) -> Result<(), EngineError> {
+        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
+        let Some(served) = served.filter(|served| record.release != Some(served.release)) else { return Ok(()) };
+        if record.outcome != Outcome::Current {
+            return Ok(());
+        }
+        let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(()) };
+        let Some(missing) = self.missing(&found.release).await else { return Ok(()) };
+        let detail = format!(
+            "{}; release {} is served, and the vendor offers another that was declined: admit a release that is held",
+            missing.detail, found.number
+        );
+        record.outcome = Outcome::Failed;
+        record.detail = Some(detail);
+        record.reason = Some(Reason::BlobMissing);
+        record.failures = record.failures.saturating_add(1);
+        Ok(())
+    }
+
+    async fn prove<'a>(
+        &self,
+        files: impl Iterator<Item = (&'a RoutePath, Digest, u64)>,
+        proven: &Proven,
+    ) -> Result<Unfit, EngineError> {
+        let mut blobs: HashMap<Digest, (&RoutePath, u64)> = HashMap::new();
+        for (path, digest, size) in files.filter(|(_, digest, _)| !proven.has(digest)) {
+            blobs.entry(digest).or_insert((path, size));
+        }
+        let bytes = blobs.values().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
+        if bytes >= LONG {
+            tracing::info!(blobs = blobs.len(), bytes, "what was held before is read again before it is served");
+        }
+        let mut unfit = Unfit { aside: true, ..Unfit::default() };
+        let mut faults = Vec::new();
+        // In the order of their names, so that a run can be played again.
+        let mut order: Vec<Digest> = blobs.keys().copied().collect();
+        order.sort_unstable();
+        for digest in order {
+            let Some((path, size)) = blobs.get(&digest) else { continue };
+            match self.ports.blobs.verify(digest).await {
+                Ok(Verification::Good(held)) if held.size() == *size => proven.add(digest),
+                // Its bytes are what its name says, and the manifest said something else: not ours to set aside.
+                Ok(Verification::Good(_)) => {}
+                Ok(_) | Err(_) => match self.put_out_of_reach_locked(digest).await {
+                    Seen::Good => proven.add(digest),
+                    Seen::Damaged(fault) => {
+                        unfit.aside &= fault.error.is_none() || !self.is_there(digest).await;
+                        unfit.why.insert(digest, damaged(path, &fault));
+                        faults.push(BlobFault { routes: vec![(*path).clone()], ..fault });
+                    }
+                    Seen::Unread(error) => {
+                        unfit.aside = false;
+                        let detail = format!("{path}: blob {digest} cannot be read now: {error}");
+                        unfit.why.insert(digest, note(Reason::StoreFailed, detail));
+                    }
+                },
+            }
+        }
+        if !faults.is_empty() {
+            tracing::error!(blobs = faults.len(), "blobs that were held rotted or are gone: they are not served");
+            self.tell_feeds_locked(&faults).await?;
+        }
+        Ok(unfit)
+    }
+
+    async fn is_there(&self, digest: Digest) -> bool {
+        !matches!(self.ports.blobs.find(digest).await, Ok(None))
+    }
+}
+
+fn served(present: Option<&Current>) -> BTreeSet<Digest> {
+    present.iter().flat_map(|current| current.generation.routes.values()).map(|route| route.digest).collect()
+}
+
+fn damaged(path: &RoutePath, fault: &BlobFault) -> Note {
+    let digest = fault.digest;
+    match (fault.actual, &fault.error) {
+        (_, Some(error)) => note(Reason::BlobDamaged, format!("{path}: blob {digest}: {error}")),
+        (Some(_), None) => {
+            note(Reason::BlobDamaged, format!("{path}: the bytes of blob {digest} changed on the disk; set aside"))
+        }
+        (None, None) => note(Reason::BlobMissing, format!("{path}: blob {digest} is not held")),
+    }
+}
+
+/// Takes out what must not be served, as it failed.
+pub(crate) fn take_out(pending: &mut Vec<Pending>, unfit: &Unfit) -> Vec<(FeedRecord, Costs)> {
+    let (bad, good) = pending.drain(..).partition(|waiting| unfit.of(waiting.newcomer.admitted.release()).is_some());
+    *pending = good;
+    let failed = |waiting: Pending| {
+        let cause = unfit.of(waiting.newcomer.admitted.release())?;
+        Some((failure(waiting.record, &cause), waiting.costs))
+    };
+    let bad: Vec<Pending> = bad;
+    bad.into_iter().filter_map(failed).collect()
+}
