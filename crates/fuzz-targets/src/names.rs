@@ -104,7 +104,7 @@ fn followed(feed: &FeedId) {
     }
     // What one finds in a folder is followed.
     let one = [feed.clone()];
-    for found in module.find_in_folder(&Folder(&one)) {
+    for found in module.find_in_folder(&Folder(&one), &one, &mut Settings::default()) {
         assert_eq!(module.supports(&found), Ok(()), "{found}");
     }
 }

@@ -198,7 +198,7 @@ impl FeedRun {
 
     /// Where the feed may lie, most likely first; at least one place.
     pub(crate) fn places(&self) -> Vec<Place> {
-        let settings = self.engine.vendor_settings();
+        let settings = self.shared.lying.clone().unwrap_or_else(|| self.engine.vendor_settings());
         let places = vendors::registry(self.feed.vendor()).places(&self.feed, &settings);
         if places.is_empty() { vec![Place { name: None, settings }] } else { places }
     }

@@ -3,6 +3,8 @@
 use model::{Digest, FeedId, Outcome, Reason, ReleaseId, VendorVersion};
 use serde::Serialize;
 
+use crate::FolderReport;
+
 /// How a run ended for one feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FeedReport {
@@ -33,6 +35,8 @@ pub struct SyncReport {
     pub generation: Option<u64>,
     /// Paths whose superseded bytes could not stay reachable because newer bytes took the same path.
     pub lost_grace: Vec<String>,
+    /// What the folder holds beside that, where feeds were taken from one.
+    pub folder: Option<FolderReport>,
 }
 
 impl SyncReport {

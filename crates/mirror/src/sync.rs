@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use catalog::FeedRecord;
 use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, Vendor};
-use origin::{FolderOrigin, HostGate, Origin};
+use origin::{HostGate, Origin};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use vendors::Inspection;
@@ -18,7 +18,7 @@ use crate::feed_run::{FeedRun, Recalled, Settled, note};
 use crate::probe::is_absence;
 use crate::proof::Proven;
 use crate::ruling::{Costs, died, interrupted};
-use crate::{Ends, Engine, EngineError, FeedReport, FetchGuard, Guard, Observer, Progress, SyncReport};
+use crate::{Ends, Engine, EngineError, FeedReport, FetchGuard, FolderReport, Guard, Observer, Progress, SyncReport};
 
 /// How long an admitted release waits for others to be published with it, and a verdict to be recorded with others.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     /// Names this run's reservations.
     pub(crate) holder: String,
     pub(crate) folder: Option<String>,
+    /// The vendors' settings, with the places where feeds lie in the folder.
+    pub(crate) lying: Option<vendors::Settings>,
     tentative: bool,
     /// Until when time has surely passed.
     calm: Ends,
@@ -200,17 +202,22 @@ impl Engine {
             let feeds = current.generation.feeds.into_iter();
             feeds.map(|(feed, served)| (feed, served.release)).collect()
         });
-        let feeds = match &request.from {
-            Some(folder) => self.feeds_of_folder(folder, &request.feeds).await?,
-            None => self.feeds_of_vendors(&request.feeds).await?,
+        let (feeds, lying, in_folder) = match &request.from {
+            Some(folder) => {
+                let found = self.in_folder(folder, &request.feeds).await?;
+                (found.feeds, Some(found.settings), Some(found.report))
+            }
+            None => (self.feeds_of_vendors(&request.feeds).await?, None, None),
         };
         Ok(Run {
             engine: self.clone(),
             feeds,
+            in_folder,
             shared: Arc::new(Shared {
                 observer,
                 holder: format!("{}-{}-{}", self.settings.actor.pid, now.as_micros(), next_run()),
                 folder: request.from.as_ref().map(|path| path.display().to_string()),
+                lying,
                 tentative: request.tentative,
                 calm,
                 serving: serving.unwrap_or_default(),
@@ -232,39 +239,6 @@ impl Engine {
         let chosen = if asked.is_empty() { &followed } else { asked };
         Ok(chosen.iter().filter_map(|feed| Some((feed.clone(), Arc::clone(origins.get(&feed.vendor())?)))).collect())
     }
-
-    async fn feeds_of_folder(
-        &self,
-        folder: &std::path::Path,
-        asked: &[FeedId],
-    ) -> Result<Vec<(FeedId, Arc<dyn Origin>)>, EngineError> {
-        let opened = FolderOrigin::open(folder, Arc::clone(&self.ports.blobs), self.ports.origins.reserve());
-        let origin = Arc::new(opened.map_err(|error| EngineError::Folder(error.to_string()))?);
-        let view = Arc::clone(&origin);
-        let found = tokio::task::spawn_blocking(move || {
-            Vendor::ALL.into_iter().flat_map(|vendor| vendors::registry(vendor).find_in_folder(view.as_ref())).collect()
-        });
-        let found: Vec<FeedId> = found.await.map_err(EngineError::task)?;
-        let all = self.feeds();
-        let (followed, strangers): (Vec<FeedId>, Vec<FeedId>) = found.into_iter().partition(|feed| all.contains(feed));
-        if !strangers.is_empty() {
-            tracing::warn!(feeds = %list(&strangers), "the folder holds feeds that are not followed");
-        }
-        let chosen = if asked.is_empty() { followed } else { asked.to_vec() };
-        if chosen.is_empty() {
-            let what = if strangers.is_empty() {
-                "no feed that is known here".to_owned()
-            } else {
-                format!("{}, which are not followed", list(&strangers))
-            };
-            return Err(EngineError::Folder(format!(
-                "{} holds {what}; followed are: {}",
-                folder.display(),
-                list(&all)
-            )));
-        }
-        Ok(chosen.into_iter().map(|feed| (feed, Arc::clone(&origin) as Arc<dyn Origin>)).collect())
-    }
 }
 
 pub(crate) fn list(feeds: &[FeedId]) -> String {
@@ -283,6 +257,7 @@ pub(crate) struct Run {
     engine: Engine,
     shared: Arc<Shared>,
     pub(crate) feeds: Vec<(FeedId, Arc<dyn Origin>)>,
+    in_folder: Option<FolderReport>,
 }
 
 impl Run {
@@ -312,7 +287,7 @@ impl Run {
             let handle = tasks.spawn(job.run(memory));
             owners.insert(handle.id(), feed);
         }
-        let mut report = SyncReport::default();
+        let mut report = SyncReport { folder: self.in_folder.clone(), ..SyncReport::default() };
         let mut ended = Vec::new();
         let mut stopped = false;
         // Feeds of which held bytes were found damaged when they were to be published: each is fetched once more.

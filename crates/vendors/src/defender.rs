@@ -101,7 +101,7 @@ impl VendorModule for Defender {
         Box::new(run::Run::new(feed, &settings.defender, source, memory))
     }
 
-    fn find_in_folder(&self, folder: &dyn FolderView) -> Vec<FeedId> {
+    fn find_in_folder(&self, folder: &dyn FolderView, _: &[FeedId], _: &mut Settings) -> Vec<FeedId> {
         // One of the two files is enough to be found: what is missing is then said aloud.
         let lies = |place: &Place| {
             [place.archive(), place.companion()].into_iter().flatten().any(|route| folder.has_file(route.as_str()))

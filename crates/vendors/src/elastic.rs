@@ -10,6 +10,7 @@ mod client;
 mod dates;
 mod decoded;
 mod forwarded;
+mod in_folder;
 mod layout;
 mod manifest;
 mod session;
@@ -152,8 +153,8 @@ impl VendorModule for Elastic {
         Box::new(session::ElasticSession::new(feed, &settings.elastic, source, memory))
     }
 
-    fn find_in_folder(&self, folder: &dyn FolderView) -> Vec<FeedId> {
-        layout::find_in_folder(folder)
+    fn find_in_folder(&self, folder: &dyn FolderView, followed: &[FeedId], settings: &mut Settings) -> Vec<FeedId> {
+        in_folder::find(folder, followed, &mut settings.elastic)
     }
 
     fn back_route(&self, _feed: &FeedId, _route: &RoutePath) -> Option<RoutePath> {

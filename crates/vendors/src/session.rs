@@ -210,8 +210,10 @@ pub trait VendorModule: Send + Sync {
     fn policy(&self, settings: &Settings) -> String;
     /// Begins a run of a feed.
     fn session(&self, feed: &FeedId, settings: &Settings, source: SourceKind, memory: Memory) -> Box<dyn Session>;
-    /// The feeds whose files lie in a folder, by asking whether paths exist in it and listing folders of it.
-    fn find_in_folder(&self, folder: &dyn FolderView) -> Vec<FeedId>;
+    /// The feeds whose files lie in a folder, by asking whether paths exist in it and listing folders of it; those that
+    /// are `followed` are looked for wherever the settings say that they may lie. Where one lies at a place that the
+    /// settings do not know, the place is added to them, behind those that they know.
+    fn find_in_folder(&self, folder: &dyn FolderView, followed: &[FeedId], settings: &mut Settings) -> Vec<FeedId>;
     /// The routes of an earlier release of a feed that are served beside its current one, where the vendor's
     /// layout has such (`_back`): the item's route there, for an item of the earlier release.
     fn back_route(&self, feed: &FeedId, route: &model::RoutePath) -> Option<model::RoutePath>;

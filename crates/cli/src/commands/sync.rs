@@ -140,6 +140,7 @@ async fn fetch(
     }
     if args.json {
         report.feeds.iter().try_for_each(|feed| context.out.json(&report::Line::of(feed)))?;
+        report::InFolder::of(&report).map_or(Ok(()), |folder| context.out.json(&folder))?;
     } else {
         report::write(&report, &engine.settings().ring, &mut context.out)?;
     }

@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test, and tests look at real clocks"
 )]
 
+mod air_gap;
 mod alone;
 mod beside;
 mod demand;

@@ -3,12 +3,11 @@
 use model::{FeedId, RoutePath, Version};
 
 use super::ElasticSettings;
-use crate::FolderView;
 use crate::json::shown;
 
 /// Where a version's manifest lies.
 pub(super) const MANIFEST: &str = "/downloads/endpoint/manifest/artifacts-{version}.zip";
-const MANIFESTS: &str = "/downloads/endpoint/manifest";
+pub(super) const MANIFESTS: &str = "/downloads/endpoint/manifest";
 
 /// What no manifest may lay an artifact under: our own routes, all manifests, the other vendor's layout.
 const NOT_THEIRS: [&str; 5] = ["/rings", "/waystation", MANIFESTS, "/linux", "/mac"];
@@ -57,11 +56,22 @@ pub(super) fn manifest_route(feed: &FeedId, settings: &ElasticSettings) -> Resul
     supports(feed)?;
     let parts = parts(feed);
     let template = fitting(&parts, settings).next().ok_or_else(|| unknown(&parts))?;
+    path_of(template, &parts)
+        .map_err(|error| format!("the template '{}' gives no path for {feed}: {error}", shown(template)))
+}
+
+/// Every path that a template gives for the feed.
+pub(super) fn routes_of(feed: &FeedId, settings: &ElasticSettings) -> Vec<RoutePath> {
+    let parts = parts(feed);
+    fitting(&parts, settings).filter_map(|template| path_of(template, &parts).ok()).collect()
+}
+
+fn path_of(template: &str, parts: &Parts<'_>) -> Result<RoutePath, model::RouteError> {
     let path = template
         .replace("{version}", parts.version)
         .replace("{track}", parts.track.unwrap_or_default())
         .replace("{date}", parts.date.unwrap_or_default());
-    path.parse().map_err(|error| format!("the template '{}' gives no path for {feed}: {error}", shown(template)))
+    path.parse()
 }
 
 /// The templates that fit a feed, in the order in which they are tried.
@@ -112,18 +122,4 @@ fn is_of(template: &str, path: &str) -> bool {
     let Some((before, after)) = template.split_once("{version}") else { return false };
     let middle = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
     middle.is_some_and(|version| !version.is_empty() && !version.contains('/'))
-}
-
-/// The feeds whose manifests lie in a folder that was copied from Elastic's host.
-pub(super) fn find_in_folder(folder: &dyn FolderView) -> Vec<FeedId> {
-    let feed = |name: &String| {
-        let version = name.strip_prefix("artifacts-")?.strip_suffix(".zip")?;
-        let feed: FeedId = format!("elastic/{version}").parse().ok()?;
-        let ours = supports(&feed).is_ok() && feed.date().is_none() && feed.segments().count() == 1;
-        (ours && folder.has_file(&format!("{MANIFESTS}/{name}"))).then_some(feed)
-    };
-    let mut feeds: Vec<FeedId> = folder.list(MANIFESTS).iter().filter_map(feed).collect();
-    feeds.sort();
-    feeds.dedup();
-    feeds
 }

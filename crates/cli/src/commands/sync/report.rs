@@ -1,6 +1,6 @@
 //! How a run ended, in a table and in JSON lines.
 
-use mirror::{FeedReport, SyncReport};
+use mirror::{FeedReport, FolderReport, SyncReport};
 use model::{FeedId, Outcome, Reason, ReleaseId, RingName, Version};
 use serde::Serialize;
 
@@ -58,6 +58,19 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The last line of `--json`, where a folder holds less or more than what is followed.
+#[derive(Debug, Serialize)]
+pub(super) struct InFolder<'a> {
+    folder: &'a FolderReport,
+}
+
+impl<'a> InFolder<'a> {
+    pub(super) fn of(report: &'a SyncReport) -> Option<Self> {
+        let told = |folder: &&FolderReport| !folder.lacks.is_empty() || !folder.strangers.is_empty();
+        report.folder.as_ref().filter(told).map(|folder| Self { folder })
+    }
+}
+
 /// The report for people.
 pub(super) fn write(report: &SyncReport, ring: &RingName, out: &mut Out) -> Result<(), Failure> {
     let mut table = Table::new([
@@ -85,10 +98,27 @@ pub(super) fn write(report: &SyncReport, ring: &RingName, out: &mut Out) -> Resu
             "{path}: newer bytes took the path, so the earlier ones are no longer served in their grace"
         ))?;
     }
+    if let Some(InFolder { folder }) = InFolder::of(report) {
+        in_folder(folder, out)?;
+    }
     match report.generation {
         Some(number) => out.line(format!("ring {ring} serves generation {number}")),
         None => out.line(format!("ring {ring} serves nothing yet")),
     }
+}
+
+fn in_folder(folder: &FolderReport, out: &mut Out) -> Result<(), Failure> {
+    let names = |feeds: &[FeedId]| feeds.iter().map(FeedId::as_str).collect::<Vec<_>>().join(", ");
+    if !folder.lacks.is_empty() {
+        out.line(format!("followed, and not in the folder: {}", names(&folder.lacks)))?;
+    }
+    if let Some(first) = folder.strangers.first() {
+        out.line(format!(
+            "in the folder, and not followed: {}; `waystation feed learn {first}` follows it",
+            names(&folder.strangers)
+        ))?;
+    }
+    Ok(())
 }
 
 fn trouble(feed: &FeedReport, out: &mut Out) -> Result<(), Failure> {

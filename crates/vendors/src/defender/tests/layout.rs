@@ -74,12 +74,13 @@ fn feeds_in_a_folder() {
         "/mac/preview/arch_arm64/manifest.json",
         "/mac/preview/updates.zip",
     ]));
-    let found: Vec<String> = Defender.find_in_folder(&folder).iter().map(ToString::to_string).collect();
+    let found: Vec<String> =
+        Defender.find_in_folder(&folder, &[], &mut Settings::default()).iter().map(ToString::to_string).collect();
     assert_eq!(
         found,
         ["defender/linux/production/x86_64", "defender/linux/production/arm64", "defender/mac/preview/arm64"]
     );
-    assert!(Defender.find_in_folder(&Folder(BTreeSet::new())).is_empty());
+    assert!(Defender.find_in_folder(&Folder(BTreeSet::new()), &[], &mut Settings::default()).is_empty());
 }
 
 #[test]

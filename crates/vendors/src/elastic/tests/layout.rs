@@ -74,16 +74,37 @@ fn each_feed_has_one_manifest_path() {
     check_route("elastic/9.0.0", |s| s.manifest_template = "/\u{1b}[2J{version}".into(), Err("/\\u{1b}[2J{version}'"));
 }
 
+/// Paths below the folder of manifests; those with 7.0.0 in them are no plain files.
 struct Folder(&'static [&'static str]);
+
+const MANIFESTS: &str = "/downloads/endpoint/manifest";
+
+impl Folder {
+    fn paths(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|name| if name.starts_with('/') { (*name).to_owned() } else { format!("{MANIFESTS}/{name}") })
+            .collect()
+    }
+
+    fn find(&self, followed: &[&str], settings: &mut Settings) -> Vec<String> {
+        let followed: Vec<FeedId> = followed.iter().map(|name| feed(name)).collect();
+        Elastic.find_in_folder(self, &followed, settings).iter().map(ToString::to_string).collect()
+    }
+}
 
 impl FolderView for Folder {
     fn list(&self, path: &str) -> Vec<String> {
-        assert_eq!(path, "/downloads/endpoint/manifest");
-        self.0.iter().map(|name| (*name).to_owned()).collect()
+        let below = format!("{path}/");
+        let all = self.paths();
+        let mut names: Vec<String> =
+            all.iter().filter_map(|path| path.strip_prefix(&below)?.split('/').next().map(str::to_owned)).collect();
+        names.dedup();
+        names
     }
 
     fn has_file(&self, path: &str) -> bool {
-        !path.contains("7.0.0")
+        !path.contains("7.0.0") && self.paths().iter().any(|known| known == path)
     }
 }
 
@@ -102,9 +123,76 @@ fn a_folder_names_its_feeds() {
         "artifacts-\u{1b}[2J.zip",
         "index.html",
     ]);
-    let found: Vec<String> = Elastic.find_in_folder(&folder).iter().map(ToString::to_string).collect();
-    assert_eq!(found, ["elastic/8.18.3", "elastic/9.0.0", "elastic/9.1.0-beta1"]);
-    assert_eq!(Elastic.find_in_folder(&Folder(&[])), []);
+    let found = folder.find(&[], &mut Settings::default());
+    let expected = [
+        "elastic/8.18.3",
+        "elastic/9.0.0",
+        "elastic/9.0.0/candidate",
+        "elastic/9.0.0@2026-01-15",
+        "elastic/9.1.0-beta1",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(Folder(&[]).find(&["elastic/9.0.0"], &mut Settings::default()), [""; 0]);
+}
+
+#[test]
+fn a_folder_shows_where_dated_manifests_and_those_of_a_track_lie() {
+    let folder = Folder(&[
+        "artifacts-9.0.0.zip",
+        "2026-01-15/artifacts-8.18.3.zip",
+        "candidate/artifacts-9.0.0.zip",
+        "/downloads/endpoint/dated/9.0.0/2026-02-02.zip",
+        "/downloads/endpoint/art/blocklist-1.2.3-2026-02-02.zip",
+        "/downloads/kibana/manifest/2026-02-02/artifacts-8.19.0.zip",
+        "/downloads/.waystation/2026-02-02/artifacts-8.19.1.zip",
+        "/elsewhere/8.19.2@2026-02-02",
+    ]);
+    let mut settings = settings(|s| s.dated_templates = vec!["/elsewhere/{version}@{date}".to_owned()]);
+    let followed = [
+        "elastic/8.18.3@2026-01-15",
+        "elastic/8.19.0@2026-02-02",
+        "elastic/8.19.1@2026-02-02",
+        "elastic/8.19.2@2026-02-02",
+        "elastic/9.0.0@2026-02-02",
+        "elastic/forwarded",
+    ];
+    let found = folder.find(&followed, &mut settings);
+    let expected = [
+        "elastic/8.18.3@2026-01-15",
+        "elastic/8.19.2@2026-02-02",
+        "elastic/9.0.0",
+        "elastic/9.0.0/candidate",
+        "elastic/9.0.0@2026-02-02",
+    ];
+    assert_eq!(found, expected);
+    let forms = [
+        "/elsewhere/{version}@{date}",
+        "/downloads/endpoint/manifest/{date}/artifacts-{version}.zip",
+        "/downloads/endpoint/dated/{version}/{date}.zip",
+    ];
+    assert_eq!(settings.elastic.dated_templates, forms, "what was known is tried first");
+    assert!(settings.elastic.track_templates.is_empty(), "nobody follows the candidate");
+    folder.find(&["elastic/9.0.0/candidate"], &mut settings);
+    assert_eq!(settings.elastic.track_templates, ["/downloads/endpoint/manifest/{track}/artifacts-{version}.zip"]);
+}
+
+#[test]
+fn a_folder_without_an_end_is_looked_through_in_the_end() {
+    struct Endless;
+    impl FolderView for Endless {
+        fn list(&self, path: &str) -> Vec<String> {
+            let form = path.len();
+            vec!["a".to_owned(), "b".to_owned(), format!("{form}-9.0.0-2026-01-15.zip")]
+        }
+
+        fn has_file(&self, _: &str) -> bool {
+            true
+        }
+    }
+    let mut settings = Settings::default();
+    let found = Elastic.find_in_folder(&Endless, &[feed("elastic/9.0.0@2026-01-15")], &mut settings);
+    assert_eq!(found, [feed("elastic/9.0.0@2026-01-15")]);
+    assert!(settings.elastic.dated_templates.len() <= 16);
 }
 
 #[test]
