@@ -115,8 +115,20 @@ impl TreeError {
 pub(crate) enum FolderError {
     #[error(transparent)]
     Fs(#[from] FsError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// The store does not give a blob as it should.
+    #[error("blob {digest} cannot be had")]
+    Store {
+        digest: Digest,
+        #[source]
+        source: StoreError,
+    },
+    /// A blob opened well, and its bytes cannot be read.
+    #[error("cannot read blob {digest}")]
+    Unread {
+        digest: Digest,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot {act} {name}")]
     Io {
         act: &'static str,
@@ -149,14 +161,24 @@ impl FolderError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Fs(error) => error.reason(),
-            Self::Store(error) if error.is_damage() => Reason::BlobDamaged,
-            Self::Store(error) => error.reason(),
+            Self::Store { source, .. } if source.is_damage() => Reason::BlobDamaged,
+            Self::Store { source, .. } => source.reason(),
+            Self::Unread { source, .. } if platform::fs::says_bad_medium(source) => Reason::BlobDamaged,
+            Self::Unread { source, .. } => platform::fs::reason_of(source),
             Self::Io { source, .. } => platform::fs::reason_of(source),
             Self::Damaged { .. } => Reason::BlobDamaged,
             Self::NoRoom { .. } => Reason::DiskFull,
             Self::InTheWay { .. } | Self::Closed { .. } | Self::Waits => Reason::TreeBehind,
             #[cfg(test)]
             Self::Stopped => Reason::Interrupted,
+        }
+    }
+
+    /// The blob that is not what it should be, if it is one that keeps a folder back.
+    pub(crate) fn blob(&self) -> Option<Digest> {
+        match self {
+            Self::Damaged { digest, .. } | Self::Store { digest, .. } | Self::Unread { digest, .. } => Some(*digest),
+            _ => None,
         }
     }
 

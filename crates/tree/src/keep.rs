@@ -395,6 +395,7 @@ impl Tree {
                 Ok(made) => case.record(made, records),
                 Err(error) => {
                     waiting.failed(&case.asked);
+                    report.blobs.extend(error.blob());
                     report.failed.push(failed(&case.folder, &error));
                 }
             }

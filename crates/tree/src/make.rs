@@ -68,7 +68,8 @@ impl Maker<'_> {
                 return Ok((wrote, 0));
             }
         }
-        let mut blob = self.source.open(route.digest, route.size)?;
+        let opened = self.source.open(route.digest, route.size);
+        let mut blob = opened.map_err(|source| FolderError::Store { digest: route.digest, source })?;
         if self.files == Files::Link
             && let Some(wrote) = self.linked(into, name, route, &mut blob)?
         {
@@ -101,7 +102,7 @@ impl Maker<'_> {
         if !may_link(blob, into).map_err(FolderError::io("look at", name))? {
             return Ok(None);
         }
-        prove(blob, name, route.digest)?;
+        prove(blob, route.digest)?;
         self.hook.act("link")?;
         Ok(if into.link_file(blob, name)? { Some(seen(blob, name, route.digest)?) } else { None })
     }
@@ -126,7 +127,7 @@ impl Maker<'_> {
         (blob, file): (&mut File, &mut File),
     ) -> Result<u64, FolderError> {
         let written = if share_bytes(blob, file).map_err(FolderError::io("write", name))? {
-            prove(file, name, route.digest)?;
+            prove(file, route.digest)?;
             0
         } else {
             let free = into.free_bytes()?;
@@ -134,8 +135,7 @@ impl Maker<'_> {
                 let name = name.to_owned();
                 return Err(FolderError::NoRoom { name, bytes: route.size, free, reserve: self.reserve });
             }
-            let actual = copy(blob, file).map_err(FolderError::io("write", name))?;
-            same(actual, route.digest)?;
+            same(copy((blob, route.digest), (file, name))?, route.digest)?;
             route.size
         };
         self.hook.act("write")?;
@@ -162,8 +162,8 @@ fn seen(file: &File, name: &str, digest: Digest) -> Result<Wrote, FolderError> {
     Ok(Wrote::seen(digest, &look_at_file(file).map_err(FolderError::io("look at", name))?))
 }
 
-fn prove(file: &mut File, name: &str, digest: Digest) -> Result<(), FolderError> {
-    same(hash(file).map_err(FolderError::io("read", name))?, digest)
+fn prove(file: &mut File, digest: Digest) -> Result<(), FolderError> {
+    same(hash(file).map_err(|source| FolderError::Unread { digest, source })?, digest)
 }
 
 fn same(actual: Digest, digest: Digest) -> Result<(), FolderError> {
@@ -171,7 +171,7 @@ fn same(actual: Digest, digest: Digest) -> Result<(), FolderError> {
 }
 
 /// Copies, and hashes what it writes.
-fn copy(from: &mut File, to: &mut File) -> std::io::Result<Digest> {
+fn copy((from, digest): (&mut File, Digest), (to, name): (&mut File, &str)) -> Result<Digest, FolderError> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; READ];
     loop {
@@ -179,10 +179,10 @@ fn copy(from: &mut File, to: &mut File) -> std::io::Result<Digest> {
             Ok(0) => return Ok(hasher.finish()),
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(source) => return Err(FolderError::Unread { digest, source }),
         };
         let chunk = buffer.get(..read).unwrap_or_default();
         hasher.update(chunk);
-        to.write_all(chunk)?;
+        to.write_all(chunk).map_err(FolderError::io("write", name))?;
     }
 }

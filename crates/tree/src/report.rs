@@ -1,6 +1,6 @@
 //! What a run did to a tree.
 
-use model::Reason;
+use model::{Digest, Reason};
 use serde::Serialize;
 
 /// The most names of somebody else's that are told one by one.
@@ -35,6 +35,9 @@ pub struct Report {
     pub foreign_count: u64,
     /// Folders that are not what they should be.
     pub failed: Vec<Failed>,
+    /// Of those that failed, the blob that could not be used, as far as it was one: who keeps the store looks into it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<Digest>,
 }
 
 /// A folder that is not what it should be.

@@ -320,6 +320,7 @@ fn a_blob_with_other_bytes_keeps_its_release_out_and_no_other_i4() {
     let report = stage.tree().bring(&next, Depth::Look).unwrap();
     assert_eq!(report.failed.len(), 1, "{report:?}");
     assert_eq!(report.failed[0].reason, Reason::BlobDamaged);
+    assert_eq!(report.blobs, [model::Digest::of(rotten.as_bytes())], "who keeps the store is told which");
     assert_eq!(fs::read_to_string(stage.root.join(ZIP)).unwrap(), stage::archive(X64, 1));
     assert_eq!(fs::read_to_string(stage.root.join(COMPANION)).unwrap(), stage::companion(1));
     let arm = stage.root.join("linux/production/arch_arm64/updates.zip");
