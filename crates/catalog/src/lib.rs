@@ -35,6 +35,6 @@ pub use heads::{Compared, HeadsError, HeadsFault, KeptHeads, LEAST_KEPT};
 pub use memory::MemoryCatalog;
 pub use port::{
     Batch, Catalog, CatalogError, FeedRecord, NewRelease, Publication, ReleaseFilter, ReleaseRecord, Remover,
-    StoredValidator, Sweep,
+    StoredValidator, Sweep, Word,
 };
 pub use sql::SqlCatalog;

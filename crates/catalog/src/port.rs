@@ -59,6 +59,25 @@ pub struct FeedRecord {
     /// until the clock gets there again, no age of the offer can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_back_from: Option<Timestamp>,
+    /// The operator's word to serve a release, from when it is given until the ring serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    /// The release that was admitted before and whose coming back the operator declined: that stands through failed
+    /// runs, until the ring serves another release than then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<ReleaseId>,
+}
+
+/// A word of the operator's that a ring does not follow yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// The release that is to be served.
+    pub release: ReleaseId,
+    /// What it was before.
+    pub was: ReleaseState,
+    /// What the ring served when the word was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<ReleaseId>,
 }
 
 impl FeedRecord {
@@ -79,6 +98,8 @@ impl FeedRecord {
             changed_at: None,
             failures: 0,
             set_back_from: None,
+            word: None,
+            declined: None,
         }
     }
 }

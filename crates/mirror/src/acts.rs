@@ -1,6 +1,7 @@
 //! The operator's acts on releases. Each is decided and recorded under the publication lock.
 
-use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord};
+use blob_store::Current;
+use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord, Word};
 use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState};
 use serde::Serialize;
 use serde_json::json;
@@ -11,6 +12,7 @@ use crate::plan::Newcomer;
 use crate::proof::Proven;
 use crate::publish::{Pending, Publishing};
 use crate::ruling::Costs;
+use crate::word::{goes_back, in_order, let_in};
 use crate::{Engine, EngineError};
 
 /// What an act did.
@@ -20,9 +22,12 @@ pub struct ActReport {
     pub release: ReleaseId,
     /// Its feed.
     pub feed: FeedId,
+    /// What the release counts as now.
+    pub state: ReleaseState,
     /// How the feed stands now.
     pub outcome: Outcome,
-    /// The generation that the act published, if it did.
+    /// The generation that the act published, if it did. One that a rejection published serves the same as the one
+    /// before, and remembers the word.
     pub generation: Option<u64>,
     /// What else is to be known.
     pub detail: Option<String>,
@@ -64,55 +69,74 @@ impl Engine {
     async fn try_admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
-        let found = self.find_release(text).await?;
+        let Standing { found, present, takes_back } = self.settle_around(text, "admit").await?;
         let (release, state) = (found.release.clone(), found.state);
         let Some(admitted) = Admitted::by_operator(found.release.clone(), state) else {
             return Err(self.without_bytes(&found).await?);
         };
-        let present = self.present().await?;
         let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
-        if served.is_some_and(|served| served.release == release.id) {
+        let stays = served.is_some_and(|served| served.release == release.id);
+        if stays && state == ReleaseState::Admitted && takes_back.is_none() {
             let ring = &self.settings.ring;
             return Err(EngineError::NotNow(format!("release {} is what ring {ring} serves", found.number)));
         }
-        let left = served.filter(|served| release.vendor_version.version < served.vendor_version.version);
-        let left = left.map(|served| served.release);
+        let mut left: Vec<ReleaseId> =
+            served.filter(|_| goes_back(&release, served)).map(|served| served.release).into_iter().collect();
+        left.extend(self.overtaken(&release, takes_back).await?);
         // Before anything is recorded: endpoints must not lose what is whole to what rotted meanwhile.
         let proven = Proven::default();
         if let Some(why) = self.prove_release(&release, present.as_ref(), &proven).await?.any() {
             return Err(self.not_as_held(&found, &why).await?);
         }
-        let mut record = self.record_of(&release).await?;
-        if waits(&record, &release) {
-            in_order(&mut record);
-        }
-        if record.release != Some(release.id) {
-            // The validator belongs to another release than the one that the record speaks of from now on.
-            record.validator = None;
-        }
-        record.reason = None;
-        record.detail = None;
-        self.let_in(&release, state, left, why).await?;
+        let before = self.record_of(&release).await?;
+        let word = Word { release: release.id, was: state, over: served.map(|served| served.release) };
+        let record = let_in(before.clone(), word);
+        self.give_word(&word, &record, &left, why).await?;
         if self.missing(&release).await.is_some() {
-            self.take_back(&release, state, left).await?;
+            self.ports.catalog.apply(self.withdrawal(&word, &left, before)).await?;
             return Err(self.without_bytes(&found).await?);
         }
+        let record = FeedRecord { detail: None, ..record };
         let pending = Pending { newcomer: Newcomer { admitted, takes_paths: true }, record, costs: Costs::default() };
         let publishing = Publishing { proven, ..Publishing::new(vec![pending], Batch::default()) };
         let done = self.publish_locked(publishing).await?;
         let ended = done.records.into_iter().map(|(record, _)| record).find(|record| record.feed == release.feed);
-        if left.is_some() && done.published.is_some() {
-            self.forget_rejected().await;
-        }
         let rolled_back =
-            left.map(|left| format!("rolled back from release {}, which counts as rejected now", left.short()));
+            left.first().map(|left| format!("rolled back from release {}, which counts as rejected now", left.short()));
+        let kept = stays.then(|| "it is served as before: what was to be served in its stead is not".to_owned());
         Ok(ActReport {
             release: release.id,
             feed: release.feed,
+            state: ReleaseState::Admitted,
             outcome: ended.as_ref().map_or(Outcome::Failed, |record| record.outcome),
             generation: done.published,
-            detail: ended.and_then(|record| record.detail).or(rolled_back),
+            detail: ended.and_then(|record| record.detail).or(rolled_back).or(kept),
         })
+    }
+
+    /// Carries out what was said before, but for a word that the act which begins takes back; then finds the release that
+    /// it names, and how that stands.
+    async fn settle_around(&self, text: &str, act: &str) -> Result<Standing, EngineError> {
+        let found = self.find_release(text).await?;
+        let (release, present) = (&found.release, self.present().await?);
+        let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
+        let is_served = served.is_some_and(|served| served.release == release.id);
+        let word = self.word_on(&self.record_of(release).await?, served).await?;
+        // Whatever is let in now replaces what was to be. A step back that was begun is carried out before something is
+        // rejected: what it leaves counts as rejected already.
+        let is_meant = |word: &Word| word.release == release.id && !is_served && !goes_back(release, served);
+        let takes_back = word.filter(|word| act == "admit" || is_meant(word));
+        self.settle_but_locked(takes_back.map(|_| &release.feed)).await?;
+        let (found, present) = (self.find_release(text).await?, self.present().await?);
+        Ok(Standing { found, present, takes_back })
+    }
+
+    /// The release that was let in and not served yet, where this one goes back behind it.
+    async fn overtaken(&self, release: &Release, before: Option<Word>) -> Result<Option<ReleaseId>, EngineError> {
+        let Some(word) = before.filter(|word| word.release != release.id) else { return Ok(None) };
+        let found = self.ports.catalog.release(&word.release).await?;
+        let found = found.filter(|found| release.vendor_version.version < found.release.vendor_version.version);
+        Ok(found.map(|found| found.release.id))
     }
 
     /// Its bytes were let go: has the next run fetch what the vendor offers, whatever it held of it before.
@@ -142,49 +166,35 @@ impl Engine {
         Ok(EngineError::NotPublished(Note { reason: *reason, detail }))
     }
 
-    /// Records the operator's word. From here on the release's blobs are in use, so that gc leaves them alone.
-    async fn let_in(
+    /// Records the operator's word. From here on the release's blobs are in use, so that gc leaves them alone, and whoever
+    /// takes the publication lock next carries it out.
+    async fn give_word(
         &self,
-        release: &Release,
-        was: ReleaseState,
-        left: Option<ReleaseId>,
+        word: &Word,
+        record: &FeedRecord,
+        left: &[ReleaseId],
         why: &str,
     ) -> Result<(), EngineError> {
-        let now = self.ports.clock.now();
+        let (now, feed) = (self.ports.clock.now(), &record.feed);
         let data = json!({
-            "act": "admit", "why": why, "was": was, "feed": release.feed, "mark": release.vendor_version,
-            "rolled_back_from": left, "state": ReleaseState::Admitted,
+            "act": "admit", "why": why, "was": word.was, "feed": feed, "rolled_back_from": left.first(),
+            "state": ReleaseState::Admitted, "record": record_data(record),
         });
-        let mut states = vec![(release.id, ReleaseState::Admitted, now)];
-        states.extend(left.map(|left| (left, ReleaseState::Rejected, now)));
-        let mut history = vec![self.entry(EntryKind::Act, release.id.to_string(), data)];
-        history.extend(left.map(|left| {
+        let mut states = vec![(word.release, ReleaseState::Admitted, now)];
+        states.extend(left.iter().map(|left| (*left, ReleaseState::Rejected, now)));
+        let mut history = vec![self.entry(EntryKind::Act, word.release.to_string(), data)];
+        history.extend(left.iter().map(|left| {
             let data = json!({
-                "act": "roll-back", "why": why, "feed": release.feed, "to": release.id, "state": ReleaseState::Rejected,
+                "act": "roll-back", "why": why, "feed": feed, "to": word.release, "state": ReleaseState::Rejected,
             });
             self.entry(EntryKind::Act, left.to_string(), data)
         }));
-        Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
+        let feeds = vec![record.clone()];
+        Ok(self.ports.catalog.apply(Batch { feeds, states, history, ..Batch::default() }).await?)
     }
 
-    /// Its bytes went between the look and the word.
-    async fn take_back(
-        &self,
-        release: &Release,
-        was: ReleaseState,
-        left: Option<ReleaseId>,
-    ) -> Result<(), EngineError> {
-        let now = self.ports.clock.now();
-        let data =
-            |state| json!({ "act": "admit", "undone": "its bytes are gone", "feed": release.feed, "state": state });
-        let mut states = vec![(release.id, was, now)];
-        states.extend(left.map(|left| (left, ReleaseState::Admitted, now)));
-        let undone = states.iter().map(|(id, state, _)| self.entry(EntryKind::Act, id.to_string(), data(*state)));
-        let history = undone.collect();
-        Ok(self.ports.catalog.apply(Batch { states, history, ..Batch::default() }).await?)
-    }
-
-    /// Ends a quarantine or a path conflict against the release: it is not served, and the mark stays where it was.
+    /// Ends a quarantine or a path conflict against the release: it is not served, and the mark stays where it was. The
+    /// ring remembers it: a generation is published that serves the same as before.
     /// Where an offer was quarantined because it goes back to a release that was admitted before, it is the offer
     /// that is declined; the release keeps its state.
     ///
@@ -201,26 +211,27 @@ impl Engine {
     async fn try_reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
-        let found = self.find_release(text).await?;
+        let standing = self.settle_around(text, "reject").await?;
+        let mut record = self.record_of(&standing.found.release).await?;
+        standing.may_be_rejected(&record)?;
+        let Standing { found, takes_back, .. } = standing;
         let release = &found.release;
-        let mut record = self.record_of(release).await?;
         let offered = record.release == Some(release.id);
-        let waits = waits(&record, release);
-        let declines = found.state == ReleaseState::Admitted && record.outcome == Outcome::Quarantined;
-        if matches!(found.state, ReleaseState::Admitted | ReleaseState::Expired) && !waits {
-            let number = found.number;
-            return Err(EngineError::NotNow(format!(
-                "release {number} is {} and waits for nothing; to leave it, admit another release of {}",
-                found.state, release.feed
-            )));
-        }
-        if waits {
+        let declines =
+            found.state == ReleaseState::Admitted && record.outcome == Outcome::Quarantined && takes_back.is_none();
+        if waits(&record, release) {
             in_order(&mut record);
+        }
+        if takes_back.is_some() {
+            record.word = None;
+        }
+        if declines {
+            record.declined = Some(release.id);
         }
         if offered {
             record.outcome = Outcome::Current;
             record.reason = Some(Reason::RejectedBefore);
-            record.detail = Some(format!("release {} was rejected: {why}", release.id.short()));
+            record.detail = Some(told(release, why, declines));
         }
         let mut data = json!({
             "act": "reject", "why": why, "was": found.state, "feed": release.feed,
@@ -237,13 +248,29 @@ impl Engine {
             ..Batch::default()
         };
         self.ports.catalog.apply(batch).await?;
+        let (generation, unkept) = if declines { (None, None) } else { self.keep_rejection().await };
         Ok(ActReport {
             release: release.id,
             feed: release.feed.clone(),
+            state: if declines { found.state } else { ReleaseState::Rejected },
             outcome: record.outcome,
-            generation: None,
-            detail: record.detail,
+            generation,
+            detail: unkept.or(record.detail),
         })
+    }
+
+    /// Has the ring remember what was rejected, so that it holds where the catalog is lost; the generation that does, or
+    /// why none could be published.
+    async fn keep_rejection(&self) -> (Option<u64>, Option<String>) {
+        let done = self.publish_locked(Publishing::new(Vec::new(), Batch::default())).await;
+        let (published, failure) = match done {
+            Ok(done) => (done.published, done.failure.map(|cause| cause.detail)),
+            Err(error) => (None, Some(model::error_chain(&error))),
+        };
+        let unkept = failure.map(|cause| {
+            format!("the ring does not remember it yet, so it hangs on the catalog until the next sync: {cause}")
+        });
+        (published, unkept)
     }
 
     async fn record_of(&self, release: &Release) -> Result<FeedRecord, EngineError> {
@@ -252,12 +279,48 @@ impl Engine {
     }
 }
 
+/// A release that an act names, and how it stands.
+struct Standing {
+    found: ReleaseRecord,
+    /// What is served.
+    present: Option<Current>,
+    /// A word on its feed that was not carried out and that the act takes back.
+    takes_back: Option<Word>,
+}
+
+impl Standing {
+    fn may_be_rejected(&self, record: &FeedRecord) -> Result<(), EngineError> {
+        let Self { found, present, takes_back } = self;
+        let (number, state, release) = (found.number, found.state, &found.release);
+        let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
+        if state == ReleaseState::Rejected && served.is_some_and(|served| served.release == release.id) {
+            return Err(EngineError::NotNow(format!(
+                "release {number} was rejected before and is served still, for want of another: admit another release of {}",
+                release.feed
+            )));
+        }
+        let is_settled = matches!(state, ReleaseState::Admitted | ReleaseState::Expired);
+        if is_settled && takes_back.is_none() && !waits(record, release) {
+            return Err(EngineError::NotNow(format!(
+                "release {number} is {state} and waits for nothing; to leave it, admit another release of {}",
+                release.feed
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What the feed's record says of a rejection.
+fn told(release: &Release, why: &str, declines: bool) -> String {
+    let id = release.id.short();
+    if declines {
+        format!("going back to release {id} was declined, and what is served stays: {why}")
+    } else {
+        format!("release {id} was rejected: {why}")
+    }
+}
+
 /// Whether a release is what the vendor was last found to offer, and waits for a person.
 fn waits(record: &FeedRecord, release: &Release) -> bool {
     record.release == Some(release.id) && matches!(record.outcome, Outcome::Quarantined | Outcome::Held)
-}
-
-/// The vendor was asked and answered as it should; only the word was missing that is given now.
-fn in_order(record: &mut FeedRecord) {
-    record.succeeded_at = Some(record.checked_at);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use blob_store::Current;
 use catalog::{Batch, EntryKind, ReleaseFilter};
 use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
 use serde_json::json;
@@ -40,6 +41,13 @@ impl Engine {
             denied.insert(feed.clone(), ids);
         }
         Ok(denied)
+    }
+
+    /// Whether the ring remembers all that it is to remember as denied.
+    pub(crate) async fn is_remembered(&self, present: Option<&Current>) -> Result<bool, EngineError> {
+        let Some(Current { generation, .. }) = present else { return Ok(true) };
+        let denied = self.denied(generation, &[]).await?;
+        Ok(generation.feeds.iter().all(|(feed, served)| denied.get(feed).is_none_or(|ids| *ids == served.denied)))
     }
 
     /// Adds to a batch what the ring remembers as denied and the catalog holds otherwise: it is an older one, or was

@@ -45,6 +45,7 @@ mod settle;
 mod status;
 mod sync;
 mod verify;
+mod word;
 
 pub use acts::ActReport;
 pub use at::{Past, PastAct, PastFeed, PastRelease, PastRing};

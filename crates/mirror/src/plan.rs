@@ -217,7 +217,8 @@ fn keep_unrecorded(
     let mut lost = BTreeSet::new();
     for (feed, served) in &input.present.feeds {
         if !feeds.contains_key(feed) && !input.retire.contains(feed) {
-            feeds.insert(feed.clone(), served.clone());
+            let denied = input.denied.get(feed).unwrap_or(&served.denied).clone();
+            feeds.insert(feed.clone(), ServedFeed { denied, ..served.clone() });
             lost.insert(feed);
         }
     }

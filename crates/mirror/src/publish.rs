@@ -330,6 +330,7 @@ impl Engine {
 
     /// Records completion together with what it means for each feed.
     pub(crate) async fn complete(&self, generation: &Generation, done: &Done) -> Result<(), EngineError> {
+        self.forget_rejected().await;
         let mut publication = self.publication(generation);
         publication.closed_at = Some(self.ports.clock.now());
         let data = json!({
@@ -404,8 +405,14 @@ fn conclude(pending: Vec<Pending>, plan: &Plan, before: &BTreeMap<FeedId, Releas
                     record.reason = Some(why.reason);
                     record.detail = Some(why.detail.clone());
                 }
-                None if before.get(&release.feed) == Some(&release.id) => record.outcome = Outcome::Current,
-                None => record.outcome = Outcome::Published,
+                None if before.get(&release.feed) == Some(&release.id) => {
+                    record.outcome = Outcome::Current;
+                    record.word = None;
+                }
+                None => {
+                    record.outcome = Outcome::Published;
+                    (record.word, record.declined) = (None, None);
+                }
             }
             (record, costs)
         })

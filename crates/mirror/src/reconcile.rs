@@ -84,6 +84,7 @@ impl Engine {
                 if !stands && rings.mend(&open.ring).await? == Some(open.number) {
                     rings.confirm(&open.ring, open.digest).await?;
                 }
+                self.forget_rejected().await;
                 for record in self.left_behind(&open).await? {
                     batch.history.push(self.check_entry(&record, Costs::default()));
                     batch.feeds.push(record);

@@ -1,6 +1,8 @@
 //! What is decided about feeds whose runs have ended: all of it under the publication lock, on what the catalog and
 //! the ring say then, so that the operator's acts in between are neither missed nor overwritten.
 
+mod routed;
+
 use blob_store::Current;
 use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord, StoredValidator};
 use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, VendorVersion};
@@ -12,6 +14,8 @@ use crate::plan::Newcomer;
 use crate::proof::Proven;
 use crate::publish::{Done, Pending, Publishing};
 use crate::{Ends, Engine, EngineError};
+
+use routed::routed;
 
 /// What a feed's run cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +84,7 @@ impl Engine {
         let known = self.ports.catalog.feed(&settled.feed).await?;
         let mut record = known.unwrap_or_else(|| FeedRecord::new(settled.feed.clone(), now));
         keep_ages(&mut record, now);
+        keep_declined(&mut record, present);
         record.checked_at = now;
         let offered = settled.offered.map(|offered| offered.vendor_version);
         let costs = Costs { bytes: settled.bytes, requests: settled.requests };
@@ -183,10 +188,11 @@ impl Engine {
         if let Some(served) = served.filter(|served| served.vendor_version == *version) {
             same_version.push(served.release);
         }
+        let last = last.map(|found| found.release.items);
         Ok(Context {
             mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),
             same_version,
-            last: last.map(|found| found.release),
+            last: last.or_else(|| routed(&present?.generation, &record.feed, proposal)),
             standing: known.as_ref().map(|found| found.release.verdict.reasons.clone()).unwrap_or_default(),
             known: known.and_then(counts_as),
             bounds: self.settings.bounds,
@@ -196,8 +202,7 @@ impl Engine {
     /// Writes a decision into the record; gives back what is to be published.
     fn settle(&self, weighed: Weighed, record: &mut FeedRecord, batch: &mut Batch) -> Option<Newcomer> {
         let Weighed { decision, known, unrecorded } = weighed;
-        let declined = record.reason == Some(Reason::RejectedBefore);
-        let before = record.release;
+        let declined = record.declined;
         let succeeded_before = record.succeeded_at;
         record.succeeded_at = Some(record.checked_at);
         record.failures = 0;
@@ -205,17 +210,21 @@ impl Engine {
         record.detail = None;
         let recorded = batch.releases.len();
         let (release, word) = match decision {
+            // The operator declined this very offer: coming back with it changes nothing.
+            Decision::Quarantined(release) if declined == Some(release.id) => {
+                turn_down(record, &release);
+                (release, "rejected-before")
+            }
+            Decision::Admitted(admitted) if declined == Some(admitted.release().id) => {
+                turn_down(record, admitted.release());
+                (admitted.into_release(), "rejected-before")
+            }
             Decision::Admitted(admitted) => {
                 let release = admitted.release().clone();
                 record.release = Some(release.id);
                 batch.history.push(self.verdict_entry(&release, "admitted", Some(ReleaseState::Admitted)));
                 batch.releases.push(NewRelease { release, state: ReleaseState::Admitted });
                 return Some(Newcomer { admitted, takes_paths: false });
-            }
-            // The operator declined this very offer: coming back with it changes nothing.
-            Decision::Quarantined(release) if declined && before == Some(release.id) => {
-                turn_down(record, &release);
-                (release, "rejected-before")
             }
             Decision::Quarantined(release) => {
                 // What waits for a person is not in order, however often it is looked at.
@@ -251,6 +260,14 @@ impl Engine {
         if known != Some(ReleaseState::Admitted) {
             batch.releases.push(NewRelease { release: release.clone(), state: ReleaseState::Quarantined });
         }
+    }
+}
+
+/// Earlier versions kept that an offer was declined in the reason alone, which a failed run replaces.
+fn keep_declined(record: &mut FeedRecord, present: Option<&Current>) {
+    let served = present.and_then(|current| current.generation.feeds.get(&record.feed)).map(|served| served.release);
+    if record.reason == Some(Reason::RejectedBefore) && record.declined.is_none() && record.release != served {
+        record.declined = record.release;
     }
 }
 

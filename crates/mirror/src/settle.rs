@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, ReleaseRecord};
-use model::{Note, Reason, ReleaseId, ReleaseState};
+use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, ReleaseFilter, ReleaseRecord};
+use model::{FeedId, Note, Reason, ReleaseId, ReleaseState};
 use serde_json::json;
 
 use crate::engine::restore;
@@ -13,7 +13,7 @@ use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 /// How many of a release's acts are looked at: the word that counts is the newest.
-const LOOKED_AT: usize = 16;
+pub(crate) const LOOKED_AT: usize = 16;
 
 /// A release that the ring serves although the operator rejected it.
 struct Against {
@@ -36,34 +36,49 @@ impl Engine {
         Ok(Some(Note { reason: Reason::RejectedServed, detail }))
     }
 
-    /// Publishes what the operator's word was for; the caller holds the publication lock and has reconciled. True when
+    /// Publishes what the operator's words were for; the caller holds the publication lock and has reconciled. True when
     /// something was published.
     ///
-    /// A rollback records its word before it moves the ring. Where it was stopped in between, or where the newest
-    /// generation rotted and an older one serves what was rolled back from, the ring is brought in line here.
+    /// An act records its word before it moves the ring. Where it was stopped in between, or where the newest generation
+    /// rotted and an older one serves what was rolled back from, the ring is brought in line here.
     pub(crate) async fn settle_locked(&self) -> Result<bool, EngineError> {
-        let mut pending = Vec::new();
-        let mut batch = Batch::default();
+        self.settle_but_locked(None).await
+    }
+
+    /// The same, but for the feed that the operator speaks of just then.
+    pub(crate) async fn settle_but_locked(&self, spared: Option<&FeedId>) -> Result<bool, EngineError> {
+        let present = self.present().await?;
+        let mut what = Publishing::new(Vec::new(), Batch::default());
+        self.add_words(present.as_ref(), spared, &mut what).await?;
+        self.add_rejected(spared, &mut what).await?;
+        if what.pending.is_empty() && self.is_remembered(present.as_ref()).await? {
+            if !what.batch.feeds.is_empty() {
+                self.ports.catalog.apply(what.batch).await?;
+            }
+            return Ok(false);
+        }
+        Ok(self.publish_locked(what).await?.published.is_some())
+    }
+
+    /// Adds what is to be served instead of what was rejected.
+    async fn add_rejected(&self, spared: Option<&FeedId>, what: &mut Publishing) -> Result<(), EngineError> {
         for Against { rejected, instead } in self.rejected_but_served().await? {
             let (feed, from) = (rejected.release.feed.clone(), rejected.release.id);
+            if spared == Some(&feed) || what.pending.iter().any(|pending| pending.record.feed == feed) {
+                continue;
+            }
             let Some((instead, admitted)) = instead.and_then(|found| Some((found.release.id, restore(found)?))) else {
                 tracing::error!(%feed, release = rejected.number, "a rejected release is served, and what was gone back to is not held");
                 continue;
             };
             tracing::warn!(%feed, from = %from.short(), to = %instead.short(), "the operator's word had not reached the ring: it is carried out now");
             let data = json!({ "act": "carry-out", "feed": feed, "from": from, "to": instead });
-            batch.history.push(self.entry(EntryKind::Upkeep, instead.to_string(), data));
+            what.batch.history.push(self.entry(EntryKind::Upkeep, instead.to_string(), data));
             let record = self.record_for(&rejected, &admitted).await?;
-            pending.push(Pending {
-                newcomer: Newcomer { admitted, takes_paths: true },
-                record,
-                costs: Costs::default(),
-            });
+            let newcomer = Newcomer { admitted, takes_paths: true };
+            what.pending.push(Pending { newcomer, record, costs: Costs::default() });
         }
-        if pending.is_empty() {
-            return Ok(false);
-        }
-        Ok(self.publish_locked(Publishing::new(pending, batch)).await?.published.is_some())
+        Ok(())
     }
 
     async fn record_for(
@@ -113,16 +128,21 @@ impl Engine {
     }
 
     /// Removes the older generation files that serve a release which the operator rejected: a reader whose newest file
-    /// rots falls back to the one before, and what was denied must not come back that way.
+    /// rots falls back to the one before, and what was denied must not come back that way. No publication is called done
+    /// before.
     pub(crate) async fn forget_rejected(&self) {
         if let Err(error) = self.try_forget_rejected().await {
-            // gc tries again.
+            // The next publication tries again, and so does gc.
             tracing::warn!(error = %model::error_chain(&error), "older generations that serve what was rejected could not be removed");
         }
     }
 
     async fn try_forget_rejected(&self) -> Result<(), EngineError> {
         let (rings, ring) = (&self.ports.rings, &self.settings.ring);
+        let any = ReleaseFilter { state: Some(ReleaseState::Rejected), limit: 1, ..ReleaseFilter::default() };
+        if self.ports.catalog.releases(&any).await?.is_empty() {
+            return Ok(());
+        }
         let Some(present) = self.present().await? else { return Ok(()) };
         for number in rings.numbers(ring).await?.into_iter().filter(|number| *number < present.generation.number) {
             let Ok(Some(generation)) = rings.generation(ring, number).await else { continue };

@@ -84,6 +84,11 @@ impl Proposal {
         &self.vendor_version
     }
 
+    /// Its files.
+    pub fn items(&self) -> &[ReleaseItem] {
+        &self.items
+    }
+
     /// How far its bytes were checked.
     pub fn checked(&self) -> &Checked {
         &self.checked
@@ -147,8 +152,9 @@ const TINY: u64 = 32 << 10;
 pub struct Context {
     /// The newest version ever admitted.
     pub mark: Option<VendorVersion>,
-    /// The newest admitted release.
-    pub last: Option<Release>,
+    /// The files of the newest admitted release; of one that is not on record, as far as it is known what is served of
+    /// it.
+    pub last: Option<Vec<ReleaseItem>>,
     /// Releases with the same vendor version that were admitted once, whatever became of them.
     pub same_version: Vec<ReleaseId>,
     /// The state of this very release, if it is recorded. One whose bytes were let go while nothing spoke for it
@@ -294,7 +300,7 @@ fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
     if now.artifacts == 0 {
         return Some(Note { reason: Reason::SetShrank, detail: "the set holds no artifact at all".to_owned() });
     }
-    let before = Extent::of(&context.last.as_ref()?.items);
+    let before = Extent::of(context.last.as_ref()?);
     let floor = |before: u64| before.saturating_mul(context.bounds.shrink_to_percent) / 100;
     let fewer = now.artifacts < floor(before.artifacts);
     let smaller = before.bytes >= TINY && now.bytes < floor(before.bytes);
@@ -302,7 +308,7 @@ fn shrunk(proposal: &Proposal, context: &Context) -> Option<Note> {
 }
 
 fn grown(proposal: &Proposal, context: &Context) -> Option<Note> {
-    let before = context.last.as_ref()?.items.iter().map(|item| item.size).fold(0, u64::saturating_add);
+    let before = context.last.as_ref()?.iter().map(|item| item.size).fold(0, u64::saturating_add);
     let now = proposal.bytes();
     let ceiling = before.saturating_mul(context.bounds.grow_to_percent) / 100;
     (now > ceiling && now > SMALL)

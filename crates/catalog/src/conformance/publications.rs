@@ -3,7 +3,7 @@
 use model::{Outcome, Reason, ReleaseState, RingName};
 
 use super::sample::{at, blob, entry, feed, record, release, releases};
-use crate::{Batch, Catalog, ChainHead, FeedRecord, Publication, ReleaseFilter, StoredValidator};
+use crate::{Batch, Catalog, ChainHead, FeedRecord, Publication, ReleaseFilter, StoredValidator, Word};
 
 /// What was recorded last is what is read, to the last member.
 pub async fn a_feed_is_as_last_recorded(catalog: &dyn Catalog) {
@@ -25,6 +25,12 @@ pub async fn a_feed_is_as_last_recorded(catalog: &dyn Catalog) {
         succeeded_at: Some(at(2)),
         failures: 7,
         set_back_from: Some(at(3)),
+        word: Some(Word {
+            release: release("elastic/9.0.0", &["a"]).id,
+            was: ReleaseState::Quarantined,
+            over: Some(release("elastic/9.0.0", &["b"]).id),
+        }),
+        declined: Some(release("elastic/9.0.0", &["c"]).id),
         ..first.clone()
     };
     for record in [first, second] {

@@ -82,8 +82,14 @@ async fn what_is_suspect_is_rejected_by_word_u38_u39_u40_u52() {
         let before = world.tree().await;
         let mark = mark(&world).await;
         let act = world.engine().reject(&release, "not ours").await.unwrap();
-        assert_eq!((act.outcome, act.generation), (Current, None), "{reason}");
+        assert_eq!((act.outcome, act.state), (Current, ReleaseState::Rejected), "{reason}");
         assert_eq!(state(&world, &release).await, ReleaseState::Rejected);
+        let generation = world.generation().await.unwrap();
+        assert_eq!(act.generation, Some(generation.number), "the ring remembers it");
+        assert_eq!(
+            generation.feeds[&id(ELASTIC)].denied.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [release]
+        );
         for _ in 0..2 {
             let report = world.sync().await;
             ended(&report, ELASTIC, Current, Some(Reason::RejectedBefore));

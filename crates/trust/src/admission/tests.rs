@@ -23,7 +23,7 @@ fn after(text: &str, artifacts: usize, size: u64) -> Context {
         panic!("a first release is admitted")
     };
     let release = first.into_release();
-    Context { mark: Some(release.vendor_version.clone()), last: Some(release), ..Context::default() }
+    Context { mark: Some(release.vendor_version.clone()), last: Some(release.items), ..Context::default() }
 }
 
 #[track_caller]
@@ -45,7 +45,7 @@ fn newer_is_admitted_older_is_not_u38() {
 #[test]
 fn same_version_other_bytes_u39() {
     let mut before = after("1.0.10", 4, 10);
-    before.same_version = vec![before.last.as_ref().unwrap().id];
+    before.same_version = vec![proposal("1.0.10", 4, 10).id()];
     check(proposal("1.0.10", 5, 10), &before, &[Reason::SameVersionOtherBytes]);
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn elastic(zip: &[u8], artifact: Option<&[u8]>, held: Option<&[u8]>) 
         };
         let release = admitted.into_release();
         let same_version = vec![release.id];
-        Context { mark: Some(release.vendor_version.clone()), last: Some(release), same_version, ..Context::default() }
+        let (mark, last) = (Some(release.vendor_version), Some(release.items));
+        Context { mark, last, same_version, ..Context::default() }
     });
     ended(drive(session("elastic/9.0.0", &settings), zip, artifact), context)
 }

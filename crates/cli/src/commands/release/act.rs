@@ -2,7 +2,7 @@
 
 use clap::Args;
 use mirror::ActReport;
-use model::Outcome;
+use model::{Outcome, ReleaseState};
 
 use crate::arguments::reason;
 use crate::context::Context;
@@ -33,7 +33,9 @@ pub(crate) struct Admit {
 
 /// Ends a quarantine against a release: it is never served
 ///
-/// The mark that regressions are measured against stays where it was.
+/// The mark that regressions are measured against stays where it was. The ring remembers the rejection, also where the
+/// catalog is lost: a generation is published that serves the same as before. Where the vendor went back to a release
+/// that was served before, it is the step back that is declined, and the release stays admitted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -58,7 +60,14 @@ pub(super) async fn admit(args: &Admit, context: &mut Context) -> Result<Exit, F
     let engine = context.acting("release admit").await?;
     let done = engine.admit(&args.release, &args.reason).await;
     let report = done.map_err(|error| Failure::engine("release admit", &error))?;
-    tell(&report, &format!("admitted release {}", report.release.short()), args.json, context)?;
+    if args.json {
+        context.out.json(&report)?;
+    } else {
+        tell(&report, &format!("admitted release {}", report.release.short()), context)?;
+        if let Some(number) = report.generation {
+            context.out.line(format!("  published as generation {number}"))?;
+        }
+    }
     let served = matches!(report.outcome, Outcome::Published | Outcome::Current);
     Ok(if served { Exit::DONE } else { Exit::FAILED })
 }
@@ -67,21 +76,25 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     let engine = context.acting("release reject").await?;
     let done = engine.reject(&args.release, &args.reason).await;
     let report = done.map_err(|error| Failure::engine("release reject", &error))?;
-    tell(&report, &format!("rejected release {}: it is never served", report.release.short()), args.json, context)?;
+    if args.json {
+        context.out.json(&report)?;
+        return Ok(Exit::DONE);
+    }
+    let id = report.release.short();
+    let did = match report.state {
+        ReleaseState::Rejected => format!("rejected release {id}: it is never served"),
+        state => format!("declined to go back to release {id}: what is served stays, and the release stays {state}"),
+    };
+    tell(&report, &did, context)?;
+    if let Some(number) = report.generation {
+        context.out.line(format!(
+            "  published generation {number}, which serves the same as before and remembers the rejection"
+        ))?;
+    }
     Ok(Exit::DONE)
 }
 
-fn tell(report: &ActReport, did: &str, json: bool, context: &mut Context) -> Result<(), Failure> {
-    let out = &mut context.out;
-    if json {
-        return out.json(report);
-    }
-    out.line(format!("{did}, for feed {}; its outcome is now: {}", report.feed, report.outcome))?;
-    if let Some(detail) = &report.detail {
-        out.line(format!("  {detail}"))?;
-    }
-    match report.generation {
-        Some(number) => out.line(format!("  published as generation {number}")),
-        None => Ok(()),
-    }
+fn tell(report: &ActReport, did: &str, context: &mut Context) -> Result<(), Failure> {
+    context.out.line(format!("{did}, for feed {}; its outcome is now: {}", report.feed, report.outcome))?;
+    report.detail.iter().try_for_each(|detail| context.out.line(format!("  {detail}")))
 }
