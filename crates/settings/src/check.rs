@@ -123,6 +123,10 @@ checks! {
         "The fallback key is misspelt as Microsoft's older samples have it: offlineDefintionUpdateFallbackToCloud."
         "The value is not known to be read, so the default holds: true on macOS (schema 101.25102), unpublished on Linux. An endpoint that was told never to ask the cloud may ask it, silently."
         "Spell it offlineDefinitionUpdateFallbackToCloud, with an i after the n of Defin.";
+    FallbackTwice "fallback_twice" Note
+        "The misspelt fallback key stands beside the right one: offlineDefintionUpdateFallbackToCloud."
+        "The right one counts; the misspelt one is not known to be read."
+        "Take the misspelt one out.";
     MisspeltKey "misspelt_key" Error
         "A key or section is nearly one that is known."
         "The agent is not known to tell: it passes over the key, and its default holds."
@@ -183,6 +187,14 @@ checks! {
         "The mirror's address does not end with platform and track."
         "The agent appends arch_…/updates.zip and finds nothing at the mirror's root."
         "Append linux/production/ (or mac/…, …/preview/).";
+    UrlFolder "url_folder" Warn
+        "The mirror's address is a folder whose path does not end with platform and track."
+        "What is mounted there decides: where arch_… does not lie in it, or is the other system's, the endpoint finds no definitions of its own."
+        "Look on an endpoint: the folder must hold arch_x86_64 or arch_arm64. Where it holds linux and mac, append linux/production/ (or mac/…, …/preview/).";
+    UrlSlashes "url_slashes" Error
+        "The mirror's address has two slashes in a row."
+        "A web server may take that for another path; this mirror answers 404."
+        "Write one slash.";
     UrlPlatform "url_platform" Error
         "The mirror's address is that of the other platform."
         "The archive holds the other system's engine, which does not load."
@@ -247,6 +259,10 @@ checks! {
         "cloudService.proxy is set."
         "Whether the agent asks the mirror through it is not published; a proxy that cannot reach the mirror makes updates fail."
         "Try `mdatp definitions update` on one endpoint, or let the proxy reach the mirror.";
+    ProxyUnreadable "proxy_unreadable" Error
+        "cloudService.proxy is not of the form http://host:port/."
+        "What the agent makes of it is not published; a proxy that cannot be used makes updates fail."
+        "Write http://host:port/, or take the key out where no proxy is meant.";
     ChannelUnmirrored "channel_unmirrored" Warn
         "Elastic: no channel is set, or one that takes candidates."
         "From 8.18 on hosts may ask for candidate manifests, whose address is not published and which a mirror may not hold."

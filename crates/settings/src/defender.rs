@@ -3,17 +3,21 @@
 //! [`Wanted`] says what a ring's endpoints are to have; [`Wanted::merge`] puts it into a file, and [`lint`] looks for
 //! what is known to break. [`KEYS`] is the table of keys, with their history and source.
 
+mod address;
 mod keys;
 mod lint;
 mod make;
+mod proxy;
 mod tell;
 
 use model::Version;
 use serde::{Deserialize, Serialize};
 
+pub use address::Address;
 pub use keys::{KEYS, Key, Kind};
-pub use lint::{Context, lint};
+pub use lint::{Context, lint, passed_over};
 pub use make::{Fallback, Merged, Wanted};
+pub use proxy::proxy;
 pub use tell::{ansible, portal};
 
 /// The system that an agent runs on.

@@ -7,7 +7,7 @@ use model::Version;
 use serde_json::{Map, Value};
 
 use super::Platform;
-use super::keys::{self, ENGINE, FALLBACK_TYPO, KEYS, Key, Kind, OFFLINE, SECTIONS, by_name, takes};
+use super::keys::{self, ENGINE, FALLBACK, FALLBACK_TYPO, KEYS, Key, Kind, OFFLINE, SECTIONS, by_name, takes};
 use crate::check::{Check, Finding};
 use crate::document::Document;
 use crate::json::step;
@@ -52,6 +52,23 @@ pub fn lint(document: &Document, context: &Context) -> Vec<Finding> {
     findings
 }
 
+/// What of a file no agent is known to read, of all that [`lint`] looks for: what stands in the wrong place, is
+/// misspelt, or is no section.
+pub fn passed_over(document: &Document, context: &Context) -> Vec<Finding> {
+    let is_passed = |finding: &Finding| {
+        matches!(
+            finding.check,
+            Check::SectionNoObject
+                | Check::MisspeltKey
+                | Check::WrongSection
+                | Check::FallbackMisspelt
+                | Check::FallbackTwice
+                | Check::SecondPayload
+        )
+    };
+    lint(document, context).into_iter().filter(is_passed).collect()
+}
+
 /// A section that is nearly one, a key that stands at the top.
 fn section_name(name: &str, value: &Value, place: &str, findings: &mut Vec<Finding>) {
     if SECTIONS.contains(&name) {
@@ -85,7 +102,9 @@ fn members_of(
         if let Some(key) = read_here {
             findings.extend(wrong(key, value).map(|(check, seen)| Finding::new(check, &place, seen)));
         } else if name == FALLBACK_TYPO {
-            findings.push(Finding::new(Check::FallbackMisspelt, &place, format!("{name}: {value}")));
+            let is_beside = section == ENGINE && members.contains_key(FALLBACK);
+            let check = if is_beside { Check::FallbackTwice } else { Check::FallbackMisspelt };
+            findings.push(Finding::new(check, &place, format!("{}; {FALLBACK} is meant", told(value))));
         } else if name == OFFLINE {
             findings.push(Finding::new(Check::WrongSection, &place, format!("read from {early}.{OFFLINE}")));
         } else if let Some(key) = by_name(name) {

@@ -5,6 +5,10 @@ use serde_json::{Map, Value};
 use super::keys::{by_name, key};
 use super::{MANAGED_FILE, MANAGED_FOLDER, Wanted};
 
+/// What is in the file, without the byte order mark that JSON readers stumble over; in one expression, because older
+/// versions of Ansible make an object of a variable that looks like one.
+const TEXT: &str = r"mdatp_managed.content | b64decode | regex_replace('^\ufeff', '')";
+
 /// Ansible tasks that merge the settings into what an endpoint has. Only for Linux: on macOS a profile is managed.
 pub fn ansible(wanted: &Wanted) -> String {
     let mut sections: Map<String, Value> = Map::new();
@@ -29,6 +33,22 @@ pub fn ansible(wanted: &Wanted) -> String {
   register: mdatp_managed
   when: mdatp_managed_there.stat.exists
 
+- name: See that the managed settings of Defender are JSON, and that no key stands twice in them
+  ansible.builtin.assert:
+    that: mdatp_keys | length == mdatp_kept | length
+    fail_msg: "A key stands twice in one object of {MANAGED_FILE}, and one of the two would be lost: keep the one that is meant, then run this again."
+    quiet: true
+  when: mdatp_managed_there.stat.exists
+  vars:
+    # Every string with the colon behind it, if there is one: those with one are the keys.
+    mdatp_string: '"(?:[^"\\]|\\.)*"\s*:?'
+    mdatp_keys: >-
+      {{{{ {TEXT}
+      | regex_findall(mdatp_string) | select('search', ':$') | list }}}}
+    mdatp_kept: >-
+      {{{{ {TEXT}
+      | from_json | to_json | regex_findall(mdatp_string) | select('search', ':$') | list }}}}
+
 - name: Have the folder of the managed settings
   ansible.builtin.file:
     path: {MANAGED_FOLDER}
@@ -45,7 +65,8 @@ pub fn ansible(wanted: &Wanted) -> String {
     mode: "0644"
     backup: true
     content: >-
-      {{{{ (mdatp_managed.content | b64decode | from_json if mdatp_managed_there.stat.exists else {{}})
+      {{{{ ({TEXT} | from_json
+      if mdatp_managed_there.stat.exists else {{}})
       | combine(mdatp_mirror, recursive=True) | to_nice_json(indent=2, sort_keys=False) }}}}
   # A rehearsal (--check) makes no folder, and there is nothing to write into.
   when: not ansible_check_mode or mdatp_managed_there.stat.exists

@@ -47,7 +47,8 @@ pub(super) fn look(sections: &Map<String, Value>, at: &str, context: &Context, f
     }
     signature(&view, offline, context, findings);
     if let Some(proxy) = view.text(CLOUD, PROXY) {
-        findings.push(Finding::new(Check::ProxySet, view.place(CLOUD, PROXY), shown_url(proxy)));
+        let check = if super::super::proxy(proxy).is_some() { Check::ProxySet } else { Check::ProxyUnreadable };
+        findings.push(Finding::new(check, view.place(CLOUD, PROXY), format!("\"{}\"", shown_url(proxy))));
     }
 }
 

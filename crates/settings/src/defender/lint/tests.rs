@@ -128,7 +128,15 @@ fn addresses_that_break() {
         ("mirror.corp:8000/linux/production/", &["url_no_scheme"]),
         ("www.mirror.corp/linux/production/", &["url_no_scheme"]),
         ("/mnt/mirror/linux/production", &[]),
-        ("/mnt/mirror/linux", &["url_track"]),
+        // A mount may stand on any folder above arch_*.
+        ("/mnt/mirror/linux", &["url_folder"]),
+        ("/mnt/defender/", &["url_folder"]),
+        ("/mnt//mirror/linux/production//", &[]),
+        ("/mnt/defender/arch_x86_64", &["url_arch"]),
+        ("/mnt/linux/production/other", &["url_track"]),
+        ("https://mirror.corp/linux/production//", &["url_slashes"]),
+        ("https://mirror.corp/linux//production/", &["url_slashes"]),
+        ("https://mirror.corp//linux/production", &["url_slashes"]),
         ("mnt/mirror/linux/production", &["url_unreadable"]),
         ("//server/share/linux/production", &["url_unreadable"]),
         ("smb://server/share/linux/production", &["url_scheme"]),
@@ -174,8 +182,43 @@ fn another_ring_than_the_one_asked_for_is_told() {
     let mut context = context(Platform::Linux, "101.24112.0003");
     context.url = Some("https://mirror.corp/linux/production".to_owned());
     assert_eq!(lint(&document, &context), []);
+    context.url = Some("https://Mirror.Corp:443/linux/production/".to_owned());
+    assert_eq!(lint(&document, &context), [], "the same, written otherwise");
     context.url = Some("https://mirror.corp/rings/canary/linux/production/".to_owned());
     assert_eq!(lint(&document, &context)[0].check, Check::UrlRing);
+}
+
+#[test]
+fn a_proxy_that_is_none_is_told_and_one_that_is_is_worth_a_note() {
+    let at = "/cloudService/proxy";
+    for (proxy, code) in [
+        ("http://proxy.corp:8080/", "proxy_set"),
+        ("", "proxy_unreadable"),
+        ("None", "proxy_unreadable"),
+        ("proxy:8080", "proxy_unreadable"),
+    ] {
+        check("\"cloudService\":{", &format!("\"cloudService\":{{\"proxy\":\"{proxy}\","), &[(code, at)]);
+    }
+}
+
+#[test]
+fn a_misspelt_key_beside_the_right_one_does_no_harm() {
+    let fallback = "\"offlineDefinitionUpdateFallbackToCloud\":false";
+    let both = format!("{fallback},\"{FALLBACK_TYPO}\":true");
+    check(fallback, &both, &[("fallback_twice", "/antivirusEngine/offlineDefintionUpdateFallbackToCloud")]);
+}
+
+#[test]
+fn what_no_agent_reads_is_told_apart() {
+    let codes = |text: &str| {
+        let document = Document::read(text.as_bytes()).unwrap();
+        let found = passed_over(&document, &context(Platform::Linux, "101.26062.0007"));
+        found.into_iter().map(|finding| finding.check.code()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(GOOD), [] as [&str; 0]);
+    assert_eq!(codes(r#"{"antivirusEngine":[]}"#), ["section_no_object"]);
+    assert_eq!(codes(r#"{"AntivirusEngine":{}}"#), ["misspelt_key"]);
+    assert_eq!(codes(r#"{"features":{"offlineDefinitionUpdate":"enabled"}}"#), ["wrong_section"]);
 }
 
 #[test]
@@ -212,7 +255,10 @@ fn the_vendor_s_own_samples_have_their_known_faults() {
         ["example_left", "passive", "url_plain", "interval_often", "verify_sig_deprecated"]
     );
     let sample = r#"{"antivirusEngine":{"info":1,"info":2},"features":{"offlineDefinitionUpdateVerifySig":"disabled"},"cloudService":{"proxy":"<EXAMPLE DO NOT USE> http://proxy.server:port/"}}"#;
-    assert_eq!(codes(sample, Platform::Linux), ["example_left", "duplicate_key", "verify_sig_deprecated", "proxy_set"]);
+    assert_eq!(
+        codes(sample, Platform::Linux),
+        ["example_left", "proxy_unreadable", "duplicate_key", "verify_sig_deprecated"]
+    );
 }
 
 #[test]
