@@ -42,7 +42,7 @@ pub use agent::{
 pub use connectivity::{Probe, connectivity};
 pub use due::{Due, Idle, due};
 pub use health::{Facts, Field, Health, Shown, UnknownField};
-pub use managed::{Enforcement, Managed, ManagedError, Setting};
+pub use managed::{Enforcement, Managed, ManagedError, Setting, system_of};
 pub use plan::{Plan, Site};
 pub use run::{Tick, Waiting, run};
 pub use scan::{NotBefore, Prelude, Scan, before_scan};

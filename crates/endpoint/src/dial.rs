@@ -7,7 +7,7 @@ use model::Clock;
 use outbound::{ClientError, ClientSettings, HttpClient, Outbound, ProxySettings};
 use url::Url;
 
-use crate::fetch::{Clients, Dial, Fail};
+use crate::fetch::{Dial, Fail};
 
 /// Whether a proxy that the settings name stands before mirrors, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +43,25 @@ impl fmt::Debug for Network {
 }
 
 impl Dial for Network {
-    fn clients(&self, mirror: Option<&Url>, proxy: Option<&str>) -> Result<Clients, Fail> {
+    fn mirror(&self, base: &Url, proxy: Option<&str>) -> Result<Arc<dyn Outbound>, Fail> {
+        let proxy = match self.proxy_use {
+            ProxyUse::Everything => proxy.map(proxy_settings).transpose()?,
+            ProxyUse::Cloud => None,
+        };
+        self.client(base.host_str().map(str::to_owned).into_iter().collect(), proxy, Plain::Taken)
+    }
+
+    fn cloud(&self, proxy: Option<&str>) -> Result<Arc<dyn Outbound>, Fail> {
         let proxy = proxy.map(proxy_settings).transpose()?;
-        let towards_mirror = proxy.clone().filter(|_| self.proxy_use == ProxyUse::Everything);
-        let named = |url: Option<&Url>| url.and_then(Url::host_str).map(str::to_owned);
-        let mirror_hosts = named(mirror).into_iter().collect();
         // What is named by hand may have any address, the vendor's own hosts only public ones.
         let plain = self.cloud.as_ref().is_some_and(|cloud| cloud.scheme() == "http");
+        let named = self.cloud.as_ref().and_then(Url::host_str).map(str::to_owned);
         let redirects = self.cloud_hosts.iter().filter(|host| !host.starts_with("*.")).cloned();
-        let cloud_hosts = named(self.cloud.as_ref()).into_iter().chain(redirects).collect();
-        Ok(Clients {
-            mirror: self.client(mirror_hosts, towards_mirror, Plain::Taken)?,
-            cloud: self.client(cloud_hosts, proxy, if plain { Plain::Taken } else { Plain::Refused })?,
-        })
+        self.client(
+            named.into_iter().chain(redirects).collect(),
+            proxy,
+            if plain { Plain::Taken } else { Plain::Refused },
+        )
     }
 }
 

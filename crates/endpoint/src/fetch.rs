@@ -25,18 +25,29 @@ impl fmt::Debug for Clients {
     }
 }
 
-/// Makes those who ask, as the settings have it at the time.
+/// Makes those who ask, as the settings have it at the time. What stands between here and the cloud is no business of a
+/// mirror that is asked straight, so each is made for itself.
 pub trait Dial: Send + Sync + fmt::Debug {
-    /// Who asks: `mirror` is the host that the settings name, `proxy` what they say of one.
+    /// Who asks a mirror: `base` is the address that the settings name, `proxy` what they say of one.
+    ///
+    /// # Errors
+    /// The proxy, where it stands before mirrors, or a certificate cannot be used.
+    fn mirror(&self, base: &Url, proxy: Option<&str>) -> Result<Arc<dyn Outbound>, Fail>;
+
+    /// Who asks the vendor's cloud.
     ///
     /// # Errors
     /// The proxy or a certificate cannot be used.
-    fn clients(&self, mirror: Option<&Url>, proxy: Option<&str>) -> Result<Clients, Fail>;
+    fn cloud(&self, proxy: Option<&str>) -> Result<Arc<dyn Outbound>, Fail>;
 }
 
 impl Dial for Clients {
-    fn clients(&self, _: Option<&Url>, _: Option<&str>) -> Result<Clients, Fail> {
-        Ok(self.clone())
+    fn mirror(&self, _: &Url, _: Option<&str>) -> Result<Arc<dyn Outbound>, Fail> {
+        Ok(Arc::clone(&self.mirror))
+    }
+
+    fn cloud(&self, _: Option<&str>) -> Result<Arc<dyn Outbound>, Fail> {
+        Ok(Arc::clone(&self.cloud))
     }
 }
 

@@ -21,3 +21,4 @@ mod text;
 pub use check::{Check, Finding, Level};
 pub use document::{Change, Document, DocumentError, Format};
 pub use mirror_url::{MirrorUrl, MirrorUrlError, OverPlainHttp};
+pub use text::shown_url;

@@ -10,7 +10,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// A URL without user, password, query and fragment: what a finding may show of it. What is no URL is shown up to
 /// the `@`, behind which the host would stand.
-pub(crate) fn shown_url(text: &str) -> String {
+pub fn shown_url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return shown(text) };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);

@@ -1,5 +1,7 @@
 //! Whether the hosts that updates come from can be reached.
 
+use std::sync::Arc;
+
 use model::Reason;
 use outbound::{Outbound, Request};
 
@@ -26,7 +28,12 @@ pub async fn connectivity(endpoint: &Endpoint, managed: &Managed) -> Vec<Probe> 
     match &plan.first {
         Ok(site) => probes.push(endpoint.probe(site, managed).await),
         Err(fail) => {
-            let place = managed.url.value.clone().unwrap_or_else(|| "offlineDefinitionUpdateUrl".to_owned());
+            let place = managed
+                .url
+                .value
+                .as_deref()
+                .map(settings::shown_url)
+                .unwrap_or_else(|| "offlineDefinitionUpdateUrl".to_owned());
             probes.push(Probe { place, result: Err(fail.clone()) });
         }
     }
@@ -38,15 +45,12 @@ pub async fn connectivity(endpoint: &Endpoint, managed: &Managed) -> Vec<Probe> 
 
 impl Endpoint {
     async fn probe(&self, site: &Site, managed: &Managed) -> Probe {
-        let clients = match self.clients(site, managed) {
-            Ok(clients) => clients,
-            Err(fail) => return Probe { place: site.shown(self), result: Err(fail) },
-        };
+        let proxy = managed.proxy.value.as_deref();
         match site {
             Site::Mirror { base, written } => match base.join(&format!("{}/updates.zip", self.agent.folder())) {
                 Ok(url) => {
                     let request = Request { head_only: true, ..Request::get(url.clone()) };
-                    Probe { place: url.into(), result: head(clients.mirror.as_ref(), request).await }
+                    Probe { place: url.into(), result: head(self.dial.mirror(base, proxy), request).await }
                 }
                 Err(error) => Probe { place: written.clone(), result: Err(Fail::settings(error.to_string())) },
             },
@@ -59,7 +63,7 @@ impl Endpoint {
                 Ok((url, _)) => {
                     let redirect_hosts = self.cloud_hosts.clone();
                     let request = Request { head_only: true, redirect_hosts, ..Request::get(url.clone()) };
-                    Probe { place: url.into(), result: head(clients.cloud.as_ref(), request).await }
+                    Probe { place: url.into(), result: head(self.dial.cloud(proxy), request).await }
                 }
                 Err(fail) => Probe { place: base.to_string(), result: Err(fail) },
             },
@@ -68,9 +72,9 @@ impl Endpoint {
 }
 
 /// Whether there is an archive to fetch; what an update would call none is none here.
-async fn head(http: &dyn Outbound, request: Request) -> Result<(), Fail> {
+async fn head(http: Result<Arc<dyn Outbound>, Fail>, request: Request) -> Result<(), Fail> {
     let url = request.url.clone();
-    match http.get(request).await?.length {
+    match http?.get(request).await?.length {
         Some(0) => Err(Fail::new(Reason::BadResponse, format!("{url}: the archive is empty"))),
         _ => Ok(()),
     }

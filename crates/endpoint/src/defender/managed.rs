@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use settings::defender::{KEYS, Kind};
-use settings::{Document, DocumentError};
+use settings::defender::{Address, Context, KEYS, Kind, proxy};
+use settings::{Check, Document, DocumentError, Format};
 
 use super::agent::{Agent, Assumptions, Fallback, Platform};
+use super::plan::other_system;
 
 /// Eight hours, the vendor's default.
 const INTERVAL: u64 = 28_800;
@@ -119,29 +120,40 @@ impl Managed {
     /// # Errors
     /// It is none of them, or holds no settings.
     pub fn read(bytes: &[u8], agent: &Agent, assumptions: &Assumptions) -> Result<Self, ManagedError> {
-        let (sections, _) = Document::read(bytes)?.sections();
+        let document = Document::read(bytes)?;
+        let (sections, _) = document.sections();
         let mut reading = Reading { sections: &sections, managed: Self::defaults(agent, assumptions) };
         reading.cloud_service();
         reading.engine(agent);
         reading.features(agent);
         reading.scheduled_scan(agent);
+        reading.managed.warnings.extend(passed_over(&document, agent));
         Ok(reading.managed)
     }
 }
 
-/// Platform and track of an address that is the other system's.
-fn other_system(url: &str, own: Platform) -> Option<String> {
-    let parts: Vec<&str> = url.split('/').filter(|part| !part.is_empty()).collect();
-    let others = |pair: &&[&str]| match pair {
-        [platform, track] => {
-            let track = track.strip_suffix("_back").unwrap_or(track);
-            matches!(*platform, "linux" | "mac")
-                && *platform != own.as_str()
-                && matches!(track, "production" | "preview")
-        }
-        _ => false,
+/// The system that a file of settings is for: `mdatp_managed.json` for Linux, a property list or profile for macOS. None
+/// where it holds no settings.
+pub fn system_of(settings: &[u8]) -> Option<Platform> {
+    match Document::read(settings).ok()?.format() {
+        Format::Json => Some(Platform::Linux),
+        Format::Plist | Format::Profile => Some(Platform::Mac),
+    }
+}
+
+/// What of a file this agent passes over, in words: what the linter knows of that, nobody has to find out twice.
+fn passed_over(document: &Document, agent: &Agent) -> Vec<String> {
+    let platform = match agent.platform {
+        Platform::Linux => settings::defender::Platform::Linux,
+        Platform::Mac => settings::defender::Platform::Mac,
     };
-    parts.windows(2).rfind(others).map(|pair| pair.join("/"))
+    let context = Context { platform, agent: Some(agent.version.clone()), url: None };
+    let passed = settings::defender::passed_over(document, &context);
+    let passed = passed
+        .into_iter()
+        .map(|finding| format!("{} is not read by agent {}: {}", finding.at, agent.version, finding.seen));
+    let twice = document.findings().iter().filter(|finding| finding.check == Check::DuplicateKey);
+    passed.chain(twice.map(|finding| format!("{} stands twice: the last one counts here", finding.at))).collect()
 }
 
 /// A document, and what was understood of it so far.
@@ -162,7 +174,11 @@ impl Reading<'_> {
             self.managed.due = set(days(count));
         }
         if let Some(text) = self.text("cloudService", "proxy") {
-            self.managed.proxy = set(Some(text));
+            if proxy(&text).is_some() {
+                self.managed.proxy = set(Some(text));
+            } else {
+                self.wrong("cloudService", "proxy", "of the form http://host:port/");
+            }
         }
     }
 
@@ -176,13 +192,8 @@ impl Reading<'_> {
                 self.managed.warnings.push(told);
             }
         }
-        let other = if section == ENGINE { "features" } else { ENGINE };
-        if self.at(other, "offlineDefinitionUpdate").is_some() {
-            let told = format!("{other}.offlineDefinitionUpdate is not read by agent {}: {section} is", agent.version);
-            self.managed.warnings.push(told);
-        }
         if let Some(text) = self.text(ENGINE, "offlineDefinitionUpdateUrl") {
-            if let Some(other) = other_system(&text, agent.platform) {
+            if let Some(other) = other_system(&Address::read(&text), agent) {
                 let told = format!(
                     "antivirusEngine.offlineDefinitionUpdateUrl leads to {other}: a real agent does not load that system's \
                      engine"
@@ -193,10 +204,6 @@ impl Reading<'_> {
         }
         if let Some(value) = self.boolean(ENGINE, "offlineDefinitionUpdateFallbackToCloud") {
             self.managed.fallback = set(value);
-        }
-        if self.at(ENGINE, "offlineDefintionUpdateFallbackToCloud").is_some() {
-            let told = "antivirusEngine.offlineDefintionUpdateFallbackToCloud is misspelt (Defintion) and not read";
-            self.managed.warnings.push(told.to_owned());
         }
         self.enforcement();
     }

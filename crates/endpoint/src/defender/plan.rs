@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use settings::defender::Address;
+use settings::shown_url;
 use url::Url;
 
-use super::agent::{Agent, Assumptions, Schemeless};
+use super::agent::{Agent, Assumptions, OddArchive, Schemeless};
 use super::managed::Managed;
 use crate::Fail;
 
@@ -59,12 +61,18 @@ impl Plan {
 }
 
 fn site(written: &str, agent: &Agent, assumptions: &Assumptions) -> Result<Site, Fail> {
-    let refused = |why: &str| Fail::settings(format!("offlineDefinitionUpdateUrl '{}' {why}", shown(written)));
+    let refused = |why: &str| Fail::settings(format!("offlineDefinitionUpdateUrl '{}' {why}", shown_url(written)));
     if written.contains(['<', '>']) {
         return Err(refused("is a sample's placeholder"));
     }
-    if written.trim_end_matches('/').ends_with(&agent.folder()) {
-        return Err(refused("ends in arch_…: the endpoint appends that itself"));
+    let address = Address::read(written);
+    if address.is_too_far() {
+        return Err(refused("goes on into arch_…: the endpoint appends that itself"));
+    }
+    if let Some(other) = other_system(&address, agent)
+        && assumptions.odd_archive == OddArchive::Refuse
+    {
+        return Err(refused(&format!("leads to {other}: that system's engine does not load on {}", agent.platform)));
     }
     if written.starts_with('/') {
         return Ok(Site::Folder { written: written.to_owned(), path: PathBuf::from(written) });
@@ -78,6 +86,9 @@ fn site(written: &str, agent: &Agent, assumptions: &Assumptions) -> Result<Site,
     if !matches!(base.scheme(), "http" | "https") {
         return Err(refused("is neither http, https nor a folder"));
     }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(refused("has a user or a password, which an agent is not known to send"));
+    }
     if base.query().is_some() || base.fragment().is_some() {
         return Err(refused("has a query or a fragment, and nothing can be appended to those"));
     }
@@ -87,6 +98,8 @@ fn site(written: &str, agent: &Agent, assumptions: &Assumptions) -> Result<Site,
     Ok(Site::Mirror { written: written.to_owned(), base })
 }
 
-fn shown(text: &str) -> String {
-    text.chars().take(200).flat_map(char::escape_default).collect()
+/// Platform and track of an address that is the other system's.
+pub(super) fn other_system(address: &Address, agent: &Agent) -> Option<String> {
+    let (platform, track) = address.layout()?;
+    (platform != agent.platform.as_str()).then(|| format!("{platform}/{track}"))
 }

@@ -18,7 +18,7 @@ use super::plan::Site;
 use super::store::{ARCHIVE, Answer, Installed, Record};
 use super::update::Endpoint;
 use crate::disk::Growing;
-use crate::fetch::{Clients, Fail, Trouble, Validator, to_file, to_memory};
+use crate::fetch::{Fail, Trouble, Validator, to_file, to_memory};
 
 /// The most bytes of a document beside an archive.
 const DOCUMENT: u64 = 64 << 10;
@@ -61,12 +61,15 @@ impl Site {
 }
 
 impl Endpoint {
-    pub(super) async fn get(&self, site: &Site, clients: &Clients, known: &Known<'_>) -> Result<Got, Trouble> {
+    /// What a place has; `proxy` is what the settings say of one.
+    pub(super) async fn get(&self, site: &Site, proxy: Option<&str>, known: &Known<'_>) -> Result<Got, Trouble> {
         for _ in 0..TRIES {
             let got = match site {
-                Site::Mirror { base, .. } => self.ask_mirror(base, clients.mirror.as_ref(), known).await?,
+                Site::Mirror { base, .. } => {
+                    self.ask_mirror(base, self.dial.mirror(base, proxy)?.as_ref(), known).await?
+                }
                 Site::Folder { path, .. } => self.read_folder(path)?,
-                Site::Cloud { base } => self.ask_cloud(base, clients.cloud.as_ref(), known).await?,
+                Site::Cloud { base } => self.ask_cloud(base, self.dial.cloud(proxy)?.as_ref(), known).await?,
             };
             if let Some(got) = got {
                 return Ok(got);

@@ -13,7 +13,7 @@ use super::plan::{Plan, Site};
 use super::source::{Fetched, Got, Known};
 use super::store::{ARCHIVE, Installed, Record, Store};
 use crate::disk::StateError;
-use crate::fetch::{Clients, Dial, Fail, Trouble};
+use crate::fetch::{Dial, Fail, Trouble};
 
 /// The endpoint, and all that it needs of the world.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Endpoint {
         let first = match &plan.first {
             Ok(site) => self.attempt(site, managed, &mut record, &mut report).await?,
             Err(fail) => {
-                let source = managed.url.value.clone().unwrap_or_default();
+                let source = managed.url.value.as_deref().map(settings::shown_url).unwrap_or_default();
                 report.attempts.push(Attempt { source, result: Err(fail.clone()) });
                 false
             }
@@ -137,12 +137,6 @@ impl Endpoint {
                 days(due)
             )
         }))
-    }
-
-    /// Who asks one place.
-    pub(super) fn clients(&self, site: &Site, managed: &Managed) -> Result<Clients, Fail> {
-        let mirror = if let Site::Mirror { base, .. } = site { Some(base) } else { None };
-        self.dial.clients(mirror, managed.proxy.value.as_deref())
     }
 
     /// Asks one place; whether it went well.
@@ -187,8 +181,7 @@ impl Endpoint {
         let ours = current.as_ref().filter(|current| damaged.is_empty() && current.kind == self.agent.kind());
         let known = Known { current: ours, record };
         let before = current.as_ref().and_then(|current| current.version.clone());
-        let clients = self.clients(site, managed)?;
-        let mut fetched = match self.get(site, &clients, &known).await? {
+        let mut fetched = match self.get(site, managed.proxy.value.as_deref(), &known).await? {
             Got::Same => return Ok(Outcome::Current(before)),
             Got::Archive(fetched) => *fetched,
         };

@@ -183,14 +183,14 @@ impl Endpoint {
         let route: RoutePath = wanted.path.parse().map_err(|error| {
             Fail::settings(format!("the manifest's path '{}' is none: {error}", wanted.path.escape_default()))
         })?;
-        let clients = self.dial.clients(Some(&url), self.policy.proxy.as_deref())?;
+        let http = self.dial.mirror(&url, self.policy.proxy.as_deref())?;
         let applied = self.store.applied()?;
         let known = applied.as_ref().filter(|applied| applied.url == text && self.is_of(applied, wanted));
         let mut request = Request::get(url.clone());
         if self.assumptions.asking == Asking::Conditional {
             request.if_none_match = known.map(|applied| applied.etag.clone());
         }
-        let response = clients.mirror.get(request).await?;
+        let response = http.get(request).await?;
         let current = |applied: &Applied| Outcome::Current { version: applied.version.clone() };
         if response.status == 304
             && let Some(applied) = known
@@ -206,8 +206,7 @@ impl Endpoint {
         let opened = vendors::elastic::open(&zip, &route, &settings).map_err(Fail::from)?;
         notes.extend(opened.notes.iter().map(|note| format!("{}: {}", note.reason, note.detail)));
         let from = applied.map(|applied| applied.version);
-        let mut way =
-            Way { http: clients.mirror.as_ref(), base: &self.policy.base_url, notes, bytes: zip.len() as u64 };
+        let mut way = Way { http: http.as_ref(), base: &self.policy.base_url, notes, bytes: zip.len() as u64 };
         let (fetched, kept, identifiers) = self.artifacts(&opened, &mut way).await?;
         let bytes = way.bytes;
         let to = opened.version.version.to_string();

@@ -48,5 +48,5 @@ async fn the_misspelt_key_does_not_keep_the_cloud_away_where_it_is_the_default()
     world.endpoint.agent.platform = crate::defender::Platform::Mac;
     let typo = world.managed(&offline(r#","offlineDefintionUpdateFallbackToCloud":false"#));
     assert!(typo.fallback.value && !typo.fallback.is_managed, "{typo:?}");
-    assert!(typo.warnings.iter().any(|warning| warning.contains("misspelt")));
+    assert!(typo.warnings.iter().any(|warning| warning.contains("offlineDefinitionUpdateFallbackToCloud is meant")));
 }

@@ -52,6 +52,8 @@ async fn what_was_proven_for_another_agent_is_no_answer_for_this_one() {
     world.mirror_has(&with_engine(&library(0x3e)), &versions("1.459.1.0"));
     assert!(world.update(&offline("")).await.is_good());
     world.endpoint.agent = Agent { platform: Platform::Mac, ..world.endpoint.agent.clone() };
+    // Its address is Linux's, and it is to ask there all the same.
+    world.endpoint.assumptions.assume("odd-archive=take").unwrap();
     let url = format!("{BASE}arch_x86_64/updates.zip");
     let _ = world.update(&offline("")).await;
     let asked = world.mirror.requests();

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use url::Url;
 
 use super::world::{CLOUD, agent};
-use crate::defender::{Agent, Assumptions, Managed, Plan, Platform, Schemeless, Site};
+use crate::defender::{Agent, Assumptions, Managed, Plan, Platform, Schemeless, Site, system_of};
+use crate::{Dial as _, Network, ProxyUse};
 
 fn read(text: &str) -> Managed {
     Managed::read(text.as_bytes(), &agent("101.26062.0007"), &Assumptions::default()).unwrap()
@@ -113,13 +114,104 @@ fn every_key_that_is_read_stands_in_the_table_of_keys() {
 }
 
 #[test]
-fn an_address_of_the_other_system_is_told() {
-    let told = |path: &str| {
-        let text = format!(r#"{{"antivirusEngine":{{"offlineDefinitionUpdateUrl":"https://h/{path}/"}}}}"#);
-        read(&text).warnings.iter().any(|warning| warning.contains("does not load"))
+fn an_address_of_the_other_system_is_refused_c39() {
+    let refused = |path: &str| match site(&format!("https://h/{path}/"), &Assumptions::default()) {
+        Err(fail) => fail.code == "settings_refused" && fail.detail.contains("does not load"),
+        Ok(_) => false,
     };
-    assert!(told("mac/production") && told("rings/canary/mac/preview_back"));
-    assert!(!told("linux/production") && !told("mac/linux/production") && !told("mac"));
+    assert!(refused("mac/production") && refused("rings/canary/mac/preview_back"));
+    assert!(!refused("linux/production") && !refused("mac/linux/production") && !refused("mac"));
+    let mut take = Assumptions::default();
+    take.assume("odd-archive=take").unwrap();
+    assert!(site("https://h/mac/production/", &take).is_ok());
+    let text = r#"{"antivirusEngine":{"offlineDefinitionUpdateUrl":"/srv/mac/production"}}"#;
+    assert!(read(text).warnings.iter().any(|warning| warning.contains("does not load")), "and told beside");
+}
+
+#[test]
+fn the_system_is_that_of_the_file_s_form() {
+    assert_eq!(system_of(b"{}"), Some(Platform::Linux));
+    assert_eq!(system_of(b"<plist version=\"1.0\"><dict/></plist>"), Some(Platform::Mac));
+    assert_eq!(system_of(b"nothing"), None);
+}
+
+/// What an endpoint refuses the linter calls an error; and where an endpoint finds its archive the linter does not.
+#[test]
+fn the_linter_and_the_endpoint_agree_on_addresses_and_proxies() {
+    use settings::defender::{Context, Platform as System, lint};
+    use settings::{Document, Level};
+
+    let worst = |text: &str| {
+        let context = Context { platform: System::Linux, agent: "101.26062.0007".parse().ok(), url: None };
+        let findings = lint(&Document::read(text.as_bytes()).unwrap(), &context);
+        findings.first().map(|finding| finding.level)
+    };
+    let text = |url: &str, proxy: &str| {
+        format!(
+            r#"{{"cloudService":{{"proxy":"{proxy}"}},"antivirusEngine":{{"enforcementLevel":"real_time",
+            "offlineDefinitionUpdate":"enabled","offlineDefinitionUpdateUrl":"{url}"}}}}"#
+        )
+    };
+    let good = "http://proxy.corp:8080/";
+    for url in [
+        "https://h/mac/production/",
+        "https://h/linux/production/arch_arm64",
+        "https://h/linux/production/arch_x86_64/updates.zip",
+        "https://eve:hunter2@h/linux/production/",
+        "h:8000/linux/production",
+        "ftp://h/linux/production",
+        "https://h/linux/production/#x",
+        "/mnt/defender/arch_x86_64",
+        "<EXAMPLE DO NOT USE>",
+        "",
+    ] {
+        let fail = site(url, &Assumptions::default()).unwrap_err();
+        assert_eq!(fail.code, "settings_refused", "{url}");
+        assert!(!fail.detail.contains("hunter2"), "{fail}");
+        assert_eq!(worst(&text(url, good)), Some(Level::Error), "{url}");
+    }
+    for url in
+        ["/mnt/defender", "/mnt/defender/linux", "/mnt//x/linux/production//", "HTTPS://H.corp:443/linux/production"]
+    {
+        assert!(site(url, &Assumptions::default()).is_ok(), "{url}");
+        assert!(worst(&text(url, good)) < Some(Level::Error), "{url}");
+    }
+    for proxy in ["None", "", "proxy:8080"] {
+        let text = text("https://h.corp/linux/production/", proxy);
+        let managed = read(&text);
+        assert_eq!(managed.proxy.value, None, "{proxy}: left out");
+        assert!(managed.warnings.iter().any(|warning| warning.contains("cloudService.proxy")), "{managed:?}");
+        assert_eq!(worst(&text), Some(Level::Error), "{proxy}");
+    }
+}
+
+#[test]
+fn a_section_that_is_none_is_told() {
+    let told = |text: &str, part: &str| {
+        let managed = read(text);
+        assert!(!managed.offline.value && managed.warnings.iter().any(|warning| warning.contains(part)), "{managed:?}");
+    };
+    told(r#"{"antivirusEngine":[]}"#, "/antivirusEngine is not read by agent 101.26062.0007: an array");
+    told(r#"{"AntivirusEngine":{"offlineDefinitionUpdate":"enabled"}}"#, "antivirusEngine is meant");
+    told(r#"{"offlineDefinitionUpdate":"enabled"}"#, "read from antivirusEngine.offlineDefinitionUpdate");
+    told(r#"{"info":1,"info":2}"#, "/info stands twice");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_no_business_of_a_mirror_that_is_asked_straight() {
+    let clock = std::sync::Arc::new(crate::case::FakeClock::at("2026-10-04T06:05:09Z"));
+    let network = |proxy_use| Network {
+        ca_pem: None,
+        cloud: Some(Url::parse(CLOUD).unwrap()),
+        cloud_hosts: Vec::new(),
+        proxy_use,
+        clock: clock.clone(),
+    };
+    let base = Url::parse("http://h:8000/linux/production/").unwrap();
+    let bad = Some("http://proxy/with/a/path");
+    assert!(network(ProxyUse::Cloud).mirror(&base, bad).is_ok());
+    assert_eq!(network(ProxyUse::Cloud).cloud(bad).map(|_| ()).unwrap_err().code, "settings_refused");
+    assert_eq!(network(ProxyUse::Everything).mirror(&base, bad).map(|_| ()).unwrap_err().code, "settings_refused");
 }
 
 #[test]

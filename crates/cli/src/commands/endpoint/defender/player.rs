@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use endpoint::defender::{Agent, Architecture, Assumptions, ClockRef, Endpoint, Managed, MirrorProxy, Platform, Store};
+use endpoint::defender::{
+    Agent, Architecture, Assumptions, ClockRef, Endpoint, Managed, MirrorProxy, Platform, Store, system_of,
+};
 use endpoint::{Network, ProxyUse, Unwatched};
 use url::Url;
 
@@ -24,9 +26,9 @@ pub(super) struct Player {
     /// The managed settings: mdatp_managed.json, or a macOS property list or profile
     #[arg(long, value_name = "FILE", default_value = SETTINGS)]
     settings: PathBuf,
-    /// The system that is played: linux or mac
-    #[arg(long, value_name = "SYSTEM", default_value = "linux")]
-    platform: Platform,
+    /// The system that is played: linux or mac; else that of the settings' form, as JSON is for Linux
+    #[arg(long, value_name = "SYSTEM")]
+    platform: Option<Platform>,
     /// The processor that is played: x86_64 or arm64
     #[arg(long, value_name = "ARCH", default_value = "x86_64")]
     arch: Architecture,
@@ -84,9 +86,9 @@ impl Player {
         Ok((endpoint, managed))
     }
 
-    /// The settings as they are now. The agent's own place may be empty: then nothing is managed.
+    /// The settings as they are now.
     pub(super) fn managed(&self, agent: &Agent, assumptions: &Assumptions) -> Result<Managed, Failure> {
-        if self.settings.as_os_str() == SETTINGS && matches!(self.settings.try_exists(), Ok(false)) {
+        if self.is_unmanaged() {
             let mut managed = Managed::defaults(agent, assumptions);
             managed.warnings.push(format!("there is no {SETTINGS}: nothing is managed; --settings names another"));
             return Ok(managed);
@@ -99,10 +101,24 @@ impl Player {
         })
     }
 
+    /// What was named, else what the settings are for, else Linux: then nothing is managed, or it cannot be read.
+    fn platform(&self) -> Result<Platform, Failure> {
+        match self.platform {
+            Some(platform) => Ok(platform),
+            None if self.is_unmanaged() => Ok(Platform::Linux),
+            None => Ok(system_of(&read(&self.settings)?).unwrap_or(Platform::Linux)),
+        }
+    }
+
+    /// The agent's own place may be empty.
+    fn is_unmanaged(&self) -> bool {
+        self.settings.as_os_str() == SETTINGS && matches!(self.settings.try_exists(), Ok(false))
+    }
+
     fn agent(&self) -> Result<Agent, Failure> {
         let version = self.agent.parse();
         let version = version.map_err(|error| Failure::usage(format!("--agent '{}' is {error}", self.agent)))?;
-        Ok(Agent { platform: self.platform, architecture: self.arch, version })
+        Ok(Agent { platform: self.platform()?, architecture: self.arch, version })
     }
 
     fn assumptions(&self) -> Result<Assumptions, Failure> {
