@@ -41,11 +41,12 @@ impl Engine {
         let Some(last) = self.published_last().await? else { return Ok(()) };
         let (mut feeds, lost) = self.still_there(&last).await?;
         if let Some(left) = &left {
-            // Feeds of one vendor may share paths: one that stays behind keeps the others, or they would be mixed.
+            // Feeds of one vendor may share paths: one that stays behind keeps the others, or they would be mixed, also
+            // with what is not served meanwhile.
             let seated = &left.generation.feeds;
             let behind =
                 |feed: &FeedId| lost.iter().any(|lost| lost.vendor() == feed.vendor() && seated.contains_key(lost));
-            feeds.retain(|feed, _| !(seated.contains_key(feed) && behind(feed)));
+            feeds.retain(|feed, _| !behind(feed));
         }
         let ring = &self.settings.ring;
         tracing::error!(

@@ -8,9 +8,9 @@ use catalog::{Actor, Batch, EntryKind, NewEntry, Publication, ReleaseFilter};
 use mirror::{Depth, Silent, SyncRequest};
 use model::{Digest, Level, Outcome, Reason, ReleaseState};
 use serde_json::json;
-use vendor_sim::{Fault, FaultRule, Kind};
+use vendor_sim::{ArtifactUrls, Fault, FaultRule, Kind};
 
-use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
+use crate::world::{Build, DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
 
 /// Every feed's two releases; of `ELASTIC` and `DEFENDER` the second was rolled back from.
 async fn rolled_back() -> World {
@@ -159,6 +159,35 @@ async fn a_ring_that_fell_behind_is_made_anew_without_the_vendors_s18_s41() {
         world.engine().collect().await.unwrap();
         is_good(&world).await;
     }
+}
+
+/// One feed's newest release is lost with the newest file, so that it stays behind: another that came with that file
+/// shares paths with it, and waits.
+#[tokio::test]
+async fn feeds_that_share_addresses_are_not_mixed_when_a_ring_is_made_anew_i1() {
+    let mut build = Build { files: true, ..Build::default() };
+    build.sim.elastic.urls = ArtifactUrls::Fixed;
+    let mut world = build.start().await;
+    world.seen.lock().unwrap().fixed = true;
+    world
+        .inject(FaultRule::always("/artifacts-8.18.3.zip".parse::<vendor_sim::Pattern>().unwrap(), Fault::Status(500)));
+    world.sync().await;
+    world.sim.clear_faults();
+    world.clock.advance(DAY);
+    world.publish();
+    world.sync().await;
+    let before = world.generation().await.unwrap();
+    assert_eq!(before.feeds.len(), 3);
+    let manifest = before.routes.iter().find(|(path, _)| path.as_str().ends_with("/artifacts-9.0.0.zip")).unwrap().1;
+    let name = manifest.digest.to_string();
+    fs::remove_file(world.ports.path().join("blobs").join(&name[..2]).join(&name)).unwrap();
+    fs::remove_file(world.ports.path().join("rings/broad").join(format!("generation-{}", before.number))).unwrap();
+    world.forget();
+    world.reopen().await;
+    world.engine().mend_ring().await.unwrap();
+    world.walk().await;
+    assert_eq!(world.serves(OTHER).await, None, "it would be mixed with the older one");
+    world.converges().await;
 }
 
 /// The ring moves on to another generation, and the process dies before it says that this is done.
