@@ -15,7 +15,7 @@ pub(crate) fn turned_away(client: IpAddr, listener: Option<SocketAddr>, why: &st
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::fmt::{Debug, Write};
     use std::sync::{Arc, Mutex};
@@ -23,8 +23,15 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
+    /// What is told to the log on this thread.
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<String>>);
+    pub(crate) struct Heard(Arc<Mutex<String>>);
+
+    impl Heard {
+        pub(crate) fn text(&self) -> String {
+            self.0.lock().unwrap().clone()
+        }
+    }
 
     impl Visit for Heard {
         fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

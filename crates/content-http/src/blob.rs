@@ -109,20 +109,21 @@ impl Blob {
         Ok((file, identity))
     }
 
-    /// Whether a large file may be served now. One that only got or lost a name is, and is read anew meanwhile.
+    /// Whether a large file may be served now. One that only got or lost a name, or got another owner or other rights, is,
+    /// and is read anew meanwhile.
     fn stands_for(self: &Arc<Self>, found: Identity) -> bool {
         let mut vouched = self.vouched();
         let Some(Vouched { file, .. }) = *vouched else { return false };
         if file == found {
             return true;
         }
-        let renamed = found.got_other_names_than(&file);
-        if renamed {
+        let explained = found.is_explained_by_what_is_around(&file);
+        if explained {
             *vouched = Some(Vouched { file: found, proven: false });
             drop(vouched);
             self.proofs.ask(self, Haste::Calm);
         }
-        renamed
+        explained
     }
 
     /// Takes the file of a large blob as it is when it is seen for the first time: it is served, and read meanwhile.
@@ -182,6 +183,16 @@ impl Blob {
 
     fn vouch(&self, vouched: Option<Vouched>) {
         *self.vouched() = vouched;
+    }
+
+    /// Whether its bytes were proven as its file was then; a small or broken one is not waited for.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_large() || self.is_broken() || self.vouched().is_some_and(|vouched| vouched.proven)
+    }
+
+    /// Has its file read soon.
+    pub(crate) fn settle_soon(self: &Arc<Self>) {
+        self.proofs.ask(self, Haste::Urgent);
     }
 
     /// Whether its bytes are served from memory.

@@ -56,21 +56,36 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// The address in an element's `for` (RFC 7239, 4 and 6); none where it stands not once, or hides it.
+/// The address in an element's `for` (RFC 7239, 4 and 6); none where it stands not once, or hides it. An element without
+/// a pair is a proxy's that says nothing of whom it speaks for: it names nobody, and what a client may have written before
+/// it is not believed in its place.
 fn for_of(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
-    for pair in apart(element, b';') {
+    for pair in apart(element, b';').into_iter().filter(|pair| !pair.is_empty()) {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
         let (name, value) = (halves.next()?.trim_ascii(), halves.next()?);
         if name.eq_ignore_ascii_case(b"for") {
             let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
             // An escape in quotes has no place in an address, and fails to be one.
-            if found.replace(address(bare)?).is_some() {
+            if found.replace(address(without_hidden_port(bare))?).is_some() {
                 return None;
             }
         }
     }
     found
+}
+
+/// A node without a port that is hidden behind a name (RFC 7239, 6.2 and 6.3).
+fn without_hidden_port(node: &[u8]) -> &[u8] {
+    let hidden = |port: &[u8]| {
+        let name = port.strip_prefix(b"_").unwrap_or_default();
+        !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+    };
+    let colon = node.iter().rposition(|byte| *byte == b':');
+    match colon.and_then(|at| node.split_at_checked(at)) {
+        Some((address, port)) if port.strip_prefix(b":").is_some_and(hidden) => address,
+        _ => node,
+    }
 }
 
 /// The parts of a text; a separator in quotes separates nothing.
@@ -133,6 +148,14 @@ mod tests {
             (&["for=1.1.1.1, for=203.0.113.9, for=192.168.1.1"], Some("203.0.113.9")),
             (&["for=1.1.1.1", "for=203.0.113.9"], Some("203.0.113.9")),
             (&["for=1.1.1.1;ext=\"a,for=10.9.9.9;x\""], Some("1.1.1.1")),
+            (&["for=203.0.113.9;"], Some("203.0.113.9")),
+            (&["for=203.0.113.9;;proto=http"], Some("203.0.113.9")),
+            (&["for=\"203.0.113.9:_port\""], Some("203.0.113.9")),
+            (&["for=\"[2001:db8::1]:_p.o-r_t\""], Some("2001:db8::1")),
+            (&["for=\"203.0.113.9:_\""], None),
+            (&["for=\"203.0.113.9:_p/t\""], None),
+            (&[";"], None),
+            (&["for=1.1.1.1, ;"], None),
             (&["for=unknown"], None),
             (&["for=_hidden"], None),
             (&["for=1.1.1.1;for=203.0.113.9"], None),

@@ -16,13 +16,14 @@ use tokio_rustls::TlsAcceptor;
 use crate::announced::announced;
 use crate::away::turned_away;
 use crate::client::{Told, client};
-use crate::download::{Asked, Download};
+use crate::download::{Asked, Download, Sending};
 use crate::net::hold_little;
 use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived, as_we_speak, glimpse};
 use crate::respond::{Answered, Frame, Missed, answer, refuse};
 use crate::rules::{Door, Rules};
 use crate::slots::{Phase, Slot};
 use crate::stats::Trouble;
+use crate::tls::why_no_tls;
 use crate::wire::{Wire, flush, receive};
 use crate::worker::Worker;
 use crate::{After, Instead};
@@ -85,6 +86,10 @@ async fn serve_behind(tcp: TcpStream, mut seat: Seat) {
     match seat.rules.tls.as_ref().map(|certificate| certificate.config()) {
         None => Connection::new(tcp, seat).run().await,
         Some(config) => {
+            // Whoever only looks whether the port is open leaves without a word, a balancer after its header.
+            if !tcp.peek(&mut [0]).await.is_ok_and(|seen| seen > 0) {
+                return;
+            }
             hold_little(&tcp);
             let listener = tcp.local_addr().ok();
             // The handshake's memory goes when it is over.
@@ -92,9 +97,8 @@ async fn serve_behind(tcp: TcpStream, mut seat: Seat) {
                 Ok(tls) => Box::new(Connection::new(tls, seat)),
                 Err(error) => {
                     seat.worker.counters.trouble(Trouble::Handshake);
-                    // Whoever only looks whether the port is open leaves without a word.
                     if error.kind() == io::ErrorKind::InvalidData {
-                        turned_away(seat.peer, listener, &format!("no TLS came about: {error}"));
+                        turned_away(seat.peer, listener, &format!("no TLS came about: {}", why_no_tls(&error)));
                     }
                     return;
                 }
@@ -120,7 +124,7 @@ enum Next {
     /// Go on with the bytes that are there.
     GoOn,
     /// Send a large body, then go on; or close.
-    Bulk(Box<Download>),
+    Bulk(Box<Sending>),
     /// Wait for what is being fetched, answer then, and go on.
     Wait(Box<Waiting>),
     /// Close.
@@ -314,7 +318,8 @@ impl<W: Wire> Connection<W> {
         let asked = Asked { client, name, method, minor, status, at };
         match (bulk, persistence) {
             (Some(bulk), persistence) => {
-                Next::Bulk(Box::new(Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) }))
+                let download = Download { bulk, persistence, asked: asked.kept(request), sent: Cell::new(0) };
+                Next::Bulk(Box::new(Sending { download, worker: Rc::clone(worker) }))
             }
             (None, persistence) => {
                 asked.log(worker, request.path, request.user_agent, body);

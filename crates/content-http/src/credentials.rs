@@ -45,14 +45,26 @@ pub enum CredentialsError {
     },
     /// A line is none.
     #[error(
-        "{path}, line {line}: not 'name:' and the SHA-256 of its secret in 64 digits; a name is 1 to 64 letters, digits, \
-         '.', '-', '_' or '@', and stands once"
+        "{path}, line {line}: not 'name:' and the SHA-256 of its secret in 64 hexadecimal digits with nothing behind them; \
+         a name is 1 to 64 letters, digits, '.', '-', '_' or '@'"
     )]
     Line {
         /// Which file.
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
+    },
+    /// A name, or a secret, stands twice.
+    #[error("{path}, line {line}: {what} stands in line {first} already; each name has one secret of its own")]
+    Twice {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What of it.
+        what: &'static str,
+        /// Where it stands as well.
+        first: usize,
     },
     /// Nobody stands in it, or too many do.
     #[error("{path} names {count} credentials; 1 to {MAX_NAMES} can be used")]
@@ -179,25 +191,38 @@ fn read(path: &Path) -> Result<String, CredentialsError> {
     Ok(text)
 }
 
-/// `name:digest` a line; empty lines and those that begin with `#` say nothing.
+/// `name:digest` a line; empty lines and those that begin with `#` say nothing, nor does a byte order mark.
 fn parse(path: &Path, text: &str) -> Result<Vec<Known>, CredentialsError> {
-    let mut known: Vec<Known> = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
+    let (mut known, mut lines): (Vec<Known>, Vec<usize>) = Default::default();
+    for (at, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let (line, number) = (line.trim(), at + 1);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let one = line.split_once(':').filter(|(name, _)| is_name(name)).and_then(|(name, digest)| {
-            let fresh = known.iter().all(|other| *other.name != *name);
-            let secret: Digest = digest.trim().parse().ok()?;
-            fresh.then(|| Known { name: name.into(), secret })
-        });
-        known.push(one.ok_or_else(|| CredentialsError::Line { path: path.to_owned(), line: at + 1 })?);
+        let one = entry(line).ok_or_else(|| CredentialsError::Line { path: path.to_owned(), line: number })?;
+        let same = known.iter().position(|other| other.name == one.name || other.secret == one.secret);
+        if let Some((other, first)) = same.and_then(|at| known.get(at).zip(lines.get(at))) {
+            let what = if other.name == one.name { "the name" } else { "the secret" };
+            return Err(CredentialsError::Twice { path: path.to_owned(), line: number, what, first: *first });
+        }
+        known.push(one);
+        lines.push(number);
+        if known.len() > MAX_NAMES {
+            break;
+        }
     }
     if known.is_empty() || known.len() > MAX_NAMES {
-        return Err(CredentialsError::Count { path: path.to_owned(), count: known.len() });
+        let count = text.lines().filter(|line| line.contains(':')).count();
+        return Err(CredentialsError::Count { path: path.to_owned(), count });
     }
     Ok(known)
+}
+
+/// Digits may be capitals, as some systems print them.
+fn entry(line: &str) -> Option<Known> {
+    let (name, digest) = line.split_once(':').filter(|(name, _)| is_name(name))?;
+    let secret = digest.trim().to_ascii_lowercase().parse().ok()?;
+    Some(Known { name: name.into(), secret })
 }
 
 /// Plain enough for every form of the access log.
@@ -289,11 +314,25 @@ mod tests {
             good.replace("a:", ":"),
             good.replace("a:", "a b:"),
             format!("{good}{good}"),
+            format!("{good}{}", line("b", "x")),
+            good.replace('\n', "  -\n"),
             format!("{good}b:{}\n", "0".repeat(63)),
         ] {
             assert!(credentials(&bad).is_err(), "{bad}");
         }
         assert!(credentials(&good).is_ok());
+        let shared = credentials(&format!("# who\n{good}{}", line("b", "x"))).unwrap_err().to_string();
+        assert!(shared.contains("line 3: the secret stands in line 2 already"), "{shared}");
+    }
+
+    #[test]
+    fn digits_may_be_as_other_systems_write_them() {
+        let (name, digest) = ("a", Digest::of(b"x").to_string().to_uppercase());
+        for text in [format!("{name}:{digest}\r\n"), format!("\u{feff}{name}:{digest}"), format!("{name}: {digest} \n")]
+        {
+            let known = credentials(&text).unwrap();
+            assert_eq!(known.name(b"Bearer x").as_deref(), Some("a"), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use model::Timestamp;
@@ -65,13 +66,14 @@ pub(crate) struct Download {
     pub(crate) sent: Cell<u64>,
 }
 
-/// A download while it is sent: logs itself when dropped, also when the connection is ended from outside.
-pub(crate) struct Sending<'a> {
+/// A download from the moment its status is counted: logs itself when dropped, also when the connection ends before its
+/// head is sent, or is ended from outside.
+pub(crate) struct Sending {
     pub(crate) download: Download,
-    pub(crate) worker: &'a Worker,
+    pub(crate) worker: Rc<Worker>,
 }
 
-impl Drop for Sending<'_> {
+impl Drop for Sending {
     fn drop(&mut self) {
         let Download { bulk, asked: Kept { asked, path, user_agent }, sent, .. } = &self.download;
         let aborted = sent.get() < bulk.part.length;

@@ -4,10 +4,15 @@
 use model::Timestamp;
 
 const SEQUENCE: u8 = 0x30;
+/// The first thing that is tagged in its context: a certificate's version, a list's extensions.
 const VERSION: u8 = 0xa0;
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
+const BOOLEAN: u8 = 0x01;
+const OBJECT: u8 = 0x06;
+/// 2.5.29.20.
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 
 /// A span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +54,64 @@ pub(crate) fn of_certificate(der: &[u8]) -> Option<Span> {
     span(validity)
 }
 
-/// From when until when a revocation list holds (RFC 5280, 5.1.2.4 and 5.1.2.5); none where the DER is no list's, or the
-/// list does not say when the next one comes.
-pub(crate) fn of_list(der: &[u8]) -> Option<Span> {
-    let (list, _) = sequence(der)?;
-    let (body, _) = sequence(list)?;
+/// A certificate's serial number (RFC 5280, 4.1.2.2), which its issuer's lists name it by.
+pub(crate) fn serial_of(der: &[u8]) -> Option<&[u8]> {
+    let (body, _) = sequence(sequence(der)?.0)?;
     let rest = match item(body)? {
-        (INTEGER, _, rest) => rest,
+        (VERSION, _, rest) => rest,
         _ => body,
     };
-    let (_, rest) = sequence(rest)?;
-    let (_, rest) = sequence(rest)?;
-    span(rest)
+    item(rest).filter(|(tag, _, _)| *tag == INTEGER).map(|(_, digits, _)| digits)
+}
+
+/// What is read of a revocation list.
+pub(crate) struct List<'a> {
+    /// Its issuer's name, as it stands there.
+    pub(crate) issuer: &'a [u8],
+    /// From when until when it holds (RFC 5280, 5.1.2.4 and 5.1.2.5); none where it does not say when the next one comes.
+    pub(crate) span: Option<Span>,
+    /// Its number, which only rises (RFC 5280, 5.2.3); none where it has none.
+    pub(crate) number: Option<&'a [u8]>,
+}
+
+impl<'a> List<'a> {
+    /// None where the DER is no list's.
+    pub(crate) fn of(der: &'a [u8]) -> Option<Self> {
+        let (list, _) = sequence(der)?;
+        let (body, _) = sequence(list)?;
+        let rest = match item(body)? {
+            (INTEGER, _, rest) => rest,
+            _ => body,
+        };
+        let (_, rest) = sequence(rest)?;
+        let (issuer, rest) = sequence(rest)?;
+        Some(Self { issuer, span: span(rest), number: number(rest) })
+    }
+}
+
+/// The number among the extensions, which come last.
+fn number(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let (tag, inner, behind) = item(rest)?;
+        if tag == VERSION {
+            rest = sequence(inner)?.0;
+            break;
+        }
+        rest = behind;
+    }
+    loop {
+        let (extension, behind) = sequence(rest)?;
+        let (tag, name, value) = item(extension)?;
+        if tag == OBJECT && name == CRL_NUMBER {
+            let value = match item(value)? {
+                (BOOLEAN, _, value) => value,
+                _ => value,
+            };
+            let (_, octets, _) = item(value)?;
+            return item(octets).filter(|(tag, _, _)| *tag == INTEGER).map(|(_, digits, _)| digits);
+        }
+        rest = behind;
+    }
 }
 
 /// Two times, one behind the other.
@@ -143,8 +194,19 @@ mod tests {
             let (from, until) = (at("2024-03-01T00:00:00Z".to_owned()), at(format!("{year}-02-28T00:00:00Z")));
             let expected = Some(Span { from, until });
             assert_eq!(of_certificate(&made(year)), expected);
-            assert_eq!(of_list(&list(year)), expected);
+            let list = list(year);
+            let list = List::of(&list).unwrap();
+            assert_eq!((list.span, list.number), (expected, Some(&[1][..])));
         }
+    }
+
+    #[test]
+    fn a_certificate_is_told_by_its_serial_number_v34() {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.serial_number = Some(rcgen::SerialNumber::from(0x0a_bc));
+        let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(serial_of(made.der()), Some(&[0x0a, 0xbc][..]));
+        assert_eq!(serial_of(&[]), None);
     }
 
     #[test]
@@ -158,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_neither_has_no_end_and_panics_nowhere_i10() {
         type Read = fn(&[u8]) -> Option<Span>;
-        for (whole, read) in [(made(2030), of_certificate as Read), (list(2030), of_list as Read)] {
+        for (whole, read) in [(made(2030), of_certificate as Read), (list(2030), |der: &[u8]| List::of(der)?.span)] {
             for length in 0..whole.len() {
                 assert_eq!(read(&whole[..length]), None, "{length}");
             }

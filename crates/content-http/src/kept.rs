@@ -1,7 +1,6 @@
 //! The files beside the configuration that listeners use: looked at every few seconds, taken over when they changed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +8,7 @@ use model::{Clock, Level, Timestamp};
 
 use crate::credentials::Credentials;
 use crate::stats::{CertificateFacts, Counters, Trouble};
-use crate::tls::Certificate;
-use crate::watch::Chain;
+use crate::tls::{Certificate, News};
 
 /// One such file, or what belongs together.
 #[derive(Clone)]
@@ -28,14 +26,16 @@ impl Kept {
         }
     }
 
-    /// Takes over what changed and can be used: which files.
-    fn look(&self, now: Timestamp) -> Result<Vec<PathBuf>, crate::SourceError> {
-        Ok(match self {
-            Self::Certificate(certificate) => certificate.look(now)?,
-            Self::Credentials(credentials) => {
-                credentials.look()?.then(|| credentials.path().to_owned()).into_iter().collect()
-            }
-        })
+    /// Takes over what changed and can be used; what there is to tell.
+    fn look(&self, now: Timestamp) -> Vec<News> {
+        match self {
+            Self::Certificate(certificate) => certificate.look(now),
+            Self::Credentials(credentials) => match credentials.look() {
+                Ok(true) => vec![News::TakenOver(vec![credentials.path().to_owned()])],
+                Ok(false) => Vec::new(),
+                Err(error) => vec![News::Refused(model::error_chain(&error))],
+            },
+        }
     }
 
     fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
@@ -108,19 +108,29 @@ impl KeptFiles {
         self.tell_ended(&self.facts());
         self.tell_daily();
         for (listener, kept) in self.all() {
-            match kept.look(self.clock.now()) {
-                Ok(changed) if changed.is_empty() => {}
-                Ok(changed) => {
-                    for path in changed.iter().map(|path| path.display()) {
-                        tracing::info!(%path, %listener, "took over a changed file");
-                    }
-                    kept.facts(listener).iter().for_each(|facts| tell(facts, self.clock.now()));
+            for news in kept.look(self.clock.now()) {
+                self.tell_news(&news, (listener, &kept), counters);
+            }
+        }
+    }
+
+    fn tell_news(&self, news: &News, (listener, kept): (SocketAddr, &Kept), counters: &Counters) {
+        match news {
+            News::TakenOver(changed) => {
+                for path in changed.iter().map(|path| path.display()) {
+                    tracing::info!(%path, %listener, "took over a changed file");
                 }
-                Err(error) => {
-                    counters.trouble(Trouble::TlsRefused);
-                    let error = Chain(&error);
-                    tracing::error!(%listener, %error, "{} cannot be used; what was in use is kept", kept.in_words());
+                kept.facts(listener).iter().for_each(|facts| tell(facts, self.clock.now()));
+            }
+            News::WellAgain(paths) => {
+                for path in paths.iter().map(|path| path.display()) {
+                    tracing::info!(%path, %listener, "a file that could not be used is again as it is in use");
                 }
+            }
+            News::Refused(error) => {
+                counters.trouble(Trouble::TlsRefused);
+                let what = kept.in_words();
+                tracing::error!(%listener, error, "{what} cannot be used; what was in use is kept until a restart, which would not have it");
             }
         }
     }
@@ -130,10 +140,15 @@ impl KeptFiles {
 fn tell(facts: &CertificateFacts, now: Timestamp) {
     let Some(until) = facts.not_after else { return };
     let (kind, listener, path) = (facts.kind.as_str(), facts.listener, facts.path.display());
+    // Whoever is told of an end looks at the file, which may be a good one that could not be taken over.
+    let waits = facts.refused.as_deref().map(|why| format!("; what stands in the file now is not in use: {why}"));
+    let (waits, after) = (waits.unwrap_or_default(), facts.kind.after_its_end());
     match facts.level(now, CertificateFacts::LIMITS) {
-        _ if until <= now => tracing::error!(kind, %listener, %path, %until, "{} has ended", facts.kind.in_words()),
+        _ if until <= now => {
+            tracing::error!(kind, %listener, %path, %until, "{} has ended{after}{waits}", facts.kind.in_words());
+        }
         Level::Fine => tracing::info!(kind, %listener, %path, %until, "{} holds", facts.kind.in_words()),
-        _ => tracing::warn!(kind, %listener, %path, %until, "{} ends soon", facts.kind.in_words()),
+        _ => tracing::warn!(kind, %listener, %path, %until, "{} ends soon{waits}", facts.kind.in_words()),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::credentials::{Credentials, CredentialsError};
 use crate::kept::Kept;
-use crate::tls::{Certificate, TlsError};
-use crate::{Cidr, Policy};
+use crate::tls::{Certificate, Shelf, TlsError};
+use crate::{Cidr, Policy, TlsSettings};
 use model::{Timestamp, any_contains};
 
 /// Why new rules were not taken over; the old ones hold.
@@ -60,24 +61,37 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn of(policy: &Policy) -> Result<Self, RulesError> {
-        Ok(Self {
-            prefix: prefix(&policy.path_prefix)?,
-            tls: policy.tls.as_ref().map(Certificate::load).transpose()?.map(Arc::new),
-            allow: policy.allow.clone(),
-            trusted_proxies: policy.trusted_proxies.clone(),
-            proxy_protocol: policy.proxy_protocol,
-            credentials: policy.credentials.as_deref().map(Credentials::load).transpose()?.map(Arc::new),
-        })
+    pub(crate) fn of(policy: &Policy, shelf: &Shelf) -> Result<Self, RulesError> {
+        Self::with(policy, None, shelf)
     }
 
-    /// The rules of a listener that runs, anew: they may take the place of those before.
-    pub(crate) fn after(&self, policy: &Policy, now: Timestamp) -> Result<Self, RulesError> {
-        let newer = Self::of(policy)?;
+    /// The rules of a listener that runs, anew: they may take the place of those before. Files that it uses already stay
+    /// in use as they are: whatever became of them on the disk, it is no reason to keep other rules out.
+    pub(crate) fn after(&self, policy: &Policy, shelf: &Shelf, now: Timestamp) -> Result<Self, RulesError> {
+        let newer = Self::with(policy, Some(self), shelf)?;
         if let (Some(old), Some(new)) = (&self.tls, &newer.tls) {
             new.may_follow(old, now)?;
         }
         Ok(newer)
+    }
+
+    fn with(policy: &Policy, before: Option<&Self>, shelf: &Shelf) -> Result<Self, RulesError> {
+        let tls = |settings: &TlsSettings| {
+            let known = before.and_then(|rules| rules.tls.as_ref()).filter(|one| one.settings() == settings);
+            known.map_or_else(|| Certificate::load(settings, shelf).map(Arc::new), |one| Ok(Arc::clone(one)))
+        };
+        let credentials = |path: &Path| {
+            let known = before.and_then(|rules| rules.credentials.as_ref()).filter(|one| one.path() == path);
+            known.map_or_else(|| Credentials::load(path).map(Arc::new), |one| Ok(Arc::clone(one)))
+        };
+        Ok(Self {
+            prefix: prefix(&policy.path_prefix)?,
+            tls: policy.tls.as_ref().map(tls).transpose()?,
+            allow: policy.allow.clone(),
+            trusted_proxies: policy.trusted_proxies.clone(),
+            proxy_protocol: policy.proxy_protocol,
+            credentials: policy.credentials.as_deref().map(credentials).transpose()?,
+        })
     }
 
     /// Whether a peer may speak at all: as a client, or for clients.
@@ -88,7 +102,7 @@ impl Rules {
     /// Whether a connection that was let in by these rules would have been by `newer` in the same way: what it showed
     /// of itself before its first request is not asked for again.
     pub(crate) fn admits_like(&self, newer: &Self) -> bool {
-        let asked = |rules: &Self| rules.tls.as_ref().map(|certificate| certificate.settings().clone());
+        let asked = |rules: &'_ Self| -> Option<[Option<PathBuf>; 2]> { rules.tls.as_ref().map(|one| one.asks_for()) };
         let believed = self.proxy_protocol == newer.proxy_protocol
             && (!self.proxy_protocol || self.trusted_proxies == newer.trusted_proxies);
         believed && asked(self) == asked(newer)

@@ -21,6 +21,7 @@ use crate::kept::KeptFiles;
 use crate::log::{LogSink, Reopener};
 use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats, Watched};
+use crate::tls::Shelf;
 use crate::watch::{View, Wake, Watcher};
 use crate::worker::{Parts, Pass, local_runtime};
 use crate::{AccessLog, Beyond, Bind, Listener, LogTarget, Policy, ServeLimits, Settings, Source};
@@ -105,6 +106,7 @@ pub struct ContentServer {
     gates: Vec<Arc<Gate>>,
     addresses: Vec<SocketAddr>,
     files: Arc<KeptFiles>,
+    shelf: Shelf,
     stage: watch::Sender<Stage>,
     working: watch::Receiver<usize>,
     wake: SyncSender<Wake>,
@@ -159,7 +161,8 @@ impl ContentServer {
             beyond: beyond.clone(),
             limits: settings.limits,
         });
-        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers)?;
+        let shelf = Shelf::default();
+        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, &shelf)?;
         let files = Arc::new(KeptFiles::new(Arc::clone(&shared.clock)));
         files.replace(in_use(&gates, &addresses));
         let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
@@ -199,7 +202,7 @@ impl ContentServer {
         }
         let log_thread = Mutex::new(log_thread);
         let reopener = Mutex::new(log.map(|log| log.reopener()));
-        Ok(Self { shared, counters, gates, addresses, files, stage, working, wake, log_thread, reopener, since })
+        Ok(Self { shared, counters, gates, addresses, files, shelf, stage, working, wake, log_thread, reopener, since })
     }
 
     /// Looks at the rings now: something was published.
@@ -219,10 +222,11 @@ impl ContentServer {
 
     /// Takes new rules over, in the order of [`Settings::listeners`]: for connections to come, and for the next
     /// request on each that is open. One whose listener now asks for something else before a request (TLS, another
-    /// authority, another word on who is behind a proxy) ends instead. Certificates are read anew.
+    /// authority, another word on who is behind a proxy) ends instead. The files of listeners are looked at; those that were
+    /// in use under the same path stay so where they cannot be used now, as at any other time.
     ///
     /// # Errors
-    /// [`ReloadError`] when any of them cannot be used; then none is taken over.
+    /// [`ReloadError`] when any rule, or a file that was not in use before, cannot be used; then none is taken over.
     pub fn reload(&self, policies: &[Policy]) -> Result<(), ReloadError> {
         if policies.len() != self.gates.len() {
             return Err(ReloadError::Listeners { given: policies.len(), running: self.gates.len() });
@@ -230,7 +234,7 @@ impl ContentServer {
         let now = self.shared.clock.now();
         let running = policies.iter().zip(&self.gates).zip(&self.addresses);
         let newer = running.map(|((policy, gate), listener)| {
-            let rules = gate.rules.load().after(policy, now);
+            let rules = gate.rules.load().after(policy, &self.shelf, now);
             rules.map_err(|source| ReloadError::Rules { listener: *listener, source: Box::new(source) })
         });
         let rules: Vec<Rules> = newer.collect::<Result<_, _>>()?;
@@ -238,6 +242,9 @@ impl ContentServer {
             gate.rules.store(Arc::new(rules));
         }
         self.files.replace(in_use(&self.gates, &self.addresses));
+        if let Some(common) = self.counters.first() {
+            self.files.look(common);
+        }
         Ok(())
     }
 
@@ -355,7 +362,7 @@ struct Bound {
     sockets: Vec<Vec<(std::net::TcpListener, Arc<Gate>)>>,
 }
 
-fn bind(listeners: Vec<Listener>, workers: usize) -> Result<Bound, StartError> {
+fn bind(listeners: Vec<Listener>, workers: usize, shelf: &Shelf) -> Result<Bound, StartError> {
     let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let (mut gates, mut addresses) = (Vec::new(), Vec::new());
     for listener in listeners {
@@ -364,7 +371,7 @@ fn bind(listeners: Vec<Listener>, workers: usize) -> Result<Bound, StartError> {
             Bind::Inherited(socket) => socket.local_addr().map_err(StartError::Inherited)?,
         };
         let wrap = |source| ReloadError::Rules { listener: address, source: Box::new(source) };
-        let rules = Rules::of(&listener.policy).map_err(wrap)?;
+        let rules = Rules::of(&listener.policy, shelf).map_err(wrap)?;
         let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(rules)) });
         let bound = match listener.bind {
             Bind::Address(address) => platform::net::listeners(address, workers)?,

@@ -250,6 +250,14 @@ impl FileKind {
             Self::Credentials => "the file that says who may ask",
         }
     }
+
+    /// What its end means where that is not what one would think, to follow such a sentence.
+    pub const fn after_its_end(self) -> &'static str {
+        match self {
+            Self::ClientCa => ", which keeps nobody out: its clients are let in as long as it stands in the file",
+            Self::Certificate | Self::ClientCrl | Self::Credentials => "",
+        }
+    }
 }
 
 /// What is known of a file in use that ends, or whose newer state may be refused.

@@ -2,6 +2,7 @@
 
 mod raw;
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -159,12 +160,11 @@ pub(crate) async fn send_bulk(
     let end = first.saturating_add(length);
     let turn = worker.shared.limits.bulk_turn.max(1);
     let mut left_of_turn = turns.size(turn);
-    let mut untouched = Some(&bulk.identity);
     while first < end {
-        // Once, before the last bytes leave: what was changed on the way must not arrive looking whole.
+        // Before each of the last sends: what was changed on the way must not arrive looking whole. What the system
+        // took already is beyond reach.
         if end - first <= turn as u64
-            && let Some(then) = untouched.take()
-            && !bulk.entry.blob.still_holds(&bulk.file, then).map_err(BulkError::File)?
+            && !bulk.entry.blob.still_holds(&bulk.file, &bulk.identity).map_err(BulkError::File)?
         {
             return Err(BulkError::Changed);
         }
@@ -194,7 +194,7 @@ async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -
             Ok(0) => return Err(BulkError::File(io::ErrorKind::UnexpectedEof.into())),
             Ok(sent) => return Ok(sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(blame(error)),
+            Err(error) => return Err(blame(error, &bulk.file, offset)),
         }
     }
 }
@@ -228,18 +228,23 @@ async fn send_copied(
     .await
 }
 
-/// Whose fault an error of sending a file is: the peer's when it names the connection, otherwise the file's.
-fn blame(error: io::Error) -> BulkError {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
-    let unreachable = matches!(error.kind(), io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable);
-    match error.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => BulkError::Peer,
-        _ if unreachable => BulkError::Peer,
-        _ => BulkError::File(error),
+/// Whose fault an error of sending a file is: the connection's, unless the file cannot be read at that place. The system
+/// ends a connection with many codes, those of whatever answers on its path among them, and none of them says that it is
+/// not of the file.
+fn blame(error: io::Error, file: &File, offset: u64) -> BulkError {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+        return BulkError::Peer;
+    }
+    match file.read_at(&mut [0], offset) {
+        Ok(0) => BulkError::File(io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) => BulkError::Peer,
+        Err(error) => BulkError::File(error),
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::task::Waker;
 
@@ -298,5 +303,40 @@ mod tests {
             assert_eq!(left.ok(), rest.map(|rest| rest.as_bytes().to_vec()));
             assert!(output.is_empty());
         }
+    }
+
+    #[test]
+    fn a_broken_connection_is_never_blamed_on_the_file_v12() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"bytes").unwrap();
+        for code in path_codes() {
+            let error = || io::Error::from_raw_os_error(code);
+            assert!(matches!(blame(error(), &file, 4), BulkError::Peer), "{}", error());
+        }
+        let failed = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        assert!(matches!(blame(failed(), &file, 5), BulkError::File(_)), "it ends before its time");
+        let folder = File::open(tempfile::tempdir().unwrap().path()).unwrap();
+        assert!(matches!(blame(failed(), &folder, 0), BulkError::File(_)), "it cannot be read");
+    }
+
+    /// What Linux ends a connection with, as the answers on its path have it.
+    fn path_codes() -> impl Iterator<Item = i32> {
+        use rustix::io::Errno;
+        [
+            Errno::ACCESS,
+            Errno::CONNREFUSED,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NETDOWN,
+            Errno::HOSTUNREACH,
+            Errno::NETUNREACH,
+            Errno::TIMEDOUT,
+            Errno::PIPE,
+            Errno::CONNRESET,
+            Errno::MSGSIZE,
+            Errno::PROTO,
+        ]
+        .into_iter()
+        .map(Errno::raw_os_error)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Connection, progress};
 use crate::crowd::ClientKey;
-use crate::download::{Download, Sending};
+use crate::download::Sending;
 use crate::proof::Unproven;
 use crate::request::Persistence;
 use crate::respond::Bulk;
@@ -21,12 +21,10 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 impl<W: Wire> Connection<W> {
     /// Sends a large body; whether the connection goes on after it.
-    pub(super) async fn download(&mut self, download: Download) -> io::Result<Persistence> {
+    pub(super) async fn download(&mut self, guard: Sending) -> io::Result<Persistence> {
         let (slot, worker) = (&self.seat.slot, &self.seat.worker);
         slot.enter(Phase::Send, worker.stall_deadline());
         slot.waits_on(line(&self.wire, worker));
-        // Logs itself when dropped, also when the connection is ended from outside.
-        let guard = Sending { download, worker };
         let turn = worker.downloads.begin(ClientKey::of(guard.download.asked.asked.client));
         let bulk = &guard.download.bulk;
         let sent = send_bulk(&mut self.wire, worker, (bulk, &turn), |sent| {
@@ -38,7 +36,11 @@ impl<W: Wire> Connection<W> {
         .await;
         match sent {
             Ok(()) => Ok(guard.download.persistence),
-            Err(BulkError::Peer) => Err(io::ErrorKind::ConnectionReset.into()),
+            Err(BulkError::Peer) => {
+                // A connection may outlive the error that ended a send: what is not whole must not end as if it were.
+                self.wire.reset_on_close();
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
             Err(bad @ (BulkError::File(_) | BulkError::Changed)) => {
                 self.wire.reset_on_close();
                 let Bulk { entry, epoch, file, .. } = &guard.download.bulk;

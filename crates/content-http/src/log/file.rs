@@ -1,10 +1,14 @@
-//! Where lines end up: a file that is rotated by us or by others, or standard output.
+//! Where lines end up: a file that is rotated by us or by others, a pipe, a device, or standard output.
+
+mod rotate;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::LogTarget;
 
@@ -22,32 +26,44 @@ pub(super) struct Torn(bool);
 
 pub(super) struct LogFile {
     path: PathBuf,
-    file: File,
-    /// How much stands in it.
-    size: u64,
+    /// None while what stands there is a pipe that nobody reads.
+    open: Option<Open>,
     /// From which size on the next one is begun; 0 for never.
     rotate_bytes: u64,
     keep: usize,
-    torn: Torn,
-    /// Whether the last rotation failed: said once.
-    stuck: bool,
+    /// What went wrong and was said: said once, until it is well again.
+    stuck: Option<&'static str>,
 }
+
+/// What was opened.
+struct Open {
+    file: File,
+    /// How much stands in it.
+    size: u64,
+    torn: Torn,
+    /// A pipe or a device has no size, no end and nothing that could be moved away.
+    is_regular: bool,
+    /// Where the file itself stands, past any links; none where it is not ours to move.
+    place: Option<PathBuf>,
+}
+
+const MOVED: &str = "cannot open the access log anew: lines go on into the file that was there before, wherever it was \
+    moved; mind the folder's rights";
+const REMOVED: &str = "cannot open the access log anew, and the file that was there before was removed: its lines are \
+    lost; make its folder again, and mind the rights there";
+const UNREAD: &str = "nobody reads the pipe that the access log goes to: its lines are lost until somebody does";
+const NOT_ROTATED: &str = "cannot rotate the access log: it goes on in the same file; mind the folder's rights, and what \
+    stands where earlier files go";
 
 impl Target {
     pub(super) fn open(target: &LogTarget) -> io::Result<Self> {
         Ok(match target {
             LogTarget::Stdout => Self::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into(), Torn::default()),
             LogTarget::File { path, rotate_bytes, keep } => {
-                let (file, size) = open(path)?;
-                Self::File(LogFile {
-                    path: path.clone(),
-                    file,
-                    size,
-                    rotate_bytes: *rotate_bytes,
-                    keep: *keep,
-                    torn: Torn::default(),
-                    stuck: false,
-                })
+                let (path, open) = (path.clone(), Open::at(path)?);
+                let mut file = LogFile { path, open, rotate_bytes: *rotate_bytes, keep: *keep, stuck: None };
+                file.tell_what_it_is();
+                Self::File(file)
             }
         })
     }
@@ -98,152 +114,141 @@ fn count(lines: &[u8]) -> u64 {
 
 impl LogFile {
     fn write(&mut self, lines: &[u8]) -> u64 {
-        if !is_still_at(&self.file, &self.path) {
-            self.reopen();
+        if !self.is_still_there() {
+            self.open_anew();
         }
-        if self.rotate_bytes > 0 && self.size > 0 && self.size.saturating_add(lines.len() as u64) > self.rotate_bytes {
+        let more = lines.len() as u64;
+        if self.open.as_ref().is_some_and(|open| open.is_full(more, self.rotate_bytes)) {
             self.rotate();
         }
-        let (lost, written) = self.torn.write(&mut self.file, lines);
-        self.size = self.size.saturating_add(written);
+        let is_lost = self.stuck == Some(REMOVED);
+        let Some(open) = self.open.as_mut().filter(|_| !is_lost) else { return count(lines) };
+        let (lost, written) = open.torn.write(&mut open.file, lines);
+        open.size = open.size.saturating_add(written);
         lost
     }
 
-    /// A file that cannot be opened leaves the old one in use: better there than nowhere.
     fn reopen(&mut self) {
-        match open(&self.path) {
-            Ok((file, size)) => (self.file, self.size, self.torn, self.stuck) = (file, size, Torn::default(), false),
-            Err(error) => self.complain(&error, "cannot open the access log anew: lines go on into the file that was there before, wherever it was moved; mind the folder's rights"),
+        // Whoever reads a pipe would take a new beginning for its end.
+        let goes_on = self.open.as_ref().is_some_and(|open| !open.is_regular) && self.is_still_there();
+        if !goes_on {
+            self.open_anew();
         }
     }
 
-    /// Moves every earlier file one number up and begins a new one.
-    fn rotate(&mut self) {
-        let numbered = |number: usize| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
-        let mut moved = Ok(());
-        for number in (1..self.keep).rev() {
-            moved = moved.and(unless_missing(std::fs::rename(numbered(number), numbered(number + 1))));
-        }
-        moved = moved.and(match self.keep {
-            0 => unless_missing(std::fs::remove_file(&self.path)),
-            _ => unless_missing(std::fs::rename(&self.path, numbered(1))),
-        });
-        match moved {
-            Ok(()) => self.reopen(),
+    /// Whether the log was not rotated away under us.
+    fn is_still_there(&self) -> bool {
+        let found = |open: &Open| Some((open.file.metadata().ok()?, std::fs::metadata(&self.path).ok()?));
+        let found = self.open.as_ref().and_then(found);
+        found.is_some_and(|(ours, there)| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+    }
+
+    /// A file that cannot be opened leaves the old one in use, as long as somebody can find it.
+    fn open_anew(&mut self) {
+        match Open::at(&self.path) {
+            Ok(open) => {
+                self.open = open;
+                self.tell_what_it_is();
+            }
             Err(error) => {
-                self.complain(&error, "cannot rotate the access log: it goes on in the same file; mind the folder's rights, and what stands where earlier files go");
+                let named = |open: &Open| open.file.metadata().is_ok_and(|found| found.nlink() > 0);
+                let is_kept = self.open.as_ref().is_some_and(|open| !open.is_regular || named(open));
+                self.complain(&error, if is_kept { MOVED } else { REMOVED });
+            }
+        }
+    }
+
+    fn rotate(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let Some(place) = &open.place else { return };
+        match rotate::rotate(place, self.keep) {
+            Ok(file) => {
+                let place = Some(place.clone());
+                *open = Open { file, size: 0, torn: Torn::default(), is_regular: true, place };
+                self.is_well();
+            }
+            Err(error) => {
                 // It grows by as much again before the next attempt.
-                self.size = 0;
+                open.size = 0;
+                self.complain(&error, NOT_ROTATED);
+                if !self.is_still_there() {
+                    self.open_anew();
+                }
+            }
+        }
+    }
+
+    /// Says of what was opened just now what is not to be expected of it.
+    fn tell_what_it_is(&mut self) {
+        match &self.open {
+            None => self.complain(&io::Error::from(rustix::io::Errno::NXIO), UNREAD),
+            Some(open) => {
+                if self.rotate_bytes > 0 && open.place.is_none() && self.stuck.is_none() {
+                    let path = self.path.display();
+                    tracing::info!(%path, "the access log goes to what is no file of its own: it is not rotated");
+                }
+                self.is_well();
             }
         }
     }
 
     fn complain(&mut self, error: &io::Error, what: &'static str) {
-        if !self.stuck {
+        if self.stuck != Some(what) {
             tracing::warn!(path = %self.path.display(), %error, "{what}");
         }
-        self.stuck = true;
+        self.stuck = Some(what);
+    }
+
+    fn is_well(&mut self) {
+        if self.stuck.take().is_some() {
+            tracing::info!(path = %self.path.display(), "the access log is written again as it should be");
+        }
     }
 }
 
-fn unless_missing(done: io::Result<()>) -> io::Result<()> {
-    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
-}
-
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
-    let size = file.metadata()?.len();
-    Ok((file, size))
-}
-
-/// Whether the log was not rotated away under us.
-fn is_still_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
+impl Open {
+    /// Opens what stands there, or begins a file; none for a pipe that nobody reads. Nothing here waits.
+    fn at(path: &Path) -> io::Result<Option<Self>> {
+        let (mut options, flags) = (OpenOptions::new(), OFlags::NONBLOCK | OFlags::NOCTTY);
+        options.append(true).create(true).mode(0o640).custom_flags(flags.bits().cast_signed());
+        let file = match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) && is_pipe(path) => {
+                return Ok(None);
+            }
+            opened => opened?,
+        };
+        let found = file.metadata()?;
+        if found.file_type().is_block_device() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a disk; name a file"));
+        }
+        // From here on a slow reader of a pipe is waited for, by the thread that does nothing else.
+        let flags = rustix::fs::fcntl_getfl(&file)?;
+        rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+        let is_regular = found.is_file();
+        let place = if is_regular { rotate::place(path) } else { None };
+        let torn = if is_regular { Torn::at_end(path, found.len()) } else { Torn::default() };
+        Ok(Some(Self { file, size: found.len(), torn, is_regular, place }))
     }
+
+    /// Whether the next file is to be begun before so many bytes more.
+    fn is_full(&self, more: u64, most: u64) -> bool {
+        most > 0 && self.place.is_some() && self.size > 0 && self.size.saturating_add(more) > most
+    }
+}
+
+impl Torn {
+    /// What an earlier process, or this one before it opened the file anew, left at the end of it.
+    fn at_end(path: &Path, size: u64) -> Self {
+        let mut last = *b"\n";
+        let read = |at| File::open(path).and_then(|file| file.read_exact_at(&mut last, at));
+        Self(size.checked_sub(1).map(read).is_some_and(|read| read.is_ok()) && last != *b"\n")
+    }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn target(path: &Path, rotate_bytes: u64, keep: usize) -> Target {
-        Target::open(&LogTarget::File { path: path.to_owned(), rotate_bytes, keep }).unwrap()
-    }
-
-    fn read(path: &Path) -> String {
-        std::fs::read_to_string(path).unwrap_or_default()
-    }
-
-    #[test]
-    fn a_log_that_was_moved_away_is_begun_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        let mut target = target(&path, 0, 0);
-        assert_eq!(target.write(b"1\n"), 0);
-        std::fs::rename(&path, folder.path().join("away")).unwrap();
-        assert_eq!(target.write(b"2\n"), 0);
-        assert_eq!((read(&folder.path().join("away")), read(&path)), ("1\n".into(), "2\n".into()));
-        std::fs::remove_file(&path).unwrap();
-        target.reopen();
-        assert!(path.exists(), "at the word, not only at the next line");
-    }
-
-    #[test]
-    fn it_rotates_by_size_and_keeps_so_many() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        let mut target = target(&path, 4, 2);
-        for line in ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"] {
-            assert_eq!(target.write(line.as_bytes()), 0);
-        }
-        let kept = |end: &str| read(&folder.path().join(format!("access.log{end}")));
-        assert_eq!([kept(""), kept(".1"), kept(".2"), kept(".3")], ["g\n", "e\nf\n", "c\nd\n", ""]);
-    }
-
-    #[test]
-    fn without_a_place_for_earlier_ones_it_begins_anew_or_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        let mut none = target(&path, 2, 0);
-        assert_eq!((none.write(b"a\n"), none.write(b"b\n")), (0, 0));
-        assert_eq!(read(&path), "b\n");
-        // A folder in the way of the earlier one.
-        std::fs::create_dir_all(folder.path().join("access.log.1/x")).unwrap();
-        let mut stuck = target(&path, 2, 1);
-        assert_eq!((stuck.write(b"c\n"), stuck.write(b"d\n")), (0, 0));
-        assert_eq!(read(&path), "b\nc\nd\n");
-    }
-
-    /// Takes so many bytes in all.
-    struct Full(usize, Vec<u8>);
-
-    impl Write for Full {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let taken = bytes.len().min(self.0 - self.1.len());
-            self.1.extend_from_slice(&bytes[..taken]);
-            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_line_that_had_no_room_is_lost_alone_s32() {
-        let mut torn = Torn::default();
-        let mut full = Full(5, Vec::new());
-        assert_eq!(torn.write(&mut full, b"one\ntwo\n"), (1, 5));
-        assert_eq!(torn.write(&mut full, b"three\n"), (1, 0));
-        full.0 = 100;
-        assert_eq!(torn.write(&mut full, b"four\n"), (0, 5));
-        assert_eq!(full.1, b"one\nt\nfour\n", "the torn line is ended, the next one whole");
-    }
-}
+mod tests;

@@ -35,6 +35,23 @@ pub enum TlsError {
         /// What should be in it.
         what: &'static str,
     },
+    /// A key that a passphrase protects.
+    #[error(
+        "{path} is protected by a passphrase, which nobody is there to type; write it without, for its owner alone: \
+         openssl pkey -in {path} -out plain.key"
+    )]
+    Encrypted {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file is in DER, the binary form.
+    #[error("{path} is in DER form; write it as PEM: openssl {command} -inform DER -in {path} -out new.pem")]
+    Der {
+        /// Which.
+        path: PathBuf,
+        /// What of openssl reads it.
+        command: &'static str,
+    },
     /// A file ends within the line that begins or ends a PEM block.
     #[error("{path} was cut off: it ends in the middle of a PEM block; write it whole, beside it, and rename it")]
     Cut {
@@ -57,11 +74,11 @@ pub enum TlsError {
         /// The certificate's file.
         certificate: PathBuf,
     },
-    /// A certificate that holds was to be replaced by one that does not.
-    #[error("{certificate} holds from {from} until {until}, which is not now; the one in use does, and is kept")]
+    /// A certificate or list that holds was to be replaced by one that does not.
+    #[error("{path} holds from {from} until {until}, which is not now; the one in use does, and is kept")]
     NotNow {
-        /// The certificate's file.
-        certificate: PathBuf,
+        /// The file of the certificate or the list.
+        path: PathBuf,
         /// When the new one begins.
         from: Timestamp,
         /// When the new one ends.
@@ -93,17 +110,35 @@ impl TlsError {
     /// The file in which something is wrong; none where it lies between two.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } | Self::Cut { path } => {
-                Some(path)
-            }
-            Self::Version { certificate } | Self::NotNow { certificate, .. } => Some(certificate),
+            Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } => Some(path),
+            Self::Cut { path } | Self::Encrypted { path } | Self::Der { path, .. } => Some(path),
+            Self::NotNow { path, .. } => Some(path),
+            Self::Version { certificate } => Some(certificate),
             Self::Mismatch { .. } | Self::Pair { .. } | Self::ClientCa { .. } => None,
         }
     }
 
+    /// Why a file holds none of what belongs there.
+    pub(super) fn no_pem(bytes: &[u8], path: &Path, what: &'static str) -> Self {
+        const SEQUENCE_OF_SOME_LENGTH: [&[u8]; 3] = [&[0x30, 0x81], &[0x30, 0x82], &[0x30, 0x83]];
+        let (path, holds) = (path.to_owned(), |mark: &[u8]| bytes.windows(mark.len()).any(|part| part == mark));
+        if SEQUENCE_OF_SOME_LENGTH.iter().any(|mark| bytes.starts_with(mark)) {
+            let command = match what {
+                "private key" => "pkey",
+                "revocation list" => "crl",
+                _ => "x509",
+            };
+            return Self::Der { path, command };
+        }
+        if what == "private key" && (holds(b"ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED")) {
+            return Self::Encrypted { path };
+        }
+        Self::Pem { path, what }
+    }
+
     /// Why rustls does not take this pair.
-    pub(super) fn of_pair(settings: &crate::TlsSettings, leaf: Option<&[u8]>, source: Error) -> Self {
-        let (certificate, key) = (settings.certificate.clone(), settings.key.clone());
+    pub(super) fn of_pair(paths: &super::pair::Paths, leaf: Option<&[u8]>, source: Error) -> Self {
+        let (certificate, key) = (paths.certificate.clone(), paths.key.clone());
         match source {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Self::Mismatch { certificate, key },
             _ if leaf.is_some_and(crate::expiry::is_version_1) => Self::Version { certificate },

@@ -79,6 +79,28 @@ fn the_access_log_has_a_line_for_each_answer() {
 }
 
 #[test]
+fn every_answer_that_is_counted_has_its_line_s32() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let site = Site::empty(|settings| {
+        let target = LogTarget::File { path: path.clone(), rotate_bytes: 0, keep: 0 };
+        settings.access_log = Some(AccessLog { target, form: LogForm::Text });
+    });
+    site.publish("broad", &[("/big", &noise(1, 100_000))]);
+    for _ in 0..200 {
+        let mut client = site.connect();
+        let _ = std::io::Write::write_all(&mut client.stream, b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+        // Gone before, while or after it is answered.
+        socket2::SockRef::from(&client.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+    until(|| site.server.stats().connections_open == 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(site.server.drain(std::time::Duration::from_secs(5)));
+    let lines = std::fs::read_to_string(&path).unwrap().lines().count() as u64;
+    assert_eq!(lines, site.server.stats().answered(200));
+}
+
+#[test]
 fn new_rules_hold_for_the_next_request_of_open_connections_v33() {
     let site = site(&[], &[]);
     let mut open = site.connect();

@@ -183,6 +183,40 @@ fn a_large_file_that_got_another_name_is_served_on_s16() {
 }
 
 #[test]
+fn a_large_file_that_got_other_rights_is_served_on_s16() {
+    use std::os::unix::fs::PermissionsExt;
+    let big = noise(4, 2 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    let path = site.source.blob_path(&Digest::of(&big));
+    let _reading = site.source.reading.lock().unwrap();
+    for mode in [0o600, 0o640, 0o644] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let answer = site.get("/big", "");
+        assert!((answer.status, &answer.body) == (200, &big), "{mode:o}: {}", answer.status);
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_its_last_bytes_leave_does_not_arrive_whole_s16() {
+    use std::io::{Read, Write};
+    let big = noise(5, 32 << 20);
+    // All of it is one turn, and the system takes a few MiB ahead at the most.
+    let site = Site::empty(|settings| settings.limits.bulk_turn = 32 << 20);
+    site.publish("broad", &[("/big", &big)]);
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    socket.connect(&site.address().into()).unwrap();
+    let mut stream: std::net::TcpStream = socket.into();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    flip(&site.source.blob_path(&Digest::of(&big)), (32 << 20) - 1);
+    let mut rest = Vec::new();
+    let ended = stream.read_to_end(&mut rest);
+    assert!(ended.is_err() || rest.len() < 31 << 20, "{} bytes", rest.len());
+}
+
+#[test]
 fn a_large_file_that_was_damaged_before_the_start_is_found_and_no_longer_served_s16() {
     let big = noise(4, 2 << 20);
     let first = Site::with(&[("/big", &big), ("/b", b"B")]);

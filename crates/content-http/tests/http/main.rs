@@ -22,3 +22,4 @@ mod proxies;
 mod publishing;
 mod rough;
 mod tls;
+mod tls_files;

@@ -1,0 +1,160 @@
+//! What becomes of the files of a TLS listener while it runs: each is taken over when it can be used, and nothing that
+//! is wrong with one keeps another, or other rules, out.
+
+use std::path::Path;
+
+use content_http::{CertificateFacts, Policy, TlsSettings};
+
+use crate::harness::{Site, until};
+use crate::tls::{Authority, Served, authority, put, served, settings};
+
+/// A listener that asks for certificates of `people`, of which none is revoked yet.
+fn with_people(people: &Authority) -> Served {
+    let served = served(None);
+    std::fs::write(list_of(&served), people.revoke(0, 3000)).unwrap();
+    served.site.server.reload(&[policy(&served, people)]).unwrap();
+    served
+}
+
+fn list_of(served: &Served) -> std::path::PathBuf {
+    served.folder.path().join("clients.crl")
+}
+
+fn tls(served: &Served, people: &Authority) -> TlsSettings {
+    let tls = settings(served.folder.path(), Some(&people.certificate));
+    TlsSettings { client_crl: Some(list_of(served)), ..tls }
+}
+
+fn policy(served: &Served, people: &Authority) -> Policy {
+    Policy { tls: Some(tls(served, people)), ..Policy::default() }
+}
+
+fn facts(site: &Site) -> Vec<CertificateFacts> {
+    site.server.stats().certificates
+}
+
+fn refused(site: &Site) -> Vec<String> {
+    facts(site).into_iter().filter_map(|facts| facts.refused).collect()
+}
+
+fn looks_until(site: &Site, mut condition: impl FnMut() -> bool) {
+    until(|| {
+        site.server.nudge();
+        condition()
+    });
+}
+
+#[test]
+fn a_pair_that_is_half_written_keeps_no_list_out_v34() {
+    let people = authority();
+    let served = with_people(&people);
+    let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
+    let lets_in = |who| served.try_get("mirror", Some(who)).is_ok();
+    assert!(lets_in(&good) && lets_in(&bad));
+    let other = served.authority.issue("mirror");
+    std::fs::write(served.folder.path().join("tls.crt"), &other.0).unwrap();
+    looks_until(&served.site, || !refused(&served.site).is_empty());
+    std::fs::write(list_of(&served), people.revoke(8, 3000)).unwrap();
+    looks_until(&served.site, || !lets_in(&bad));
+    assert!(lets_in(&good));
+    let refused = refused(&served.site);
+    assert!(refused.len() == 1 && refused[0].contains("tls.key is not the key of"), "{refused:?}");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_keeps_no_certificate_out_v23() {
+    let people = authority();
+    let served = with_people(&people);
+    let good = people.issue_as("good", Some(7));
+    std::fs::write(list_of(&served), "nonsense").unwrap();
+    put(served.folder.path(), &served.authority.issue("renewed"));
+    looks_until(&served.site, || served.try_get("renewed", Some(&good)).is_ok());
+    let facts = facts(&served.site);
+    assert!(facts[0].refused.is_none() && facts[2].refused.is_some(), "{facts:?}");
+}
+
+#[test]
+fn other_rules_are_taken_over_beside_files_that_cannot_be_used_v33() {
+    let people = authority();
+    let served = with_people(&people);
+    let good = people.issue_as("good", Some(7));
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+    std::fs::write(served.folder.path().join("tls.key"), served.authority.issue("other").1).unwrap();
+    let shut = Policy { allow: vec!["10.0.0.0/8".parse().unwrap()], ..policy(&served, &people) };
+    served.site.server.reload(&[shut]).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_err(), "whoever is shut out is out");
+    assert_eq!(refused(&served.site).len(), 1);
+    // What was not in use before has to be good.
+    let mut new = tls(&served, &people);
+    new.certificate = served.folder.path().join("nowhere.crt");
+    assert!(served.site.server.reload(&[Policy { tls: Some(new), ..Policy::default() }]).is_err());
+}
+
+#[test]
+fn an_open_connection_outlives_another_path_of_the_certificate_v23() {
+    let served = served(None);
+    let mut open = served.connect("mirror", &rustls::version::TLS13, None);
+    let mut asked = || {
+        open.get("/a", "");
+        open.answer().is_ok()
+    };
+    assert!(asked());
+    let folder = served.folder.path().join("other");
+    std::fs::create_dir(&folder).unwrap();
+    put(&folder, &served.authority.issue("renewed"));
+    let moved = |tls| Policy { tls: Some(tls), ..Policy::default() };
+    served.site.server.reload(&[moved(settings(&folder, None))]).unwrap();
+    assert!(asked() && served.try_get("renewed", None).is_ok());
+    served.site.server.reload(&[moved(settings(&folder, Some(&authority().certificate)))]).unwrap();
+    assert!(!asked(), "it never showed what is asked for now");
+}
+
+#[test]
+fn a_list_that_has_ended_takes_no_place_of_one_that_holds_v34() {
+    let people = authority();
+    let served = served(None);
+    // The test's clock stands in 1994; what is shut out is judged by the system's.
+    let write = |list: &str| std::fs::write(list_of(&served), list).unwrap();
+    write(&people.list(7, 8, (1990, 3000)));
+    served.site.server.reload(&[policy(&served, &people)]).unwrap();
+    let good = people.issue_as("good", Some(7));
+    write(&people.list(8, 8, (1990, 1993)));
+    looks_until(&served.site, || refused(&served.site).len() == 1);
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+    let facts = facts(&served.site);
+    assert!(facts[2].not_after.is_some_and(|end| end.to_string().starts_with("3000")), "{facts:?}");
+    write(&people.list(8, 7, (1990, 3000)));
+    looks_until(&served.site, || served.try_get("mirror", Some(&good)).is_err());
+    assert_eq!(refused(&served.site), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_again_as_it_was_is_well_again_v23() {
+    let served = served(None);
+    let certificate = served.folder.path().join("tls.crt");
+    let (before, away) = (std::fs::read(&certificate).unwrap(), |path: &Path| path.with_extension("away"));
+    std::fs::rename(&certificate, away(&certificate)).unwrap();
+    looks_until(&served.site, || refused(&served.site).len() == 1);
+    std::fs::write(&certificate, before).unwrap();
+    looks_until(&served.site, || refused(&served.site).is_empty());
+    assert!(served.try_get("mirror", None).is_ok());
+}
+
+#[test]
+fn what_is_no_pem_is_called_what_it_is_v23() {
+    let served = served(None);
+    let why = |certificate: &[u8], key: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = settings(folder.path(), None);
+        std::fs::write(&tls.certificate, certificate).unwrap();
+        std::fs::write(&tls.key, key).unwrap();
+        let policy = Policy { tls: Some(tls), ..Policy::default() };
+        model::error_chain(&served.site.server.reload(&[policy]).unwrap_err())
+    };
+    let (certificate, key) = served.authority.issue("mirror");
+    let der = why(&[0x30, 0x82, 1, 2], key.as_bytes());
+    assert!(der.contains("tls.crt is in DER form") && der.contains("openssl x509 -inform DER"), "{der}");
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let locked = why(certificate.as_bytes(), locked.as_bytes());
+    assert!(locked.contains("tls.key is protected by a passphrase"), "{locked}");
+}
