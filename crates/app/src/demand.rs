@@ -2,7 +2,7 @@
 //! leave word in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin_http::{DemandFacts, DemandSource};
@@ -10,7 +10,7 @@ use config::{Config, ElasticMode, UnknownPaths};
 use content_http::{After, Beyond, Face, Instead};
 use mirror::Engine;
 use model::{Clock, Digest, FeedId, RingName, RoutePath, Timestamp, Vendor, error_chain};
-use proxy::{Asked, Book, Desk, Gatherer, Keeping, Landing, Named, Pattern, Progress, Rules, Sightings, Spool};
+use proxy::{Asked, Book, Desk, Faces, Gatherer, Keeping, Landing, Named, Pattern, Progress, Rules, Sightings, Spool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub(crate) struct Demand {
     pub(crate) sightings: Arc<Sightings>,
     desk: Option<Arc<Desk>>,
     book: Arc<Book>,
+    /// What is told of routes where nobody fetches, as far as this process may read it.
+    faces: Option<Faces>,
     /// How long a request waits, in milliseconds.
     wait: AtomicU64,
     rules: watch::Sender<Rules>,
@@ -38,10 +40,13 @@ pub(crate) struct Demand {
 impl Demand {
     /// For a process that only serves: it sees, and leaves word.
     pub(crate) fn seeing(config: &Config, clock: Arc<dyn Clock>) -> Self {
+        let book = Arc::new(book(config));
+        let faces = book.shows_heads().then(|| Faces::new(Arc::clone(&book)));
         Self {
             sightings: Arc::default(),
             desk: None,
-            book: Arc::new(book(config)),
+            book,
+            faces,
             wait: AtomicU64::new(0),
             rules: watch::Sender::new(rules(config)),
             clock,
@@ -80,6 +85,23 @@ impl Demand {
         Arc::clone(&self.book)
     }
 
+    /// What is told of a route, and where that is kept since when the vendor has not confirmed it: who does not fetch
+    /// does not know.
+    fn told(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<(proxy::Face, Option<Arc<AtomicI64>>)> {
+        if feed.vendor() != Vendor::Elastic {
+            return None;
+        }
+        if let Some(desk) = self.fetches() {
+            let told = desk.face(feed, path, digest);
+            let confirmed = Arc::clone(&told.confirmed);
+            return Some((told, Some(confirmed)));
+        }
+        let (faces, rules) = (self.faces.as_ref().filter(|_| self.desk.is_none())?, self.rules.borrow());
+        // How long caches may keep something is told by who knows what may change.
+        let passed = |name: &str| name != "cache-control" && rules.pass_headers.iter().any(|known| known == name);
+        rules.proxy.then(|| (faces.of(feed, (path, digest), passed), None))
+    }
+
     /// What it knows of faces; none where nobody fetches.
     fn fetches(&self) -> Option<&Arc<Desk>> {
         self.desk.as_ref().filter(|_| self.rules.borrow().proxy)
@@ -98,7 +120,7 @@ pub fn book(config: &Config) -> Book {
     Book::new(&config.data_dir, keeping(config))
 }
 
-fn keeping(config: &Config) -> Keeping {
+pub(crate) fn keeping(config: &Config) -> Keeping {
     let Some(elastic) = &config.elastic else { return Keeping::default() };
     let demand = &elastic.demand;
     Keeping {
@@ -184,10 +206,9 @@ impl Beyond for Demand {
     fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<Face> {
         let unnamed = vendors::elastic::is_forwarded(feed);
         let trust = unnamed.then_some(UNNAMED);
-        let Some(desk) = self.fetches().filter(|_| feed.vendor() == Vendor::Elastic) else {
+        let Some((told, confirmed)) = self.told(feed, path, digest) else {
             return unnamed.then(|| Face { trust, ..Face::default() });
         };
-        let told = desk.face(feed, path, digest);
         let named = |name: &str| told.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         Some(Face {
             content_type: named("content-type"),
@@ -195,7 +216,7 @@ impl Beyond for Demand {
             cache_control: named("cache-control"),
             trust,
             last_modified: named("last-modified"),
-            confirmed: Some(told.confirmed),
+            confirmed,
         })
     }
 }
@@ -270,7 +291,8 @@ pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: Cancellat
     }
 }
 
-/// Looks what the vendor says of what is served, until the end.
+/// Looks after what is served beside manifests, after what the operator named, and what the vendor says of what is
+/// served, until the end.
 pub(crate) async fn tend(demand: Arc<Demand>, end: CancellationToken) {
     let Some(desk) = demand.desk.clone() else { return };
     loop {

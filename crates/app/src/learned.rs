@@ -6,10 +6,10 @@ use config::Config;
 use mirror::{Engine, Learned as _, SiteFault};
 use model::{FeedId, Level, Note, Reason, Timestamp, error_chain};
 use platform::fs::{Folder, Owners};
-use proxy::{Book, BookError, Discovery, Spool, SpoolError, UnforwardError};
+use proxy::{Book, BookError, Brought, Discovery, Exported, Spool, SpoolError, Stays, UnforwardError};
 
 use crate::build::{BuildError, vendor_settings};
-use crate::demand::{book, rules};
+use crate::demand::{book, keeping, rules};
 
 /// How many feeds are named.
 const NAMED: usize = 3;
@@ -49,14 +49,49 @@ pub async fn discover(config: &Config, engine: &Engine) -> Result<Discovery, Boo
     proxy::discover(engine, &book(config), &rules(config)).await
 }
 
+/// As [`discover`], and nothing is changed: an engine that follows what would be followed, and what that is.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read.
+pub async fn foresee(config: &Config, engine: Engine) -> Result<(Engine, Discovery), BookError> {
+    let book = Arc::new(Book::supposing(&config.data_dir, keeping(config)));
+    let engine = engine.with_learned(Arc::clone(&book) as Arc<dyn mirror::Learned>);
+    let found = proxy::discover(&engine, &book, &rules(config)).await?;
+    Ok((engine, found))
+}
+
+/// Follows what a list from elsewhere asks for, as far as the vendor has it and there is room.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read or kept.
+pub async fn bring(config: &Config, engine: &Engine, list: &Exported) -> Result<Brought, BookError> {
+    proxy::bring(engine, &book(config), &rules(config), list).await
+}
+
 /// Serves nothing any more that was forwarded so far; how many paths that were.
 ///
 /// # Errors
 /// [`UnforwardError`]; then some of it may be served still.
 pub async fn stop_forwarding(config: &Config, engine: Engine) -> Result<usize, UnforwardError> {
+    end_forwarding(config, engine, Stays::Nothing).await
+}
+
+/// Serves nothing any more that was forwarded under an earlier configuration, and is not to be; how many paths that were.
+///
+/// # Errors
+/// [`UnforwardError`]; then some of it may be served still.
+pub async fn retire_forwarded(config: &Config, engine: Engine) -> Result<usize, UnforwardError> {
+    let rules = rules(config);
+    if rules.forwards {
+        return Ok(0);
+    }
+    end_forwarding(config, engine, if rules.proxy { Stays::Copies } else { Stays::Nothing }).await
+}
+
+async fn end_forwarding(config: &Config, engine: Engine, stays: Stays) -> Result<usize, UnforwardError> {
     let book = Arc::new(book(config));
     let engine = engine.with_learned(Arc::clone(&book) as Arc<dyn mirror::Learned>);
-    proxy::stop_forwarding(&engine, &book).await
+    proxy::stop_forwarding(&engine, &book, stays).await
 }
 
 /// Whether paths are forwarded that no manifest names.

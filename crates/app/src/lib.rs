@@ -40,7 +40,9 @@ pub use daemon::{Daemon, DaemonError, Role};
 pub use demand::{book, gather_once, wanted_now};
 pub use facts::history_broken;
 pub use heads::{Against, HeadError, Heads, Kept, NO_SITE, Others, Vouchers, read_given, read_kept};
-pub use learned::{discover, followed, forwards, learned_settings, make_spool, stop_forwarding};
+pub use learned::{
+    bring, discover, followed, foresee, forwards, learned_settings, make_spool, retire_forwarded, stop_forwarding,
+};
 pub use living::{LeftWithout, left_without};
 pub use origins::client;
 pub use record::note_configuration;

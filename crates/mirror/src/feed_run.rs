@@ -342,6 +342,7 @@ impl<'a> Talk<'a> {
             {
                 self.run.shared.observer.on(Progress::Offered(self.run.feed.clone(), news.clone()));
                 *offered = Some(news);
+                self.run.engine.learned.offered(&self.run.feed)?;
             }
             event = match step {
                 Step::Ask(ask) => self.ask(&ask).await?,

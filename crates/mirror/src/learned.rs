@@ -1,6 +1,6 @@
 //! What is followed because it was asked for: known outside the configuration, and changed while the engine lives.
 
-use model::{Digest, Exchange, FeedId, RoutePath, Vendor};
+use model::{Digest, Exchange, FeedId, Note, RoutePath, Vendor};
 
 use crate::Engine;
 
@@ -15,6 +15,13 @@ pub trait Learned: Send + Sync {
     fn is_proven(&self, place: &str) -> bool;
     /// The vendor has answered with a manifest there.
     fn proved(&self, place: &str);
+    /// The vendor has the feed; told before anything of what it offers is fetched.
+    ///
+    /// # Errors
+    /// Why the feed is not to be had all the same: then its run ends with this.
+    fn offered(&self, _feed: &FeedId) -> Result<(), Note> {
+        Ok(())
+    }
     /// A feed's manifest was just read, and names these files; told before any of them is fetched.
     fn named(&self, _feed: &FeedId, _files: &[(RoutePath, Digest)]) {}
     /// These files came over HTTP, each with the head of the answer that brought it; told before anything of them is

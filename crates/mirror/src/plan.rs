@@ -118,7 +118,17 @@ impl Layout<'_> {
             feeds.insert((*feed).clone(), served);
         }
         keep_unrecorded(self.input, &mut feeds, &mut routes);
+        self.drop_forsaken(&mut routes);
         (feeds, routes)
+    }
+
+    /// A manifest that a guest has is a copy of one that is served: it moves with that, and leaves with it at once.
+    fn drop_forsaken(&self, routes: &mut BTreeMap<RoutePath, Route>) {
+        let hosts = routes.values().filter(|route| !is_guest(&route.feed));
+        let theirs: BTreeSet<Digest> = hosts.map(|route| route.digest).collect();
+        let is_copy =
+            |path: &RoutePath| self.seats.owners.get(path).is_some_and(|(_, item)| item.kind == ItemKind::Manifest);
+        routes.retain(|path, route| !is_guest(&route.feed) || theirs.contains(&route.digest) || !is_copy(path));
     }
 
     fn lay_out_back(&self, feed: &FeedId, back: &Admitted, routes: &mut BTreeMap<RoutePath, Route>) {

@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use vendors::Inspection;
 
 use crate::feed_run::{FeedRun, Recalled, Settled, note};
-use crate::probe::is_absence;
 use crate::proof::Proven;
 use crate::ruling::{Costs, died, interrupted};
 use crate::{Ends, Engine, EngineError, FeedReport, FetchGuard, FolderReport, Guard, Observer, Progress, SyncReport};
@@ -35,7 +34,8 @@ pub struct SyncRequest {
     pub from: Option<PathBuf>,
     /// Wait for another run to end rather than fail.
     pub wait: bool,
-    /// Record nothing of a feed that the vendor turns out not to have: somebody merely asked for it.
+    /// Record nothing of a feed of which nothing is held unless the vendor turns out to have it: somebody merely asked
+    /// for it, and names that are made up are without number.
     pub tentative: bool,
 }
 
@@ -356,9 +356,13 @@ impl Run {
         ended: Vec<Settled>,
         (report, mut again): (&mut SyncReport, Option<&mut BTreeSet<FeedId>>),
     ) -> Result<Vec<FeedRun>, EngineError> {
-        let (absent, ended) = ended.into_iter().partition(|settled| self.shared.tentative && is_absent(settled));
-        self.tell_absent(absent, report);
-        let done = self.engine.rule_locked(ended, self.shared.calm, &self.shared.proven).await?;
+        let (mut untold, mut told) = (Vec::new(), Vec::new());
+        for settled in ended {
+            let leaves = self.leaves_no_record(&settled).await?;
+            if leaves { &mut untold } else { &mut told }.push(settled);
+        }
+        self.tell_alone(untold, report);
+        let done = self.engine.rule_locked(told, self.shared.calm, &self.shared.proven).await?;
         drop(lock);
         report.lost_grace.extend(done.lost_grace.iter().map(ToString::to_string));
         let mut jobs = Vec::new();
@@ -376,10 +380,20 @@ impl Run {
         Ok(jobs)
     }
 
+    /// Whether somebody merely asked for a feed, nothing of it is held, and it is not known that the vendor has it, or
+    /// there is no room to follow it.
+    async fn leaves_no_record(&self, settled: &Settled) -> Result<bool, EngineError> {
+        let Err(failure) = &settled.result else { return Ok(false) };
+        if !self.shared.tentative || settled.offered.is_some() && failure.reason != Reason::LearnedFull {
+            return Ok(false);
+        }
+        let known = self.engine.ports.catalog.feed(&settled.feed).await?;
+        Ok(known.is_none_or(|record| record.succeeded_at.is_none()))
+    }
 
-    /// What somebody merely asked for and the vendor does not have is in the report alone.
-    fn tell_absent(&self, absent: Vec<Settled>, report: &mut SyncReport) {
-        for settled in absent {
+    /// What leaves no record is in the report alone.
+    fn tell_alone(&self, untold: Vec<Settled>, report: &mut SyncReport) {
+        for settled in untold {
             let Err(failure) = settled.result else { continue };
             let made = FeedReport {
                 feed: settled.feed,
@@ -420,11 +434,6 @@ impl Run {
             None => report.feeds.push(made),
         }
     }
-}
-
-/// Whether a run found that the vendor has no such feed.
-fn is_absent(settled: &Settled) -> bool {
-    settled.result.as_ref().is_err_and(|failure| is_absence(failure.reason))
 }
 
 enum Ended {

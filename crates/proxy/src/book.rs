@@ -1,17 +1,18 @@
 //! What was learned, kept in the data folder and read by every process.
 
+mod dates;
 mod heads;
 mod names;
 #[cfg(test)]
 mod tests;
+mod trial;
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mirror::Learned;
-use model::{Digest, Exchange, FeedId, RoutePath, Timestamp};
+use model::{Digest, Exchange, FeedId, Note, RoutePath, Timestamp};
 use platform::fs::{Folder, FsError, Mode, Owners, modified};
 use platform::lock::FileLock;
 
@@ -21,14 +22,18 @@ use crate::spool::gather;
 use crate::state::{ForwardedFile, State, counted, has_room};
 use crate::{LearnedFeed, Named, WantedList, Why};
 
+pub(crate) use dates::{AllTold, Told};
 pub(crate) use heads::Lines;
 pub use heads::PASSABLE;
 pub(crate) use names::folded;
+pub(crate) use trial::Terms;
 
 const FOLDER: &str = "wanted";
 const WANTED: &str = "wanted.json";
 const LEARNED: &str = "learned.json";
 const LOCK: &str = "lock";
+/// The longest form of a path that is kept: as long as a path may be, and its marks.
+const GUESS_BYTES: usize = 1200;
 /// Far beyond what the caps let grow.
 const FILE_BYTES: u64 = 8 << 20;
 
@@ -49,6 +54,14 @@ pub enum BookError {
     /// It could not be written down.
     #[error("what was learned cannot be written down")]
     Form(#[from] serde_json::Error),
+    /// It would not read any more.
+    #[error(
+        "{path} would grow beyond {FILE_BYTES} bytes, and is left as it is; `waystation feed forget` makes it smaller"
+    )]
+    TooMuch {
+        /// Which.
+        path: PathBuf,
+    },
     /// There is no room for one more.
     #[error(
         "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room, and `waystation feed list` says what each is followed for"
@@ -80,8 +93,9 @@ pub struct Book {
     cache: Mutex<Option<(Stamp, State)>>,
     heads: Mutex<heads::Cached>,
     names: names::Names,
-    /// Feeds that are being tried, by how many try: not written down until the vendor turns out to have them.
-    trying: Mutex<BTreeMap<FeedId, usize>>,
+    trying: Mutex<trial::AllTried>,
+    /// Of a book that only supposes: what it says, as soon as it says more than the files.
+    supposed: Option<Mutex<Option<State>>>,
 }
 
 /// Tells one writing of a file from the next.
@@ -97,7 +111,17 @@ impl Book {
             heads: Mutex::default(),
             names: names::Names::default(),
             trying: Mutex::default(),
+            supposed: None,
         }
+    }
+
+    /// A book that goes on from what was learned, and keeps nothing: for who only looks what would be.
+    pub fn supposing(data: &Path, keeping: Keeping) -> Self {
+        Self { supposed: Some(Mutex::default()), ..Self::new(data, keeping) }
+    }
+
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.supposed.is_some()
     }
 
     /// Keeps other things from now on.
@@ -112,16 +136,6 @@ impl Book {
     /// Whether one more may be learned beside these.
     pub(crate) fn has_room(&self, learned: &[LearnedFeed], feed: &FeedId, why: Why, most: usize) -> bool {
         has_room(learned, &self.keeping().named, (feed, why), most)
-    }
-
-    /// The digests that the manifests read last name at a path, whether they are served or were refused.
-    pub(crate) fn named_at(&self, path: &RoutePath) -> Vec<Digest> {
-        self.names.at(path)
-    }
-
-    /// A manifest at this path names these files, and belongs to no feed.
-    pub(crate) fn note_stray(&self, path: &RoutePath, files: Vec<(RoutePath, Digest)>) {
-        self.names.read_stray(path, files);
     }
 
     /// Whether a feed's manifest was read since it was forgotten what it names.
@@ -147,6 +161,9 @@ impl Book {
     /// # Errors
     /// [`BookError`] when it cannot be written.
     pub fn keep_wanted(&self, list: &WantedList) -> Result<(), BookError> {
+        if self.keeps_nothing() {
+            return Ok(());
+        }
         let folder = self.folder()?;
         Ok(folder.write_atomic(WANTED, list.text()?.as_bytes(), Mode::PRIVATE_FILE)?)
     }
@@ -212,21 +229,14 @@ impl Book {
         })
     }
 
-    /// Counts as followed for as long as the guard lives, so that it can be asked for at all.
-    pub(crate) fn try_out(&self, feed: &FeedId) -> Trial<'_> {
-        *self.trying().entry(feed.clone()).or_default() += 1;
-        Trial { book: self, feed: feed.clone() }
-    }
-
-    fn trying(&self) -> MutexGuard<'_, BTreeMap<FeedId, usize>> {
-        self.trying.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A form that a path may have, and that the vendor is to be asked about.
     ///
     /// # Errors
     /// [`BookError`] when that cannot be kept.
     pub fn guess(&self, template: &str) -> Result<bool, BookError> {
+        if template.len() > GUESS_BYTES {
+            return Ok(false);
+        }
         if self.state()?.guesses.iter().any(|known| known == template) {
             return Ok(false);
         }
@@ -277,6 +287,13 @@ impl Book {
 
     /// What was learned, read anew whenever another process may have written it.
     pub(crate) fn state(&self) -> Result<State, BookError> {
+        match self.supposed.as_ref().map(|supposed| lock(supposed).clone()) {
+            Some(Some(state)) => Ok(state),
+            _ => self.read_state(),
+        }
+    }
+
+    fn read_state(&self) -> Result<State, BookError> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((mut file, stamp)) = self.open(LEARNED)? else { return Ok(State::default()) };
         if let Some((known, state)) = cache.as_ref()
@@ -292,6 +309,12 @@ impl Book {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, BookError> {
+        if let Some(supposed) = &self.supposed {
+            let mut state = self.state()?;
+            let changed = change(&mut state);
+            *lock(supposed) = Some(state);
+            return Ok(changed);
+        }
         let folder = self.folder()?;
         let _lock = FileLock::acquire_blocking_in(&folder, LOCK)?;
         // Another process may have written within the same moment as the last look.
@@ -300,7 +323,11 @@ impl Book {
         let mut state = before.clone();
         let changed = change(&mut state);
         if state != before {
-            folder.write_atomic(LEARNED, state.text()?.as_bytes(), Mode::PRIVATE_FILE)?;
+            let text = state.text()?;
+            if text.len() as u64 > FILE_BYTES {
+                return Err(BookError::TooMuch { path: self.data.join(FOLDER).join(LEARNED) });
+            }
+            folder.write_atomic(LEARNED, text.as_bytes(), Mode::PRIVATE_FILE)?;
         }
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(changed)
@@ -329,6 +356,10 @@ impl Book {
     fn damaged(&self, name: &str) -> BookError {
         BookError::Damaged { path: self.data.join(FOLDER).join(name) }
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is wanted, with what the spool still holds.
@@ -370,24 +401,6 @@ fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
     }
 }
 
-/// A feed that is being tried.
-pub(crate) struct Trial<'a> {
-    book: &'a Book,
-    feed: FeedId,
-}
-
-impl Drop for Trial<'_> {
-    fn drop(&mut self) {
-        let mut trying = self.book.trying();
-        let left = trying.get(&self.feed).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            trying.remove(&self.feed);
-        } else {
-            trying.insert(self.feed.clone(), left);
-        }
-    }
-}
-
 impl Learned for Book {
     fn feeds(&self) -> Option<Vec<FeedId>> {
         let state = match self.state() {
@@ -414,6 +427,10 @@ impl Learned for Book {
         if let Ok(state) = self.state() {
             state.furnish(settings, self.keeping().forwarded_bytes);
         }
+    }
+
+    fn offered(&self, feed: &FeedId) -> Result<(), Note> {
+        self.settle(feed)
     }
 
     fn named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {

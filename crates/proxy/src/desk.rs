@@ -1,23 +1,23 @@
 //! Fetches what is asked for and not held, while whoever asked waits.
 
 mod confirm;
+mod fly;
 mod forward;
-mod learning;
+mod second;
+mod tend;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mirror::{Engine, FeedReport, Observer, SyncRequest};
-use model::{Digest, FeedId, Outcome, Reason, RingName, RoutePath, error_chain};
+use mirror::{Engine, FeedReport};
+use model::{Digest, FeedId, Note, RingName, RoutePath};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
 use crate::flight::{Boarding, Flights, Key, Progress};
-use crate::{Book, Face, Faces, Landing, Pattern, Tried, Why};
-
-use learning::Learning;
+use crate::{Book, Face, Faces, Landing, LearnedFeed, Pattern, Tried, Why};
 
 /// How long what vendors' modules depend on is not looked up again: what is asked for in vain may come in floods.
 const SETTINGS: Duration = Duration::from_secs(1);
@@ -25,10 +25,6 @@ const SETTINGS: Duration = Duration::from_secs(1);
 const NOTES: usize = 256;
 /// How long whoever stands between may keep an answer.
 const CACHE_CONTROL: &str = "cache-control";
-/// How often a fetch that another run has claimed is looked for.
-const LOOK: Duration = Duration::from_millis(50);
-/// How often that is done: ten minutes.
-const LOOKS: u32 = 12_000;
 
 /// What the configuration says about fetching on demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +70,17 @@ pub enum Asked {
     Flying(Progress),
 }
 
+/// What becomes of a feed that is to be fetched, and is not waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It is asked for from now on.
+    Now,
+    /// It was under way, or was asked for too short a while ago.
+    Before,
+    /// It may not begin now.
+    Not,
+}
+
 /// How the desk stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -102,6 +109,8 @@ pub struct Desk {
     settings: Mutex<Option<(Duration, Arc<ElasticSettings>)>>,
     notes: Mutex<Vec<(FeedId, Tried)>>,
     path_notes: Mutex<Vec<(RoutePath, Tried)>>,
+    /// What the operator had learned at the last look.
+    told: Mutex<Vec<LearnedFeed>>,
     /// Bytes that were fetched to be forwarded since the last collection.
     fetched: AtomicU64,
     counts: [AtomicU64; 4],
@@ -121,6 +130,7 @@ impl Desk {
         rules: watch::Receiver<Rules>,
         runtime: Handle,
     ) -> Self {
+        let (faces, told) = (Faces::new(Arc::clone(&book)), tend::operators(&book).unwrap_or_default());
         Self {
             engine,
             book,
@@ -128,7 +138,8 @@ impl Desk {
             runtime,
             flights: Flights::default(),
             forwarding: tokio::sync::Mutex::default(),
-            faces: Faces::default(),
+            faces,
+            told: Mutex::new(told),
             confirmed: tokio::sync::Mutex::default(),
             settings: Mutex::default(),
             notes: Mutex::default(),
@@ -174,12 +185,10 @@ impl Desk {
     /// whatever changes under its address must be seen to have changed at the next poll.
     pub fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Face {
         let passed = self.rules.borrow().pass_headers.clone();
-        let mut head = self.book.head(digest).unwrap_or_default();
-        head.retain(|(name, _)| passed.contains(name));
-        if head.iter().any(|(name, _)| name == CACHE_CONTROL) && !self.is_artifact(feed, path) {
-            head.retain(|(name, _)| name != CACHE_CONTROL);
-        }
-        self.faces.of(feed, (path, digest), head)
+        let kept = || self.is_artifact(feed, path);
+        self.faces.of(feed, (path, digest), |name| {
+            passed.iter().any(|known| known == name) && (name != CACHE_CONTROL || kept())
+        })
     }
 
     fn is_artifact(&self, feed: &FeedId, path: &RoutePath) -> bool {
@@ -235,29 +244,34 @@ impl Desk {
         }
     }
 
+    /// Begins to fetch a feed's release without waiting for it.
+    pub(crate) fn begin(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Begun {
+        let Some(engine) = self.engine() else { return Begun::Not };
+        if !self.has_room(&engine, feed, why) {
+            return Begun::Not;
+        }
+        let flying = self.flights.flying();
+        match self.board_feed((feed.clone(), None), guess, why) {
+            Asked::Later => Begun::Not,
+            Asked::Flying(progress) if progress.borrow().is_none() && self.flights.flying() > flying => Begun::Now,
+            Asked::Flying(_) | Asked::Absent => Begun::Before,
+        }
+    }
+
     fn board_feed(self: &Arc<Self>, asked: (FeedId, Option<RoutePath>), guess: Option<String>, why: Why) -> Asked {
         let desk = Arc::clone(self);
         let (feed, path) = asked.clone();
         self.board(Key::Feed(feed, path), async move {
             let (feed, path) = asked;
-            match (desk.fly(&feed, guess, why).await, path, desk.engine()) {
-                (Landing::Held, Some(path), Some(engine)) => desk.at(&engine, &path).await,
+            match (desk.fly(&feed, guess.clone(), why).await, path, desk.engine()) {
+                (Landing::Held, Some(path), Some(engine)) => desk.at(&engine, &feed, (&path, guess)).await,
                 (landing, ..) => landing,
             }
         })
     }
 
-    /// A feed's manifest is served: here, or at another path of which this is a copy.
-    async fn at(&self, engine: &Engine, path: &RoutePath) -> Landing {
-        match engine.ports().rings.current(&engine.settings().ring).await {
-            Ok(Some(current)) if current.generation.routes.contains_key(path) => Landing::Held,
-            Ok(_) => self.copy(engine, path).await,
-            Err(_) => Landing::Failed,
-        }
-    }
-
     /// Whether a feed is followed, or may still be learned.
-    fn has_room(&self, engine: &Engine, feed: &FeedId, why: Why) -> bool {
+    pub(crate) fn has_room(&self, engine: &Engine, feed: &FeedId, why: Why) -> bool {
         let most = self.rules.borrow().learned_feeds;
         engine.settings().feeds.contains(feed)
             || self.book.learned().is_ok_and(|learned| self.book.has_room(&learned, feed, why, most))
@@ -323,93 +337,18 @@ impl Desk {
         }
     }
 
-    /// Syncs one feed, and follows it from then on if the vendor has it.
-    async fn fly(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Landing {
-        let Some(engine) = self.engine() else { return Landing::Failed };
-        let _claim = match engine.claim(feed) {
-            Some(claim) => claim,
-            None => match self.outlast(&engine, feed).await {
-                Some(claim) => claim,
-                None => return Landing::Failed,
-            },
-        };
-        // Another run may have brought it meanwhile.
-        if is_served(&engine, feed).await {
-            return Landing::Held;
-        }
-        if let Some(guess) = &guess
-            && let Err(error) = self.book.guess(guess)
-        {
-            tracing::error!(error = %error_chain(&error), "a guess at a path could not be kept");
-        }
-        self.book.forget_named(feed);
-        // What the operator named is followed already, and what comes of it is recorded.
-        let follows = why == Why::Operator || engine.settings().feeds.contains(feed);
-        let trial = self.book.try_out(feed);
-        let learning = Arc::new(Learning { desk: Arc::clone(self), why, follows, begun: Mutex::default() });
-        let request =
-            SyncRequest { feeds: vec![feed.clone()], wait: true, tentative: !follows, ..SyncRequest::default() };
-        let ended = engine.sync(&request, Arc::clone(&learning) as Arc<dyn Observer>).await;
-        if learning.finish().await
-            && let Err(error) = engine.record_learning(feed, "learn", why.as_str()).await
-        {
-            tracing::error!(%feed, error = %error_chain(&error), "that it was learned could not be recorded");
-        }
-        drop(trial);
-        let report = match ended {
-            Ok(report) => report.feeds.into_iter().find(|report| report.feed == *feed),
-            Err(error) => {
-                tracing::warn!(%feed, error = %error_chain(&error), "asked for, and could not be fetched");
-                None
-            }
-        };
-        let landing = landing_of(report.as_ref(), self.book.has_read(feed));
-        if landing == Landing::Absent
-            && let Some(guess) = &guess
-            && let Err(error) = self.book.drop_guess(guess)
-        {
-            tracing::error!(error = %error_chain(&error), "a guess at a path could not be dropped");
-        }
-        if let Some(report) = report {
-            tracing::info!(%feed, outcome = report.outcome.as_str(), reason = report.reason.map(Reason::code), "asked for");
-            self.note(&engine, report);
-        }
-        self.look_up(&engine).await;
-        landing
-    }
-
-    /// Waits until no other run has claimed a feed, and claims it.
-    async fn outlast(&self, engine: &Engine, feed: &FeedId) -> Option<mirror::Claim> {
-        for _ in 0..LOOKS {
-            tokio::time::sleep(LOOK).await;
-            if let Some(claim) = engine.claim(feed) {
-                return Some(claim);
-            }
-        }
-        None
-    }
-
-    /// Looks up since when the vendor has not confirmed what is served, where that is told at all.
-    pub async fn tend(&self) {
-        let Some(engine) = self.engine().filter(|_| self.rules.borrow().proxy) else { return };
-        self.look_up(&engine).await;
-    }
-
-    async fn look_up(&self, engine: &Engine) {
-        // Two turns of the schedule, and what a run may take.
-        let late = self.rules.borrow().revalidate.saturating_mul(3);
-        if let Err(error) = self.faces.tend(engine, late).await {
-            tracing::warn!(error = %error_chain(&error), "what the vendor says of what is served could not be looked up");
-        }
-    }
-
     fn note(&self, engine: &Engine, report: FeedReport) {
         let Some(reason) = report.reason else { return };
+        let detail = report.detail.unwrap_or_default();
+        self.note_feed(engine, &report.feed, Note { reason, detail });
+    }
+
+    fn note_feed(&self, engine: &Engine, feed: &FeedId, why: Note) {
         let at = engine.ports().clock.now();
-        let tried = Tried { at, reason, detail: report.detail.unwrap_or_default().chars().take(300).collect() };
+        let tried = Tried { at, reason: why.reason, detail: why.detail.chars().take(300).collect() };
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if notes.len() < NOTES {
-            notes.push((report.feed, tried));
+            notes.push((feed.clone(), tried));
         }
     }
 
@@ -430,23 +369,5 @@ impl Desk {
     /// What came of asking the vendor, since this was last taken.
     pub(crate) fn take_notes(&self) -> Vec<(FeedId, Tried)> {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-async fn is_served(engine: &Engine, feed: &FeedId) -> bool {
-    let current = engine.ports().rings.current(&engine.settings().ring).await;
-    current.is_ok_and(|current| current.is_some_and(|current| current.generation.feeds.contains_key(feed)))
-}
-
-/// How a fetch ended; `is_read` says that the manifest itself was there, so that whatever is missing belongs to its set.
-fn landing_of(report: Option<&FeedReport>, is_read: bool) -> Landing {
-    let Some(report) = report else { return Landing::Failed };
-    match (report.outcome, report.reason) {
-        (Outcome::Published | Outcome::Current, _) => Landing::Held,
-        (Outcome::Failed, Some(Reason::NotFound | Reason::DatedPathUnknown | Reason::PathUnknown)) if !is_read => {
-            Landing::Absent
-        }
-        (Outcome::Failed, Some(Reason::Refused)) if !is_read => Landing::Declined,
-        _ => Landing::Failed,
     }
 }

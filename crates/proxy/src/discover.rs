@@ -15,9 +15,12 @@ pub struct Discovery {
     pub learned: Vec<(FeedId, Why)>,
     /// What could not be found out, or not be followed.
     pub troubles: Vec<(FeedId, Note)>,
+    /// The lines of versions that were gone through, each with the highest version that was asked for.
+    pub lines: Vec<(String, FeedId)>,
 }
 
-/// Finds out what is to be followed beside what is, and follows it.
+/// Finds out what is to be followed beside what is, and follows it; the engine must take `book` for what was learned. With
+/// a book that only supposes, nothing is changed.
 ///
 /// # Errors
 /// [`BookError`] when what was learned cannot be read or kept.
@@ -54,7 +57,7 @@ impl Search<'_> {
                     self.learn(feed, why).await?;
                     continue;
                 }
-                Ok(version) => full(&version, self.rules.learned_feeds),
+                Ok(version) => full(Some(&version), self.rules.learned_feeds),
                 Err(failure) => failure,
             };
             list.note(&feed, &Tried { at: now, reason: failure.reason, detail: failure.detail.clone() });
@@ -72,8 +75,9 @@ impl Search<'_> {
                 continue;
             }
             let mut walk = pattern.walk(&self.engine.feeds());
-            let mut whole = true;
+            let (mut whole, mut last) = (true, None);
             while let Some(feed) = walk.next() {
+                last = Some(feed.clone());
                 match probe(self.engine, self.book, &feed, None).await {
                     Ok(_) => {
                         walk.there();
@@ -89,6 +93,7 @@ impl Search<'_> {
             }
             if whole {
                 self.book.note_probed(&pattern.name, now)?;
+                self.found.lines.extend(last.map(|last| (pattern.name.clone(), last)));
             }
         }
         Ok(())
@@ -99,11 +104,18 @@ impl Search<'_> {
         if !self.book.learn(&feed, why, now, self.rules.learned_feeds)? {
             return Ok(());
         }
-        if let Err(error) = self.engine.record_learning(&feed, "learn", why.as_str()).await {
-            tracing::error!(%feed, error = %error_chain(&error), "that it was learned could not be recorded");
-        }
+        record(self.engine, self.book, &feed, why).await;
         self.found.learned.push((feed, why));
         Ok(())
+    }
+}
+
+pub(crate) async fn record(engine: &Engine, book: &Book, feed: &FeedId, why: Why) {
+    if book.keeps_nothing() {
+        return;
+    }
+    if let Err(error) = engine.record_learning(feed, "learn", why.as_str()).await {
+        tracing::error!(%feed, error = %error_chain(&error), "that it was learned could not be recorded");
     }
 }
 
@@ -128,14 +140,13 @@ pub(crate) async fn probe(
 }
 
 /// What is said of a feed that the vendor has and that finds no room.
-pub(crate) fn full(version: &VendorVersion, most: usize) -> Note {
-    let detail = format!(
-        "the vendor has version {version}; {most} feeds are learned, and elastic.learned_feeds lets no more in"
-    );
+pub(crate) fn full(version: Option<&VendorVersion>, most: usize) -> Note {
+    let has = version.map_or_else(|| "it".to_owned(), |version| format!("version {version}"));
+    let detail = format!("the vendor has {has}; {most} feeds are learned, and elastic.learned_feeds lets no more in");
     Note { reason: Reason::LearnedFull, detail }
 }
 
 /// Whether an answer says that the vendor does not have what was asked for.
-const fn is_absence(reason: Reason) -> bool {
+pub(crate) const fn is_absence(reason: Reason) -> bool {
     matches!(reason, Reason::NotFound | Reason::DatedPathUnknown | Reason::PathUnknown)
 }

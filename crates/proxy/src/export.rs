@@ -1,9 +1,8 @@
 //! The wanted list as a file that travels: from the closed side of an air gap to the connected one.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use model::{FeedId, Timestamp};
+use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::WantedEntry;
@@ -52,12 +51,6 @@ impl Exported {
     pub fn new(site: Option<String>, at: Timestamp, wanted: Vec<WantedEntry>) -> Self {
         Self { kind: KIND.to_owned(), form: 1, site, at, wanted }
     }
-
-    /// The feeds that are wanted, each with the form that its path may have.
-    pub fn feeds(&self) -> BTreeSet<(FeedId, Option<String>)> {
-        let named = self.wanted.iter().filter_map(|entry| Some((entry.feed.clone()?, entry.guess.clone())));
-        named.filter(|(feed, _)| vendors::registry(feed.vendor()).supports(feed).is_ok()).collect()
-    }
 }
 
 /// Writes a list to a file, whole or not at all.
@@ -86,7 +79,9 @@ pub fn read_export(path: &Path) -> Result<Exported, ExportError> {
     if text.len() as u64 > MOST {
         return Err(wrong(format!("it has more than {MOST} bytes")));
     }
-    let exported: Exported = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    // Some editors put a mark of the text's encoding before it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let exported: Exported = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     match (exported.kind.as_str(), exported.form) {
         (KIND, 1) => Ok(exported),
         (KIND, form) => Err(wrong(format!("it has form {form}, this version knows form 1"))),
@@ -118,7 +113,9 @@ mod tests {
         write_export(&path, &exported).unwrap();
         let read = read_export(&path).unwrap();
         assert_eq!(read, exported);
-        assert_eq!(read.feeds().into_iter().collect::<Vec<_>>(), [("elastic/9.0.0".parse().unwrap(), None)]);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("\u{feff}{text}")).unwrap();
+        assert_eq!(read_export(&path).unwrap(), exported);
         for text in ["", "{}", "[1]", &std::fs::read_to_string(&path).unwrap().replace("\"form\": 1", "\"form\": 2")] {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(read_export(&path), Err(ExportError::Form { .. })), "{text}");

@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mirror::{Engine, EngineError};
-use model::{Digest, FeedId, Outcome, RoutePath, Timestamp, Vendor, parse_http_date};
+use model::{Digest, FeedId, Outcome, RoutePath, Timestamp, Vendor, error_chain, parse_http_date};
+use vendors::elastic::{forwarded_feed, is_forwarded};
 
-use crate::book::Lines;
+use crate::Book;
+use crate::book::{AllTold, Lines, Told};
 
 const LAST_MODIFIED: &str = "last-modified";
 
@@ -22,70 +25,150 @@ pub struct Face {
     pub confirmed: Arc<AtomicI64>,
 }
 
-#[derive(Clone, Debug)]
-struct Shown {
-    digest: Digest,
-    headers: Lines,
-    /// The latest date that was ever told there.
-    latest: Option<Timestamp>,
+/// What the vendor confirms at once: a feed's release, or one path that no manifest names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Feed(FeedId),
+    Path(RoutePath),
+}
+
+/// How long it may take until the vendor's silence is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Late {
+    pub(crate) feeds: Duration,
+    pub(crate) forwarded: Duration,
 }
 
 /// The faces of the routes of one vendor that are served.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Faces {
-    shown: Mutex<HashMap<RoutePath, Shown>>,
-    confirmed: Mutex<HashMap<FeedId, Arc<AtomicI64>>>,
+    book: Arc<Book>,
+    /// What was told; none before it was first read.
+    told: Mutex<Option<AllTold>>,
+    /// What was told and is written down.
+    kept: Mutex<AllTold>,
+    confirmed: Mutex<HashMap<Subject, Arc<AtomicI64>>>,
 }
 
 impl Faces {
-    /// What is told of a route whose bytes came with this head, and are now served by this feed.
+    /// Faces by what is known in this book.
+    pub fn new(book: Arc<Book>) -> Self {
+        Self { book, told: Mutex::default(), kept: Mutex::default(), confirmed: Mutex::default() }
+    }
+
+    /// What is told of a route whose bytes are now served by this feed: of the head that they came with, what `may` be.
     ///
     /// A date that did not move although the bytes did would make other bytes look unchanged: it is not passed on.
-    pub(crate) fn of(&self, feed: &FeedId, (path, digest): (&RoutePath, &Digest), head: Lines) -> Face {
-        let mut shown = lock(&self.shown);
-        let known = shown.get(path);
-        let headers = match known {
-            Some(same) if same.digest == *digest => same.headers.clone(),
-            Some(before) if date(&head) <= before.latest => {
-                head.into_iter().filter(|(name, _)| name != LAST_MODIFIED).collect()
-            }
-            _ => head,
+    pub fn of(&self, feed: &FeedId, (path, digest): (&RoutePath, &Digest), may: impl Fn(&str) -> bool) -> Face {
+        let mut head = self.book.head(digest).unwrap_or_default();
+        head.retain(|(name, _)| may(name));
+        let headers = self.tell(path, digest, head);
+        let subject = if is_forwarded(feed) { Subject::Path(path.clone()) } else { Subject::Feed(feed.clone()) };
+        Face { headers, confirmed: self.confirmed(subject) }
+    }
+
+    fn tell(&self, path: &RoutePath, digest: &Digest, mut head: Lines) -> Lines {
+        let mut told = lock(&self.told);
+        let told = told.get_or_insert_with(|| self.read());
+        let known = told.get(path);
+        let dated = match known {
+            Some(same) if same.digest == *digest => same.dated,
+            Some(before) => date(&head) > before.latest,
+            None => true,
         };
-        let latest = date(&headers).max(known.and_then(|before| before.latest));
-        shown.insert(path.clone(), Shown { digest: *digest, headers: headers.clone(), latest });
-        Face { headers, confirmed: self.confirmed(feed) }
+        if !dated {
+            head.retain(|(name, _)| name != LAST_MODIFIED);
+        }
+        let latest = date(&head).max(known.and_then(|before| before.latest));
+        told.insert(path.clone(), Told { digest: *digest, dated, latest });
+        head
     }
 
-    fn confirmed(&self, feed: &FeedId) -> Arc<AtomicI64> {
-        Arc::clone(lock(&self.confirmed).entry(feed.clone()).or_default())
+    fn read(&self) -> AllTold {
+        match self.book.told() {
+            Ok(told) => {
+                lock(&self.kept).clone_from(&told);
+                told
+            }
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "which dates were passed on cannot be read");
+                AllTold::new()
+            }
+        }
     }
 
-    /// Since when what is served of a feed is not confirmed, for those where that is so.
+    fn confirmed(&self, subject: Subject) -> Arc<AtomicI64> {
+        Arc::clone(lock(&self.confirmed).entry(subject).or_default())
+    }
+
+    /// Since when what is served is not confirmed, for the feeds where that is so: of what no manifest names, the path
+    /// that was confirmed longest ago.
     pub fn unconfirmed(&self) -> Vec<(FeedId, Timestamp)> {
-        let all = lock(&self.confirmed);
-        let since = all.iter().map(|(feed, at)| (feed.clone(), at.load(Ordering::Relaxed)));
-        let mut found: Vec<_> =
-            since.filter(|(_, at)| *at != 0).map(|(feed, at)| (feed, Timestamp::from_micros(at))).collect();
+        let mut found: HashMap<FeedId, i64> = HashMap::new();
+        for (subject, at) in lock(&self.confirmed).iter() {
+            let at = at.load(Ordering::Relaxed);
+            let feed = match subject {
+                Subject::Feed(feed) => Some(feed.clone()),
+                Subject::Path(_) => forwarded_feed(),
+            };
+            if let Some(feed) = feed.filter(|_| at != 0) {
+                found.entry(feed).and_modify(|known| *known = at.min(*known)).or_insert(at);
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().map(|(feed, at)| (feed, Timestamp::from_micros(at))).collect();
         found.sort();
         found
     }
 
-    /// Forgets what was told of routes that are served no longer, and looks which feeds the vendor has not confirmed for
-    /// longer than `late`.
-    pub(crate) async fn tend(&self, engine: &Engine, late: std::time::Duration) -> Result<(), EngineError> {
-        if let Some(current) = engine.ports().rings.current(&engine.settings().ring).await? {
-            lock(&self.shown).retain(|path, _| current.generation.routes.contains_key(path));
+    /// Forgets what was told of routes that are served no longer, keeps the rest for other processes, and looks what the
+    /// vendor has not confirmed for too long. What is followed no longer is not asked for, and nothing is said of it.
+    pub(crate) async fn tend(&self, engine: &Engine, late: Late) -> Result<(), EngineError> {
+        let Some(current) = engine.ports().rings.current(&engine.settings().ring).await? else { return Ok(()) };
+        let routes = &current.generation.routes;
+        if let Some(told) = lock(&self.told).as_mut() {
+            told.retain(|path, _| routes.contains_key(path));
         }
+        self.keep();
         let now = engine.ports().clock.now();
+        let mut since = HashMap::new();
         for record in engine.ports().catalog.feeds().await? {
-            if record.feed.vendor() != Vendor::Elastic || vendors::elastic::is_forwarded(&record.feed) {
+            if record.feed.vendor() != Vendor::Elastic || is_forwarded(&record.feed) || !engine.follows(&record.feed) {
                 continue;
             }
-            let failed = record.outcome == Outcome::Failed || now.since(record.checked_at) > late;
-            let since = if failed { record.succeeded_at } else { None };
-            self.confirmed(&record.feed).store(since.map_or(0, Timestamp::as_micros), Ordering::Relaxed);
+            let failed = record.outcome == Outcome::Failed || now.since(record.checked_at) > late.feeds;
+            if let Some(at) = record.succeeded_at.filter(|_| failed) {
+                since.insert(Subject::Feed(record.feed), at);
+            }
         }
+        for file in self.book.forwarded() {
+            if let Some(at) = file.unconfirmed(now, late.forwarded).filter(|_| routes.contains_key(&file.route)) {
+                since.insert(Subject::Path(file.route), at);
+            }
+        }
+        let mut confirmed = lock(&self.confirmed);
+        for subject in since.keys() {
+            confirmed.entry(subject.clone()).or_default();
+        }
+        for (subject, at) in confirmed.iter() {
+            at.store(since.get(subject).map_or(0, |at| at.as_micros()), Ordering::Relaxed);
+        }
+        confirmed.retain(|subject, at| Arc::strong_count(at) > 1 || since.contains_key(subject));
         Ok(())
+    }
+
+    /// Writes down what was told since this was last done.
+    fn keep(&self) {
+        let Some(told) = lock(&self.told).clone() else { return };
+        let mut kept = lock(&self.kept);
+        if *kept == told {
+            return;
+        }
+        match self.book.keep_told(&told) {
+            Ok(()) => *kept = told,
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "which dates were passed on cannot be kept");
+            }
+        }
     }
 }
 
@@ -101,25 +184,45 @@ fn date(headers: &Lines) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Keeping;
+
+    const FIRST: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn faces(dir: &std::path::Path) -> Faces {
+        Faces::new(Arc::new(Book::new(dir, Keeping::default())))
+    }
 
     fn told(faces: &Faces, bytes: &[u8], modified: &str) -> Vec<String> {
-        let feed = "elastic/9.0.0".parse().unwrap();
         let head = [("content-type", "application/zip"), ("last-modified", modified)];
         let head = head.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let face = faces.of(&feed, (&"/downloads/a".parse().unwrap(), &Digest::of(bytes)), head);
-        face.headers.into_iter().map(|(name, _)| name).collect()
+        let told = faces.tell(&"/downloads/a".parse().unwrap(), &Digest::of(bytes), head);
+        told.into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]
     fn a_date_that_stands_still_while_the_bytes_change_is_not_passed_on() {
-        let faces = Faces::default();
-        let (first, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
-        assert_eq!(told(&faces, b"one", first), ["content-type", "last-modified"]);
-        assert_eq!(told(&faces, b"one", first), ["content-type", "last-modified"]);
-        assert_eq!(told(&faces, b"two", first), ["content-type"]);
-        assert_eq!(told(&faces, b"two", first), ["content-type"], "not at the next look either");
-        assert_eq!(told(&faces, b"again", first), ["content-type"], "nor with the bytes after those");
-        assert_eq!(told(&faces, b"three", later), ["content-type", "last-modified"]);
+        let dir = tempfile::tempdir().unwrap();
+        let faces = faces(dir.path());
+        assert_eq!(told(&faces, b"one", FIRST), ["content-type", "last-modified"]);
+        assert_eq!(told(&faces, b"one", FIRST), ["content-type", "last-modified"]);
+        assert_eq!(told(&faces, b"two", FIRST), ["content-type"]);
+        assert_eq!(told(&faces, b"two", FIRST), ["content-type"], "not at the next look either");
+        assert_eq!(told(&faces, b"again", FIRST), ["content-type"], "nor with the bytes after those");
+        assert_eq!(told(&faces, b"three", LATER), ["content-type", "last-modified"]);
         assert_eq!(told(&faces, b"four", "no date"), ["content-type"]);
+    }
+
+    #[test]
+    fn nor_is_it_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = faces(dir.path());
+        told(&before, b"one", FIRST);
+        assert_eq!(told(&before, b"two", FIRST), ["content-type"]);
+        before.keep();
+        let after = faces(dir.path());
+        assert_eq!(told(&after, b"two", FIRST), ["content-type"], "the same bytes, the same face");
+        assert_eq!(told(&after, b"three", FIRST), ["content-type"]);
+        assert_eq!(told(&after, b"four", LATER), ["content-type", "last-modified"]);
     }
 }

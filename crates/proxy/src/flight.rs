@@ -137,6 +137,14 @@ impl Flights {
         map.insert(key.clone(), Flight::Landed(landing, now));
     }
 
+    /// What came of asking for a feed before counts no longer: it is asked for anew.
+    pub(crate) fn forget(&self, feed: &FeedId) {
+        let ended = |key: &Key, flight: &Flight| {
+            matches!(key, Key::Feed(known, _) if known == feed) && matches!(flight, Flight::Landed(..))
+        };
+        self.map().retain(|key, flight| !ended(key, flight));
+    }
+
     /// The fetches of manifests that are under way.
     pub(crate) fn of_feeds(&self) -> Vec<Progress> {
         let map = self.map();
@@ -183,6 +191,19 @@ mod tests {
         flights.land(&key("9.9.8"), Landing::Failed, MINUTE);
         assert!(matches!(flights.board(&key("9.9.8"), MINUTE, hour), Boarding::Not(Landing::Failed)));
         assert!(matches!(flights.board(&key("9.9.8"), MINUTE * 2, hour), Boarding::Fly(..)));
+    }
+
+    #[test]
+    fn what_the_operator_names_is_asked_for_whatever_was_answered_before() {
+        let flights = Flights::default();
+        let Key::Feed(feed, _) = key("9.9.9") else { panic!("it is a feed") };
+        flights.land(&key("9.9.9"), Landing::Absent, MINUTE);
+        flights.land(&key("9.9.8"), Landing::Absent, MINUTE);
+        flights.forget(&feed);
+        assert!(matches!(flights.board(&key("9.9.9"), MINUTE, MINUTE), Boarding::Fly(..)));
+        assert!(matches!(flights.board(&key("9.9.8"), MINUTE, MINUTE), Boarding::Not(Landing::Absent)));
+        flights.forget(&feed);
+        assert!(matches!(flights.board(&key("9.9.9"), MINUTE, MINUTE), Boarding::Join(_)), "it is under way");
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirror::Engine;
-use model::{FeedId, Reason, RingName, RoutePath, Timestamp, error_chain};
+use model::{FeedId, RingName, RoutePath, Timestamp, error_chain};
 
+use crate::desk::Begun;
 use crate::discover::{full, probe};
 use crate::list::Tried;
 use crate::spool::gather;
 use crate::unforward::stop_forwarding;
-use crate::{Book, Desk, Landing, LearnedFeed, Pattern, Rules, WantedEntry, WantedList, Why};
+use crate::{Desk, Landing, Pattern, Rules, Stays, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -33,8 +34,6 @@ pub struct Gatherer {
     list: Option<WantedList>,
     /// How many places were known at the last look.
     proven: Option<usize>,
-    /// What the operator had learned at the last look.
-    told: Vec<LearnedFeed>,
     /// What came of asking the vendor, and belongs to nothing in the list yet.
     notes: Vec<(FeedId, Tried)>,
     path_notes: Vec<(RoutePath, Tried)>,
@@ -49,11 +48,9 @@ pub struct Gatherer {
 impl Gatherer {
     /// A gatherer of the spool at a path.
     pub fn new(desk: Arc<Desk>, spool: PathBuf) -> Self {
-        let told = operators(desk.book()).unwrap_or_default();
         Self {
             desk,
             spool,
-            told,
             list: None,
             proven: None,
             notes: Vec::new(),
@@ -72,15 +69,15 @@ impl Gatherer {
             self.proven = self.desk.book().proven().ok().map(|proven| proven.len());
         }
         self.gather(&engine).await;
-        self.fetch_told().await;
         self.learn(&engine, &rules).await;
         self.probe(&engine, &rules).await;
         self.use_places(&engine).await;
-        if rules.forwards {
-            self.stopped = false;
-            self.tend_forwarded(&engine, rules.refresh).await;
-        } else if !self.stopped {
-            self.stop_forwarding(&engine).await;
+        self.refresh_forwarded(&engine, rules.refresh).await;
+        // What was under way when that ended comes in still, and goes again.
+        self.stopped &= !rules.forwards && self.desk.book().forwarded().is_empty();
+        if !rules.forwards && !self.stopped {
+            let stays = if rules.proxy { Stays::Copies } else { Stays::Nothing };
+            self.stop_forwarding(&engine, stays).await;
         }
     }
 
@@ -144,38 +141,20 @@ impl Gatherer {
         }
     }
 
-    /// What a command of the operator's learned since the last look is fetched now, not with the next run alone.
-    async fn fetch_told(&mut self) {
-        // What cannot be read was told when the feeds were asked for.
-        let Some(told) = operators(self.desk.book()) else { return };
-        let before = std::mem::replace(&mut self.told, told.clone());
-        for news in told.iter().filter(|known| !before.contains(known)) {
-            self.desk.fetch(&news.feed, None, Why::Operator).await;
-        }
-    }
-
-    /// Follows what endpoints asked for, where that is to be learned.
+    /// Follows what endpoints asked for, where that is to be learned. What comes of it is noted at the next look.
     async fn learn(&mut self, engine: &Engine, rules: &Rules) {
         let now = engine.ports().clock.now();
-        // What cannot be read was told when the feeds were asked for.
-        let Ok(learned) = self.desk.book().learned() else { return };
-        let (mut due, mut shut) = (Vec::new(), Vec::new());
+        let (mut begun, mut shut) = (0, Vec::new());
         for entry in self.entries() {
             let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), rules.why(&feed)?))) else {
                 continue;
             };
-            let room = engine.settings().feeds.contains(&feed)
-                || self.desk.book().has_room(&learned, &feed, why, rules.learned_feeds);
-            if room && (is_due(&entry, now) || entry.is_shut_out()) {
-                due.push((feed, entry.guess, why));
+            // Looked at again for each: what was begun before may have taken the last place.
+            let room = self.desk.has_room(engine, &feed, why);
+            if room && begun < AT_ONCE && (is_due(&entry, now) || entry.is_shut_out()) {
+                begun += usize::from(self.desk.begin(&feed, entry.guess, why) == Begun::Now);
             } else if !room && is_due(&entry, now) {
                 shut.push((feed, entry.guess));
-            }
-        }
-        for (feed, guess, why) in due.into_iter().take(AT_ONCE) {
-            let landing = self.desk.fetch(&feed, guess, why).await;
-            if landing == Landing::Failed {
-                self.note_failed(&feed, now);
             }
         }
         for (feed, guess) in shut.into_iter().take(AT_ONCE) {
@@ -190,7 +169,7 @@ impl Gatherer {
     async fn shut_out(&mut self, engine: &Engine, (feed, guess): (&FeedId, Option<&str>), most: usize) {
         let failure = match probe(engine, self.desk.book(), feed, guess).await {
             Ok(version) => {
-                let failure = full(&version, most);
+                let failure = full(Some(&version), most);
                 tracing::warn!(%feed, reason = failure.reason.code(), detail = failure.detail, "asked for, and not followed");
                 failure
             }
@@ -223,17 +202,6 @@ impl Gatherer {
 
     fn note(&mut self, feed: &FeedId, tried: &Tried) {
         self.unkept |= self.list.as_mut().is_some_and(|list| list.note(feed, tried));
-    }
-
-    /// Where the desk had nothing to say, at least the time is noted.
-    fn note_failed(&mut self, feed: &FeedId, at: Timestamp) {
-        let told = self
-            .entries()
-            .iter()
-            .any(|entry| entry.feed.as_ref() == Some(feed) && entry.tried.as_ref().is_some_and(|tried| tried.at >= at));
-        if !told {
-            self.note(feed, &Tried { at, reason: Reason::NotNow, detail: "it could not be fetched".to_owned() });
-        }
     }
 
     /// Asks the vendor which patch levels it has of the lines that patterns stand for.
@@ -286,8 +254,8 @@ impl Gatherer {
     }
 
     /// What was forwarded under an earlier configuration is served no longer.
-    async fn stop_forwarding(&mut self, engine: &Engine) {
-        match stop_forwarding(engine, self.desk.book()).await {
+    async fn stop_forwarding(&mut self, engine: &Engine, stays: Stays) {
+        match stop_forwarding(engine, self.desk.book(), stays).await {
             Ok(0) => self.stopped = true,
             Ok(paths) => {
                 self.stopped = true;
@@ -297,12 +265,8 @@ impl Gatherer {
         }
     }
 
-    /// Lets go what should not be forwarded any more, and fetches again what is old: one path a turn.
-    async fn tend_forwarded(&mut self, engine: &Engine, refresh: Duration) {
-        if self.desk.book().forwarded().is_empty() {
-            return;
-        }
-        self.desk.weed_forwarded(engine).await;
+    /// Fetches again what is old: one path a turn.
+    async fn refresh_forwarded(&mut self, engine: &Engine, refresh: Duration) {
         let files = self.desk.book().forwarded();
         let now = engine.ports().clock.now();
         let old = files.iter().filter(|file| now.since(file.fetched_at) >= refresh);
@@ -318,12 +282,6 @@ pub async fn drop_held(engine: &Engine, list: &mut WantedList) {
         Ok(held) => drop(list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone())))),
         Err(error) => tracing::warn!(error = %error_chain(&error), "what is held by now cannot be looked up"),
     }
-}
-
-/// The feeds that the operator named; none where they cannot be read.
-fn operators(book: &Book) -> Option<Vec<LearnedFeed>> {
-    let learned = book.learned().ok()?;
-    Some(learned.into_iter().filter(|known| known.why == Why::Operator).collect())
 }
 
 /// Whether the vendor may be asked for something that was wanted.

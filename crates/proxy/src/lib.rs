@@ -22,10 +22,14 @@
 //! ```text
 //! <data_dir>/wanted/wanted.json    the wanted list (mode 0700, as the catalog)
 //! <data_dir>/wanted/learned.json   feeds, places and forwarded paths that were learned
+//! <data_dir>/wanted/heads.json     what came with the vendor's files beside their bytes, as far as it is passed on
+//! <data_dir>/wanted/dates.json     which dates were passed on, so that none stands still while the bytes change
+//! <data_dir>/wanted/strays.json    what manifests name that belong to no feed
 //! <data_dir>/spool/seen-<pid>-<n>  what one process saw within a few seconds, one JSON line each
 //! ```
 
 mod book;
+mod bring;
 mod desk;
 mod discover;
 mod export;
@@ -40,6 +44,7 @@ mod state;
 mod unforward;
 
 pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
+pub use bring::{Brought, bring};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use discover::{Discovery, discover};
 pub use export::{ExportError, Exported, read_export, write_export};
@@ -51,4 +56,4 @@ pub use pattern::{Named, Pattern};
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};
 pub use state::{LearnedFeed, Why};
-pub use unforward::{UnforwardError, stop_forwarding};
+pub use unforward::{Stays, UnforwardError, stop_forwarding};

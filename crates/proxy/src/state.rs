@@ -1,8 +1,9 @@
 //! What was learned, as it is written down.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use model::{Digest, Exchange, FeedId, RoutePath, Timestamp};
+use model::{Digest, Exchange, FeedId, ItemKind, RoutePath, Timestamp};
 use serde::{Deserialize, Serialize};
 use vendors::elastic::{Forwarded, ForwardedPath};
 
@@ -78,12 +79,24 @@ pub(crate) struct ForwardedFile {
     /// The answer that brought it.
     #[serde(default)]
     pub(crate) brought: Option<Exchange>,
+    /// When the vendor last gave these bytes; when it was looked after last where that is not said.
+    #[serde(default)]
+    pub(crate) confirmed_at: Option<Timestamp>,
     /// Whether its bytes are those of a manifest that is served at another path.
     #[serde(default)]
     pub(crate) is_copy: bool,
     /// How often in a row the vendor lacked it.
     #[serde(default)]
     pub(crate) missed: u32,
+}
+
+impl ForwardedFile {
+    /// Since when the vendor has not given these bytes, where it did not when it was last asked, or was not asked for
+    /// longer than `late`.
+    pub(crate) fn unconfirmed(&self, now: Timestamp, late: Duration) -> Option<Timestamp> {
+        let confirmed = self.confirmed_at.unwrap_or(self.fetched_at);
+        (confirmed < self.fetched_at || now.since(confirmed) > late).then_some(confirmed)
+    }
 }
 
 /// What was learned.
@@ -163,6 +176,7 @@ impl State {
             route: file.route.clone(),
             held: file.digest.map(|digest| (digest, file.size)),
             brought: file.brought.clone(),
+            kind: if file.is_copy { ItemKind::Manifest } else { ItemKind::Artifact },
         };
         let paths = self.forwarded.iter().map(path).collect();
         elastic.forwarded = Forwarded { serial: self.serial, paths, cap: cap.min(elastic.artifact_cap) };

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use app::{Purpose, Stops};
 use clap::Args;
 use config::Config;
-use mirror::{EngineError, SyncRequest};
+use mirror::{Engine, EngineError, SyncRequest};
 use model::FeedId;
 
 use self::discover::Asked;
@@ -66,18 +66,29 @@ pub(crate) struct Sync {
 pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let brought = match &args.wanted {
-        Some(path) => wanted::learn((path, args.json), &config, context).await?,
-        None => Vec::new(),
+        Some(path) => match wanted::bring((path, args.json), &config, context).await? {
+            None => return Ok(Exit::DONE),
+            Some(brought) if brought.feeds.is_empty() => {
+                return wanted::tell_rest(&brought, (None, args.json), context);
+            }
+            brought => brought,
+        },
+        None => None,
     };
-    if args.wanted.is_some() && brought.is_empty() {
-        return Ok(Exit::DONE);
-    }
     // Who names feeds, a list or a folder means these alone; and a plan changes nothing.
     let whole = args.feeds.is_empty() && args.wanted.is_none() && args.from.is_none() && !args.plan;
-    let asked = if whole { discover::run(&config, args.json, context).await? } else { Asked::All };
-    let followed = app::followed(&config).map_err(|error| Failure::new("sync", &error))?;
-    let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());
-    if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && learns {
+    let (mut asked, mut foreseen) = (Asked::All, None);
+    if whole {
+        asked = discover::run(&config, args.json, context).await?;
+    } else if args.plan && args.feeds.is_empty() && args.from.is_none() {
+        let (engine, all) = discover::foresee(&config, args.json, context).await?;
+        (asked, foreseen) = (all, Some(engine));
+    }
+    let followed = match &foreseen {
+        Some(engine) => engine.feeds(),
+        None => app::followed(&config).map_err(|error| Failure::new("sync", &error))?,
+    };
+    if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && may_follow(&config) {
         if !args.json {
             context.out.line(nothing_followed(&config))?;
         }
@@ -87,18 +98,30 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         return Err(Failure::engine("sync", &EngineError::NoFeeds));
     }
     let mut feeds: Vec<FeedId> = args.feeds.iter().map(|text| feed(text, &followed)).collect::<Result<_, _>>()?;
-    feeds.extend(brought);
+    feeds.extend(brought.iter().flat_map(|brought| brought.feeds.clone()));
     feeds.sort();
     feeds.dedup();
     let named = if feeds.is_empty() { followed } else { feeds.clone() };
-    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: args.wanted.is_some() };
+    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: false };
     let ended = if args.plan {
-        plan(args, &config, &request, context).await?
+        let engine = match foreseen {
+            Some(engine) => engine,
+            None => context.engine(&config, "sync", Purpose::Look).await?,
+        };
+        plan(args, &engine, &request, context).await?
     } else {
         fetch(args, &config, &request, context).await?
     };
     let exit = ended.map_err(|error| failed_whole(args, &named, &error, context))?;
+    if let Some(brought) = &brought {
+        return wanted::tell_rest(brought, (Some(exit), args.json), context);
+    }
     Ok(if exit == Exit::DONE && asked == Asked::NotAll { Exit::PART } else { exit })
+}
+
+/// Whether something may come to be followed that is not yet.
+fn may_follow(config: &Config) -> bool {
+    config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
 }
 
 /// A run that could not take place at all: its readers get a line per feed all the same.
@@ -132,9 +155,6 @@ async fn fetch(
         Ok(report) => report,
         Err(error) => return Ok(Err(error)),
     };
-    if args.wanted.is_some() {
-        wanted::forget_absent(config, &report)?;
-    }
     if let Err(error) = app::gather_once(config, &engine) {
         tracing::warn!(error = %model::error_chain(&error), "what endpoints asked for in vain could not be gathered");
     }
@@ -149,11 +169,10 @@ async fn fetch(
 
 async fn plan(
     args: &Sync,
-    config: &Config,
+    engine: &Engine,
     request: &SyncRequest,
     context: &mut Context,
 ) -> Result<Result<Exit, EngineError>, Failure> {
-    let engine = context.engine(config, "sync", Purpose::Look).await?;
     let plans = match engine.plan_sync(request).await {
         Ok(plans) => plans,
         Err(error) => return Ok(Err(error)),

@@ -187,6 +187,24 @@ fn what_no_manifest_names_makes_room_for_what_one_does() {
 }
 
 #[test]
+fn the_copy_of_a_manifest_leaves_with_it_at_once_i1() {
+    const F: &str = "elastic/forwarded";
+    let mut ring = Ring::new();
+    ring.serve(&[release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);
+    ring.serve(&[release(F, 1, &[("/m/second/a.zip", 1), ("/x/9", 9)])]);
+    ring.shows("/m/second/a.zip", 1);
+    // Its feed moves, backwards as forwards: no path shows what the other shows no longer.
+    ring.serve(&[release(A, 2, &[("/m/a.zip", 2), ("/x/1", 11)])]);
+    ring.shows_not("/m/second/a.zip");
+    ring.shows("/x/9", 9);
+    ring.serve(&[release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);
+    ring.shows("/m/second/a.zip", 1);
+    ring.apply(&[], &[A]);
+    ring.shows_not("/m/second/a.zip");
+    ring.shows("/x/9", 9);
+}
+
+#[test]
 fn superseded_routes_stay_through_grace_then_go_i2() {
     let mut ring = Ring::new();
     ring.serve(&[release(A, 1, &[("/m/a.zip", 1), ("/x/1", 11)])]);

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use mirror::{Engine, Learned, Silent, SyncRequest};
-use model::{Checked, FeedId, Outcome, Reason};
+use model::{Checked, FeedId, ItemKind, Note, Outcome, Reason};
+use vendor_sim::{Fault, FaultRule, Pattern, Point};
 use vendors::elastic::{Forwarded, ForwardedPath};
 
 use crate::world::{ELASTIC, OTHER, World, ended, id, line};
@@ -15,6 +16,8 @@ struct Known {
     forwarded: Vec<String>,
     serial: u64,
     proven: Vec<String>,
+    /// There is no room for these.
+    shut_out: Vec<FeedId>,
 }
 
 /// What was learned, as a test says it.
@@ -41,9 +44,19 @@ impl Learned for Notes {
     fn furnish(&self, settings: &mut vendors::Settings) {
         let known = self.0.lock().unwrap();
         settings.elastic.dated_templates = [known.proven.clone(), known.dated.clone()].concat();
-        let path = |path: &String| ForwardedPath { route: path.parse().unwrap(), held: None, brought: None };
+        let path = |path: &String| ForwardedPath {
+            route: path.parse().unwrap(),
+            held: None,
+            brought: None,
+            kind: ItemKind::Artifact,
+        };
         let paths = known.forwarded.iter().map(path).collect();
         settings.elastic.forwarded = Forwarded { serial: known.serial, paths, cap: 1 << 20 };
+    }
+
+    fn offered(&self, feed: &FeedId) -> Result<(), Note> {
+        let shut_out = self.0.lock().unwrap().shut_out.contains(feed);
+        if shut_out { Err(Note { reason: Reason::LearnedFull, detail: "no room".to_owned() }) } else { Ok(()) }
     }
 
     fn is_proven(&self, place: &str) -> bool {
@@ -95,6 +108,37 @@ async fn what_somebody_merely_asked_for_leaves_no_record_i6() {
     ended(&sync(&world, &notes, &["elastic/7.7.7"]).await, "elastic/7.7.7", Outcome::Failed, Some(Reason::NotFound));
     assert_eq!(world.history().await.len(), before);
     assert_eq!(world.ports.catalog.feed(&id("elastic/7.7.7")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_name_that_was_asked_for_while_the_vendor_was_down_leaves_no_record_i6() {
+    let world = following_one().await;
+    let notes = Notes::of(&["elastic/7.7.7"]);
+    for fault in [Fault::Status(503), Fault::Reset(Point::BeforeHead), Fault::Html] {
+        world.sim.inject(FaultRule::always(Pattern::Target("7.7.7".to_owned()), fault.clone()));
+        let report = sync(&world, &notes, &["elastic/7.7.7"]).await;
+        assert_eq!(line(&report, "elastic/7.7.7").outcome, Outcome::Failed, "{fault:?}");
+        assert_eq!(world.ports.catalog.feed(&id("elastic/7.7.7")).await.unwrap(), None, "{fault:?}");
+        world.sim.clear_faults();
+    }
+    // What the vendor has is followed from then on, and what goes wrong with it is on record.
+    let own = world.sim.elastic_release("8.18.3").unwrap().artifacts.last().unwrap().relative_url.clone();
+    world.sim.inject(FaultRule::always(Pattern::Target(own), Fault::Status(404)));
+    let notes = Notes::of(&[OTHER]);
+    assert_eq!(line(&sync(&world, &notes, &[OTHER]).await, OTHER).outcome, Outcome::Failed);
+    assert!(world.ports.catalog.feed(&id(OTHER)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_not_fetched_published_or_recorded_i6() {
+    let world = following_one().await;
+    let notes = Notes::of(&[OTHER]);
+    notes.set(|known| known.shut_out = vec![id(OTHER)]);
+    world.sim.reset_counters();
+    ended(&sync(&world, &notes, &[OTHER]).await, OTHER, Outcome::Failed, Some(Reason::LearnedFull));
+    assert_eq!(world.sim.requests().requests, 1, "its manifest alone was read");
+    assert_eq!(world.serves(OTHER).await, None);
+    assert_eq!(world.ports.catalog.feed(&id(OTHER)).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -69,6 +69,11 @@ fn is_safe(value: &str) -> bool {
 }
 
 impl Book {
+    /// Whether this process may read what came with the vendor's files: another user's folder is closed to it.
+    pub fn shows_heads(&self) -> bool {
+        self.open(HEADS).is_ok()
+    }
+
     /// The head that a file came with, as far as it may be passed on.
     pub(crate) fn head(&self, digest: &Digest) -> Option<Lines> {
         // What this process fetched itself is known without a look at the file.

@@ -51,12 +51,59 @@ fn what_the_configuration_names_by_now_takes_no_room_whatever_it_was_learned_for
 fn what_is_tried_is_followed_meanwhile_and_not_written_down() {
     let dir = tempfile::tempdir().unwrap();
     let book = book(dir.path());
-    let (one, two) = (book.try_out(&feed("elastic/9.0.0")), book.try_out(&feed("elastic/9.0.0")));
+    let (one, two) = (book.try_out(&feed("elastic/9.0.0"), None), book.try_out(&feed("elastic/9.0.0"), None));
     drop(one);
     assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0")]));
     drop(two);
     assert_eq!(book.feeds(), Some(Vec::new()));
     assert!(!dir.path().join(FOLDER).exists());
+}
+
+fn terms(most: usize) -> Option<Terms> {
+    Some(Terms { why: Why::Asked, most, at: at(7) })
+}
+
+#[test]
+fn of_all_that_are_tried_at_once_as_many_are_followed_as_there_is_room_for_i2() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    let (first, second) = (feed("elastic/9.0.0"), feed("elastic/9.1.0"));
+    let (one, two) = (book.try_out(&first, terms(1)), book.try_out(&second, terms(1)));
+    assert_eq!(book.offered(&first), Ok(()));
+    let refused = book.offered(&second).unwrap_err();
+    assert_eq!(refused.reason, model::Reason::LearnedFull, "{refused:?}");
+    assert_eq!((one.was_learned(), two.was_learned()), (true, false));
+    assert_eq!(book.offered(&first), Ok(()), "it is followed by now");
+    drop((one, two));
+    assert_eq!(book.feeds(), Some(vec![first]));
+    assert_eq!(book.offered(&feed("elastic/9.2.0")), Ok(()), "nobody tries it: the configuration names it");
+}
+
+#[test]
+fn a_book_that_supposes_goes_on_from_what_is_known_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    book.learn(&feed("elastic/9.0.0"), Why::Operator, at(1), 2).unwrap();
+    let supposing = Book::supposing(dir.path(), Keeping::default());
+    assert!(supposing.learn(&feed("elastic/9.1.0"), Why::Asked, at(2), 2).unwrap());
+    assert!(matches!(supposing.learn(&feed("elastic/9.2.0"), Why::Asked, at(2), 2), Err(BookError::Full { .. })));
+    assert_eq!(supposing.feeds(), Some(vec![feed("elastic/9.0.0"), feed("elastic/9.1.0")]));
+    assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0")]));
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    Book::supposing(&empty, Keeping::default()).learn(&feed("elastic/9.1.0"), Why::Asked, at(2), 2).unwrap();
+    assert!(!empty.join(FOLDER).exists());
+}
+
+#[test]
+fn nothing_is_written_that_would_not_read_any_more_s41() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    assert!(!book.guess(&"x".repeat(4 << 20)).unwrap());
+    book.learn(&feed("elastic/9.0.0"), Why::Operator, at(1), 2).unwrap();
+    let grown = book.note_probed(&"x".repeat(9 << 20), at(2));
+    assert!(matches!(grown, Err(BookError::TooMuch { .. })), "{grown:?}");
+    assert_eq!(book.feeds(), Some(vec![feed("elastic/9.0.0")]));
 }
 
 #[test]
@@ -80,6 +127,7 @@ fn forwarded_paths_stay_below_their_bytes_i6() {
             size: 40,
             fetched_at: at(number),
             brought: None,
+            confirmed_at: None,
             is_copy: false,
             missed: 0,
         };

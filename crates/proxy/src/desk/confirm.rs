@@ -66,8 +66,10 @@ impl Desk {
             Ok(_) => {}
             Err(error) => return Word::Withheld(error_chain(&error)),
         }
-        if !self.book().named_at(path).is_empty() {
-            return Word::Withheld("a manifest names it whose set is not served".to_owned());
+        match self.book().named_at(path) {
+            Ok(named) if named.is_empty() => {}
+            Ok(_) => return Word::Withheld("a manifest names it whose set is not served".to_owned()),
+            Err(error) => return Word::Withheld(error_chain(&error)),
         }
         match (confirmed.recorded.get(&folded(path)), &confirmed.unknown) {
             (Some(Recorded::Past), _) => Word::Past,
@@ -95,10 +97,7 @@ impl Desk {
         feeds.dedup();
         let mut claims = Vec::new();
         for feed in &feeds {
-            let claim = match engine.claim(feed) {
-                Some(claim) => Some(claim),
-                None => self.outlast(engine, feed).await,
-            };
+            let claim = self.claim(engine, feed).await;
             claims.push(claim.ok_or_else(|| format!("{feed} is being fetched for too long"))?);
             self.book().forget_named(feed);
         }
@@ -107,7 +106,10 @@ impl Desk {
         }
         let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
         let report = engine.sync(&request, Arc::new(mirror::Silent)).await.map_err(|error| error_chain(&error))?;
-        match report.feeds.iter().find(|report| !self.is_read(report)) {
+        let records = engine.ports().catalog.feeds().await.map_err(|error| error_chain(&error))?;
+        let had: Vec<&FeedId> =
+            records.iter().filter(|record| record.succeeded_at.is_some()).map(|record| &record.feed).collect();
+        match report.feeds.iter().find(|report| !self.is_read(report, &had)) {
             None => Ok(()),
             Some(report) => {
                 let why = report.reason.map_or(report.outcome.as_str(), Reason::code);
@@ -117,12 +119,11 @@ impl Desk {
     }
 
     /// Whether it is known what the vendor's newest manifest of a feed names: it is served, on record, was read just
-    /// now, or is not there.
-    fn is_read(&self, report: &FeedReport) -> bool {
-        let absent = [Reason::NotFound, Reason::Refused, Reason::DatedPathUnknown, Reason::PathUnknown];
-        report.outcome != Outcome::Failed
-            || self.book().has_read(&report.feed)
-            || report.reason.is_some_and(|reason| absent.contains(&reason))
+    /// now, or is not there. Who refuses a manifest that there was before does not say that it names nothing.
+    fn is_read(&self, report: &FeedReport, had: &[&FeedId]) -> bool {
+        let absent = [Reason::NotFound, Reason::DatedPathUnknown, Reason::PathUnknown];
+        let is_absent = |reason| absent.contains(&reason) || reason == Reason::Refused && !had.contains(&&report.feed);
+        report.outcome != Outcome::Failed || self.book().has_read(&report.feed) || report.reason.is_some_and(is_absent)
     }
 }
 

@@ -11,8 +11,9 @@ use model::{Digest, Exchange, Held, Note, Reason, RoutePath, Vendor, error_chain
 use vendors::Target;
 use vendors::elastic::{ElasticSettings, SignatureMode, forwarded_feed, is_forwarded};
 
+use super::Desk;
 use super::confirm::Word;
-use super::{Desk, landing_of};
+use super::fly::landing_of;
 use crate::Landing;
 use crate::state::ForwardedFile;
 
@@ -22,14 +23,12 @@ const MISSES: u32 = 2;
 /// A file that may be forwarded.
 struct Candidate {
     file: ForwardedFile,
-    /// The bytes are those of a manifest that is served.
-    is_copy: bool,
 }
 
 /// Why a path is not forwarded.
-struct Refused {
+pub(super) struct Refused {
     landing: Landing,
-    why: Note,
+    pub(super) why: Note,
 }
 
 impl From<Note> for Refused {
@@ -58,41 +57,56 @@ impl Desk {
             let _ = progress.wait_for(Option::is_some).await;
         }
         match self.word_of(&engine, path, asked).await {
-            Word::Unnamed => self.take(&engine, path, |_| true).await,
+            Word::Unnamed => match self.take(&engine, path, |_| true).await {
+                Ok(landing) => landing,
+                Err(refused) => self.refuse(&engine, path, refused),
+            },
             Word::Served => Landing::Held,
-            Word::Past => Landing::Absent,
+            Word::Past => {
+                let detail =
+                    "a release names it, written so or in other letters, that is served no longer or at another path";
+                let why = Note { reason: Reason::NotFound, detail: detail.to_owned() };
+                self.refuse(&engine, path, why.into())
+            }
             Word::Withheld(why) => self.refuse(&engine, path, Refused::for_now(Reason::NotNow, &why)),
         }
     }
 
     /// Fetches a second path of a manifest that is served: the bytes there must be the very same.
-    pub(super) async fn copy(&self, engine: &Engine, path: &RoutePath) -> Landing {
-        self.take(engine, path, |found| found.is_copy).await
+    pub(super) async fn copy(&self, engine: &Engine, path: &RoutePath) -> Result<Landing, Refused> {
+        self.take(engine, path, |found| found.file.is_copy).await
     }
 
-    async fn take(&self, engine: &Engine, path: &RoutePath, may: fn(&Candidate) -> bool) -> Landing {
-        let found = match self.fetch_alone(engine, path).await {
-            Ok(found) if may(&found) => found,
-            Ok(_) => {
-                let detail = "a manifest is asked for here that is served at another path, and other bytes lie here";
-                return self.refuse(engine, path, Refused::for_now(Reason::PathUnknown, detail));
-            }
-            Err(refused) => return self.refuse(engine, path, refused),
-        };
+    async fn take(&self, engine: &Engine, path: &RoutePath, may: fn(&Candidate) -> bool) -> Result<Landing, Refused> {
+        let found = self.fetch_alone(engine, path).await?;
+        if !may(&found) {
+            let detail = "a manifest is asked for here that is served at another path, and other bytes lie here";
+            return Err(Refused::for_now(Reason::PathUnknown, detail));
+        }
         let _turn = self.forwarding.lock().await;
+        // What is forwarded may have ended while this came.
+        if !self.may_forward(&found.file) {
+            return Err(Refused::for_now(Reason::NotNow, "nothing is forwarded any more"));
+        }
         // A manifest that was read meanwhile counts no less.
         if self.is_contradicted(&found.file) || self.publish(engine, found.file).await != Landing::Held {
-            return Landing::Failed;
+            return Ok(Landing::Failed);
         }
         let forwarded = self.book.forwarded();
         if forwarded.iter().any(|file| file.route == *path && self.is_contradicted(file)) {
             self.let_go(engine, std::slice::from_ref(path)).await;
-            return Landing::Failed;
+            return Ok(Landing::Failed);
         }
-        Landing::Held
+        Ok(Landing::Held)
     }
 
-    fn refuse(&self, engine: &Engine, path: &RoutePath, refused: Refused) -> Landing {
+    /// Whether a second path of a manifest may be served, or any other path that no manifest names.
+    fn may_forward(&self, file: &ForwardedFile) -> bool {
+        let rules = self.rules.borrow();
+        rules.proxy && (file.is_copy || rules.forwards)
+    }
+
+    pub(super) fn refuse(&self, engine: &Engine, path: &RoutePath, refused: Refused) -> Landing {
         let Refused { landing, why } = refused;
         if landing == Landing::Absent {
             // Whoever makes paths up fills no log.
@@ -128,10 +142,11 @@ impl Desk {
             size: held.size(),
             fetched_at: engine.ports().clock.now(),
             brought: item.exchange,
+            confirmed_at: None,
             is_copy,
             missed: 0,
         };
-        Ok(Candidate { file, is_copy })
+        Ok(Candidate { file })
     }
 
     /// What a manifest names that is not served comes in by no other way.
@@ -142,8 +157,10 @@ impl Desk {
         }
         let bytes = engine.read_held(held, settings.manifest_cap).await?;
         if let Ok(opened) = vendors::elastic::open(&bytes, path, &settings) {
-            let named = opened.artifacts.into_iter().map(|artifact| (artifact.route, artifact.digest)).collect();
-            self.book.note_stray(path, named);
+            let named: Vec<_> =
+                opened.artifacts.into_iter().map(|artifact| (artifact.route, artifact.digest)).collect();
+            let noted = self.book.note_stray(path, &named);
+            noted.map_err(|error| Refused::for_now(Reason::StoreFailed, &error_chain(&error)))?;
         }
         Ok(())
     }
@@ -168,7 +185,8 @@ impl Desk {
 
     /// Whether a manifest names other bytes where a forwarded file stands.
     fn is_contradicted(&self, file: &ForwardedFile) -> bool {
-        let named = self.book.named_at(&file.route);
+        // What cannot be read was told, and kept from being forwarded, before this was fetched.
+        let named = self.book.named_at(&file.route).unwrap_or_default();
         !named.is_empty() && file.digest.is_some_and(|digest| !named.contains(&digest))
     }
 
@@ -192,12 +210,11 @@ impl Desk {
     /// other bytes in one that was refused; copies of manifests that are served no longer; and everything else where
     /// nothing is to be forwarded any more.
     pub(crate) async fn weed_forwarded(&self, engine: &Engine) {
+        if self.book.forwarded().is_empty() {
+            return;
+        }
         let _turn = self.forwarding.lock().await;
         let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
-        let forwards = {
-            let rules = self.rules.borrow();
-            rules.proxy && rules.forwards
-        };
         let routes = current.as_ref().map(|current| &current.generation.routes);
         let theirs = |path: &RoutePath| {
             let route = routes.and_then(|routes| routes.get(path));
@@ -208,8 +225,8 @@ impl Desk {
             all.any(|route| route.digest == digest && route.until.is_none() && !is_forwarded(&route.feed))
         };
         let weeds = |file: &ForwardedFile| {
-            let stale = if file.is_copy { !file.digest.is_some_and(is_served) } else { !forwards };
-            stale || theirs(&file.route) || self.is_contradicted(file)
+            let stale = file.is_copy && !file.digest.is_some_and(is_served);
+            stale || !self.may_forward(file) || theirs(&file.route) || self.is_contradicted(file)
         };
         let paths: Vec<RoutePath> = self.book.forwarded().into_iter().filter(weeds).map(|file| file.route).collect();
         if !paths.is_empty() {
@@ -225,24 +242,28 @@ impl Desk {
         let _turn = self.forwarding.lock().await;
         let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
         let Some(before) = before else { return };
-        let missed = match fetched {
+        let now = engine.ports().clock.now();
+        // When it was asked for last; when the vendor gave it last stays, unless it does now.
+        let asked =
+            ForwardedFile { confirmed_at: before.confirmed_at.or(Some(before.fetched_at)), fetched_at: now, ..before };
+        match fetched {
             Ok(found) if !self.is_contradicted(&found.file) => {
-                if found.file.digest != before.digest {
-                    self.publish_or_keep(&engine, found.file, before).await;
-                    return;
+                if found.file.digest == asked.digest {
+                    self.keep(ForwardedFile { confirmed_at: Some(now), missed: 0, ..asked });
+                } else {
+                    self.publish_or_keep(&engine, found.file, asked).await;
                 }
-                0
             }
-            Ok(_) => before.missed,
-            Err(Refused { landing: Landing::Absent, .. }) if before.missed + 1 >= MISSES => {
-                return self.let_go(&engine, std::slice::from_ref(path)).await;
+            Ok(_) => self.keep(asked),
+            Err(Refused { landing: Landing::Absent, .. }) if asked.missed + 1 >= MISSES => {
+                self.let_go(&engine, std::slice::from_ref(path)).await;
             }
             Err(Refused { landing, why }) => {
                 tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "what is forwarded stays as it was");
-                before.missed + u32::from(landing == Landing::Absent)
+                let missed = asked.missed + u32::from(landing == Landing::Absent);
+                self.keep(ForwardedFile { missed, ..asked });
             }
-        };
-        self.keep(&engine, ForwardedFile { missed, ..before });
+        }
     }
 
     async fn publish_or_keep(&self, engine: &Engine, file: ForwardedFile, before: ForwardedFile) {
@@ -251,19 +272,18 @@ impl Desk {
         }
         let kept = self.book.change_forwarded(|files| files.push(before.clone()));
         match kept {
-            Ok(()) => self.keep(engine, before),
+            Ok(()) => self.keep(before),
             Err(error) => {
                 tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
             }
         }
     }
 
-    /// Notes that a file was looked after now, which changes nothing that is forwarded.
-    fn keep(&self, engine: &Engine, as_it_is: ForwardedFile) {
-        let fetched_at = engine.ports().clock.now();
+    /// Notes what is known of a file, which changes nothing that is forwarded.
+    fn keep(&self, as_it_is: ForwardedFile) {
         let kept = self.book.settle_forwarded(|files| {
             for file in files.iter_mut().filter(|file| file.route == as_it_is.route) {
-                *file = ForwardedFile { fetched_at, ..as_it_is.clone() };
+                file.clone_from(&as_it_is);
             }
         });
         if let Err(error) = kept {
@@ -271,14 +291,20 @@ impl Desk {
         }
     }
 
-    /// Makes a release of what is forwarded: all of it is held, so that nobody is asked.
+    /// Makes a release of what is forwarded: all of it is held, so that nobody is asked. Bytes that are gone here, and
+    /// that the vendor does not give once more, end their path alone: none of the others waits for them.
     async fn sync_forwarded(&self, engine: &Engine) -> Landing {
+        match self.sync_forwarded_once(engine).await {
+            Landing::Held => Landing::Held,
+            _ if self.drop_lost(engine).await => self.sync_forwarded_once(engine).await,
+            landing => landing,
+        }
+    }
+
+    async fn sync_forwarded_once(&self, engine: &Engine) -> Landing {
         let Some(feed) = forwarded_feed() else { return Landing::Failed };
-        let _claim = match engine.claim(&feed) {
-            Some(claim) => Some(claim),
-            None => self.outlast(engine, &feed).await,
-        };
-        let _trial = self.book.try_out(&feed);
+        let Some(_claim) = self.claim(engine, &feed).await else { return Landing::Failed };
+        let _trial = self.book.try_out(&feed, None);
         let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
         match engine.sync(&request, Arc::new(mirror::Silent)).await {
             Ok(report) => landing_of(report.feeds.first(), true),
@@ -287,6 +313,21 @@ impl Desk {
                 Landing::Failed
             }
         }
+    }
+
+    /// Forwards no longer what is not held; whether there was any such.
+    async fn drop_lost(&self, engine: &Engine) -> bool {
+        let files = self.book.forwarded();
+        let digests: Vec<Digest> = files.iter().filter_map(|file| file.digest).collect();
+        let Ok(held) = engine.ports().blobs.find_all(&digests).await else { return false };
+        let held: Vec<Digest> = held.into_iter().flatten().map(|held| held.digest()).collect();
+        let mut lost = files.iter().filter(|file| !file.digest.is_some_and(|digest| held.contains(&digest))).peekable();
+        let any = lost.peek().is_some();
+        for file in lost {
+            tracing::warn!(path = %file.route, "its bytes are gone, and the vendor gives others or none; forwarded no longer");
+            self.drop_forwarded(&file.route);
+        }
+        any
     }
 
     /// What was fetched and is forwarded no longer, or never was, leaves the disk before it has the room of what may be

@@ -1,7 +1,7 @@
 //! Files that endpoints asked for and that no manifest names: fetched whole, and proven by nothing but the way they
 //! came.
 
-use model::{Checked, Digest, Exchange, Note, Reason, RoutePath, VendorVersion};
+use model::{Checked, Digest, Exchange, ItemKind, Note, Reason, RoutePath, VendorVersion};
 use trust::Proposal;
 
 use super::{ElasticSettings, forwarded_feed};
@@ -27,6 +27,8 @@ pub struct ForwardedPath {
     pub held: Option<(Digest, u64)>,
     /// The answer that brought it, where it is to stay.
     pub brought: Option<Exchange>,
+    /// What it is: a manifest is the copy of one that is served at another path, and is served while that is.
+    pub kind: ItemKind,
 }
 
 /// One run of that feed.
@@ -59,7 +61,7 @@ impl ForwardSession {
         }
         let mut proposal = Proposal::new(feed, VendorVersion::plain(version), Checked::TransportOnly).without_bounds();
         for (path, item) in self.forwarded.paths.iter().zip(items) {
-            proposal = proposal.item(path.route.clone(), item.held, model::ItemKind::Artifact);
+            proposal = proposal.item(path.route.clone(), item.held, path.kind);
         }
         Ok(Step::Propose(Box::new(proposal)))
     }
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     fn path(text: &str, held: Option<(Digest, u64)>) -> ForwardedPath {
-        ForwardedPath { route: text.parse().unwrap(), held, brought: None }
+        ForwardedPath { route: text.parse().unwrap(), held, brought: None, kind: ItemKind::Artifact }
     }
 
     fn session(paths: Vec<ForwardedPath>) -> ForwardSession {

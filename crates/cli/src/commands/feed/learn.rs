@@ -45,6 +45,10 @@ pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, F
             context.out.line(format!("{feed} is followed: the configuration names it"))?;
             continue;
         }
+        if vendors::elastic::is_forwarded(&feed) {
+            let text = format!("feed learn: {feed} is no feed of the vendor's: what no manifest names is in it");
+            return Err(Failure::usage(text).with_next("elastic.unknown_paths says whether there is such a thing"));
+        }
         if feed.vendor() != model::Vendor::Elastic {
             let text = format!("feed learn: {feed} is not learned: the configuration alone names such feeds");
             return Err(Failure::usage(text).with_next("add it to the section of its vendor"));
@@ -78,6 +82,8 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
     for feed in feeds {
         if vendors::elastic::is_forwarded(&feed) {
             unforward(&config, context).await?;
+            // An earlier version could be told to learn it.
+            book.forget(&feed).map_err(|error| Failure::new("feed forget", &error))?;
             continue;
         }
         if let Some(pattern) = pattern_of(&config, &feed)

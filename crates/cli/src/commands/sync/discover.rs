@@ -2,8 +2,9 @@
 
 use app::{Purpose, Stops};
 use config::Config;
-use mirror::EngineError;
+use mirror::{Engine, EngineError};
 use model::{Reason, error_chain};
+use proxy::Discovery;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -34,25 +35,17 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
             found = app::discover(config, &engine) => found.map_err(|error| failed(&error))?,
             () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
         };
-        for (feed, why) in found.learned {
+        for (feed, why) in &found.learned {
             if json {
                 tracing::info!(%feed, why = why.as_str(), "followed from now on");
             } else {
                 context.out.line(format!("{feed} is followed from now on: {}", why.as_str()))?;
             }
         }
-        for (feed, note) in found.troubles {
-            let (reason, detail) = (note.reason.code(), note.detail);
-            if note.reason == Reason::LearnedFull {
-                tracing::warn!(%feed, reason, detail, "asked for, and not followed");
-            } else {
-                asked = Asked::NotAll;
-                tracing::warn!(%feed, reason, detail, "it is not known whether the vendor has it");
-            }
-        }
+        asked = tell(&found, json, context)?;
     }
     if !app::forwards(config) {
-        match app::stop_forwarding(config, engine).await {
+        match app::retire_forwarded(config, engine).await {
             Ok(0) => {}
             Ok(_) if json => {}
             Ok(paths) => context
@@ -63,6 +56,51 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
                 asked = Asked::NotAll;
                 tracing::warn!(error = %error_chain(&error), "what was forwarded could not be ended");
             }
+        }
+    }
+    Ok(asked)
+}
+
+/// What would be followed and is not yet, for a plan: an engine that follows it, too. Nothing is changed.
+pub(super) async fn foresee(config: &Config, json: bool, context: &mut Context) -> Result<(Engine, Asked), Failure> {
+    let engine = context.engine(config, "sync", Purpose::Look).await?;
+    let Some(elastic) = &config.elastic else { return Ok((engine, Asked::All)) };
+    if !elastic.demand.learns() && elastic.patterns.is_empty() {
+        return Ok((engine, Asked::All));
+    }
+    let foreseen = app::foresee(config, engine).await;
+    let (engine, found) = foreseen.map_err(|error| Failure::new("sync --plan", &error))?;
+    for (feed, why) in &found.learned {
+        if !json {
+            context.out.line(format!("{feed} would be followed: {}", why.as_str()))?;
+        }
+    }
+    Ok((engine, tell(&found, json, context)?))
+}
+
+/// Tells how far was looked, and what could not be found out or finds no room.
+fn tell(found: &Discovery, json: bool, context: &mut Context) -> Result<Asked, Failure> {
+    for (pattern, last) in &found.lines {
+        if json {
+            tracing::info!(pattern, %last, "gone through");
+        } else {
+            context.out.line(format!("{pattern}: the vendor was asked up to {last}"))?;
+        }
+    }
+    let mut asked = Asked::All;
+    for (feed, note) in &found.troubles {
+        let (reason, detail) = (note.reason, &note.detail);
+        let what = if reason == Reason::LearnedFull {
+            "asked for, and not followed"
+        } else {
+            asked = Asked::NotAll;
+            "it is not known whether the vendor has it"
+        };
+        if json {
+            tracing::warn!(%feed, reason = reason.code(), detail, "{what}");
+        } else {
+            context.out.line(format!("{feed}: {what}: {reason}: {detail}"))?;
+            context.out.line(format!("  {}", reason.remedy()))?;
         }
     }
     Ok(asked)

@@ -2,62 +2,89 @@
 
 use std::path::Path;
 
+use app::{Purpose, Stops};
 use config::Config;
-use mirror::SyncReport;
-use model::{FeedId, Outcome, Reason};
-use proxy::{Why, read_export};
+use mirror::EngineError;
+use model::RoutePath;
+use proxy::{Brought, read_export};
 
+use super::report;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use crate::show;
 
-fn failed(error: &dyn std::error::Error) -> Failure {
-    Failure::new("sync --wanted", error)
-}
+/// How many paths are named.
+const NAMED: usize = 20;
 
-/// Follows what a list asks for; tells the feeds: none, where nothing is wanted.
-pub(super) async fn learn(args: (&Path, bool), config: &Config, context: &mut Context) -> Result<Vec<FeedId>, Failure> {
-    let Some(elastic) = &config.elastic else {
+/// Follows what a list asks for, as far as the vendor has it and there is room; none where nothing is wanted.
+pub(super) async fn bring(
+    (path, json): (&Path, bool),
+    config: &Config,
+    context: &mut Context,
+) -> Result<Option<Brought>, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::new("sync --wanted", error);
+    if config.elastic.is_none() {
         return Err(
             Failure::usage("sync --wanted: nothing of Elastic is followed").with_next("add an [elastic] section")
         );
-    };
-    let (path, json) = args;
-    let exported = read_export(path).map_err(|error| failed(&error))?;
-    if exported.wanted.is_empty() {
+    }
+    let list = read_export(path).map_err(|error| failed(&error))?;
+    if list.wanted.is_empty() {
         if !json {
             context
                 .out
                 .line(format!("{} is empty: nothing was wanted there, and nothing is fetched", path.display()))?;
         }
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let book = app::book(config);
-    app::prepare_data_folder(&config.data_dir).map_err(|error| Failure::build("sync", &error))?;
-    let mut feeds = Vec::new();
-    for (feed, guess) in exported.feeds() {
-        if let Some(guess) = guess {
-            book.guess(&guess).map_err(|error| failed(&error))?;
+    let engine = context.engine(config, "sync", Purpose::Act).await?;
+    let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
+    let brought = tokio::select! {
+        brought = app::bring(config, &engine, &list) => brought.map_err(|error| failed(&error))?,
+        () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
+    };
+    for feed in &brought.learned {
+        if json {
+            tracing::info!(%feed, "followed from now on: it is in the list");
+        } else {
+            context.out.line(format!("{feed} is followed from now on: it is in the list"))?;
         }
-        if !config.feeds().contains(&feed) {
-            let most = elastic.demand.learned_feeds;
-            book.learn(&feed, Why::Operator, context.clock.now(), most).map_err(|error| failed(&error))?;
-        }
-        feeds.push(feed);
     }
-    if feeds.is_empty() {
-        return Err(Failure::usage(format!("sync --wanted: {} asks for no feed that is known here", path.display())));
-    }
-    Ok(feeds)
+    Ok(Some(brought))
 }
 
-/// What the vendor does not have is followed no longer.
-pub(super) fn forget_absent(config: &Config, report: &SyncReport) -> Result<(), Failure> {
-    let book = app::book(config);
-    let absent = |reason: Option<Reason>| {
-        matches!(reason, Some(Reason::NotFound | Reason::DatedPathUnknown | Reason::PathUnknown))
-    };
-    for feed in report.feeds.iter().filter(|feed| feed.outcome == Outcome::Failed && absent(feed.reason)) {
-        book.forget(&feed.feed).map_err(|error| failed(&error))?;
+/// Tells what of a list is not fetched, and why; how the whole ends where what is fetched ended like this, or nothing is.
+pub(super) fn tell_rest(
+    brought: &Brought,
+    (fetched, json): (Option<Exit>, bool),
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    for (feed, why) in &brought.left {
+        if json {
+            context.out.json(&report::Line::failed(feed, why.reason, &why.detail))?;
+        } else {
+            context.out.line(format!("{feed}: in the list, and not followed: {}: {}", why.reason, why.detail))?;
+        }
     }
-    Ok(())
+    if !brought.unnamed.is_empty() {
+        let paths: Vec<&str> = brought.unnamed.iter().take(NAMED).map(RoutePath::as_str).collect();
+        let more = match brought.unnamed.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (count, paths) = (show::count(brought.unnamed.len(), "path"), paths.join(", "));
+        let told = format!(
+            "{count} in the list that no form of manifest's path gives, and that cannot be fetched from here: {paths}{more}"
+        );
+        if json {
+            tracing::warn!("{told}");
+        } else {
+            context.out.line(told)?;
+        }
+    }
+    Ok(match (fetched, brought.left.is_empty()) {
+        (Some(Exit::DONE), false) => Exit::PART,
+        (Some(exit), _) => exit,
+        (None, _) => Exit::FAILED,
+    })
 }
