@@ -6,7 +6,7 @@ use blob_store::BlobStore;
 use config::Config;
 use mirror::Origins;
 use model::{Clock, Vendor};
-use origin::{HostGate, Origin, RetryPolicy, VendorOrigin, VendorSettings};
+use origin::{HostGate, Nowhere, Origin, RetryPolicy, VendorOrigin, VendorSettings};
 use outbound::{ClientSettings, HttpClient, Limits, Outbound, ProxySettings, Secret};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -21,8 +21,8 @@ pub(crate) struct VendorOrigins {
     connections_per_host: usize,
     reserve: u64,
     retry: RetryPolicy,
-    elastic: Url,
-    defender: Url,
+    elastic: Option<Url>,
+    defender: Option<Url>,
     redirect_hosts: Vec<String>,
 }
 
@@ -39,25 +39,20 @@ impl VendorOrigins {
                 base: limits.retry_base,
                 ..RetryPolicy::default()
             },
-            // A vendor without a section has no feeds, so its base is never asked.
-            elastic: config.elastic.as_ref().map_or_else(nowhere, |elastic| elastic.origin.clone()),
-            defender: config.defender.as_ref().map_or_else(nowhere, |defender| defender.origin.clone()),
+            elastic: config.elastic.as_ref().map(|elastic| elastic.origin.clone()),
+            defender: config.defender.as_ref().map(|defender| defender.origin.clone()),
             redirect_hosts: config.defender.iter().flat_map(|defender| defender.redirect_hosts.clone()).collect(),
         })
     }
 
-    fn settings(&self, vendor: Vendor) -> VendorSettings {
+    /// Where a vendor is; none without a section of it, though feeds of it may have been learned before.
+    fn settings(&self, vendor: Vendor) -> Option<VendorSettings> {
         let (base, redirect_hosts) = match vendor {
-            Vendor::Elastic => (self.elastic.clone(), Vec::new()),
-            Vendor::Defender => (self.defender.clone(), self.redirect_hosts.clone()),
+            Vendor::Elastic => (self.elastic.clone()?, Vec::new()),
+            Vendor::Defender => (self.defender.clone()?, self.redirect_hosts.clone()),
         };
-        VendorSettings { base, redirect_hosts, retry: self.retry, reserve: self.reserve }
+        Some(VendorSettings { base, redirect_hosts, retry: self.retry, reserve: self.reserve })
     }
-}
-
-#[allow(clippy::expect_used)]
-fn nowhere() -> Url {
-    Url::parse("https://invalid/").expect("a constant URL parses")
 }
 
 impl Origins for VendorOrigins {
@@ -70,14 +65,16 @@ impl Origins for VendorOrigins {
     }
 
     fn vendor(&self, vendor: Vendor, gate: Arc<HostGate>) -> Arc<dyn Origin> {
+        let Some(settings) = self.settings(vendor) else { return Arc::new(Nowhere(vendor)) };
         // Without the system's randomness the jitter is the same each time, which is still jitter.
         let rng = StdRng::try_from_rng(&mut rand::rngs::SysRng).unwrap_or_else(|_| StdRng::seed_from_u64(0));
         let (outbound, blobs) = (Arc::clone(&self.outbound), Arc::clone(&self.blobs));
-        Arc::new(VendorOrigin::new(self.settings(vendor), outbound, blobs, gate, rng))
+        Arc::new(VendorOrigin::new(settings, outbound, blobs, gate, rng))
     }
 
     fn base(&self, vendor: Vendor) -> String {
-        self.settings(vendor).base.to_string().trim_end_matches('/').to_owned()
+        let settings = self.settings(vendor);
+        settings.map(|settings| settings.base.to_string().trim_end_matches('/').to_owned()).unwrap_or_default()
     }
 }
 

@@ -123,6 +123,12 @@ pub enum KibanaError {
     /// It is not laid out as documented.
     #[error("Kibana's answer has no {0}: this is not what its API is documented to answer")]
     Shape(&'static str),
+    /// It was written, and could not be read after that.
+    #[error(
+        "Kibana took the change and said so; that it reads back so could not be seen: {0}; run it again without --apply \
+         to see how it stands"
+    )]
+    Unread(String),
     /// What was written does not read back.
     #[error("Kibana took the policy and did not keep {0}: look at it in Kibana")]
     NotKept(String),
@@ -216,7 +222,8 @@ impl Kibana {
     }
 
     async fn confirm(&self, id: &str, wanted: &Wanted) -> Result<Applied, KibanaError> {
-        let (_, left) = change(&self.read(id).await?, wanted)?;
+        let item = self.read(id).await.map_err(|error| KibanaError::Unread(unread(&error)))?;
+        let (_, left) = change(&item, wanted)?;
         match left.first() {
             None => Ok(Applied::Written),
             Some(change) => Err(KibanaError::NotKept(shown(&change.at, 200))),
@@ -256,6 +263,21 @@ fn written(said: Said) -> Result<(), KibanaError> {
         Err(KibanaError::Unreadable(_)) => Err(KibanaError::Forbidden(message)),
         Err(KibanaError::Status { .. }) => Err(KibanaError::Unsure { status, message }),
         Err(error) => Err(error),
+    }
+}
+
+/// Why a policy that was written could not be read, without words on what was written.
+fn unread(error: &KibanaError) -> String {
+    match error {
+        KibanaError::Status { status, message } | KibanaError::Unsure { status, message } => {
+            format!("Kibana answered {status}: {message}")
+        }
+        KibanaError::Unreadable(message) => format!("Kibana does not let the key read policies (403): {message}"),
+        KibanaError::Unauthorized(message) => format!("Kibana does not know the key any more (401): {message}"),
+        KibanaError::Missing(message) => format!("Kibana has no such policy any more (404): {message}"),
+        KibanaError::Invalid(message) => format!("Kibana answered 400: {message}"),
+        KibanaError::Conflict(message) => format!("Kibana answered 409: {message}"),
+        other => model::error_chain(other),
     }
 }
 
@@ -331,6 +353,11 @@ mod tests {
         assert!(broken.contains("whether the policy was written is not known"), "{broken}");
         assert!(ok(said(500)).unwrap_err().to_string().contains("nothing was written"));
         assert!(written(said(200)).is_ok());
+        for status in [400, 401, 403, 404, 409, 502] {
+            let told = KibanaError::Unread(unread(&ok(said(status)).unwrap_err())).to_string();
+            assert!(told.contains("took the change") && !told.contains("nothing was written"), "{told}");
+            assert!(told.contains(&status.to_string()), "{told}");
+        }
     }
 
     #[test]

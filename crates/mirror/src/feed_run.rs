@@ -214,6 +214,8 @@ impl FeedRun {
                     }
                     return Ok(found);
                 }
+                // Its manifest was read: it lies here, whatever is wrong with the rest.
+                Err(failure) if offered.is_some() => return Err(failure),
                 Err(failure) => nowhere.add(self, &place, failure)?,
             }
         }
@@ -377,7 +379,7 @@ impl<'a> Talk<'a> {
         self.run.reserve(&known).await?;
         self.run.announce(&wants).await;
         let holds = wants.iter().map(|want| self.run.origin.hold(want, self.meter));
-        let items = try_join_all(holds).await.map_err(|error: OriginError| error.note())?;
+        let items = try_join_all(holds).await.map_err(|error: OriginError| self.lacking(error.note()))?;
         let fresh: Vec<Digest> =
             items.iter().map(|item| item.held.digest()).filter(|digest| !known.contains(digest)).collect();
         self.run.reserve(&fresh).await?;
@@ -391,6 +393,12 @@ impl<'a> Talk<'a> {
             items.iter().filter_map(|item| Some((item.held.digest(), item.exchange.as_ref()?))).collect();
         self.run.engine.learned.came(&came);
         Ok(items)
+    }
+
+    /// A file that is not there although a manifest names it says nothing of the feed itself, which is there.
+    fn lacking(&self, failure: Note) -> Note {
+        let named = failure.reason == Reason::NotFound && !self.session.named().is_empty();
+        if named { note(Reason::ArtifactMissing, failure.detail) } else { failure }
     }
 
     /// What the next run is conditional on, if a document came that has something for it. Even where it has nothing,

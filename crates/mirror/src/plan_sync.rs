@@ -43,6 +43,7 @@ async fn fill_plan(job: &FeedRun, plan: &mut FeedPlan) -> Result<(), Note> {
     for place in job.places() {
         match fill_from(job, &place, memory.clone(), plan).await {
             Ok(()) => return Ok(()),
+            Err(failure) if plan.vendor_version.is_some() => return Err(failure),
             Err(failure) => nowhere.add(job, &place, failure)?,
         }
     }

@@ -101,6 +101,9 @@ reasons! {
     NotFound "not_found" Vendor Later
         "The vendor answers 404 or 410."
         "Check the version's spelling; a date's with `waystation feed check-date`. If the vendor retired it, remove it from the configuration. What is held stays.";
+    ArtifactMissing "artifact_missing" Vendor Later
+        "The vendor offers a manifest and answers 404 or 410 for a file that it names: the set is not whole."
+        "Nothing to do here: the vendor has not published all of it, or took it back in part. The next check tries again; what is held is served on.";
     Refused "refused" Vendor Later
         "The vendor answers 401, 403 or 451."
         "Something between here and the vendor blocks the request; see the URL chain in the record.";

@@ -14,12 +14,14 @@ mod error;
 mod folder;
 mod gate;
 mod hold;
+mod nowhere;
 mod retry;
 mod vendor;
 
 pub use error::OriginError;
 pub use folder::FolderOrigin;
 pub use gate::{Crowd, HostGate};
+pub use nowhere::Nowhere;
 pub use retry::RetryPolicy;
 pub use vendor::{VendorOrigin, VendorSettings};
 

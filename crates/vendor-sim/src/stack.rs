@@ -34,6 +34,8 @@ pub enum StackFault {
     Protected,
     /// A write is answered well and forgotten.
     Forgetful,
+    /// After a write every read is answered with this status.
+    BlindAfterWrite(u16),
     /// The key may read policies and not write them.
     MayNotWrite,
     /// One shard fails, and the answer is in part.

@@ -22,7 +22,7 @@ impl Document {
         let now = endpoint.clock.0.now();
         let at = instant(now);
         let (status, message) = state(endpoint, applied, record);
-        let built = endpoint.built.as_deref().map(|day| format!("version: {}, compiled: {day}", endpoint.version));
+        let built = endpoint.built.as_deref().map(|day| build(&endpoint.version, day));
         let mut document = json!({
             "@timestamp": at,
             "agent": { "id": record.agent, "type": "endpoint", "version": endpoint.version },
@@ -56,6 +56,12 @@ impl Document {
         }
         Self(document)
     }
+}
+
+/// What `agent.build.original` says of a build, in the form of the published sample; of its time the day alone is known.
+fn build(version: &str, day: &str) -> String {
+    let moment = day.parse::<jiff::civil::Date>().map(|date| date.strftime("%a %b %-d 00:00:00 %Y").to_string());
+    format!("version: {version}, compiled: {}", moment.unwrap_or_else(|_| day.to_owned()))
 }
 
 /// The status and the message of `download_global_artifacts`; those in quotes in the notes are the vendor's.

@@ -256,10 +256,10 @@ impl Judge<'_> {
         None
     }
 
-    /// Whether nobody was asked for the manifest of that date.
-    fn unasked(&self, endpoint: &PolicyResponse, date: &str) -> bool {
+    /// Whether nobody was asked for that kind of manifest of its version.
+    fn unasked(&self, endpoint: &PolicyResponse, kind: &str) -> bool {
         let version = endpoint.released().unwrap_or_default();
-        format!("elastic/{version}@{date}").parse().is_ok_and(|feed| self.offers.unasked.contains(&feed))
+        format!("elastic/{version}{kind}").parse().is_ok_and(|feed| self.offers.unasked.contains(&feed))
     }
 
     /// The limits that count where the ring offers nothing for an endpoint.
@@ -272,6 +272,10 @@ impl Judge<'_> {
     fn verdict(&self, endpoint: &PolicyResponse, date: Option<&str>, offer: Option<&Offer>) -> Verdict {
         let bound = self.bound(offer);
         let age = self.now.since(endpoint.at);
+        // Whatever else it says, it gets nothing, and no other remedy helps.
+        if let (None, None, Some(version)) = (date, offer, &endpoint.agent_version) {
+            return self.unmirrored(endpoint, version, age);
+        }
         if age > self.silent_after {
             let why = format!("last report {}", days(age));
             return Verdict { lag: Some(age), ..Verdict::new(State::Silent, bound.level(age).max(Level::Warn), why) };
@@ -286,10 +290,7 @@ impl Judge<'_> {
             return Verdict { lag: own_age, ..Verdict::new(State::Failing, bound.level(lag).max(Level::Warn), why) };
         }
         let Some(offer) = offer else {
-            let Some(what) = &endpoint.agent_version else {
-                return Verdict::new(State::Unread, Level::Warn, NO_VERSION);
-            };
-            return Verdict::new(State::Unmirrored, Level::Fail, format!("the ring offers nothing for {what}"));
+            return Verdict::new(State::Unread, Level::Warn, NO_VERSION);
         };
         match &endpoint.applied {
             None => Verdict::new(State::Behind, Level::Warn, "it does not say what it has applied"),
@@ -305,11 +306,28 @@ impl Judge<'_> {
                 Verdict { lag, ..Verdict::new(State::Behind, level, why) }
             }
             Some(_) => {
-                let candidate = endpoint.manifest_type.as_deref() == Some("candidate");
-                let why = if candidate { "it takes candidates" } else { "it has it from elsewhere than this ring" };
+                let why = match endpoint.manifest_type.as_deref() {
+                    Some("candidate") if self.unasked(endpoint, "/candidate") => {
+                        "it takes candidates, which were not asked for: where they lie is not known here"
+                    }
+                    Some("candidate") => "it takes candidates",
+                    _ => "it has it from elsewhere than this ring",
+                };
                 Verdict::new(State::Ahead, Level::Warn, why)
             }
         }
+    }
+
+    /// Nothing is offered for its version; what it says itself stands beside.
+    fn unmirrored(&self, endpoint: &PolicyResponse, version: &Version, age: Duration) -> Verdict {
+        let mut why = format!("the ring offers nothing for {version}");
+        if age > self.silent_after {
+            why.push_str(&format!("; last report {}", days(age)));
+        }
+        if let Some(download) = endpoint.download.as_ref().filter(|download| download.status != "success") {
+            why.push_str(&format!("; {}: {}", download.status, download.message));
+        }
+        Verdict::new(State::Unmirrored, Level::Fail, why)
     }
 
     fn dated(&self, endpoint: &PolicyResponse, date: &str, offer: Option<&Offer>) -> Verdict {
@@ -325,7 +343,7 @@ impl Judge<'_> {
                 level = level.max(Level::Warn);
                 why.push(NO_VERSION.to_owned());
             }
-            (None, _) if self.unasked(endpoint, date) => {
+            (None, _) if self.unasked(endpoint, &format!("@{date}")) => {
                 level = level.max(Level::Warn);
                 why.push(format!("the manifest of {date} was not asked for: where it lies is not known here"));
             }

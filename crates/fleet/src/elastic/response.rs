@@ -279,6 +279,8 @@ mod tests {
     fn days_of_builds() {
         for (text, day) in [
             ("compiled: Fri Apr  1 06:00:00 2022, x", Some("2022-04-01")),
+            // As the reference endpoint tells it.
+            ("version: 9.0.0, compiled: Sun Mar 1 00:00:00 2026", Some("2026-03-01")),
             ("compiled: Fri Apr 31 06:00:00 2022", None),
             ("compiled: yesterday", None),
             ("compiled:", None),

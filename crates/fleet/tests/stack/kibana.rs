@@ -128,6 +128,18 @@ async fn refusals_say_what_to_do() {
 }
 
 #[tokio::test]
+async fn what_was_written_and_cannot_be_read_back_is_not_said_to_be_unwritten() {
+    for status in [401, 403, 404, 502] {
+        let (stack, kibana) = stack();
+        stack.play(Some(StackFault::BlindAfterWrite(status)));
+        let told = apply(&kibana).await.unwrap_err().to_string();
+        assert!(told.contains("took the change") && told.contains("without --apply"), "{told}");
+        assert!(told.contains(&status.to_string()) && !told.contains("nothing was written"), "{told}");
+        assert!(stack.policy("p1").unwrap().pointer(BASE).is_some());
+    }
+}
+
+#[tokio::test]
 async fn policies_are_listed_over_all_pages() {
     let (stack, kibana) = stack();
     for index in 0..250 {

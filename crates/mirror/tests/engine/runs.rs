@@ -7,7 +7,7 @@ use catalog::{EntryKind, verify_chain};
 use mirror::{EngineError, Observer, Progress, Silent, SyncRequest};
 use model::Outcome::{Current, Failed, Published};
 use model::Reason;
-use vendor_sim::Change;
+use vendor_sim::{Change, Fault, FaultRule, Kind, Pattern};
 
 use crate::keeping::{held, synced};
 use crate::world::{DEFENDER, ELASTIC, World, ended, line};
@@ -114,4 +114,20 @@ async fn everything_is_in_the_history() {
     assert_eq!((count(EntryKind::Check), count(EntryKind::Verdict)), (6, 6));
     assert_eq!(count(EntryKind::PublicationIntended), count(EntryKind::PublicationDone));
     assert!(count(EntryKind::PublicationDone) >= 2);
+}
+
+#[tokio::test]
+async fn a_manifest_that_names_what_the_vendor_lacks_is_no_version_that_the_vendor_lacks_u13() {
+    let world = World::new().await;
+    world.sync().await;
+    let version = world.serves(ELASTIC).await;
+    world.publish();
+    for artifact in world.sim.elastic_release("9.0.0").unwrap().artifacts {
+        world.sim.inject(FaultRule::always(Pattern::Target(artifact.relative_url), Fault::Status(404)));
+    }
+    ended(&world.sync().await, ELASTIC, Failed, Some(Reason::ArtifactMissing));
+    assert_eq!(world.serves(ELASTIC).await, version);
+    world.sim.clear_faults();
+    world.sim.inject(FaultRule::always(Pattern::Kind(Kind::Manifest), Fault::Status(404)));
+    ended(&world.sync().await, ELASTIC, Failed, Some(Reason::NotFound));
 }

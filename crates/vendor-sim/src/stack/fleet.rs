@@ -62,6 +62,11 @@ pub(crate) async fn read(
     if let Err(answer) = at_the_door(&mut world, &headers, format!("GET {id}")) {
         return *answer;
     }
+    if let Some(StackFault::BlindAfterWrite(status)) = world.fault
+        && world.calls.contains(&format!("PUT {id}"))
+    {
+        return refusal(status, "Bad Gateway", "upstream is gone");
+    }
     match world.place(&id).and_then(|place| world.policies.get(place)) {
         Some(item) => Json(json!({"item": item})).into_response(),
         None => refusal(404, "Not Found", format!("Package policy {id} not found")),

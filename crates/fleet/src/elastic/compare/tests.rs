@@ -19,7 +19,7 @@ fn offers(since_days: u64) -> Offers {
     Offers {
         ring: None,
         feeds: feeds.iter().map(|(feed, version)| (feed.parse().unwrap(), offer(version))).collect(),
-        unasked: ["elastic/9.0.0@2026-01-12".parse().unwrap()].into(),
+        unasked: ["elastic/9.0.0@2026-01-12", "elastic/9.0.0/candidate"].map(|feed| feed.parse().unwrap()).into(),
     }
 }
 
@@ -47,6 +47,27 @@ fn judged(endpoint: PolicyResponse, since_days: u64) -> (State, Level) {
     let fleet = Fleet { endpoints: vec![endpoint], unread: Vec::new(), pages: 1 };
     let row = compare(&fleet, &offers(since_days), Duration::from_secs(3 * DAY), NOW).remove(0);
     (row.state, row.level)
+}
+
+#[test]
+fn who_gets_nothing_for_its_version_is_told_so_whatever_else_it_says() {
+    let told = |endpoint| {
+        let fleet = Fleet { endpoints: vec![endpoint], unread: Vec::new(), pages: 1 };
+        let row = compare(&fleet, &offers(0), Duration::from_secs(3 * DAY), NOW).remove(0);
+        (row.state, row.level, row.why)
+    };
+    let message = "Failed to download new global artifacts manifest".to_owned();
+    let failing = PolicyResponse {
+        download: Some(Download { status: "warning".to_owned(), message: message.clone() }),
+        ..endpoint("9.9.9", "1.0.100")
+    };
+    let why = format!("the ring offers nothing for 9.9.9; warning: {message}");
+    assert_eq!(told(failing), (State::Unmirrored, Level::Fail, why));
+    let silent = PolicyResponse { at: NOW.before(Duration::from_secs(4 * DAY)), ..endpoint("9.9.9", "1.0.100") };
+    let why = "the ring offers nothing for 9.9.9; last report 4 d ago".to_owned();
+    assert_eq!(told(silent), (State::Unmirrored, Level::Fail, why));
+    let candidate = PolicyResponse { manifest_type: Some("candidate".to_owned()), ..endpoint("9.0.0", "1.0.101") };
+    assert!(told(candidate).2.contains("not known here"));
 }
 
 #[test]
