@@ -1,6 +1,6 @@
 //! From a generation to an index: every blob is known to open, or known to be broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Generation, Route, RoutePath};
@@ -25,6 +25,8 @@ pub(crate) struct Builder<'a> {
 pub(crate) struct Built {
     pub(crate) served: Served,
     pub(crate) broken: Vec<Broken>,
+    /// Large blobs that the generation before did not serve, read to their end or not yet.
+    pub(crate) large: Vec<Arc<Blob>>,
 }
 
 /// A route without bytes.
@@ -46,7 +48,7 @@ impl Builder<'_> {
     pub(crate) fn build(mut self, loaded: Loaded, old: Option<&Served>) -> Built {
         let Generation { number, at, feeds, routes, .. } = loaded.generation;
         let mut index = HashMap::with_capacity(routes.len());
-        let mut broken = Vec::new();
+        let (mut broken, mut large) = (Vec::new(), Vec::new());
         for (path, route) in routes {
             let key: Box<[u8]> = path.as_str().as_bytes().into();
             let same = old.and_then(|old| old.routes.get(&key)).filter(|entry| {
@@ -57,6 +59,9 @@ impl Builder<'_> {
                 Some(entry) => (Arc::clone(entry), None),
                 None => {
                     let (blob, error) = self.blob(&route);
+                    if blob.is_large() {
+                        large.push(Arc::clone(&blob));
+                    }
                     let entry = Entry::new(path.as_str(), blob, route.since);
                     (Arc::new(self.told(entry, &path, &route)), error)
                 }
@@ -71,7 +76,12 @@ impl Builder<'_> {
             index.insert(key, entry);
         }
         let bases = feeds.values().flat_map(|feed| &feed.bases).map(|base| base.as_str().as_bytes().into()).collect();
-        Built { served: Served { number, digest: loaded.digest, at, routes: index, bases }, broken }
+        if let (Some(old), false) = (old, large.is_empty()) {
+            // What is served under another path, or since another time, is waited for by nobody.
+            let served: HashSet<_> = old.routes.values().map(|entry| (entry.blob.digest, entry.blob.size)).collect();
+            large.retain(|blob| !served.contains(&(blob.digest, blob.size)));
+        }
+        Built { served: Served { number, digest: loaded.digest, at, routes: index, bases }, broken, large }
     }
 
     fn told(&self, entry: Entry, path: &RoutePath, route: &Route) -> Entry {

@@ -45,6 +45,14 @@ impl Served {
         !self.routes.values().any(|entry| entry.blob.is_broken())
     }
 
+    /// Whether another state serves all that this one serves, whatever it serves beside that.
+    pub(crate) fn is_kept_by(&self, other: &Self) -> bool {
+        self.routes.iter().all(|(path, entry)| {
+            let there = other.routes.get(path).map(|there| (there.blob.digest, there.blob.size));
+            there == Some((entry.blob.digest, entry.blob.size))
+        })
+    }
+
     /// Whether any route has bytes to answer with, as far as there are routes.
     pub(crate) fn answers(&self) -> bool {
         self.routes.is_empty() || self.routes.values().any(|entry| !entry.blob.is_broken())

@@ -7,6 +7,10 @@
 //! - When nothing is served yet, or what is served has broken routes itself, the newer one is taken over, and its
 //!   routes without bytes answer 503 until their blobs are whole. No other route suffers from them.
 //!
+//! Whether a large blob is whole is known once it was read to its end, which takes a thread of its own a moment: so long the
+//! generation before is served on, where it is whole and the newer one would replace or drop anything of it. A poll pays
+//! nothing for that.
+//!
 //! A generation whose file does not decode, and one older than what is served, is never taken over.
 
 use std::collections::{HashMap, HashSet};
@@ -111,6 +115,8 @@ struct Followed {
     refused: Option<String>,
     /// The broken blobs for which a generation is refused: kept, so that they are tried again.
     waits_for: Vec<Arc<Blob>>,
+    /// The large blobs that are read before a generation is taken over.
+    reads: Vec<Arc<Blob>>,
 }
 
 impl Followed {
@@ -118,17 +124,24 @@ impl Followed {
     fn mended(&self) -> bool {
         !self.waits_for.is_empty() && !self.waits_for.iter().any(|blob| blob.is_broken())
     }
+
+    /// Whether everything was read that a generation waits for.
+    fn is_read(&self) -> bool {
+        !self.reads.is_empty() && self.reads.iter().all(|blob| blob.is_settled())
+    }
 }
 
 /// Why a generation is not taken over.
-struct NotTaken {
-    why: SourceError,
-    waits_for: Vec<Arc<Blob>>,
+enum NotTaken {
+    /// Something is wrong with it.
+    Refused { why: SourceError, waits_for: Vec<Arc<Blob>> },
+    /// These are read first.
+    Reads(Vec<Arc<Blob>>),
 }
 
 impl<E: Into<SourceError>> From<E> for NotTaken {
     fn from(why: E) -> Self {
-        Self { why: why.into(), waits_for: Vec::new() }
+        Self::Refused { why: why.into(), waits_for: Vec::new() }
     }
 }
 
@@ -257,7 +270,12 @@ impl Watcher {
         // A refused generation, and a ring whose pointer is gone or was never there, are tried again though
         // nothing moved.
         let wanting = followed.refused.is_some() || pointer.is_none();
-        let again = first || followed.mended() || wanting && self.looks.is_multiple_of(SLOW_LOOKS);
+        let slow = self.looks.is_multiple_of(SLOW_LOOKS);
+        if slow {
+            // Reading may have ended for want of descriptors or memory.
+            followed.reads.iter().filter(|blob| !blob.is_settled()).for_each(Blob::settle_soon);
+        }
+        let again = first || followed.mended() || followed.is_read() || wanting && slow;
         let moved = pointer.is_some() && pointer != followed.pointer;
         if !moved && !again {
             return first;
@@ -274,14 +292,25 @@ impl Watcher {
                 let Some(followed) = self.rings.get_mut(ring) else { return first };
                 followed.pointer = pointer;
                 followed.waits_for.clear();
+                followed.reads.clear();
                 followed.refused.take().is_some() || first
             }
-            Err(NotTaken { why, waits_for }) => {
+            Err(NotTaken::Refused { why, waits_for }) => {
                 let news = self.refuse(ring, pointer, &Chain(&why).to_string());
                 if let Some(followed) = self.rings.get_mut(ring) {
-                    followed.waits_for = waits_for;
+                    (followed.waits_for, followed.reads) = (waits_for, Vec::new());
                 }
                 news || first
+            }
+            Err(NotTaken::Reads(blobs)) => {
+                let Some(followed) = self.rings.get_mut(ring) else { return first };
+                if followed.reads.is_empty() {
+                    tracing::info!(%ring, blobs = blobs.len(), "the newest generation is served once its large files were read");
+                }
+                blobs.iter().for_each(Blob::settle_soon);
+                (followed.pointer, followed.reads) = (pointer, blobs);
+                followed.waits_for.clear();
+                followed.refused.take().is_some() || first
             }
         }
     }
@@ -324,16 +353,21 @@ impl Watcher {
             return Err(format!("the generation found is of ring {}", loaded.generation.ring).into());
         }
         let source = self.source.as_ref();
-        let Built { served, broken } =
+        let Built { served, broken, large } =
             Builder { blobs: &mut self.blobs, damage: &self.damage, source, beyond: self.beyond.as_ref() }
                 .build(loaded, old);
         if let Some(first) = broken.first() {
             let why = first.why();
             if old.is_some_and(Served::is_whole) {
-                return Err(NotTaken { why, waits_for: broken.into_iter().map(|broken| broken.blob).collect() });
+                let waits_for = broken.into_iter().map(|broken| broken.blob).collect();
+                return Err(NotTaken::Refused { why, waits_for });
             }
             let (generation, broken) = (served.number, broken.len());
             tracing::error!(%ring, generation, broken, why = %Chain(&why), "some routes answer 503 until they are whole");
+        }
+        let is_read = large.iter().all(|blob| blob.is_settled());
+        if !is_read && old.is_some_and(|old| old.is_whole() && !old.is_kept_by(&served)) {
+            return Err(NotTaken::Reads(large));
         }
         Ok(Some(RingIndex { ring: ring.clone(), served: Some(served) }))
     }

@@ -3,7 +3,7 @@
 use content_http::Trouble;
 use model::Digest;
 
-use crate::harness::{Site, noise, ring, until};
+use crate::harness::{Site, flip, noise, ring, until};
 
 #[test]
 fn before_the_first_publication_everything_is_503() {
@@ -169,4 +169,72 @@ fn generations_that_are_gone_are_told_once_s42() {
     }
     assert_eq!(site.get("/a", "").body, b"1", "what was loaded is served on");
     assert_eq!(site.server.stats().trouble(Trouble::GenerationRefused), 1);
+}
+
+#[test]
+fn a_large_file_that_rotted_before_it_was_published_does_not_replace_a_whole_one_s16() {
+    let (first, second, third) = (noise(1, 2 << 20), noise(2, 2 << 20), noise(3, 2 << 20));
+    let site = Site::with(&[("/updates.zip", &first), ("/manifest.json", b"1")]);
+    let rotted = site.next("broad", &[("/updates.zip", &second), ("/manifest.json", b"2")]);
+    flip(&site.source.blob_path(&Digest::of(&second)), 1 << 20);
+    site.source.set(rotted);
+    site.server.nudge();
+    until(|| {
+        site.server.nudge();
+        assert!(site.get("/updates.zip", "").body == first, "what is whole is served on");
+        assert_eq!(site.get("/manifest.json", "").body, b"1", "and nothing is mixed");
+        site.server.stats().rings[0].refused.is_some()
+    });
+    assert_eq!(site.generation("broad"), Some(1));
+    assert_eq!(site.server.take_damaged(), [Digest::of(&second)], "and who heals is told");
+
+    // Healed, it is read again and taken over.
+    site.source.restore(&second);
+    until(|| {
+        site.server.nudge();
+        site.generation("broad") == Some(2)
+    });
+    assert!(site.get("/updates.zip", "").body == second);
+    site.publish("broad", &[("/updates.zip", &third), ("/manifest.json", b"3")]);
+    assert!(site.get("/updates.zip", "").body == third);
+}
+
+#[test]
+fn while_large_files_are_read_what_was_before_is_served_s16() {
+    let (first, second, more) = (noise(1, 2 << 20), noise(2, 2 << 20), noise(3, 2 << 20));
+    // All made at once: a file that is written again is another one to who serves it.
+    let site = Site::empty(|_| {});
+    let [one, mut two, mut three] = [
+        site.next("broad", &[("/updates.zip", &first)]),
+        site.next("broad", &[("/updates.zip", &first), ("/more", &more)]),
+        site.next("broad", &[("/updates.zip", &second), ("/more", &more)]),
+    ];
+    (two.number, three.number) = (2, 3);
+    let publish = |generation| {
+        site.source.set(generation);
+        site.server.nudge();
+    };
+    publish(one);
+    until(|| site.generation("broad") == Some(1));
+    {
+        let reading = site.source.reading.lock().unwrap();
+        // What takes nothing away waits for nobody: who asked for it waits already.
+        publish(two);
+        until(|| site.generation("broad") == Some(2));
+        publish(three);
+        for _ in 0..10 {
+            let looks = site.server.watched().looks;
+            site.server.nudge();
+            until(|| site.server.watched().looks > looks);
+            assert!(site.get("/updates.zip", "").body == first);
+        }
+        let stats = site.server.stats();
+        assert_eq!((stats.rings[0].generation, stats.trouble(Trouble::GenerationRefused)), (Some(2), 0), "{stats:?}");
+        drop(reading);
+    }
+    until(|| {
+        site.server.nudge();
+        site.generation("broad") == Some(3)
+    });
+    assert!(site.get("/updates.zip", "").body == second);
 }
