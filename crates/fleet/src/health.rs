@@ -10,5 +10,5 @@ mod read;
 
 pub use fault::Fault;
 pub use judge::{Row, State, judge};
-pub use place::{Mirror, ring_below};
+pub use place::{Mirror, feeds_of, ring_below};
 pub use read::{Health, HealthError, Setting};

@@ -65,7 +65,7 @@ faults! {
         "The mirror's address was set by hand: no policy holds it."
         "Deliver it as managed settings; what is set by hand is lost with the machine.";
     WrongAddress "wrong_address" Fail
-        "The configured address goes on into arch_…, has no scheme, or does not end with platform and track."
+        "The configured address goes on into arch_…, has no scheme, has two slashes in a row, or does not end with platform and track."
         "End it with …/linux/production/, with https:// in front.";
     WrongMirror "wrong_mirror" Fail
         "The configured address is not below an address of this mirror (--url, --also-at)."
@@ -73,6 +73,12 @@ faults! {
     UnknownRing "unknown_ring" Fail
         "The configured address names a ring that the mirror does not serve."
         "`waystation ring list` names the rings; deliver the address that `waystation configure defender` prints.";
+    Unserved "unserved" Fail
+        "The configured address names a platform or track that the mirror does not serve there: the endpoint gets 404."
+        "Point it at what is served (`waystation configure defender`), or follow that platform and track ([defender] platforms, tracks).";
+    NoDefinitions "no_definitions" Fail
+        "Its report names no definitions: it has none, or the report is none of definitions."
+        "`mdatp definitions update` on the endpoint; collect `mdatp health --details definitions`, or all of `mdatp health`.";
     OnBack "on_back" Warn
         "The configured address is that of the release before (_back)."
         "Good for a rollback by hand; point it at …/production/ again after it.";
@@ -86,7 +92,7 @@ faults! {
         "The agent says why its last update failed."
         "Its own words stand beside; `mdatp connectivity test` shows whether the mirror is reached.";
     OutOfDate "out_of_date" Warn
-        "The agent itself calls its definitions out of date, or has none."
+        "The agent itself calls its definitions something else than up to date."
         "`mdatp definitions update` on the endpoint, and read what it says.";
     NotAutomatic "not_automatic" Warn
         "Nothing is updated on a timer: automatic updates are off, or the engine is passive or on demand."

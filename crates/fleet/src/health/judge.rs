@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use model::{Bound, FeedId, Level, RingName, Timestamp, Version};
 use serde::Serialize;
-use url::Url;
+use settings::defender::Address;
 
-use super::place::{Candidates, Place};
+use super::place::Candidates;
 use super::{Fault, Health, Mirror};
 use crate::offers::Offer;
 
@@ -77,9 +77,6 @@ pub struct Row {
     pub fail_reason: Option<String>,
 }
 
-/// Hosts of the vendor's cloud.
-const VENDOR: [&str; 2] = ["microsoft.com", "windows.com"];
-
 /// Holds a report against what the mirror offers on the ring that the endpoint's own address names. What may be the
 /// endpoint's is more than one offer where its report leaves open which system, processor or ring it has: it is equal
 /// where one of them fits, and behind or ahead where all of them say so.
@@ -87,14 +84,15 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     let source = health.get("definitions_update_source_uri");
     let configured = health.get("offline_definition_url_configured");
     let definitions = health.definitions();
-    let address = configured.or(source.filter(|source| !is_vendor(source)));
+    let places = Places { source: source.map(Address::read), configured: configured.map(Address::read) };
+    let address = places.configured.as_ref().or(places.source.as_ref().filter(|source| !source.is_of_vendor()));
     let Candidates { ring, offers: offered } = mirror.candidates(address);
     let held: Vec<(&FeedId, &Offer)> = match &definitions {
         Some(own) => offered.iter().filter(|(_, offer)| offer.version.version == *own).copied().collect(),
         None => Vec::new(),
     };
     let (state, shown) = stand(definitions.as_ref(), &offered);
-    let mut faults = faults(health, source, configured, mirror);
+    let mut faults = faults(health, &places, mirror);
     let engine = health.engine();
     let drifts = |offer: &Offer| engine.is_some() && offer.version.engine.is_some() && engine != offer.version.engine;
     // Several may have the same definitions: an engine that one of them has is none that drifted.
@@ -105,15 +103,18 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     let (lacking, why) = match (state, &definitions) {
         // The mildest of what may be meant: who is beyond policy is so for certain.
         (State::Behind, Some(own)) => {
-            let each = offered.iter().map(|(_, offer)| (offer.lacking(own, now, own_age), offer.bound));
+            let each = offered.iter().map(|(_, offer)| (offer.lacking(own, now, own_age), offer));
             match each.min_by_key(|((level, lag), _)| (*level, *lag)) {
-                Some(((level, lag), bound)) => (level, lag.map(|lag| overdue(lag, own_age, bound))),
+                Some(((level, lag), offer)) => (
+                    level,
+                    lag.map(|lag| overdue(lag, offer.lacking_since(own).map(|since| now.since(since)), offer.bound)),
+                ),
                 None => (Level::Warn, None),
             }
         }
         (State::Between, Some(own)) => (Level::Warn, Some(between(own, &offered))),
-        (State::Unknown, None) => (Level::Warn, Some("its report says no definitions_version".to_owned())),
-        (State::Ahead | State::Between | State::Unknown, _) => (Level::Warn, None),
+        (State::Unknown, own) => unknown(own.is_some(), &faults, own_age, mirror),
+        (State::Ahead | State::Between, _) => (Level::Warn, None),
         _ => (Level::Fine, None),
     };
     let level = faults.iter().map(|fault| fault.level()).max().unwrap_or_default().max(lacking);
@@ -159,13 +160,40 @@ fn stand(own: Option<&Version>, offered: &[(&FeedId, &Offer)]) -> (State, Option
     }
 }
 
-/// For how long it has been behind, in whose words, and for how long it may be.
-fn overdue(lag: Duration, own_age: Option<Duration>, bound: Bound) -> String {
+/// For how long it has been behind, in whose words, and for how long it may be; `held` is for how long the mirror has had
+/// something newer, where that is known.
+fn overdue(lag: Duration, held: Option<Duration>, bound: Bound) -> String {
     let (lag_told, most) = (span(lag), span(bound.fail));
-    if own_age == Some(lag) {
-        format!("without an update for {lag_told} in its own words (policy: {most})")
+    match held {
+        Some(held) if held >= lag => format!("the mirror has held newer definitions for {lag_told} (policy: {most})"),
+        None if bound.level(lag) == Level::Fine => format!(
+            "updated {lag_told} ago in its own words, to less than the mirror has now; since when the mirror has had more is \
+             not known here"
+        ),
+        _ => format!("without an update for {lag_told} in its own words (policy: {most})"),
+    }
+}
+
+/// How bad it is that an endpoint cannot be judged, and why it cannot. Its own words count all the same: who has had no
+/// update for longer than the policy lets pass is beyond it, whatever it should have; and so is who can have none.
+fn unknown(has_own: bool, faults: &[Fault], own_age: Option<Duration>, mirror: &Mirror<'_>) -> (Level, Option<String>) {
+    let why = if !has_own {
+        "its report says no definitions_version"
+    } else if faults.contains(&Fault::WrongMirror) {
+        "it is pointed at another mirror, and what that serves is not known here"
+    } else if faults.contains(&Fault::UnknownRing) {
+        "the mirror has no such ring"
+    } else if faults.contains(&Fault::Unserved) {
+        return (Level::Fail, Some("the mirror serves nothing at its address, so it cannot update".to_owned()));
     } else {
-        format!("the mirror has held newer definitions for {lag_told} (policy: {most})")
+        "nothing is offered that its definitions could be held against"
+    };
+    match own_age.filter(|age| *age > mirror.bound.warn) {
+        Some(age) => {
+            let told = format!("without an update for {} in its own words", span(age));
+            (mirror.bound.level(age), Some(format!("{why}; {told} (policy: {})", span(mirror.bound.fail))))
+        }
+        None => (Level::Warn, Some(why.to_owned())),
     }
 }
 
@@ -194,26 +222,33 @@ fn span(span: Duration) -> String {
     }
 }
 
-fn faults(health: &Health, source: Option<&str>, configured: Option<&str>, mirror: &Mirror<'_>) -> Vec<Fault> {
+/// Where a report says that definitions came from, and where they should.
+struct Places {
+    source: Option<Address>,
+    configured: Option<Address>,
+}
+
+fn faults(health: &Health, places: &Places, mirror: &Mirror<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let (source, configured) = (places.source.as_ref(), places.configured.as_ref());
     if health.contradicts {
         faults.push(Fault::SeveralReports);
     }
     let offline = health.get("offline_definition_update");
     let is_on = offline == Some("enabled");
-    let from_cloud = source.is_some_and(is_vendor);
+    let from_cloud = source.is_some_and(Address::is_of_vendor);
     match offline {
         Some("enabled") if configured.is_none() => faults.push(Fault::NoAddress),
         Some("enabled") | None => {}
         Some(_) => faults.push(Fault::NotOffline),
     }
-    if is_on && from_cloud && configured.is_some_and(|configured| !is_vendor(configured)) {
+    if is_on && from_cloud && configured.is_some_and(|configured| !configured.is_of_vendor()) {
         faults.push(Fault::CloudFallback);
     } else if let (true, Some(source), Some(configured)) = (is_on, source, configured)
-        && source.trim_end_matches('/') != configured.trim_end_matches('/')
+        // Whether an agent names what it was given, or the file that it asked for, is not published.
+        && !configured.leads_to(source)
     {
-        let beside = Place::of(source).is_beside(&Place::of(configured));
-        faults.push(if beside { Fault::OtherRing } else { Fault::OtherSource });
+        faults.push(if source.is_beside(configured) { Fault::OtherRing } else { Fault::OtherSource });
     }
     if let Some(configured) = configured {
         faults.extend(mirror.faults(configured));
@@ -228,7 +263,8 @@ fn faults(health: &Health, source: Option<&str>, configured: Option<&str>, mirro
         faults.push(Fault::UpdateFailed);
     }
     // `could_be_older` and others were only seen at third parties: what is no known good word is told.
-    if matches!(health.get("definitions_status"), Some(status) if !matches!(status, "up_to_date" | "updating")) {
+    if matches!(health.get("definitions_status"), Some(status) if !matches!(status, "up_to_date" | "updating" | "unavailable"))
+    {
         faults.push(Fault::OutOfDate);
     }
     let idle = health.flag("automatic_definition_update_enabled") == Some(false)
@@ -248,13 +284,10 @@ fn faults(health: &Health, source: Option<&str>, configured: Option<&str>, mirro
     if health.unlicensed || health.flag("licensed") == Some(false) {
         faults.push(Fault::Unlicensed);
     }
+    if health.definitions().is_none() || health.get("definitions_status") == Some("unavailable") {
+        faults.push(Fault::NoDefinitions);
+    }
     faults
-}
-
-fn is_vendor(address: &str) -> bool {
-    let Ok(url) = Url::parse(address) else { return false };
-    let Some(host) = url.host_str() else { return false };
-    VENDOR.iter().any(|vendor| host == *vendor || host.ends_with(&format!(".{vendor}")))
 }
 
 #[cfg(test)]

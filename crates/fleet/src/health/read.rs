@@ -47,6 +47,28 @@ const OWN: [&str; 6] = [
     "offline_definition_url_configured",
 ];
 
+/// How the keys of such reports begin, all that is looked at among them: a text with none of them is another's.
+const KNOWN: [&str; 18] = [
+    "antivirus_",
+    "app_version",
+    "automatic_definition_update",
+    "cloud_",
+    "definitions_",
+    "edr_",
+    "engine_",
+    "health",
+    "licensed",
+    "managed_by",
+    "offline_definition_",
+    "org_id",
+    "passive_mode_",
+    "product_expiration",
+    "real_time_protection_",
+    "release_ring",
+    "supplementary_events_",
+    "tamper_protection",
+];
+
 /// Why a report cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HealthError {
@@ -65,6 +87,9 @@ pub enum HealthError {
          --output json`"
     )]
     Nothing,
+    /// It is an answer of the agent's in place of a report.
+    #[error("is no report, the agent answers: {0}")]
+    Answer(String),
     /// It holds too many values.
     #[error("holds more than {KEYS} values")]
     TooMany,
@@ -93,7 +118,16 @@ impl Health {
             }
             None => health.text(text)?,
         }
-        if health.values.is_empty() && !health.unlicensed { Err(HealthError::Nothing) } else { Ok(health) }
+        if health.get("$type") == Some("error") {
+            return Err(HealthError::Answer(health.get("message").unwrap_or("error").to_owned()));
+        }
+        if health.says_anything() { Ok(health) } else { Err(HealthError::Nothing) }
+    }
+
+    /// Whether a value is there that such reports have.
+    fn says_anything(&self) -> bool {
+        let is_known = |key: &String| KNOWN.iter().any(|known| key.starts_with(known));
+        self.unlicensed || self.values.keys().any(is_known)
     }
 
     fn text(&mut self, text: &str) -> Result<(), HealthError> {
@@ -335,6 +369,14 @@ offline_definition_update_fallback_to_cloud : false[managed]
             (b"{\"a\":[1]}".to_vec(), "no value"),
             (b"<html>: x</html>".to_vec(), "no value"),
             (b"".to_vec(), "no value"),
+            // What the agent says where it has no report to give, and what is a text of somebody else's.
+            (
+                br#"{"$type":"error","message":"Could not connect to the daemon"}"#.to_vec(),
+                "is no report, the agent answers: Could not connect to the daemon",
+            ),
+            (b"Error: Could not connect to the daemon".to_vec(), "no value"),
+            (b"{\"a\":1}".to_vec(), "no value"),
+            (b"name : x\nversion : 1\n".to_vec(), "no value"),
             ((0..=KEYS).flat_map(|n| format!("k{n} : 1\n").into_bytes()).collect(), "more than"),
         ] {
             let told = Health::read(&bytes).unwrap_err().to_string();

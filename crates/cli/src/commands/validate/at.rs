@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use app::Purpose;
 use config::Config;
 use fleet::Offers;
-use fleet::health::{Mirror, ring_below};
-use model::{RingName, Vendor};
+use fleet::health::{Mirror, feeds_of, ring_below};
+use model::{Bound, FeedId, FreshnessPolicy, Preset, RingName, Vendor};
 use settings::{MirrorUrl, OverPlainHttp};
 use url::Url;
 
@@ -26,6 +26,7 @@ pub(super) struct Known {
     pub(super) addresses: Vec<Url>,
     otherwise: Option<RingName>,
     arch: Option<String>,
+    bound: Bound,
 }
 
 impl Known {
@@ -35,12 +36,13 @@ impl Known {
             addresses: &self.addresses,
             otherwise: self.otherwise.as_ref(),
             arch: self.arch.as_deref(),
+            bound: self.bound,
         }
     }
 }
 
-/// What rings offer; of a mirror that is named, what it serves on the rings that endpoints' addresses name; nothing
-/// where neither is known.
+/// What rings offer; of a mirror that is named, what it serves on the rings that endpoints' addresses name. Where neither
+/// is known nothing could be held against anything, and no endpoint be called in order.
 pub(super) async fn at(
     args: &Defender,
     config: Option<&Config>,
@@ -65,9 +67,7 @@ pub(super) async fn at(
         addresses.push(root_of(address)?.0.url().clone());
     }
     let rings = match mirror {
-        Some(mirror) => {
-            served(args, config, context, Asked { mirror, rings: named(reports, &addresses, &otherwise)? }).await?
-        }
+        Some(mirror) => served(args, config, context, named(mirror, reports, &addresses, &otherwise)?).await?,
         None => held(config, context).await?,
     };
     if let Some(ring) = &otherwise
@@ -77,7 +77,14 @@ pub(super) async fn at(
         let names: Vec<&str> = rings.iter().filter_map(|offers| Some(offers.ring.as_ref()?.as_str())).collect();
         return Err(Failure::usage(format!("there is no ring {ring}; the configuration has {}", names.join(", "))));
     }
-    Ok(Known { rings, addresses, otherwise, arch: args.arch.clone() })
+    if rings.iter().all(|offers| offers.feeds.keys().all(|feed| feed.vendor() != Vendor::Defender)) {
+        let text = "nothing of Defender is served here yet, so no endpoint can be held against it";
+        let failure = Failure::usage(text).with_exit(Exit::FAILED);
+        return Err(failure.with_next("`waystation status` says why, or name the mirror with --url"));
+    }
+    let bound =
+        config.map_or_else(|| FreshnessPolicy::preset(Preset::Stig).defender, |config| config.freshness.defender).age;
+    Ok(Known { rings, addresses, otherwise, arch: args.arch.clone(), bound })
 }
 
 /// A mirror's own address, and the ring that it goes on to.
@@ -92,24 +99,34 @@ fn root_of(text: &str) -> Result<(MirrorUrl, Option<RingName>), Failure> {
     }
 }
 
-/// A mirror, and the rings that it is asked for beside the one at its root.
+/// A mirror, and what it is asked for.
 struct Asked {
     mirror: MirrorUrl,
+    /// Beside the one at its root.
     rings: BTreeSet<RingName>,
+    /// Beside those of the configuration.
+    feeds: BTreeSet<FeedId>,
 }
 
-/// The rings that endpoints' addresses name at this mirror.
-fn named(reports: &Reports, addresses: &[Url], otherwise: &Option<RingName>) -> Result<BTreeSet<RingName>, Failure> {
-    let mut rings: BTreeSet<RingName> = otherwise.iter().cloned().collect();
+/// The rings and feeds that endpoints' addresses name at this mirror.
+fn named(
+    mirror: MirrorUrl,
+    reports: &Reports,
+    addresses: &[Url],
+    otherwise: &Option<RingName>,
+) -> Result<Asked, Failure> {
+    let mut asked = Asked { mirror, rings: otherwise.iter().cloned().collect(), feeds: BTreeSet::new() };
     for (_, report) in reports.each() {
         let Ok(health) = report else { continue };
-        rings.extend(health.get("offline_definition_url_configured").and_then(|url| ring_below(url, addresses)));
-        if rings.len() > RINGS {
+        let Some(address) = health.get("offline_definition_url_configured") else { continue };
+        asked.rings.extend(ring_below(address, addresses));
+        asked.feeds.extend(feeds_of(address));
+        if asked.rings.len() > RINGS {
             let told = format!("endpoints name more than {RINGS} rings of the mirror: give the reports in parts");
             return Err(Failure::usage(told));
         }
     }
-    Ok(rings)
+    Ok(asked)
 }
 
 async fn served(
@@ -120,12 +137,14 @@ async fn served(
 ) -> Result<Vec<Offers>, Failure> {
     let mut all = Vec::new();
     for ring in asked.rings.into_iter().map(Some).chain([None]) {
-        let followed = config.iter().flat_map(|config| config.feeds());
+        // Without a configuration the mirror is asked for every feed that there is.
+        let followed: BTreeSet<FeedId> =
+            config.iter().flat_map(|config| config.feeds().into_iter().chain(asked.feeds.iter().cloned())).collect();
         let walk = Walk {
             mirror: &asked.mirror,
             ring: ring.as_ref(),
             config,
-            feeds: followed.filter(|feed| feed.vendor() == Vendor::Defender).collect(),
+            feeds: followed.into_iter().filter(|feed| feed.vendor() == Vendor::Defender).collect(),
             versions_alone: true,
         };
         let report = args.route.walk(walk, context).await?;
@@ -144,7 +163,10 @@ async fn served(
 
 /// What the data folder of this machine has.
 async fn held(config: Option<&Config>, context: &Context) -> Result<Vec<Offers>, Failure> {
-    let Some(config) = config else { return Ok(Vec::new()) };
+    let Some(config) = config else {
+        let failure = Failure::usage("no configuration is at hand: there is nothing to hold endpoints against");
+        return Err(failure.with_next("name the mirror with --url, or the configuration with --config"));
+    };
     if matches!(config.data_dir.join("catalog").try_exists(), Ok(false)) {
         return Ok(Vec::new());
     }

@@ -5,6 +5,9 @@ use vendor_sim::SigningKey;
 
 use super::world::{World, archive, folder, lay_out, versions};
 
+/// What an archive is made of.
+type Members<'m> = &'m [(&'m str, &'m [u8])];
+
 fn signed(key: &SigningKey, engine: &[u8]) -> Vec<u8> {
     let signature = key.sign(engine).unwrap();
     archive(&[("libmpengine.so", engine), ("libmpengine.so.sig", &signature), ("mpavbase.vdm", b"base")])
@@ -41,7 +44,7 @@ async fn a_signed_engine_in_another_folder_vouches_for_nothing_but_itself_c32() 
     let base = ("mpavbase.vdm", &b"base"[..]);
     let (engine, sig) = ("libmpengine.so", "libmpengine.so.sig");
     let (decoy, decoy_sig) = ("a/libmpengine.so", "a/libmpengine.so.sig");
-    let cases: [(&[(&str, &[u8])], &str); 6] = [
+    let cases: [(Members<'_>, &str); 6] = [
         (&[(decoy, b"genuine"), (engine, b"altered"), (sig, &signature), base], "signature_missing"),
         (&[(decoy, b"genuine"), (decoy_sig, &signature), (engine, b"altered"), base], "signature_missing"),
         (

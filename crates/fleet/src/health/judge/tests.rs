@@ -9,6 +9,7 @@ use super::*;
 use crate::Offers;
 
 const NOW: Timestamp = Timestamp::from_micros(1_791_100_000_000_000);
+const WEEK: Bound = Bound { warn: Duration::from_secs(5 * 86_400), fail: Duration::from_secs(7 * 86_400) };
 const BASE: &str = "definitions_version : \"1.459.553.0\"\ndefinitions_status : \"up_to_date\"\n\
     definitions_updated_minutes_ago : 2\ndefinitions_update_source_uri : \"https://m.example/linux/production/\"\n\
     offline_definition_url_configured : \"https://m.example/linux/production/\" [managed]\n\
@@ -36,7 +37,7 @@ fn rings() -> Vec<Offers> {
 #[track_caller]
 fn judged(text: &str, rings: &[Offers], addresses: &[&str]) -> Row {
     let addresses: Vec<Url> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    let mirror = Mirror { rings, addresses: &addresses, otherwise: None, arch: None };
+    let mirror = Mirror { rings, addresses: &addresses, otherwise: None, arch: None, bound: WEEK };
     judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW)
 }
 
@@ -67,7 +68,7 @@ fn endpoints_are_held_against_their_own_ring() {
     assert_eq!((row.state, row.beyond_policy), (State::Behind, true));
     assert_eq!(row.why.unwrap(), "without an update for 38 days in its own words (policy: 2 days)");
     check("1.459.553.0", "1.459.600.0", State::Ahead, &[]);
-    check("definitions_version", "x", State::Unknown, &[]);
+    check("definitions_version", "app_version", State::Unknown, &[Fault::NoDefinitions]);
 }
 
 #[test]
@@ -123,6 +124,70 @@ fn a_ring_that_is_not_there_and_the_release_before_are_told() {
     }
 }
 
+#[test]
+fn an_endpoint_that_cannot_be_judged_is_not_in_order_and_says_why() {
+    let row = |to: &str| judged(&BASE.replace("linux/production/", to), &rings(), &["https://m.example"]);
+    let told = |row: &Row| (row.state, row.level, row.beyond_policy, row.faults.clone());
+    for address in ["linux/preview/", "mac/production/"] {
+        let row = row(address);
+        assert_eq!(told(&row), (State::Unknown, Level::Fail, true, vec![Fault::Unserved]), "{address}");
+        assert!(row.why.unwrap().contains("cannot update"));
+    }
+    // It has none, or does not say.
+    for to in ["definitions_version : \"\"", "app_version : \"101.1.1.1\""] {
+        let text = BASE.replace("definitions_version : \"1.459.553.0\"", to);
+        let row = judged(&text, &rings(), &[]);
+        assert_eq!(told(&row), (State::Unknown, Level::Fail, false, vec![Fault::NoDefinitions]), "{to}");
+    }
+    let row = check("\"up_to_date\"", "\"unavailable\"", State::Equal, &[Fault::NoDefinitions]);
+    assert_eq!(row.level, Level::Fail);
+    // Nothing to hold it against: its own words count.
+    let lone = |minutes: &str| judged(&BASE.replace(" : 2\n", minutes), &[], &[]);
+    let fresh = lone(" : 2\n");
+    assert_eq!(told(&fresh), (State::Unknown, Level::Warn, false, vec![]));
+    assert!(fresh.why.unwrap().contains("nothing is offered"));
+    let old = lone(" : 28800\n");
+    assert_eq!(told(&old), (State::Unknown, Level::Fail, true, vec![]));
+    assert!(old.why.unwrap().ends_with("without an update for 20 days in its own words (policy: 7 days)"));
+}
+
+#[test]
+fn one_place_written_in_two_ways_is_one_place() {
+    let configured = "configured : \"https://m.example/linux/production/\"";
+    let faults = |configured_as: &str, source: &str| {
+        let text = BASE.replace(configured, &format!("configured : \"{configured_as}\""));
+        let text =
+            text.replace("source_uri : \"https://m.example/linux/production/\"", &format!("source_uri : \"{source}\""));
+        judged(&text, &rings(), &[]).faults
+    };
+    for (one, other) in [
+        ("https://m.example:443/linux/production", "https://M.Example/linux/production/"),
+        ("http://h:8000/linux/production/", "http://H:8000/linux/production"),
+        ("https://m.example/linux/production/", "https://m.example/linux/production/arch_x86_64/updates.zip"),
+        ("/mnt/defender", "/mnt/defender/"),
+        ("/mnt/broad/linux/production", "/mnt/broad/linux/production/arch_arm64/updates.zip"),
+    ] {
+        assert_eq!(faults(one, other), [], "{one} {other}");
+    }
+    assert_eq!(faults("https://m.example/linux/production/", "https://m.example/linux/preview/"), [Fault::OtherRing]);
+    assert_eq!(
+        faults("https://m.example/linux/production/", "http://m.example/linux/production/"),
+        [Fault::OtherSource]
+    );
+    for doubled in ["https://m.example/linux/production//", "https://m.example/linux//production/"] {
+        assert_eq!(faults(doubled, doubled), [Fault::WrongAddress], "{doubled}");
+    }
+}
+
+#[test]
+fn who_was_updated_just_now_and_is_behind_is_not_told_of_its_age() {
+    let mut rings = rings();
+    rings[1].feeds.values_mut().for_each(|offer| offer.held = Vec::new());
+    let row = judged(&BASE.replace("1.459.553.0", "1.459.1.0").replace(" : 2\n", " : 0\n"), &rings, &[]);
+    assert_eq!((row.state, row.level), (State::Behind, Level::Fine));
+    assert!(row.why.unwrap().starts_with("updated 0 min ago in its own words, to less than the mirror has now"));
+}
+
 /// Two processors with releases of their own, and two systems.
 fn mixed() -> Vec<Offers> {
     let offer = |version: &str| Offer {
@@ -155,7 +220,7 @@ fn no_feed_is_guessed_where_the_report_leaves_it_open() {
     let text = BASE.replace("1.459.553.0", "1.459.505.0");
     let state = |arch| {
         let rings = mixed();
-        let mirror = Mirror { rings: &rings, addresses: &[], otherwise: None, arch: Some(arch) };
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise: None, arch: Some(arch), bound: WEEK };
         judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW).state
     };
     assert_eq!((state("x86_64"), state("arm64")), (State::Behind, State::Ahead));
@@ -179,7 +244,7 @@ fn a_report_without_an_address_is_behind_only_if_it_is_so_on_every_system() {
     let canary: RingName = "canary".parse().unwrap();
     let state = |otherwise| {
         let rings = rings();
-        let mirror = Mirror { rings: &rings, addresses: &[], otherwise, arch: None };
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise, arch: None, bound: WEEK };
         judge("h1", &Health::read(text).unwrap(), &mirror, NOW).state
     };
     assert_eq!((state(None), state(Some(&canary))), (State::Equal, State::Behind));
