@@ -38,6 +38,7 @@ mod rebuild;
 mod reconcile;
 mod report;
 pub mod retention;
+mod returning;
 mod ruling;
 pub mod scrub;
 mod settings;
@@ -55,8 +56,8 @@ pub use fsck::{CheckProgress, Depth, LeftoverCount, LeftoverOf, StoreFault, Stor
 pub use gc::{GcPlan, GcReport, PlannedRelease};
 pub use heal::Healed;
 pub use history::{KeptConfig, ProcessEvent};
-pub use learned::{Learned, NothingLearned};
 pub use in_folder::FolderReport;
+pub use learned::{Learned, NothingLearned};
 pub use locks::{FetchGuard, FileLocks, Guard, LockHolder, Locks, MemoryLocks};
 pub use observe::{Observer, Progress, Silent};
 pub use prune::PruneReport;

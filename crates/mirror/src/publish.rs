@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
 use catalog::{Batch, EntryKind, FeedRecord, Publication};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath, ServedFeed};
 use serde_json::json;
 use trust::Admitted;
 
@@ -64,9 +64,12 @@ impl Engine {
         let mut taken = self.newest_known().await?;
         for _ in 0..ROUNDS {
             let present = self.present().await?;
+            let coming = what.pending.iter().chain(&waiting).map(|it| it.record.feed.clone()).collect();
+            let mut returning = self.returning(present.as_ref(), &coming).await?;
             let (mut plan, incumbent) = loop {
-                let newcomers: Vec<Newcomer> =
+                let mut newcomers: Vec<Newcomer> =
                     what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
+                newcomers.extend_from_slice(&returning);
                 let (plan, incumbent) = self.plan_for(present.as_ref(), &newcomers, &what).await?;
                 let unfit = match plan.changed {
                     true => self.prove_new(&plan.generation, present.as_ref(), &what.proven).await?,
@@ -75,10 +78,11 @@ impl Engine {
                 if unfit.is_empty() {
                     break (plan, incumbent);
                 }
-                let before = what.pending.len() + waiting.len();
+                let before = what.pending.len() + waiting.len() + returning.len();
                 failed.append(&mut take_out(&mut what.pending, &unfit));
                 waiting.retain(|it| unfit.of(it.newcomer.admitted.release()).is_none());
-                let fewer = what.pending.len() + waiting.len() < before;
+                returning.retain(|it| unfit.of(it.admitted.release()).is_none());
+                let fewer = what.pending.len() + waiting.len() + returning.len() < before;
                 // What is neither out of reach nor a newcomer's would be met again for ever.
                 if !fewer && !unfit.is_aside() {
                     let cause = unfit.any().unwrap_or_else(|| note(Reason::StoreFailed, "blobs cannot be read"));
@@ -170,18 +174,18 @@ impl Engine {
         newcomers: &[Newcomer],
     ) -> Result<BTreeMap<FeedId, Vec<Admitted>>, EngineError> {
         let mut found = BTreeMap::new();
-        for (feed, served) in &present.feeds {
+        for feed in &present_and_coming(present, newcomers) {
             if vendors::registry(feed.vendor()).back_bases(feed).is_empty() {
                 continue;
             }
-            let back = newcomers
-                .iter()
-                .map(|newcomer| newcomer.admitted.release())
-                .any(|release| release.feed == *feed && release.vendor_version.version < served.vendor_version.version);
-            // Going back needs to know what came before what is served; otherwise the present generation says it all.
+            let served = present.feeds.get(feed);
+            let back = steps_back(feed, served, newcomers);
+            // Going back, or coming back, needs to know what came before; otherwise the present generation says it all.
             let mut ids: BTreeSet<ReleaseId> = if back { self.served_before(feed).await? } else { BTreeSet::new() };
-            ids.insert(served.release);
-            ids.extend(served.back);
+            if let Some(served) = served {
+                ids.insert(served.release);
+                ids.extend(served.back);
+            }
             let mut releases = Vec::new();
             for id in ids {
                 let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
@@ -367,6 +371,17 @@ impl Engine {
         self.record(Batch::default(), &failed).await?;
         Ok(Done { records: failed, failure: Some(cause), ..Done::default() })
     }
+}
+
+fn present_and_coming(present: &Generation, newcomers: &[Newcomer]) -> BTreeSet<FeedId> {
+    let coming = newcomers.iter().map(|newcomer| &newcomer.admitted.release().feed);
+    present.feeds.keys().chain(coming).cloned().collect()
+}
+
+/// Whether a feed goes behind what is served of it, or comes where nothing is.
+fn steps_back(feed: &FeedId, served: Option<&ServedFeed>, newcomers: &[Newcomer]) -> bool {
+    let mut releases = newcomers.iter().map(|newcomer| newcomer.admitted.release()).filter(|it| it.feed == *feed);
+    releases.any(|release| served.is_none_or(|served| release.vendor_version.version < served.vendor_version.version))
 }
 
 /// How moving the pointer ended.

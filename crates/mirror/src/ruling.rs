@@ -63,7 +63,9 @@ impl Engine {
             batch.history.push(self.check_entry(record, *costs));
             batch.feeds.push(record.clone());
         }
-        let mut done = if pending.is_empty() {
+        let coming = pending.iter().map(|pending| pending.record.feed.clone()).collect();
+        let returns = !self.returning(present.as_ref(), &coming).await?.is_empty();
+        let mut done = if pending.is_empty() && !returns {
             self.ports.catalog.apply(batch).await?;
             Done::default()
         } else {
@@ -86,6 +88,7 @@ impl Engine {
         keep_ages(&mut record, now);
         keep_declined(&mut record, present);
         record.checked_at = now;
+        let succeeded = record.succeeded_at;
         let offered = settled.offered.map(|offered| offered.vendor_version);
         let costs = Costs { bytes: settled.bytes, requests: settled.requests };
         match settled.result {
@@ -107,6 +110,7 @@ impl Engine {
             }
         }
         self.tell_lost(&mut record, present).await?;
+        self.tell_unserved(&mut record, succeeded, present).await?;
         ruling.records.push((record, costs));
         Ok(())
     }

@@ -21,6 +21,7 @@ mod keeping;
 mod learned;
 mod random;
 mod rebuilt;
+mod returning;
 mod runs;
 mod store;
 mod tending;
