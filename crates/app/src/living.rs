@@ -30,12 +30,14 @@ pub struct LeftWithout {
 }
 
 impl LeftWithout {
-    /// Who says it, and what, in a sentence.
+    /// Who says it, in a sentence.
+    pub fn who(&self) -> String {
+        format!("`waystation run` at {} (admin.address) lives, and was left without its data folder", self.address)
+    }
+
+    /// Who says it, and what.
     pub fn in_words(&self) -> String {
-        format!(
-            "`waystation run` at {} (admin.address) does not work on what stands here: {}",
-            self.address, self.words
-        )
+        format!("{}: {}", self.who(), self.words)
     }
 }
 

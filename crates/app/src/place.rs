@@ -89,9 +89,8 @@ impl Away {
                 format!("{what} is gone, or another stands in its place: nothing is written until it is back")
             }
             Stands::AnotherHistory => format!(
-                "another history stands where {what} was, and is left alone, for what was rejected here is not in it: what \
-                 was served is served on, as far as it is held; put the right one back, or restart `waystation run` to work \
-                 on the one that stands there"
+                "another history stands where {what} was, and is left alone, for what was rejected here is not in it; put the \
+                 right one back, or restart `waystation run` to work on the one that stands there"
             ),
         }
     }

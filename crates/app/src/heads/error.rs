@@ -79,7 +79,8 @@ pub enum HeadError {
     },
     /// The site has another name than before: its heads are told under that from now on. They were told.
     #[error(
-        "{path} knows this history up to entry {seq} under the name {was}: its heads are told under the name {site} from now          on; with site.name set back to {was}, `waystation history verify` compares those that were told before"
+        "{path} knows this history up to entry {seq} under the name {was}: its heads are told under the name {site} from \
+         now on; with site.name set back to {was}, `waystation history verify` compares those that were told before"
     )]
     Renamed {
         /// The file.

@@ -99,6 +99,11 @@ impl Vouchers {
         Ok(self.heads.finish(proven, now)?)
     }
 
+    /// Whether it cannot be read, so that nothing outside the data folder vouches for the history.
+    pub fn is_unread(&self) -> bool {
+        self.unread.is_some()
+    }
+
     /// That nothing outside the data folder vouches for the history though something should, as status shows it; to be
     /// asked once the whole chain was looked at.
     pub fn fault(&self, since: Timestamp) -> Option<SiteFault> {

@@ -125,7 +125,10 @@ async fn list(args: &List, context: &mut Context) -> Result<Exit, Failure> {
     }
     match &watch.lacks {
         _ if watch.is_kept => {}
-        _ if watch.left.is_some() => context.out.line(watch.in_words())?,
+        _ if left.is_some() => left.iter().try_for_each(|left| {
+            context.out.line(show::clean(&left.in_words()))?;
+            context.out.line(format!("  {}", left.reason.remedy()))
+        })?,
         Some(lacks) => context.out.line(format!("{lacks}: {GONE}"))?,
         None => context.out.line(format!("{}: nobody looks, and nobody is told", watch.in_words()))?,
     }
@@ -141,7 +144,7 @@ struct Watch {
     is_kept: bool,
     /// What is not there, so that nothing can be known.
     lacks: Option<String>,
-    /// What one says that lives and works on another data folder than the one that stands here.
+    /// Who lives, and does not work on what stands here.
     left: Option<String>,
 }
 
@@ -158,7 +161,7 @@ impl Watch {
         let is_there = Life::is_held(data).unwrap_or(fresh);
         // Where `waystation run` left something, that says more.
         let lacks = life.is_none().then(|| super::status::lacking(config)).flatten();
-        let left = left.map(|left| show::clean(&left.in_words()));
+        let left = left.map(LeftWithout::who);
         Self { life, is_there, is_kept: is_there && fresh, lacks, left }
     }
 

@@ -72,8 +72,10 @@ fn a_site_that_was_renamed_is_told_beside_its_history_a21() {
     rename(&site, "hq");
     let status = site.run(&["status"]).with(0).stdout;
     assert!(status.contains("head_failed") && status.contains("under the name dmz-1"), "{status}");
-    let listed = site.run(&["history", "list"]).with(0);
-    assert!(listed.stdout.starts_with("head_failed: ") && listed.stdout.contains("under the name dmz-1"), "{listed:?}");
+    let listed = site.run(&["history", "list"]).with(0).stderr;
+    assert!(listed.contains("reason=head_failed") && listed.contains("under the name dmz-1"), "{listed}");
+    let past = site.run(&["status", "--at", "0s ago", "--json"]).with(0).lines();
+    assert_eq!((&past[0]["history"]["whole"], &past[0]["history"]["reason"]), (&json!(true), &json!("head_failed")));
     let synced = site.run(&["sync"]).with(0).stderr;
     assert!(synced.contains("go on under another name"), "{synced}");
     assert!(!site.run(&["status"]).with(0).stdout.contains("head_failed"));

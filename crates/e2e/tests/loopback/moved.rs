@@ -104,7 +104,7 @@ fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() 
     assert!(code == Some(4) && told.contains("the data folder: another_history: "), "{told}");
     assert!(told.contains("\nalarms: unknown; `waystation run` at "), "{told}");
     let (code, told) = asking(&site, run.admin, &["alarm", "list"]);
-    assert!(code == Some(1) && told.contains("does not work on what stands here: another history "), "{told}");
+    assert!(code == Some(1) && told.contains("was left without its data folder: another history "), "{told}");
     assert!(!told.contains("never ran here"), "{told}");
     until("its own alarm is told", PATIENCE, || run.log().contains("another_history").then_some(()));
     fs::remove_dir_all(&data).unwrap();

@@ -35,7 +35,7 @@ pub(super) fn expect(heads: &mut KeptHeads, expected: &Expected) -> Result<(), F
 /// Takes the heads of a file that was named, be it a pipe, that are of this site.
 pub(super) fn given(heads: &mut KeptHeads, path: &Path, site: &str) -> Result<(), Failure> {
     match app::read_given(path, site, heads) {
-        Ok(0) => Err(no_head(path, site, "")),
+        Ok(0) => Err(no_head(path, site, None)),
         Ok(_) => Ok(()),
         Err(error) => Err(unread(path, error)),
     }
@@ -46,14 +46,15 @@ pub(super) fn configured(heads: &mut KeptHeads, path: &Path, site: &str) -> Resu
     match app::read_kept(path, site, heads) {
         Ok(Kept::Nobody) => Ok(false),
         Ok(Kept::Site) => Ok(true),
-        Ok(Kept::Begun) => Err(no_head(path, site, "")),
-        Ok(Kept::Others(others)) => Err(no_head(path, site, &format!(", and of {}", others.in_words()))),
+        Ok(Kept::Begun) => Err(no_head(path, site, None)),
+        Ok(Kept::Others(others)) => Err(no_head(path, site, Some(&others.in_words()))),
         Err(error) => Err(unread(path, error)),
     }
 }
 
-fn no_head(path: &Path, site: &str, but: &str) -> Failure {
-    let failure = failed(format!("{} holds no head of site {site}{but}: nothing is no proof", path.display()));
+fn no_head(path: &Path, site: &str, others: Option<&str>) -> Failure {
+    let others = others.map(|others| format!(", but of {others}")).unwrap_or_default();
+    let failure = failed(format!("{} holds no head of site {site}{others}: nothing is no proof", path.display()));
     failure.with_next("each line is: time, entry, digest, site; see [history] head_file")
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::what::what;
 use super::{Doubt, PAGE, Span, doubt, particulars};
+use crate::commands::status::lacking;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::show;
@@ -95,7 +96,10 @@ fn page(args: &List, entries: &[Entry], doubt: Option<&Doubt>, context: &mut Con
     if entries.is_empty() {
         let asked = args.feed.is_some() || args.actor.is_some() || args.span.since.or(args.span.until).is_some();
         let any = asked || !args.kind.is_empty();
-        context.out.line(if any { "nothing that fits is recorded" } else { "nothing happened yet" })?;
+        // A data folder that is gone has no history either.
+        let lacks = lacking(&context.config()?).filter(|_| !any).map(|lacks| format!(": {lacks}")).unwrap_or_default();
+        let what = if any { "nothing that fits is recorded" } else { "nothing happened yet" };
+        context.out.line(format!("{what}{lacks}"))?;
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ pub(crate) struct Doubt {
     broken: Option<Broken>,
     /// That history.head_file, which should vouch for it, cannot be read, or knows it under another name.
     unvouched: Option<SiteFault>,
+    /// It cannot be read: whether the history is the one that was told nobody knows.
+    unread: bool,
 }
 
 /// What speaks against it: its chain is broken, or it is not the one that history.head_file knows.
@@ -45,7 +47,7 @@ pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Op
     };
     // What a broken history does not have proves nothing of the names that it had.
     let unvouched = vouchers.fault(now).filter(|fault| broken.is_none() || fault.level == Level::Fail);
-    Ok((broken.is_some() || unvouched.is_some()).then_some(Doubt { broken, unvouched }))
+    Ok((broken.is_some() || unvouched.is_some()).then_some(Doubt { broken, unvouched, unread: vouchers.is_unread() }))
 }
 
 fn failed(against: &Against) -> Failure {
@@ -59,17 +61,18 @@ fn failed(against: &Against) -> Failure {
 }
 
 impl Doubt {
-    /// Heads a page.
+    /// Heads a page. What is a warning is in the log.
     pub(crate) fn write(&self, out: &mut Out) -> Result<(), Failure> {
         if let Some(Broken { failure, .. }) = &self.broken {
             out.line(failure.text())?;
             out.line("  what follows is what the history says now: nothing shows that it is what happened")?;
         }
-        if let Some(fault) = &self.unvouched {
+        let unvouched = self.unvouched.as_ref().filter(|fault| fault.level == Level::Fail);
+        if let Some(fault) = unvouched {
             out.line(in_words(fault))?;
             out.line("  what follows is what the history says now: nothing outside of it vouches for that")?;
         }
-        out.line("")
+        if self.broken.is_some() || unvouched.is_some() { out.line("") } else { Ok(()) }
     }
 
     /// What is wrong, as status shows it at `since`.
@@ -86,9 +89,9 @@ impl Doubt {
                 "whole": false, "reason": Reason::HistoryBroken.code(), "entry": broken.entry,
                 "what": broken.failure.text(),
             }),
-            // The chain holds; whether it is the one that was told nobody knows.
-            Some(Self { unvouched, .. }) => json!({
-                "whole": null, "reason": Reason::HeadFailed.code(), "entry": null,
+            // The chain holds; whether it is the one that was told nobody may know.
+            Some(Self { unvouched, unread, .. }) => json!({
+                "whole": (!unread).then_some(true), "reason": Reason::HeadFailed.code(), "entry": null,
                 "what": unvouched.as_ref().map(in_words),
             }),
         }
@@ -96,7 +99,7 @@ impl Doubt {
 
     /// How a command ends that has told what the history says. What is a warning is in the log, and fails nothing.
     pub(crate) fn end(doubt: Option<Self>) -> Result<(), Failure> {
-        let Some(Self { broken, unvouched }) = doubt else { return Ok(()) };
+        let Some(Self { broken, unvouched, .. }) = doubt else { return Ok(()) };
         if let Some(Broken { failure, .. }) = broken {
             return Err(match &unvouched {
                 Some(fault) => failure.and(&unread(fault)),
