@@ -182,8 +182,10 @@ impl Daemon {
             let ends = end.clone();
             keeper.keep("data folder", move || Tender::new(charge.clone()).run(ends.clone()));
             let (settings, clocks, ends) = (configs.clone(), Arc::clone(&clock), end.clone());
+            let doubted = trees::Doubted::default();
+            let found = doubted.clone();
             keeper.keep("folders of the rings", move || {
-                trees::keep(settings.subscribe(), Arc::clone(&clocks), ends.clone())
+                trees::keep(settings.subscribe(), Arc::clone(&clocks), found.clone(), ends.clone())
             });
             let (asked, settings, ends) = (Arc::clone(&demand), configs.clone(), end.clone());
             let (tended, over) = (Arc::clone(&demand), end.clone());
@@ -199,7 +201,8 @@ impl Daemon {
             let (content, settings, ends) = (Arc::clone(&content), configs.clone(), end.clone());
             keeper.keep("upkeep", move || {
                 let (content, clock) = (Arc::clone(&content), Arc::clone(&clock));
-                Upkeep::new(current.clone(), content, clock, hurry.clone(), settings.subscribe()).run(ends.clone())
+                let told = (settings.subscribe(), doubted.clone());
+                Upkeep::new(current.clone(), content, clock, hurry.clone(), told).run(ends.clone())
             });
         }
         tell(News::Ready);

@@ -48,4 +48,4 @@ pub use origins::client;
 pub use record::note_configuration;
 pub use schedule::{Call, Due, Interval, Schedule};
 pub use signals::Stops;
-pub use trees::{TreeStanding, Trees, TreesError};
+pub use trees::{TreeStanding, Trees, TreesError, unusable};

@@ -1,15 +1,15 @@
 //! Rings as plain folders: kept beside HTTP after each publication, and looked after meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blob_store::StoreError;
 use blob_store::reader::{BlobFiles, RingReader};
 use config::{Config, TreeFiles};
 use mirror::SiteFault;
-use model::{Clock, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
+use model::{Clock, Digest, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tree::{Depth, Files, Report, Rules, Standing, Tree, TreeError};
@@ -236,9 +236,32 @@ fn bring(tree: &Tree, data_dir: &std::path::Path, depth: Depth) -> Result<Option
     Ok(done)
 }
 
-/// Keeps the trees of `run` at what its rings serve, whoever publishes.
-pub(crate) async fn keep(mut settings: watch::Receiver<Config>, clock: Arc<dyn Clock>, end: CancellationToken) {
-    let mut keeper = TreeKeeper { clock, done: None, next: Duration::ZERO };
+/// Blobs that somebody beside the content side could not use, until upkeep looks into them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doubted(Arc<Mutex<BTreeSet<Digest>>>);
+
+impl Doubted {
+    fn add(&self, digests: &[Digest]) {
+        self.all().extend(digests);
+    }
+
+    pub(crate) fn take(&self) -> Vec<Digest> {
+        std::mem::take(&mut *self.all()).into_iter().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the trees of `run` at what its rings serve, whoever publishes; blobs that cannot be used are `doubted`.
+pub(crate) async fn keep(
+    mut settings: watch::Receiver<Config>,
+    clock: Arc<dyn Clock>,
+    doubted: Doubted,
+    end: CancellationToken,
+) {
+    let mut keeper = TreeKeeper { clock, doubted, done: None, next: Duration::ZERO };
     loop {
         let config = settings.borrow_and_update().clone();
         tokio::select! {
@@ -256,6 +279,7 @@ pub(crate) async fn keep(mut settings: watch::Receiver<Config>, clock: Arc<dyn C
 
 struct TreeKeeper {
     clock: Arc<dyn Clock>,
+    doubted: Doubted,
     /// What the rings' pointers looked like when the trees were last brought to them.
     done: Option<BTreeMap<RingName, Option<blob_store::reader::Mark>>>,
     /// When all is looked at again.
@@ -282,10 +306,19 @@ impl TreeKeeper {
         self.done = Some(marks);
         self.next = now.saturating_add(LOOK_AT_ALL);
         match apart(async move { trees.bring(Depth::Look).await }).await {
-            Ok(ended) => ended.iter().for_each(|(ring, _, done)| tell(ring, done)),
+            Ok(ended) => {
+                ended.iter().for_each(|(ring, _, done)| tell(ring, done));
+                self.doubted.add(&unusable(&ended));
+            }
             Err(error) => tracing::error!(error, "the rings' folders could not be looked after"),
         }
     }
+}
+
+/// The blobs that kept a folder back.
+pub fn unusable(ended: &[(RingName, PathBuf, Result<Report, TreesError>)]) -> Vec<Digest> {
+    let reports = ended.iter().filter_map(|(.., done)| done.as_ref().ok());
+    reports.flat_map(|report| report.blobs.iter().copied()).collect()
 }
 
 /// Logs what was done to a tree.

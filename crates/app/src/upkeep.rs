@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::scheduler::apart;
+use crate::trees::Doubted;
 
 /// How often damage that the content side met is looked after.
 const DAMAGE: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ pub(crate) struct Upkeep {
     hurry: watch::Sender<u64>,
     collect_at: Duration,
     settings: watch::Receiver<Config>,
+    /// What others than the content side could not use.
+    doubted: Doubted,
     /// What could not be read and was told.
     unread: BTreeSet<Digest>,
 }
@@ -38,10 +41,10 @@ impl Upkeep {
         content: Arc<ContentServer>,
         clock: Arc<dyn Clock>,
         hurry: watch::Sender<u64>,
-        settings: watch::Receiver<Config>,
+        (settings, doubted): (watch::Receiver<Config>, Doubted),
     ) -> Self {
         let collect_at = clock.monotonic().saturating_add(FIRST_COLLECT);
-        Self { engine, content, clock, hurry, collect_at, settings, unread: BTreeSet::new() }
+        Self { engine, content, clock, hurry, collect_at, settings, doubted, unread: BTreeSet::new() }
     }
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
@@ -70,6 +73,7 @@ impl Upkeep {
     /// Sets aside what could not be served whole, and has it fetched again now.
     async fn look_after_damage(&mut self) {
         let Some(engine) = self.engine() else { return };
+        self.look_into_doubts(Arc::clone(&engine)).await;
         let damaged = self.content.take_damaged();
         if damaged.is_empty() {
             return;
@@ -86,6 +90,26 @@ impl Upkeep {
                 if report.faults.is_empty() {
                     return;
                 }
+                for fault in &report.faults {
+                    let reason = model::Reason::BlobDamaged.code();
+                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
+                }
+                self.hurry.send_modify(|count| *count += 1);
+            }
+            Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
+            Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
+        }
+    }
+
+    /// The same for what a ring's folder could not be made of; who keeps it finds it again while it lasts.
+    async fn look_into_doubts(&self, engine: Arc<Engine>) {
+        let doubted = self.doubted.take();
+        if doubted.is_empty() {
+            return;
+        }
+        match apart(async move { engine.reread(&doubted).await }).await {
+            Ok(Ok(report)) if report.faults.is_empty() => {}
+            Ok(Ok(report)) => {
                 for fault in &report.faults {
                     let reason = model::Reason::BlobDamaged.code();
                     tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");

@@ -48,7 +48,8 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Exit, Fail
             Command::Compat(verb) => compat::run(verb, context).await,
             Command::Demo(args) => demo::run(args, context).await,
         };
-        let ended = if context.acted.get().is_some() { tree::follow(ended, context).await } else { ended };
+        let mend = if matches!(command, Command::Sync(_)) { tree::Mend::Fetch } else { tree::Mend::SetAside };
+        let ended = if context.acted.get().is_some() { tree::follow(ended, mend, context).await } else { ended };
         match (ended, context.tell_head().await) {
             (Ok(exit), Some(broken)) => Err(if exit == Exit::DONE { broken } else { broken.with_exit(exit) }),
             (Err(failure), Some(broken)) => Err(failure.and(&broken)),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use app::{Purpose, TreeStanding, Trees, TreesError};
 use clap::{Args, Subcommand};
-use model::{Reason, RingName};
+use mirror::{Engine, Silent};
+use model::{Digest, Reason, RingName};
 use serde::Serialize;
 use tree::{Depth, Report, Standing, TreeError};
 
@@ -60,7 +61,8 @@ pub(crate) struct Status {
 /// Reads every byte of the folders and repairs what is altered, missing or left over
 ///
 /// What Waystation did not write is told and left alone. A folder of this installation whose records were lost is taken
-/// over, one that was emptied is filled again.
+/// over, one that was emptied is filled again. A file of the data folder that turns out damaged is set aside and fetched
+/// again, if the vendor still offers it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -151,7 +153,14 @@ async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
 
 async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure> {
     let trees = trees(&args.rings, "tree rebuild", context).await?;
-    let ended = trees.bring(Depth::Rebuild).await;
+    let mut ended = trees.bring(Depth::Rebuild).await;
+    let unusable = app::unusable(&ended);
+    if !unusable.is_empty() {
+        let engine = context.acting("tree rebuild").await?;
+        if mended(&engine, Mend::Fetch, &unusable).await {
+            ended = trees.bring(Depth::Rebuild).await;
+        }
+    }
     let standings = trees.standings().map_err(|error| failure("tree rebuild", &error))?;
     let mut exit = Exit::DONE;
     for one in &standings {
@@ -306,12 +315,48 @@ fn remedy(error: &TreesError) -> Option<&'static str> {
     (!says).then(|| error.reason().remedy())
 }
 
+/// What becomes of blobs that a folder could not be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mend {
+    /// What is damaged is set aside; the next run fetches it.
+    SetAside,
+    /// It is fetched again now: this command asks vendors anyhow.
+    Fetch,
+}
+
+/// Has the store look into blobs that could not be used; whether the folder is worth another try.
+async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
+    let found = match mend {
+        Mend::SetAside => engine.reread(blobs).await,
+        Mend::Fetch => engine.heal(blobs, Arc::new(Silent)).await.map(|healed| healed.found),
+    };
+    match found {
+        Ok(found) if found.faults.is_empty() => false,
+        Ok(found) => {
+            let (blobs, what) = (found.faults.len(), if mend == Mend::Fetch { "and fetched again" } else { "" });
+            tracing::warn!(blobs, "stored bytes had changed on the disk: they were set aside {what}; check the disk");
+            mend == Mend::Fetch
+        }
+        Err(error) => {
+            tracing::error!(error = %model::error_chain(&error), "damaged blobs could not be looked after");
+            false
+        }
+    }
+}
+
 /// Brings the trees to what the rings serve after a command that may have published; `ended` is how that command ended.
-pub(crate) async fn follow(ended: Result<Exit, Failure>, context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn follow(ended: Result<Exit, Failure>, mend: Mend, context: &Context) -> Result<Exit, Failure> {
     let Ok(exit) = ended else { return ended };
     let config = context.config()?;
     let trees = Trees::of(&config, &Arc::clone(&context.clock));
-    let failed = trees.bring(Depth::Look).await.into_iter().find_map(|(ring, root, done)| {
+    let mut brought = trees.bring(Depth::Look).await;
+    let unusable = app::unusable(&brought);
+    if let (false, Some((engine, _))) = (unusable.is_empty(), context.acted.get())
+        && mended(engine, mend, &unusable).await
+    {
+        brought = trees.bring(Depth::Look).await;
+    }
+    let failed = brought.into_iter().find_map(|(ring, root, done)| {
         let (reason, detail, next) = match done {
             Ok(report) => report.failed.first().map(|failed| {
                 let folder = if failed.folder.is_empty() { String::new() } else { format!("{}: ", failed.folder) };

@@ -99,7 +99,7 @@ fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     }
     let wrong = report.faults.len();
     out.line(format!(
-        "{looked}: {wrong} damaged or missing; the next sync fetches what is wrong again. Check the disk."
+        "{looked}: {wrong} damaged or missing; the next sync fetches again what the vendor still offers. Check the disk."
     ))
 }
 
@@ -172,7 +172,7 @@ fn write_store(told: &Store, out: &mut Out) -> Result<(), Failure> {
     }
     if let Some(aside) = &told.set_aside {
         out.line(format!(
-            "set aside: {}; the next sync fetches what is wrong again",
+            "set aside: {}; the next sync fetches again what the vendor still offers",
             show::count(aside.faults.len(), "blob")
         ))?;
     }
