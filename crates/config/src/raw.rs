@@ -232,12 +232,15 @@ fn stranger(section: &str, name: &str, node: &Node, names: &[&str]) -> Problem {
     let elsewhere = keys::SECTIONS.iter().find(|other| {
         other.name != section && !other.name.contains('.') && other.keys.iter().any(|key| key.name == name)
     });
+    let is_section = keys::SECTIONS.iter().any(|other| other.name == name && !other.shape.is_list());
     let nearest = names.iter().max_by(|a, b| likeness(name, a).total_cmp(&likeness(name, b)));
     let message = match (nearest.filter(|nearest| likeness(name, nearest) >= 0.5), elsewhere) {
+        _ if is_section => format!("unknown key; [{name}] is a section of its own"),
         (Some(nearest), _) => format!("unknown key; the nearest is {}", quoted(nearest)),
         (None, Some(other)) if other.name.is_empty() => {
             "unknown key; it belongs to the top of the file, before the first section".to_owned()
         }
+        (None, Some(other)) if other.shape.is_list() => format!("unknown key; it belongs to [[{}]]", other.name),
         (None, Some(other)) => format!("unknown key; it belongs to [{}]", other.name),
         (None, None) => format!("unknown key; here stand {}", names.join(", ")),
     };

@@ -24,7 +24,8 @@
 //!   files were left alone: a path whose file holds other bytes answers 503, though its bytes are still in memory. One whose
 //!   file cannot be opened is served on. Larger ones are proven on a thread of their own (`proof`): in the background when they
 //!   are first seen, served meanwhile; and before they are served again whenever it is another file or was changed. One
-//!   whose file is written to, or found to hold other bytes, while it is sent is cut off before its end.
+//!   whose file is written to, or found to hold other bytes, while it is sent is cut off before its end, as far as the
+//!   system has not taken its last bytes already.
 //! - An answer is whole or its connection is reset: no short 200.
 //! - Nothing of a request is ever reflected. Every ambiguity in its framing is a 400 and the end of the connection.
 //!

@@ -457,6 +457,7 @@ mod tests {
                 assert!(open >= descriptors / 5, "{descriptors}, {workers}: {open}");
             }
         }
+        assert_eq!(enough_for(10_000, 2), 20_512, "as docs/serving.md and `doctor` have it");
         assert_eq!(fitting(64, 2), 8, "a few are served at any rate");
     }
 }

@@ -161,7 +161,8 @@ pub struct AccessLog {
 pub enum LogTarget {
     /// Standard output.
     Stdout,
-    /// A file, opened for appending, and opened again when it was renamed or removed.
+    /// A file, opened for appending, and opened again when it was renamed or removed; or a pipe or a device, which is
+    /// written to and never moved.
     File {
         /// Its place.
         path: PathBuf,

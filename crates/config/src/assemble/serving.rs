@@ -23,7 +23,8 @@ pub(super) fn serve(reader: &Reader<'_>) -> Option<Vec<Serve>> {
     for scope in &scopes {
         match listener(scope) {
             Some(listener) if listeners.iter().any(|other| clash(other.address, listener.address)) => {
-                scope.wrong("address", format!("{} is taken by another [[serve]]", listener.address));
+                let hint = both_families(&listeners, listener.address);
+                scope.wrong("address", format!("{} is taken by another [[serve]]{hint}", listener.address));
                 whole = false;
             }
             Some(listener) => listeners.push(listener),
@@ -38,7 +39,19 @@ fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0
         && one.port() == other.port()
         && (one.ip() == other.ip()
+            || takes_both(one)
+            || takes_both(other)
             || (one.is_ipv4() == other.is_ipv4() && (one.ip().is_unspecified() || other.ip().is_unspecified())))
+}
+
+/// The system hands IPv4 connections to a socket on `[::]`, too.
+fn takes_both(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().is_unspecified()
+}
+
+fn both_families(listeners: &[Serve], newer: SocketAddr) -> &'static str {
+    let mixed = |other: &Serve| clash(other.address, newer) && other.address.is_ipv4() != newer.is_ipv4();
+    if listeners.iter().any(mixed) { ": [::] takes IPv4 as well, so it does for both" } else { "" }
 }
 
 fn listener(scope: &Scope<'_>) -> Option<Serve> {
@@ -118,6 +131,13 @@ fn proxy_protocol(scope: &Scope<'_>, trusted_proxies: Option<&[Cidr]>) -> Option
 fn credentials(scope: &Scope<'_>, tls: Option<&Option<TlsFiles>>) -> Option<Option<PathBuf>> {
     let (file, plain) = (scope.path("credentials"), scope.get::<bool>("credentials_without_tls"));
     let (file, plain) = (file?, plain?);
+    if file.is_none() && plain {
+        scope.wrong(
+            "credentials_without_tls",
+            "lets credentials cross a plain line, and none are asked for; set credentials as well, or leave it out",
+        );
+        return None;
+    }
     if file.is_some() && !plain && tls.is_some_and(Option::is_none) {
         scope.wrong(
             "credentials",

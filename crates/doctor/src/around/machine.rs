@@ -11,6 +11,8 @@ use crate::finding::Finding;
 
 /// Files that are open beside connections: logs, the catalog, blobs being fetched.
 const BESIDE: u64 = 256;
+/// Blobs that each core may keep open for endpoints (`files::MOST_KEPT` of the content side).
+const KEPT_BY_A_CORE: u64 = 128;
 /// The least memory a mirror may stand on.
 const MEMORY: u64 = 950_000_000;
 /// Less free memory than this is worth a warning.
@@ -19,7 +21,8 @@ const FREE_MEMORY: u64 = 200_000_000;
 /// Looks at the process and the machine.
 pub(crate) fn look(config: &Config, environment: &[(String, String)]) -> Vec<Finding> {
     let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    let mut findings = vec![open_files(hard, config.limits.serve_connections as u64)];
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let mut findings = vec![open_files(hard, (config.limits.serve_connections as u64, cores))];
     findings.extend(fs::read_to_string("/proc/meminfo").ok().and_then(|text| memory(&text)));
     findings.push(user(platform::uid()));
     findings.extend(fs::read_to_string("/proc/self/status").ok().and_then(|text| umask(&text)));
@@ -28,9 +31,10 @@ pub(crate) fn look(config: &Config, environment: &[(String, String)]) -> Vec<Fin
 }
 
 /// The program raises its limit to the hard one itself, so that is the one that counts.
-fn open_files(hard: u64, connections: u64) -> Finding {
-    // A connection may have a blob open beside its socket.
-    let wanted = connections.saturating_mul(2).saturating_add(BESIDE);
+fn open_files(hard: u64, (connections, cores): (u64, u64)) -> Finding {
+    // A connection may have a blob open beside its socket. The server warns at its start below the same number.
+    let kept = cores.saturating_mul(KEPT_BY_A_CORE);
+    let wanted = connections.saturating_mul(2).saturating_add(BESIDE).saturating_add(kept);
     let (on, asked) = ("this process", format!("{wanted} files for {connections} connections"));
     match hard {
         _ if hard >= wanted => Finding::ok(Check::OpenFiles, on, asked, hard.to_string()),
@@ -78,9 +82,12 @@ mod tests {
 
     #[test]
     fn a_low_limit_of_open_files_is_found_s09() {
-        assert_eq!(open_files(65_536, 10_000).level, Level::Ok);
-        assert_eq!(open_files(12_000, 10_000).level, Level::Warn);
-        let found = open_files(1024, 10_000);
+        let many = (10_000, 2);
+        assert_eq!(open_files(65_536, many).level, Level::Ok);
+        // As docs/serving.md and the server's own warning have it.
+        assert_eq!((open_files(20_512, many).level, open_files(20_511, many).level), (Level::Ok, Level::Warn));
+        assert_eq!(open_files(12_000, many).level, Level::Warn);
+        let found = open_files(1024, many);
         assert_eq!((found.level, found.came.as_str()), (Level::Fail, "1024"));
     }
 

@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use config::Config;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Check;
 use crate::finding::Finding;
@@ -34,10 +36,40 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
     for tls in config.serve.iter().filter_map(|serve| serve.tls.as_ref()) {
         files.push((tls.key.clone(), Kind::Secret));
         files.push((tls.certificate.clone(), Kind::Settings));
-        files.extend(tls.client_ca.iter().map(|path| (path.clone(), Kind::Settings)));
+        files.extend(tls.client_ca.iter().chain(&tls.client_crl).map(|path| (path.clone(), Kind::Settings)));
     }
+    files.extend(config.serve.iter().filter_map(|serve| serve.credentials.clone()).map(|path| (path, Kind::Settings)));
     files.extend(named_secrets(config));
-    files.into_iter().filter_map(|(path, kind)| judge(&path, kind)).collect()
+    let judged = files.into_iter().filter_map(|(path, kind)| judge(&path, kind));
+    let pairs = config.serve.iter().filter_map(|serve| serve.tls.as_ref());
+    judged.chain(pairs.filter_map(|tls| mismatch(&tls.certificate, &tls.key))).chain(log_folder(config)).collect()
+}
+
+const MISSING: &str =
+    "Put the file where the configuration names it, or mend the key: the program does not start without it.";
+const NO_PAIR: &str = "Name the key that the certificate was made for: the program does not start with another.";
+const NO_FOLDER: &str = "Make the folder for whoever runs the program (`LogsDirectory=waystation` in the systemd unit makes \
+    /var/log/waystation): the program does not start without it.";
+
+/// A certificate beside another one's key. What cannot be read is told elsewhere.
+fn mismatch(certificate: &Path, key: &Path) -> Option<Finding> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&fs::read(certificate).ok()?).collect::<Result<_, _>>().ok()?;
+    let secret = PrivateKeyDer::from_pem_slice(&fs::read(key).ok()?).ok()?;
+    let made = rustls::sign::CertifiedKey::from_der(chain, secret, &rustls::crypto::aws_lc_rs::default_provider());
+    let other = matches!(made, Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)));
+    let came = format!("it is not the key of {}", certificate.display());
+    let on = key.display().to_string();
+    other.then(|| Finding::fail(Check::Secrets, &on, "the certificate's key", came).with_remedy(NO_PAIR))
+}
+
+/// The folder of the access log, which nobody makes.
+fn log_folder(config: &Config) -> Option<Finding> {
+    let path = config.access_log.as_ref()?.path.as_deref()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    let on = folder.display().to_string();
+    let came = "there is no such folder for the access log";
+    (!folder.is_dir()).then(|| Finding::fail(Check::Secrets, &on, "a folder", came).with_remedy(NO_FOLDER))
 }
 
 /// Keys whose value is a secret itself.
@@ -67,6 +99,9 @@ fn judge(path: &Path, kind: Kind) -> Option<Finding> {
     let asked = "owner and mode";
     let data = match fs::metadata(path) {
         Ok(data) => data,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Some(Finding::fail(Check::Secrets, &on, asked, error.to_string()).with_remedy(MISSING));
+        }
         Err(error) => return Some(Finding::fail(Check::Secrets, &on, asked, error.to_string())),
     };
     let (mode, owner) = (data.mode() & 0o777, data.uid());
@@ -110,6 +145,34 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(look(&config)[0].level, level, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn what_would_keep_the_program_from_starting_is_found_v23_v34() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["one", "other"] {
+            let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+            fs::write(at(&format!("{name}.pem")), made.cert.pem()).unwrap();
+            fs::write(at(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+            fs::set_permissions(at(&format!("{name}.key")), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        fs::write(at("who"), "x").unwrap();
+        fs::set_permissions(at("who"), fs::Permissions::from_mode(0o666)).unwrap();
+        let text = "data_dir = \"data\"\n[[serve]]\ncredentials = \"who\"\n\
+            tls = { certificate = \"one.pem\", key = \"other.key\", client_ca = \"one.pem\", client_crl = \"gone.crl\" }\n\
+            [access_log]\npath = \"logs/access.log\"\n";
+        let config = Config::parse(text, &at("waystation.toml"), &[]).unwrap();
+        let found = look(&config);
+        let told = |end: &str| found.iter().filter(|one| one.level == Level::Fail).find(|one| one.on[0].ends_with(end));
+        assert!(told("who").is_some_and(|one| one.came.contains("everybody may write it")), "{found:?}");
+        for (end, remedy) in [("gone.crl", MISSING), ("other.key", NO_PAIR), ("logs", NO_FOLDER)] {
+            assert_eq!(told(end).map(|one| one.remedy), Some(remedy), "{end}: {found:?}");
+        }
+        let good = text.replace("other.key", "one.key").replace("gone.crl", "one.pem").replace("logs/", "");
+        let config = Config::parse(&good, &at("waystation.toml"), &[]).unwrap();
+        fs::set_permissions(at("who"), fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(look(&config).iter().all(|one| one.level != Level::Fail));
     }
 
     #[test]

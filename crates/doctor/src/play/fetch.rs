@@ -127,6 +127,10 @@ fn expected(wanted: &Wanted) -> String {
     }
 }
 
+/// What to do about a mirror that asks for what no vendor's endpoint is known to show.
+pub(crate) const CLOSED: &str = "Neither vendor's endpoint is known to show a mirror credentials or a certificate: give endpoints a \
+    listener that asks for none (`allow` says who may come), and examine that one.";
+
 /// Whoever names a file that is missing is at fault, not the file.
 fn refused(wanted: &Wanted, head: &Head) -> Finding {
     let route = wanted.route.as_str();
@@ -134,6 +138,15 @@ fn refused(wanted: &Wanted, head: &Head) -> Finding {
     if head.is_redirect() {
         came.push_str(&format!(" to {}", head.field("location").unwrap_or("nowhere")));
         return Finding::fail(Check::Redirect, route, PLAIN, came);
+    }
+    if head.status == 401 {
+        return Finding::fail(
+            Check::Status,
+            route,
+            PLAIN,
+            "401: it asks for credentials, and `doctor` shows none".to_owned(),
+        )
+        .with_remedy(CLOSED);
     }
     let gone = matches!(head.status, 403 | 404 | 410);
     let check = match wanted.role {
@@ -155,7 +168,16 @@ fn cut(wanted: &Wanted, error: &WireError) -> Finding {
     }
 }
 
+/// Whether a server ended it because it got no certificate (RFC 8446, 6.2: `certificate_required`).
+pub(crate) fn asks_for_certificate(error: &WireError) -> bool {
+    model::error_chain(error).contains("CertificateRequired")
+}
+
 fn broken(wanted: &Wanted, error: &WireError) -> Finding {
+    if asks_for_certificate(error) {
+        let came = "it asks for a client's certificate, and `doctor` shows none".to_owned();
+        return Finding::fail(Check::Status, &wanted.route, PLAIN, came).with_remedy(CLOSED);
+    }
     let check = match error {
         WireError::Short { .. } => Check::ArtifactCut,
         WireError::Deadline => Check::Deadline,
@@ -168,6 +190,18 @@ fn broken(wanted: &Wanted, error: &WireError) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_that_asks_who_comes_is_told_as_that() {
+        let declared = Declared { digest: None, size: None, cap: 1 };
+        let wanted = Wanted { route: "/x".to_owned(), role: Role::Archive, declared };
+        let (head, _) = Head::parse(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").unwrap().unwrap();
+        let finding = refused(&wanted, &head);
+        assert!(finding.came.contains("asks for credentials") && finding.remedy == CLOSED, "{finding:?}");
+        let alert = std::io::Error::other("received fatal alert: CertificateRequired");
+        let finding = broken(&wanted, &WireError::Broken(alert));
+        assert!(finding.came.contains("a client's certificate") && finding.remedy == CLOSED, "{finding:?}");
+    }
 
     #[test]
     fn a_body_that_does_not_come_to_its_end_is_told_as_that_u02() {

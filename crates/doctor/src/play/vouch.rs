@@ -10,6 +10,7 @@ use crate::Check;
 use crate::certificate::Certificate;
 use crate::finding::{Finding, clean};
 use crate::play::Scene;
+use crate::play::fetch::{CLOSED, asks_for_certificate};
 use crate::tls::{Handshake, Roots, version_words, wrong_name};
 use crate::wire::Connection;
 
@@ -143,6 +144,10 @@ async fn versions(scene: &Scene<'_>, handshake: &Handshake) -> Finding {
     let middle = Connection::open_with(&client.place, &client.way, client.waits, &[&rustls::version::TLS12]).await;
     match middle {
         Ok(_) => Finding::ok(Check::TlsVersion, on, asked, format!("{agreed}; TLS 1.2 too")),
+        Err(error) if asks_for_certificate(&error) => {
+            let came = format!("{agreed}: it asks for a client's certificate, and `doctor` shows none");
+            Finding::warn(Check::TlsVersion, on, asked, came).with_remedy(CLOSED)
+        }
         Err(error) => {
             let came = format!("{agreed} alone; TLS 1.2: {}", model::error_chain(&error));
             Finding::warn(Check::TlsVersion, on, asked, came)

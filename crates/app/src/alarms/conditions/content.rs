@@ -49,13 +49,14 @@ fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules)
     let path = certificate.path.display().to_string();
     let refused = certificate.refused.as_ref().map(|why| {
         let key = format!("certificate_refused/{path}");
-        new(Reason::CertificateRefused, &key, now).on(&path).because(why).at_level(Level::Warn)
+        let detail = format!("{why}; what was in use is kept until a restart, which would not have it");
+        new(Reason::CertificateRefused, &key, now).on(&path).because(&detail).at_level(Level::Warn)
     });
     let expiring = certificate.not_after.and_then(|end| {
         let level = Some(certificate.level(now, rules.certificate)).filter(|level| *level != Level::Fine)?;
         let what = certificate.kind.in_words();
         let detail = match end.since(now).as_secs() / 86_400 {
-            _ if end <= now => format!("{what} ended at {end}"),
+            _ if end <= now => format!("{what} ended at {end}{}", certificate.kind.after_its_end()),
             0 => format!("{what} ends at {end}, within a day"),
             days => format!("{what} ends at {end}, in {days} d"),
         };
