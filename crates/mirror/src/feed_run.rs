@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use catalog::{FeedRecord, ReleaseRecord, StoredValidator};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use model::{
     Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseId,
     ReleaseState, TlsAnchor,
@@ -268,7 +268,15 @@ impl FeedRun {
             let run = self;
             async move { run.shared.inspect(&run.engine, held, job).await }
         });
-        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+        // All of them, also where one fails: what rotted is set aside and fetched again together.
+        let looked = join_all(looks).await;
+        let rotted = |found: &Result<Vec<Note>, Note>| {
+            found.as_ref().err().filter(|note| note.reason == Reason::BlobDamaged).cloned()
+        };
+        if let Some(damaged) = looked.iter().find_map(rotted) {
+            return Err(damaged);
+        }
+        Ok(looked.into_iter().collect::<Result<Vec<_>, Note>>()?.into_iter().flatten().collect())
     }
 
     async fn converse(

@@ -1,7 +1,7 @@
 //! What nobody is served yet is read again before it is: a disk may have changed its bytes since they were held, and an
 //! endpoint must not lose what is whole to what is not.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blob_store::{Current, Verification};
@@ -73,9 +73,11 @@ impl Engine {
         present: Option<&Current>,
         proven: &Proven,
     ) -> Result<Unfit, EngineError> {
-        let served = served(present);
-        let news = generation.routes.iter().filter(|(_, route)| !served.contains(&route.digest));
-        self.prove(news.map(|(path, route)| (path, route.digest, route.size)), proven).await
+        let mut news = News::beside(present, proven);
+        for (path, route) in &generation.routes {
+            news.add(path, route.digest, route.size);
+        }
+        self.prove(news.blobs, proven).await
     }
 
     /// The same of a release that is about to be let in. What is well is `proven` from then on.
@@ -85,9 +87,11 @@ impl Engine {
         present: Option<&Current>,
         proven: &Proven,
     ) -> Result<Unfit, EngineError> {
-        let served = served(present);
-        let news = release.items.iter().filter(|item| !served.contains(&item.digest));
-        self.prove(news.map(|item| (&item.route, item.digest, item.size)), proven).await
+        let mut news = News::beside(present, proven);
+        for item in &release.items {
+            news.add(&item.route, item.digest, item.size);
+        }
+        self.prove(news.blobs, proven).await
     }
 
     /// Where what is served of a feed is not what its vendor offers, as after a rollback, no run fetches it again when its
@@ -115,36 +119,24 @@ impl Engine {
         Ok(())
     }
 
-    async fn prove<'a>(
-        &self,
-        files: impl Iterator<Item = (&'a RoutePath, Digest, u64)>,
-        proven: &Proven,
-    ) -> Result<Unfit, EngineError> {
-        let mut blobs: HashMap<Digest, (&RoutePath, u64)> = HashMap::new();
-        for (path, digest, size) in files.filter(|(_, digest, _)| !proven.has(digest)) {
-            blobs.entry(digest).or_insert((path, size));
-        }
+    async fn prove(&self, blobs: BTreeMap<Digest, (RoutePath, u64)>, proven: &Proven) -> Result<Unfit, EngineError> {
         let bytes = blobs.values().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
         if bytes >= LONG {
             tracing::info!(blobs = blobs.len(), bytes, "what was held before is read again before it is served");
         }
         let mut unfit = Unfit { aside: true, ..Unfit::default() };
         let mut faults = Vec::new();
-        // In the order of their names, so that a run can be played again.
-        let mut order: Vec<Digest> = blobs.keys().copied().collect();
-        order.sort_unstable();
-        for digest in order {
-            let Some((path, size)) = blobs.get(&digest) else { continue };
+        for (digest, (path, size)) in blobs {
             match self.ports.blobs.verify(digest).await {
-                Ok(Verification::Good(held)) if held.size() == *size => proven.add(digest),
+                Ok(Verification::Good(held)) if held.size() == size => proven.add(digest),
                 // Its bytes are what its name says, and the manifest said something else: not ours to set aside.
                 Ok(Verification::Good(_)) => {}
                 Ok(_) | Err(_) => match self.put_out_of_reach_locked(digest).await {
                     Seen::Good => proven.add(digest),
                     Seen::Damaged(fault) => {
                         unfit.aside &= fault.error.is_none() || !self.is_there(digest).await;
-                        unfit.why.insert(digest, damaged(path, &fault));
-                        faults.push(BlobFault { routes: vec![(*path).clone()], ..fault });
+                        unfit.why.insert(digest, damaged(&path, &fault));
+                        faults.push(BlobFault { routes: vec![path], ..fault });
                     }
                     Seen::Unread(error) => {
                         unfit.aside = false;
@@ -166,8 +158,24 @@ impl Engine {
     }
 }
 
-fn served(present: Option<&Current>) -> BTreeSet<Digest> {
-    present.iter().flat_map(|current| current.generation.routes.values()).map(|route| route.digest).collect()
+/// What is to be read: what nobody serves and nobody has read just now.
+struct News<'a> {
+    served: BTreeSet<Digest>,
+    proven: &'a Proven,
+    blobs: BTreeMap<Digest, (RoutePath, u64)>,
+}
+
+impl<'a> News<'a> {
+    fn beside(present: Option<&Current>, proven: &'a Proven) -> Self {
+        let routes = present.iter().flat_map(|current| current.generation.routes.values());
+        Self { served: routes.map(|route| route.digest).collect(), proven, blobs: BTreeMap::new() }
+    }
+
+    fn add(&mut self, path: &RoutePath, digest: Digest, size: u64) {
+        if !self.served.contains(&digest) && !self.proven.has(&digest) {
+            self.blobs.entry(digest).or_insert_with(|| (path.clone(), size));
+        }
+    }
 }
 
 fn damaged(path: &RoutePath, fault: &BlobFault) -> Note {

@@ -22,6 +22,7 @@ mod learned;
 mod random;
 mod rebuilt;
 mod returning;
+mod rotted;
 mod runs;
 mod store;
 mod tending;
