@@ -207,3 +207,12 @@ fn a_policy_whose_endpoints_would_get_nothing_is_not_applied() {
     apply("cloud", &["--allow", "cloud_features"]).with(0);
     assert!(["somewhere", "nowhere", "cloud"].iter().all(|id| is_set(id)));
 }
+
+#[test]
+fn the_vendor_s_own_hosts_are_no_mirror() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in ["https://definitionupdates.microsoft.com", "https://GO.microsoft.com/fwlink"] {
+        let ended = waystation(folder.path(), &["configure", "defender", "--url", url]).with(2);
+        assert!(ended.stdout.is_empty() && ended.stderr.contains("one of Microsoft's own"), "{}", ended.stderr);
+    }
+}

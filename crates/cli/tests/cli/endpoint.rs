@@ -18,6 +18,45 @@ fn mistakes_name_what_to_write_instead() {
 }
 
 #[test]
+fn an_address_without_a_scheme_is_told_by_the_swarm_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = waystation(folder.path(), &["endpoint", "swarm", "127.0.0.1:8080", "--defender", "1"]).with(2).stderr;
+    assert!(told.contains("write http://127.0.0.1:8080 or https://127.0.0.1:8080"), "{told}");
+}
+
+/// The agent of the file that it is given: nobody has to say that a property list is for macOS.
+#[test]
+fn a_defender_endpoint_is_of_the_system_that_its_settings_are_for() {
+    let site = Site::builder().build();
+    let managed = |url: &str| {
+        let list = format!(
+            "<?xml version=\"1.0\"?><plist version=\"1.0\"><dict><key>antivirusEngine</key><dict>\
+             <key>offlineDefinitionUpdate</key><string>enabled</string><key>offlineDefinitionUpdateUrl</key>\
+             <string>{url}</string><key>offlineDefinitionUpdateFallbackToCloud</key><false/></dict></dict></plist>"
+        );
+        std::fs::write(site.path().join("m.plist"), list).unwrap();
+    };
+    let tree = site.path().join("share");
+    site.vendors.write_defender_tree(&tree).unwrap();
+    let play = ["endpoint", "defender", "update", "--state", "ep", "--settings", "m.plist"];
+    managed(&tree.join("linux/production").display().to_string());
+    let told = site.run(&play).with(1).stdout;
+    assert!(told.contains("settings_refused") && told.contains("does not load on mac"), "{told}");
+    managed(&tree.join("mac/production").display().to_string());
+    let told = site.run(&play).with(0).stdout;
+    assert!(told.contains("Security intelligence is up to date") && !told.contains("warning"), "{told}");
+    // As Linux it is the other system's.
+    let told = site.run(&[&play[..], &["--platform", "linux"]].concat()).with(1).stdout;
+    assert!(told.contains("mac/production"), "{told}");
+    // Nothing of a password that is left in an address is told.
+    managed("https://eve:hunter2@m.corp/mac/production/");
+    for verb in ["update", "connectivity"] {
+        let ended = site.run(&["endpoint", "defender", verb, "--state", "ep", "--settings", "m.plist"]).with(1);
+        assert!(ended.stdout.contains("settings_refused") && !ended.stdout.contains("hunter2"), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn content_of_another_key_and_another_system_is_told() {
     let site = Site::builder().build();
     let url = site.vendors.elastic_url();

@@ -190,9 +190,10 @@ fn health_reports_are_held_against_their_ring() {
     let told = run(&[]).with(1).stdout;
     assert!(told.starts_with("3 endpoints: ") && told.contains("\nsiteB/cloud "), "{told}");
     std::fs::remove_dir_all(folder.join("siteB")).unwrap();
-    let feeds = |arch: &str| run(&["--arch", arch, "--json"]).with(0).lines()[0]["feed"].clone();
-    assert_eq!(feeds("x86_64"), "defender/linux/production/x86_64");
-    assert_eq!(feeds("arm64"), Value::Null, "it is not followed");
+    let row = |arch: &str, code: i32| run(&["--arch", arch, "--json"]).with(code).lines()[0].clone();
+    assert_eq!(row("x86_64", 0)["feed"], "defender/linux/production/x86_64");
+    let arm = row("arm64", 4);
+    assert_eq!((&arm["feed"], &arm["faults"]), (&Value::Null, &json!(["unserved"])), "it is not followed");
     // What the reference endpoint says of itself, with settings that were made for it.
     let (_running, url) = serving(&site);
     let made = site.run(&["configure", "defender", "--url", &url, "--allow-plain-http", "--enforcement", "real_time"]);
@@ -256,4 +257,48 @@ fn endpoints_of_another_mirror_ring_or_track_are_told() {
     assert!(nowhere.contains("serves nothing of Defender"), "{nowhere}");
     let told = run(&["--ring", "nightly"]).with(2).stderr;
     assert!(told.contains("there is no ring nightly"), "{told}");
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_judged_is_not_called_in_order() {
+    let (site, folder, version) = with_reports();
+    let (_running, url) = serving(&site);
+    let write = |definitions: &str, minutes: u64, address: &str| {
+        let text = format!(
+            "definitions_version : \"{definitions}\"\ndefinitions_updated_minutes_ago : {minutes}\n\
+             definitions_update_source_uri : \"{address}\"\n\
+             offline_definition_url_configured : \"{address}\" [managed]\n\
+             offline_definition_update : \"enabled\" [managed]\n"
+        );
+        std::fs::write(folder.join("a.txt"), text).unwrap();
+    };
+    let health = ["validate", "defender", "--health", "health"];
+    let row = |rest: &[&str], code: i32| site.run(&[&health, rest, &["--json"]].concat()).with(code).lines()[0].clone();
+    let here = format!("{url}/linux/production/");
+    // A track and a system that nothing is served of, by the data folder and by the mirror itself.
+    for place in ["linux/preview/", "mac/production/"] {
+        write(&version, 2, &format!("{url}/{place}"));
+        for rest in [&[][..], &["--url", &url]] {
+            let row = row(rest, 4);
+            assert_eq!((&row["state"], &row["faults"]), (&json!("unknown"), &json!(["unserved"])), "{row}");
+        }
+    }
+    write("", 2, &here);
+    assert_eq!(row(&[], 1)["faults"], json!(["no_definitions"]));
+    write(&version, 2, &format!("{url}/linux/production//"));
+    assert_eq!(row(&["--url", &url], 1)["faults"], json!(["wrong_address"]));
+    std::fs::write(folder.join("a.txt"), r#"{"$type":"error","message":"Could not connect to the daemon"}"#).unwrap();
+    let told = row(&[], 1)["unread"].as_str().unwrap().to_owned();
+    assert!(told.contains("the agent answers: Could not connect to the daemon"), "{told}");
+    // Where nothing is at hand that it could be held against, nothing is judged.
+    write("1.1.1.0", 28_800, &here);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let reports = folder.display().to_string();
+    let lone = ["validate", "defender", "--health", &reports];
+    let told = crate::site::waystation(elsewhere.path(), &lone).with(2).stderr;
+    assert!(told.contains("no configuration is at hand") && told.contains("--url"), "{told}");
+    crate::site::waystation(elsewhere.path(), &[&lone[..], &["--url", &url]].concat()).with(4);
+    let empty = Site::builder().defender().build();
+    let told = empty.run(&lone).with(1).stderr;
+    assert!(told.contains("nothing of Defender is served here yet"), "{told}");
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use model::{RingName, Version};
 use serde::Serialize;
 use serde_json::Value;
-use settings::defender::{Context as Known, Fallback, Merged, Platform, Track, Wanted, ansible, lint, portal};
+use settings::defender::{Address, Context as Known, Fallback, Merged, Platform, Track, Wanted, ansible, lint, portal};
 use settings::{Check, Document, DocumentError, Finding, Format, Level};
 
 use super::{address, findings};
@@ -35,8 +35,7 @@ Examples:
 Exit codes:
   0  printed; with --check: nothing that breaks
   1  failed; with --check: something that breaks, or with --strict anything worth a warning
-  2  wrong usage or configuration, a file that cannot be opened or not be looked into here, an address that is known to
-     break")]
+  2  wrong usage or configuration, an address known to break, a file that cannot be read here")]
 pub(crate) struct Defender {
     /// The mirror's address, as endpoints reach it
     #[arg(long, value_name = "URL", required_unless_present = "check")]
@@ -145,6 +144,10 @@ fn wanted(args: &Defender, url: &str, context: &Context) -> Result<Wanted, Failu
     }
     let plain = console::plain(args.allow_plain_http || args.check.is_some());
     let mirror = address::of_ring(url, args.ring.as_ref(), plain, config.as_ref())?;
+    if Address::read(&mirror.text()).is_of_vendor() {
+        let failure = Failure::usage(format!("{} is one of Microsoft's own: no mirror's layout is there", mirror.text()));
+        return Err(failure.with_next("give the mirror's address; endpoints that are to ask the cloud need no such settings"));
+    }
     let platform = match (args.platform, args.form) {
         (Some(System::Linux), _) | (None, None | Some(Form::Json | Form::Ansible | Form::Portal)) => Platform::Linux,
         (Some(System::Mac), _) | (None, Some(Form::Plist | Form::Profile)) => Platform::Mac,

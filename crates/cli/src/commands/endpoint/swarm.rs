@@ -37,6 +37,7 @@ Exit codes:
   2  wrong usage, or a target that must not be put under load")]
 pub(crate) struct Swarm {
     /// The base URL that endpoints are given
+    #[arg(value_parser = base)]
     url: Url,
     /// How many endpoints of Elastic
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
@@ -184,6 +185,14 @@ fn rehearsal(args: &Swarm) -> Result<Rehearsal, Failure> {
     })
 }
 
+/// A URL, as endpoints are given one. A host and a port alone would be read as a scheme and its rest.
+fn base(text: &str) -> Result<Url, String> {
+    if !text.contains("://") {
+        return Err(format!("it has no scheme: write http://{text} or https://{text}"));
+    }
+    text.parse().map_err(|error| format!("it is no URL: {error}"))
+}
+
 /// `90s`, `15m`, `1h`, `2d`.
 fn span(text: &str) -> Result<Duration, String> {
     const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
@@ -200,6 +209,15 @@ fn span(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_a_scheme_is_told_what_is_missing() {
+        for text in ["127.0.0.1:8080", "localhost:8080", "mirror.example"] {
+            let told = base(text).unwrap_err();
+            assert!(told.ends_with(&format!("write http://{text} or https://{text}")), "{told}");
+        }
+        assert!(base("http://").is_err() && base("http://127.0.0.1:8080").is_ok());
+    }
 
     #[test]
     fn spans() {
