@@ -14,6 +14,15 @@ const DIGITS: usize = 8;
 const SYSTEM: &str = "/var/lib/waystation";
 /// The name of the folder of all states.
 const ALL: &str = "defender-downloader";
+/// What the file in a state begins with: no other installation's does.
+pub(crate) const MADE: &str = "# Made from a settings.json by `waystation compat defender-downloader`.";
+/// What settings.json says, and the environment of a daemon beside it may say otherwise.
+const SETTLED: [&str; 4] = [
+    "WAYSTATION__ELASTIC__",
+    "WAYSTATION__DEFENDER__PLATFORMS",
+    "WAYSTATION__DEFENDER__ARCHITECTURES",
+    "WAYSTATION__DEFENDER__TRACKS",
+];
 
 /// The configuration that a `settings.json` comes to, and the text of it that other commands may read.
 pub struct Derived {
@@ -34,11 +43,14 @@ impl Derived {
         let text = body(settings);
         let document = format!("{}\n{text}", way_out(environment));
         let config = Config::parse(&document, &file, environment)?;
-        Ok(Self {
-            config,
-            text: format!("# Made from a settings.json by `waystation compat defender-downloader`.\n{text}"),
-        })
+        Ok(Self { config, text: format!("{MADE}\n{text}") })
     }
+}
+
+/// The variable that would have something else fetched than what the settings ask for, if there is one.
+pub(crate) fn overruling(environment: &[(String, String)]) -> Option<&str> {
+    let names = environment.iter().map(|(name, _)| name.as_str());
+    names.into_iter().find(|name| SETTLED.iter().any(|settled| name.starts_with(settled)))
 }
 
 /// Where the state of a folder lies when nobody says where: each folder has its own.
@@ -57,7 +69,7 @@ pub fn state_folder(folder: &Path, environment: &[(String, String)]) -> Option<P
 
 /// However it is written, a folder is one: a slash at its end, or a link on the way to it, makes no other of it. What of
 /// it is not there yet stays as it is written.
-fn real(folder: &Path) -> PathBuf {
+pub(crate) fn real(folder: &Path) -> PathBuf {
     let plain: PathBuf = folder.components().collect();
     let resolved =
         plain.ancestors().find_map(|above| Some((above.canonicalize().ok()?, plain.strip_prefix(above).ok()?)));
@@ -178,6 +190,19 @@ mod tests {
         assert_eq!(plain.url.as_str(), "http://proxy.example:8080/");
         let over = [("WAYSTATION__DEFENDER__ORIGIN", "https://mirror.example/fwlink/")];
         assert_eq!(derived(linux, &over).config.defender.unwrap().origin.host_str(), Some("mirror.example"));
+    }
+
+    #[test]
+    fn what_is_fetched_is_for_the_settings_to_say() {
+        let found = |name: &str| {
+            overruling(&[("HOME".to_owned(), String::new()), (name.to_owned(), "mac".to_owned())]).is_some()
+        };
+        for name in ["DEFENDER__PLATFORMS", "DEFENDER__ARCHITECTURES", "DEFENDER__TRACKS", "ELASTIC__VERSIONS"] {
+            assert!(found(&format!("WAYSTATION__{name}")), "{name}");
+        }
+        for name in ["DEFENDER__ORIGIN", "DEFENDER__EXPECTED_MEMBERS", "ORIGIN__RATE_LIMIT", "RETENTION__DAYS"] {
+            assert!(!found(&format!("WAYSTATION__{name}")), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Brings the folder to what is published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,15 @@ use blob_store::Current;
 use blob_store::reader::BlobFiles;
 use config::Config;
 use mirror::{Engine, EngineError};
-use model::{Clock, Digest, Generation, RingName, RoutePath, Timestamp, Vendor};
+use model::{Clock, Digest, FeedId, Generation, RingName, RoutePath, Timestamp, Vendor};
 use platform::fs::{Folder, FsError, Mode, Owners};
 use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
 
-use crate::Settings;
+use crate::archive::{self, Strays};
+use crate::place::TREES;
 use crate::run::CompatError;
 use crate::voice::Voice;
+use crate::{Settings, takeover};
 
 /// How long a folder that was replaced is kept for those who have it open.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -52,7 +54,7 @@ impl<'a> Keeper<'a> {
             reserve: config.limits.disk_reserve,
             prove: Some(PROVE),
         };
-        let tree = Tree::new(ring.clone(), folder, &config.data_dir.join("trees"), source, Arc::clone(clock))
+        let tree = Tree::new(ring.clone(), folder, &config.data_dir.join(TREES), source, Arc::clone(clock))
             .with_claim(Claim::TakeOver)
             .with_rules(rules);
         Ok(Self { tree, ring, engine, clock })
@@ -64,10 +66,11 @@ impl<'a> Keeper<'a> {
         Ok(blocking(move || tree.probe()).await??)
     }
 
-    /// Makes the folder what is published; none where nothing ever was.
+    /// Makes the folder what is published, but for the feeds in `left`, of which it stays as it is; none where nothing ever
+    /// was published.
     pub(crate) async fn keep(
         &self,
-        settings: &Settings,
+        (settings, left): (&Settings, &[FeedId]),
         state: &Folder,
         depth: Depth,
         voice: &mut Voice<'_>,
@@ -84,9 +87,32 @@ impl<'a> Keeper<'a> {
             Some(_) => voice.say("_back leaves the folder: backupPreviousUpdates has been false for a day"),
             None => drop(state.remove(LEAVES)?),
         }
-        let wanted = laid_out(current.generation, settings.back || stays);
+        let wanted = laid_out(current.generation, settings.back || stays, left);
+        let (followed, before) = (&self.engine.settings().feeds, self.tree.written()?);
+        for (at, until) in leaving(&wanted.generation, followed) {
+            voice.say(&format!(
+                "{at} is not asked for any more: it stays until {until}, or longer where runs are rare, and then leaves the folder"
+            ));
+        }
+        let gone = left_behind(&before, &wanted.generation, followed);
         let tree = self.tree.clone();
-        Ok(Some(blocking(move || tree.bring(&wanted, depth)).await??))
+        let report = blocking(move || tree.bring(&wanted, depth)).await??;
+        for at in gone.iter().filter(|at| report.failed.iter().all(|failed| failed.folder != **at)) {
+            voice.say(&format!("{at} has left the folder: it is not asked for any more"));
+        }
+        Ok(Some(report))
+    }
+
+    /// Reads what lies where endpoints look and was put there by somebody else, and takes what is no archive out of their
+    /// reach. What is in `left` is known to be whole.
+    pub(crate) async fn strays(&self, left: &[FeedId]) -> Result<Strays, CompatError> {
+        let settings = self.engine.vendor_settings().defender;
+        let mut ours: BTreeSet<String> = self.tree.written()?.iter().map(below).collect();
+        let left = left.iter().filter_map(|feed| takeover::place(feed)?.to_str().map(str::to_owned));
+        ours.extend(left.map(|at| format!("{at}/{}", archive::ARCHIVE)));
+        let root = self.tree.root().to_owned();
+        let read = move || archive::strays(&root, |path| ours.contains(path), &settings).map_err(TreeError::from);
+        Ok(blocking(read).await??)
     }
 
     /// Until when the release before stays, where it stands in the folder by this program's hand.
@@ -135,11 +161,46 @@ fn is_back(path: &RoutePath, bases: &[String]) -> bool {
     bases.iter().any(|base| path.is_under(base))
 }
 
-/// What the folder shows of a generation: the release before only where it is wanted.
-fn laid_out(mut generation: Generation, back: bool) -> Current {
+/// A path as the folder has it.
+fn below(path: &RoutePath) -> String {
+    path.as_str().trim_start_matches('/').to_owned()
+}
+
+/// The folder of a file that belongs to none of these feeds.
+fn strange(path: &RoutePath, followed: &[FeedId]) -> Option<String> {
+    let path = below(path);
+    let (at, _) = path.rsplit_once('/')?;
+    let is_of = |feed: &FeedId| {
+        let parts = takeover::place(feed).and_then(|place| Some(place.to_str()?.to_owned()));
+        parts.is_some_and(|place| at.replacen("_back/", "/", 1) == place)
+    };
+    (!followed.iter().any(is_of)).then(|| at.to_owned())
+}
+
+/// The folders of what is followed no longer, and until when each stays at least.
+fn leaving(generation: &Generation, followed: &[FeedId]) -> BTreeMap<String, Timestamp> {
+    let mut found = BTreeMap::new();
+    for (path, route) in &generation.routes {
+        if let (Some(at), Some(until)) = (strange(path, followed), route.until) {
+            let latest = found.entry(at).or_insert(until);
+            *latest = until.max(*latest);
+        }
+    }
+    found
+}
+
+/// The folders of what is followed no longer that were written, and that nothing stands in from now on.
+fn left_behind(before: &BTreeSet<RoutePath>, generation: &Generation, followed: &[FeedId]) -> BTreeSet<String> {
+    let stays: BTreeSet<String> = generation.routes.keys().filter_map(|path| strange(path, followed)).collect();
+    before.iter().filter_map(|path| strange(path, followed)).filter(|at| !stays.contains(at)).collect()
+}
+
+/// What the folder shows of a generation: the release before only where it is wanted, and nothing of what stays as it is.
+fn laid_out(mut generation: Generation, back: bool, left: &[FeedId]) -> Current {
     if !back {
         let bases = bases(&generation);
         generation.routes.retain(|path, _| !is_back(path, &bases));
     }
+    generation.routes.retain(|_, route| !left.contains(&route.feed));
     Current { digest: Digest::of(&generation.encode()), generation }
 }

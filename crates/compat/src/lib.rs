@@ -13,8 +13,11 @@
 //! # Invariants
 //! - No state lies in the shared folder, and no shared folder in the state.
 //! - What the folder holds is replaced by proven content alone, a pair at a time, and by nothing when a fetch fails.
+//! - A state is one folder's, and no other installation's is touched.
 //! - A run that did not bring all that the settings ask for does not exit 0.
 
+mod alone;
+mod archive;
 mod derive;
 mod keeping;
 mod log;

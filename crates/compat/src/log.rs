@@ -54,7 +54,7 @@ impl Log {
     /// [`FsError`] naming the log.
     pub fn write(&mut self, message: &str) -> Result<(), FsError> {
         self.rotate()?;
-        let text = format!("{}\n{message}\n{END}\n", date(self.clock.now()));
+        let text = format!("{}\n{}\n{END}\n", date(self.clock.now()), plain(message));
         self.file.write_all(text.as_bytes()).map_err(|source| self.failed("write", source))?;
         self.size = self.size.saturating_add(text.len() as u64);
         Ok(())
@@ -73,6 +73,16 @@ impl Log {
     fn failed(&self, act: &'static str, source: io::Error) -> FsError {
         FsError::Io { act, path: self.folder.path().join(&self.name), source }
     }
+}
+
+/// A message as it may stand there: what a vendor or a file brought along ends no message and begins none.
+fn plain(message: &str) -> String {
+    let lines = message.lines().enumerate().map(|(at, line)| {
+        let clean: String =
+            line.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+        if at == 0 && clean != END { clean } else { format!("  {clean}") }
+    });
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 fn opened(folder: &Folder, name: &str) -> Result<(File, u64), FsError> {
@@ -114,6 +124,16 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[0], lines[2], lines[3]), ("what stood there", "Script started.", END), "{text}");
+    }
+
+    #[test]
+    fn nothing_in_a_message_stands_as_one_of_its_own() {
+        assert_eq!(plain("Error: it failed"), "Error: it failed");
+        assert_eq!(plain(END), format!("  {END}"));
+        let forged = format!("it is at 1\u{1b}[2J\r\n{END}\nSun Nov  6 08:49:37 UTC 1994\nScript completed.");
+        let shown = plain(&forged);
+        assert!(shown.lines().skip(1).all(|line| line.starts_with("  ")), "{shown}");
+        assert!(!shown.contains(['\u{1b}', '\r']), "{shown}");
     }
 
     #[test]

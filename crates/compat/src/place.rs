@@ -1,12 +1,24 @@
 //! The two folders of a run: the one that is shared, and the state, which is not.
 
-use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use platform::fs::{Folder, FsError, Mode, create_folder};
-use rustix::io::Errno;
+use model::RingName;
+use platform::fs::{Folder, FsError, Mode, Owners, create_folder};
+use platform::lock::FileLock;
+use tree::Tree;
 
-use crate::run::CompatError;
+use crate::derive::{MADE, real};
+use crate::run::{CONFIG, CompatError, DATA, VERB};
+
+/// What every installation's data folder holds.
+const OF_DATA: [&str; 3] = ["catalog", "rings", "blobs"];
+/// Where in it the records of the shared folder lie.
+pub(crate) const TREES: &str = "trees";
+/// The file of the state that its one run has locked.
+const LOCK: &str = "run.lock";
+/// The longest first line that is read.
+const LINE: u64 = 4096;
 
 /// The shared folder, made with all above it, by its real path.
 pub(crate) fn shared(path: &Path) -> Result<PathBuf, FsError> {
@@ -25,74 +37,69 @@ fn make(path: &Path) -> Result<Folder, FsError> {
     create_folder(path, Mode::FOLDER)
 }
 
-/// The state's folder, which must not be shared.
-pub(crate) fn prepared(state: &Path, folder: &Path) -> Result<Folder, CompatError> {
-    let nested = || CompatError::Nested { state: state.to_owned(), folder: folder.to_owned() };
-    if state.starts_with(folder) || folder.starts_with(state) {
-        return Err(nested());
+/// Sees that a state may be used for a folder; makes nothing.
+pub(crate) fn judged(state: &Path, folder: &Path) -> Result<(), CompatError> {
+    let (real, shared) = (real(state), real(folder));
+    if real.starts_with(&shared) || shared.starts_with(&real) {
+        return Err(CompatError::Nested { state: state.to_owned(), folder: folder.to_owned() });
     }
-    let made = make(state)?;
-    let real = state.canonicalize().map_err(|source| FsError::Io { act: "find", path: state.to_owned(), source })?;
-    if real.starts_with(folder) || folder.starts_with(&real) { Err(nested()) } else { Ok(made) }
+    match Folder::open(&real) {
+        Ok(there) => ours(&there, state, &shared),
+        Err(error) if error.is_missing() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Keeps other runs out of the folder, whatever their state is, with nothing left in it. Where the file system locks no
-/// folders (an NFS client's mount wants a file that is open for writing), the locks of the state are what holds: one run
-/// of this state at a time.
-pub(crate) fn alone(folder: &Path) -> Result<Option<File>, CompatError> {
-    let failed = |act| move |source| FsError::Io { act, path: folder.to_owned(), source };
-    let handle = File::open(folder).map_err(failed("open"))?;
-    match handle.try_lock() {
-        Ok(()) => Ok(Some(handle)),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(CompatError::Busy { folder: folder.to_owned(), by: holder(&handle) })
+/// Whether what is there was made by runs like this one, for this folder.
+fn ours(there: &Folder, state: &Path, folder: &Path) -> Result<(), CompatError> {
+    let filled = Tree::filled(&there.path().join(DATA).join(TREES), &RingName::broad())?;
+    let occupied = |name: &str| CompatError::Occupied { state: state.to_owned(), name: name.to_owned() };
+    match first_line(there)? {
+        Some(line) if line != MADE => return Err(occupied(CONFIG)),
+        Some(_) => {}
+        // Without the file the folder that was filled says whose it is.
+        None if filled.as_deref() == Some(folder) => {}
+        None => {
+            for name in OF_DATA.into_iter().chain([DATA]) {
+                if there.look_at(name)?.is_some() {
+                    return Err(occupied(name));
+                }
+            }
         }
-        Err(std::fs::TryLockError::Error(error)) if locks_no_folders(&error) => Ok(None),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed("lock")(source).into()),
+    }
+    // One that is not there any more was moved, or given up.
+    match filled.filter(|other| other != folder && other.try_exists().unwrap_or(true)) {
+        Some(other) => Err(CompatError::Filled { state: state.to_owned(), other, folder: folder.to_owned() }),
+        None => Ok(()),
     }
 }
 
-/// The process that has a folder locked, as far as the system shows one.
-fn holder(handle: &File) -> Option<u32> {
-    let inode = format!(":{}", platform::fs::look_at_file(handle).ok()?.inode);
-    holder_in(&std::fs::read_to_string("/proc/locks").ok()?, &inode)
+fn first_line(there: &Folder) -> Result<Option<String>, FsError> {
+    let (file, _) = match there.open_plain(CONFIG, Owners::us()) {
+        Err(error) if error.is_missing() => return Ok(None),
+        other => other?,
+    };
+    let mut line = Vec::new();
+    let read = BufReader::new(file).take(LINE).read_until(b'\n', &mut line);
+    read.map_err(|source| FsError::Io { act: "read", path: there.path().join(CONFIG), source })?;
+    Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()))
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 4711 fe:01:262146 0 EOF`
-fn holder_in(locks: &str, inode: &str) -> Option<u32> {
-    locks.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "FLOCK", _, _, pid, place, ..] = words.as_slice() else { return None };
-        // Of another container's process there is no number here.
-        place.ends_with(inode).then(|| pid.parse().ok()).flatten().filter(|pid| *pid != 0)
-    })
+/// The state's folder, made where it is not there.
+pub(crate) fn prepared(state: &Path) -> Result<Folder, FsError> {
+    make(state)
 }
 
-/// Whether this is how a file system says that it locks no folders.
-fn locks_no_folders(error: &std::io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::BADF | Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_has_one_run_and_a_mount_that_locks_no_folders_is_told_apart_from_a_failure() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = alone(dir.path()).unwrap();
-        assert!(first.is_some());
-        assert!(matches!(alone(dir.path()), Err(CompatError::Busy { .. })));
-        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:01:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 4711 fe:01:42 0 EOF\n";
-        assert_eq!((holder_in(locks, ":42"), holder_in(locks, ":2")), (Some(4711), None));
-        drop(first);
-        assert!(alone(dir.path()).unwrap().is_some());
-        // What flock answers for a folder on an NFS client's mount, and what it answers where something is wrong.
-        for (errno, locks_none) in
-            [(Errno::BADF, true), (Errno::NOLCK, true), (Errno::IO, false), (Errno::STALE, false)]
-        {
-            assert_eq!(locks_no_folders(&errno.into()), locks_none, "{errno}");
+/// Keeps other runs out of the state: whoever cannot write there cannot hold this against us.
+pub(crate) fn alone_in(state: &Folder, folder: &Path, now: model::Timestamp) -> Result<FileLock, CompatError> {
+    match FileLock::try_acquire_in(state, LOCK)? {
+        Some(mut lock) => {
+            lock.describe(VERB, now);
+            Ok(lock)
+        }
+        None => {
+            let by = FileLock::holder_in(state, LOCK).map(|holder| holder.pid);
+            Err(CompatError::Busy { folder: folder.to_owned(), by })
         }
     }
 }

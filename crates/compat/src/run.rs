@@ -11,19 +11,23 @@ use model::{Clock, FeedId, Outcome as FeedOutcome, Reason, error_chain};
 use platform::fs::{FsError, Mode};
 use tree::{Depth, Report, TreeError};
 
+use crate::alone::{Alone, alone};
+use crate::derive::overruling;
 use crate::keeping::Keeper;
-use crate::place::{alone, prepared, shared};
 use crate::takeover::Judged;
-use crate::teller::Teller;
+use crate::teller::{Back, Teller};
 use crate::voice::{Said, Voice};
-use crate::{Derived, Log, Settings, takeover};
+use crate::{Derived, Log, Settings, place, takeover};
 
 /// The file in the state folder that other commands can read.
 pub(crate) const CONFIG: &str = "waystation.toml";
 /// The engine's data folder in the state folder, as the derived configuration has it.
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 /// What the process is called in locks and in the history.
-const VERB: &str = "defender-downloader";
+pub(crate) const VERB: &str = "defender-downloader";
+
+/// What is named as the log where none is wanted.
+const NO_LOG: &str = "/dev/null";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,40 @@ pub enum CompatError {
         /// Where.
         given: PathBuf,
     },
+    /// The state's folder is something else.
+    #[error(
+        "{} holds {name} of something else than this program's runs: nothing of it is touched; leave --state and \
+         WAYSTATION_STATE away, or name another folder",
+        state.display()
+    )]
+    Occupied {
+        /// The state's folder.
+        state: PathBuf,
+        /// What in it.
+        name: String,
+    },
+    /// The state is that of another shared folder.
+    #[error(
+        "the state in {} is that of {}, not of {}: each downloadFolder has a state of its own, so leave --state and \
+         WAYSTATION_STATE away or name another (where {} was moved or given up, it must be gone)",
+        state.display(), other.display(), folder.display(), other.display()
+    )]
+    Filled {
+        /// The state's folder.
+        state: PathBuf,
+        /// The folder that it fills.
+        other: PathBuf,
+        /// The folder that it was to fill.
+        folder: PathBuf,
+    },
+    /// The environment says what only the settings say.
+    #[error(
+        "{name} is set, and what is fetched is for settings.json to say: unset it here (a daemon beside it may have it)"
+    )]
+    Overruled {
+        /// The variable.
+        name: String,
+    },
     /// Another run fills the folder.
     #[error("another run is filling {}{}; this one does nothing", folder.display(), named(*by))]
     Busy {
@@ -107,7 +145,10 @@ impl CompatError {
     /// The reason code that reports carry.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Config(_) | Self::Nested { .. } | Self::Elsewhere { .. } => Reason::NotFollowed,
+            Self::Config(_) | Self::Nested { .. } | Self::Elsewhere { .. } | Self::Overruled { .. } => {
+                Reason::NotFollowed
+            }
+            Self::Occupied { .. } | Self::Filled { .. } => Reason::NotFollowed,
             Self::Busy { .. } => Reason::Locked,
             Self::Fs(error) => error.reason(),
             Self::Build(error) => error.reason().unwrap_or(Reason::StoreFailed),
@@ -121,7 +162,12 @@ impl CompatError {
     /// Whether what was given is what must be changed.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Nested { .. } | Self::Elsewhere { .. } => true,
+            Self::Config(_)
+            | Self::Nested { .. }
+            | Self::Elsewhere { .. }
+            | Self::Occupied { .. }
+            | Self::Filled { .. }
+            | Self::Overruled { .. } => true,
             Self::Build(error) => error.is_configuration(),
             _ => false,
         }
@@ -141,6 +187,8 @@ pub async fn run(
     people: &mut (dyn FnMut(Said<'_>) + Send),
 ) -> Result<Outcome, CompatError> {
     let (log, refused) = match Log::open(&settings.log, Arc::clone(&clock)) {
+        // As the script has it: nobody wants one.
+        _ if settings.log == Path::new(NO_LOG) => (None, None),
         Ok(log) => (Some(log), None),
         Err(error) => (None, Some(error_chain(&error))),
     };
@@ -169,17 +217,30 @@ async fn fill(
     depth: Depth,
     voice: &mut Voice<'_>,
 ) -> Result<Outcome, CompatError> {
+    if let Some(name) = overruling(environment) {
+        return Err(CompatError::Overruled { name: name.to_owned() });
+    }
     let derived = Derived::of(settings, state, environment)?;
     if derived.config.data_dir != state.join(DATA) {
         return Err(CompatError::Elsewhere { given: derived.config.data_dir });
     }
-    let folder = shared(&settings.folder)?;
+    // Nothing is made, neither here nor there, before it is known that the two belong together.
+    place::judged(state, &settings.folder)?;
+    let folder = place::shared(&settings.folder)?;
+    let private = place::prepared(state)?;
+    let _mine = place::alone_in(&private, &folder, clock.now())?;
     let one = alone(&folder)?;
-    let private = prepared(state, &folder)?;
     private.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
     voice.say(&format!("Using download folder: {}; state: {}", folder.display(), state.display()));
-    if one.is_none() {
-        voice.say("the file system of the download folder locks no folders: fill it from one state alone");
+    match one {
+        Alone::Held(_) => {}
+        Alone::NoLocks => {
+            voice.say("the file system of the download folder locks no folders: fill it from one state alone");
+        }
+        Alone::Stranger { pid, user } => voice.complain(&format!(
+            "Warning: process {pid} of user {user} has the download folder locked, and could not fill it: this run goes on; \
+             see why it does that"
+        )),
     }
     for unknown in &settings.unknown {
         voice.say(&format!("the settings: {unknown} means nothing here and is passed by"));
@@ -191,21 +252,27 @@ async fn fill(
     // A folder that would be refused in the end is told before anything is fetched for it.
     keeper.probe().await?;
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
-    let spared = take_over(&folder, config, &engine, (&clock, voice)).await?;
-    let report = fetched(&engine, &spared, &stops).await?;
+    let Judged { spare, ahead, .. } = take_over(&folder, config, &engine, (&clock, voice)).await?;
+    let report = fetched(&engine, &spare, &stops).await?;
     let mut teller = Teller { engine: &engine, config, state, voice };
-    let mut doubtful = false;
     for feed in &report.feeds {
         teller.failure(feed).await?;
-        doubtful |= teller.doubts(feed).await?;
+        teller.notes(feed).await?;
     }
+    let left = teller.ahead(&ahead).await?;
     // What is no longer kept goes before the folder needs the room.
     if let Err(error) = engine.collect().await {
         teller.voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
     }
-    let tree = keeper.keep(settings, &private, depth, teller.voice).await?;
-    let behind = teller.ending(&report.feeds, &spared, tree.as_ref());
-    let all = behind == report.feeds.len() + spared.len();
+    let mut tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
+    if healed(tree.as_ref(), &engine, teller.voice).await? {
+        tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
+    }
+    let strays = keeper.strays(&left).await?;
+    let back = if settings.back { Back::Kept } else { Back::Not };
+    let doubtful = [teller.strays(&strays), teller.odd(back).await?, !left.is_empty()].contains(&true);
+    let behind = teller.ending(&report.feeds, (&spare, &left), tree.as_ref());
+    let all = behind == report.feeds.len() + spare.len();
     let ended = match report.exit_code() {
         _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => {
             if all {
@@ -216,10 +283,24 @@ async fn fill(
         }
         0 if doubtful => Ended::Part,
         0 => Ended::Done,
-        1 if spared.is_empty() => Ended::Failed,
+        1 if spare.is_empty() => Ended::Failed,
         _ => Ended::Part,
     };
     Ok(Outcome { ended, feeds: report.feeds, tree })
+}
+
+/// Has what the folder could not be made of looked into, and fetched again where the state's disk changed it.
+async fn healed(tree: Option<&Report>, engine: &Engine, voice: &mut Voice<'_>) -> Result<bool, CompatError> {
+    let Some(tree) = tree.filter(|tree| !tree.blobs.is_empty()) else { return Ok(false) };
+    let found = engine.heal(&tree.blobs, Arc::new(Silent)).await?.found;
+    let count = found.faults.len();
+    if count > 0 {
+        voice.complain(&format!(
+            "Warning: {count} files of the state had changed on the disk; they were set aside and fetched again. Check the \
+             disk."
+        ));
+    }
+    Ok(count > 0)
 }
 
 /// Has the engine fetch all but what need not be.
@@ -235,21 +316,23 @@ async fn fetched(engine: &Engine, spared: &[FeedId], stops: &Stops) -> Result<Sy
     }
 }
 
-/// Takes over what lies in the folder and is right; answers the feeds of which there is nothing to fetch.
+/// Takes over what lies in the folder and is right; answers the feeds of which there is nothing to fetch, and those of which
+/// the folder may know more than the state.
 async fn take_over(
     folder: &Path,
     config: &Config,
     engine: &Engine,
     (clock, voice): (&Arc<dyn Clock>, &mut Voice<'_>),
-) -> Result<Vec<FeedId>, CompatError> {
+) -> Result<Judged, CompatError> {
     let outbound = app::client(config, Arc::clone(clock))?;
     let mut told = Vec::new();
-    let Judged { take, mut spare } = takeover::judged(folder, config, (engine, outbound.as_ref()), &mut told).await?;
+    let mut judged = takeover::judged(folder, config, (engine, outbound.as_ref()), &mut told).await?;
     told.iter().for_each(|why| voice.say(why));
-    if take.is_empty() {
-        return Ok(spare);
+    if judged.take.is_empty() {
+        return Ok(judged);
     }
-    let request = SyncRequest { feeds: take, from: Some(folder.to_owned()), wait: true, ..SyncRequest::default() };
+    let (feeds, from) = (judged.take.clone(), Some(folder.to_owned()));
+    let request = SyncRequest { feeds, from, wait: true, ..SyncRequest::default() };
     for feed in engine.sync(&request, Arc::new(Silent)).await?.feeds {
         match (&feed.vendor_version, feed.outcome) {
             (Some(version), FeedOutcome::Published | FeedOutcome::Current) => {
@@ -258,9 +341,9 @@ async fn take_over(
             _ => {
                 let detail = feed.detail.unwrap_or_default();
                 voice.say(&format!("{}: what is in the folder is not taken over: {detail}", feed.feed));
-                spare.retain(|spared| *spared != feed.feed);
+                judged.spare.retain(|spared| *spared != feed.feed);
             }
         }
     }
-    Ok(spare)
+    Ok(judged)
 }

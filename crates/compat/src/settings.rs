@@ -104,6 +104,13 @@ fn is_for_a_shell(path: &str) -> bool {
     first.starts_with(['~', '$', '%'])
 }
 
+/// Whether a path is one of Windows, or no path but an address: here it would name a folder below the working folder.
+fn is_of_elsewhere(path: &str) -> bool {
+    let mut start = path.chars();
+    let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && start.next() == Some(':');
+    drive || path.contains('\\') || path.contains("://")
+}
+
 impl Settings {
     /// Reads a file.
     ///
@@ -178,6 +185,9 @@ impl Fields<'_> {
             None | Some(Value::Null) => Ok(None),
             Some(wrong @ Value::String(text)) if is_for_a_shell(text) => {
                 Err(self.wrong(field, wrong, "a path that is written out: nothing here replaces ~ or $HOME"))
+            }
+            Some(wrong @ Value::String(text)) if is_of_elsewhere(text) => {
+                Err(self.wrong(field, wrong, "a path of this system: in WSL, /mnt/c/… is what C:\\… is in Windows"))
             }
             Some(Value::String(text)) if !text.is_empty() && !text.contains(char::is_control) => {
                 Ok(Some(PathBuf::from(text)))
@@ -270,6 +280,10 @@ mod tests {
             (br#"{"DownloadLinuxUpdates": true}"#, "it has DownloadLinuxUpdates, which means nothing here"),
             (br#"{"downloadLinuxUpdates": true, "downloadFolder": "$HOME/x"}"#, "not a path that is written out"),
             (br#"{"downloadLinuxUpdates": true, "logFilePath": "~/x.log"}"#, "not a path that is written out"),
+            (br#"{"downloadLinuxUpdates": true, "downloadFolder": "C:\\wdav"}"#, "not a path of this system"),
+            (br#"{"downloadLinuxUpdates": true, "downloadFolder": "d:/wdav"}"#, "not a path of this system"),
+            (br#"{"downloadLinuxUpdates": true, "downloadFolder": "\\\\share\\wdav"}"#, "not a path of this system"),
+            (br#"{"downloadLinuxUpdates": true, "downloadFolder": "file:///srv/x"}"#, "not a path of this system"),
         ] {
             let error = parse(bytes).unwrap_err().to_string();
             assert!(error.contains(told) && error.contains("settings.json"), "{error}");

@@ -8,20 +8,19 @@
 //! The engine fetches what a person brought from the vendor once, to have the vendor's word for it. Here that would fetch
 //! again what is right: as long as the vendor offers that version in that size, such a feed is not asked for.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use catalog::ReleaseFilter;
 use config::Config;
 use mirror::{Engine, EngineError};
-use model::{FeedId, Generation, ItemKind};
+use model::{Digest, FeedId, Generation, ItemKind, Release, Version};
 use outbound::{Outbound, Request, Response};
 use platform::fs::Folder;
-use serde_json::Value;
 use url::Url;
 use vendors::defender::DefenderSettings;
 
-/// The most of a companion that is read.
-const COMPANION: u64 = 64 << 10;
+use crate::archive;
+use crate::run::CompatError;
 
 /// What the vendor's word on pairs that somebody left comes to.
 #[derive(Default)]
@@ -30,9 +29,20 @@ pub(crate) struct Judged {
     pub(crate) take: Vec<FeedId>,
     /// What the vendor still offers just so: there is nothing to fetch.
     pub(crate) spare: Vec<FeedId>,
+    /// What is newer in the folder than all that the state knows of it.
+    pub(crate) ahead: Vec<Ahead>,
 }
 
-/// A pair that somebody left.
+/// A pair that is newer than all that the state knows: the state is an older one, brought back from a copy, or somebody
+/// else fills the folder as well.
+#[derive(Clone, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) feed: FeedId,
+    /// What the pair says that it is.
+    pub(crate) definitions: Version,
+}
+
+/// A pair that lies in the folder.
 struct Pair {
     feed: FeedId,
     /// The archive's size.
@@ -47,17 +57,31 @@ pub(crate) async fn judged(
     config: &Config,
     (engine, outbound): (&Engine, &dyn Outbound),
     told: &mut Vec<String>,
-) -> Result<Judged, EngineError> {
-    let serving = engine.ports().rings.current(&engine.settings().ring).await?.map(|current| current.generation);
+) -> Result<Judged, CompatError> {
+    let serving = serving(engine).await?;
     let mut judged = Judged::default();
-    for pair in pairs(folder, config, serving.as_ref()) {
+    for pair in pairs(folder, config) {
+        let known = known(engine, &pair.feed).await?;
+        // Of what the state has a release, the folder is no tree that somebody left.
+        let ahead = match known.is_empty() {
+            true => None,
+            false => match ahead(folder, &pair, &known, engine).await? {
+                Some(ahead) => Some(ahead),
+                None => continue,
+            },
+        };
         match judge(&pair, config, outbound).await {
             Ok(()) => {
                 judged.take.push(pair.feed.clone());
                 judged.spare.push(pair.feed);
             }
-            Err(why) => told.push(format!("{}: what is in the folder is not taken over: {why}", pair.feed)),
+            Err(why) if ahead.is_none() => {
+                told.push(format!("{}: what is in the folder is not taken over: {why}", pair.feed));
+            }
+            // Whether it stays ahead shows when the vendor was asked.
+            Err(_) => {}
         }
+        judged.ahead.extend(ahead);
     }
     for pair in taken_over_before(config, engine, serving.as_ref()).await? {
         // Where the vendor cannot be asked, the run says so.
@@ -68,7 +92,31 @@ pub(crate) async fn judged(
     Ok(judged)
 }
 
-/// What the ring serves out of the folder, and nobody but a person vouches for.
+pub(crate) async fn serving(engine: &Engine) -> Result<Option<Generation>, EngineError> {
+    Ok(engine.ports().rings.current(&engine.settings().ring).await?.map(|current| current.generation))
+}
+
+/// All that the state ever had of a feed, also what it was told not to take.
+async fn known(engine: &Engine, feed: &FeedId) -> Result<Vec<Release>, EngineError> {
+    let filter = ReleaseFilter { feed: Some(feed.clone()), ..ReleaseFilter::default() };
+    Ok(engine.ports().catalog.releases(&filter).await?.into_iter().map(|found| found.release).collect())
+}
+
+/// Whether a pair is whole, and newer than all that is known of its feed.
+async fn ahead(folder: &Path, pair: &Pair, known: &[Release], engine: &Engine) -> Result<Option<Ahead>, CompatError> {
+    let said: Option<Version> = pair.definitions.as_deref().and_then(|text| text.parse().ok());
+    let newest = known.iter().map(|release| &release.vendor_version.version).max();
+    let Some(definitions) = said.filter(|said| newest.is_none_or(|newest| said > newest)) else { return Ok(None) };
+    let settings = engine.vendor_settings().defender;
+    let (root, feed) = (folder.to_owned(), pair.feed.clone());
+    let read = move || archive::whole(&root, &feed, &settings);
+    let digest = tokio::task::spawn_blocking(read).await.map_err(|error| CompatError::Task(error.to_string()))?;
+    // A companion alone that was altered makes no release of an archive that is known.
+    let is_news = |digest: &Digest| !known.iter().flat_map(|release| &release.items).any(|item| item.digest == *digest);
+    Ok(digest.filter(is_news).map(|_| Ahead { feed: pair.feed.clone(), definitions }))
+}
+
+/// What the ring serves out of the folder, and nobody but a person vouches for, as far as its bytes are held.
 async fn taken_over_before(
     config: &Config,
     engine: &Engine,
@@ -80,30 +128,33 @@ async fn taken_over_before(
         let Some(record) = engine.ports().catalog.release(&served.release).await? else { continue };
         let release = record.release;
         let archive = release.items.iter().find(|item| item.kind == ItemKind::Artifact).map(|item| item.size);
-        if let (Some(_), Some(size)) = (&release.provenance.folder, archive) {
+        let Some(size) = archive.filter(|_| release.provenance.folder.is_some()) else { continue };
+        if is_held(engine, &release).await? {
             found.push(Pair { feed, size, definitions: Some(release.vendor_version.version.to_string()) });
         }
     }
     Ok(found)
 }
 
-/// What lies there of the feeds that the ring does not serve yet.
-fn pairs(folder: &Path, config: &Config, serving: Option<&Generation>) -> Vec<Pair> {
+/// Bytes that are gone, or were set aside as damaged, are fetched like any other.
+async fn is_held(engine: &Engine, release: &Release) -> Result<bool, EngineError> {
+    let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
+    let held = engine.ports().blobs.find_all(&digests).await?;
+    Ok(release.items.iter().zip(held).all(|(item, held)| held.is_some_and(|held| held.size() == item.size)))
+}
+
+/// What lies in the folder of what is followed.
+fn pairs(folder: &Path, config: &Config) -> Vec<Pair> {
     let Ok(root) = Folder::open(folder) else { return Vec::new() };
-    let missing = |feed: &FeedId| serving.is_none_or(|serving| !serving.feeds.contains_key(feed));
-    config.feeds().into_iter().filter(missing).filter_map(|feed| pair(&root, feed)).collect()
+    config.feeds().into_iter().filter_map(|feed| pair(&root, feed)).collect()
 }
 
 fn pair(root: &Folder, feed: FeedId) -> Option<Pair> {
     let at = place(&feed)?;
     let at = at.to_str()?;
     let (_, size) = root.open_regular(&format!("{at}/updates.zip")).ok()?;
-    let (companion, _) = root.open_regular(&format!("{at}/manifest.json")).ok()?;
-    let mut bytes = Vec::new();
-    companion.take(COMPANION).read_to_end(&mut bytes).ok()?;
-    let plain = bytes.strip_prefix(&[0xef, 0xbb, 0xbf][..]).unwrap_or(&bytes);
-    let read: Option<Value> = serde_json::from_slice(plain).ok();
-    let definitions = read.and_then(|read| Some(read.get("DefinitionVersion")?.as_str()?.to_owned()));
+    root.open_regular(&format!("{at}/manifest.json")).ok()?;
+    let definitions = archive::definitions(root, at);
     Some(Pair { feed, size, definitions })
 }
 
@@ -122,7 +173,7 @@ async fn judge(pair: &Pair, config: &Config, outbound: &dyn Outbound) -> Result<
     let head = head(pair, config, outbound).await?;
     let offered = head.exchange.urls.last().and_then(|url| version_in(url));
     if let Some(offered) = offered.filter(|offered| offered != definitions) {
-        let shown: String = offered.chars().take(40).collect();
+        let shown: String = offered.escape_default().take(40).collect();
         return Err(format!(
             "the vendor is at {shown} by now, so nothing says whether updates.zip is what manifest.json calls it"
         ));

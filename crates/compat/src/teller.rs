@@ -1,14 +1,15 @@
 //! Tells how each target went, in the script's words where it has some.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use config::Config;
+use config::{Config, Strictness};
 use mirror::{Engine, EngineError, FeedReport};
-use model::{FeedId, Outcome as FeedOutcome, Reason};
-use tree::Report;
+use model::{FeedId, Note, Outcome as FeedOutcome, Reason, ReleaseId, error_chain};
+use tree::{Failed, Report};
 
+use crate::archive::{Bad, Strays};
 use crate::run::CompatError;
-use crate::takeover;
+use crate::takeover::{self, Ahead};
 use crate::voice::Voice;
 
 /// Tells people and the log.
@@ -56,106 +57,178 @@ impl Teller<'_, '_> {
         }))
     }
 
-    /// Tells what weakens a release that was published; whether somebody has to look at it.
-    pub(crate) async fn doubts(&mut self, feed: &FeedReport) -> Result<bool, CompatError> {
+    /// Tells what weakens a release that was published.
+    pub(crate) async fn notes(&mut self, feed: &FeedReport) -> Result<(), CompatError> {
         let Some(id) = feed.release.as_ref().filter(|_| feed.outcome == FeedOutcome::Published) else {
-            return Ok(false);
+            return Ok(());
         };
-        let record = self.engine.ports().catalog.release(id).await.map_err(EngineError::from)?;
-        let mut doubtful = false;
-        for note in record.iter().flat_map(|record| &record.release.verdict.notes) {
-            let text = format!("{}: {} (reason {}: {})", feed.feed, note.detail, note.reason, note.reason.remedy());
-            if note.reason == Reason::UnexpectedMembers {
-                self.voice.complain(&format!("Warning: {text}"));
-                doubtful = true;
-            } else {
-                self.voice.say(&text);
+        for note in self.notes_of(id).await?.iter().filter(|note| note.reason != Reason::UnexpectedMembers) {
+            self.voice.say(&told(&feed.feed, note));
+        }
+        Ok(())
+    }
+
+    /// Tells which archives lack what such archives have, for as long as they are in the folder; whether somebody has to
+    /// look at one.
+    pub(crate) async fn odd(&mut self, back: Back) -> Result<bool, CompatError> {
+        let expects = self.config.defender.as_ref().is_some_and(|it| it.expected_members != Strictness::Off);
+        let serving = takeover::serving(self.engine).await?.filter(|_| expects);
+        let mut odd = false;
+        for (feed, served) in serving.iter().flat_map(|serving| &serving.feeds) {
+            if !self.engine.follows(feed) {
+                continue;
+            }
+            for id in [Some(served.release), served.back.filter(|_| back == Back::Kept)].into_iter().flatten() {
+                for note in self.notes_of(&id).await?.iter().filter(|it| it.reason == Reason::UnexpectedMembers) {
+                    let before = if id == served.release { "" } else { "in _back: " };
+                    self.voice.complain(&format!("Warning: {before}{}", told(feed, note)));
+                    odd = true;
+                }
             }
         }
-        Ok(doubtful)
+        Ok(odd)
+    }
+
+    async fn notes_of(&self, id: &ReleaseId) -> Result<Vec<Note>, CompatError> {
+        let record = self.engine.ports().catalog.release(id).await.map_err(EngineError::from)?;
+        Ok(record.map(|record| record.release.verdict.notes).unwrap_or_default())
+    }
+
+    /// Tells what is newer in the folder than what the state came to; the feeds of which the folder stays as it is.
+    pub(crate) async fn ahead(&mut self, ahead: &[Ahead]) -> Result<Vec<FeedId>, CompatError> {
+        let serving = takeover::serving(self.engine).await?;
+        let mut left = Vec::new();
+        for Ahead { feed, definitions } in ahead {
+            let served = serving.as_ref().and_then(|serving| serving.feeds.get(feed));
+            let served = served.map(|served| &served.vendor_version.version);
+            if served.is_some_and(|served| served >= definitions) {
+                continue;
+            }
+            let has = served.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            self.voice.complain(&format!(
+                "Error: {feed}: the folder holds {definitions}, which the state does not know, and the state has {has}: was the \
+                 state brought back from a copy, or does somebody else fill the folder? It stays as it is until the vendor \
+                 offers the same or something newer"
+            ));
+            left.push(feed.clone());
+        }
+        Ok(left)
+    }
+
+    /// Tells what somebody else left where endpoints look; whether somebody has to look at it.
+    pub(crate) fn strays(&mut self, strays: &Strays) -> bool {
+        for Bad { path, aside, why } in &strays.bad {
+            let done = match aside {
+                Ok(aside) => format!("it is called {aside} now, where no endpoint looks"),
+                Err(error) => format!("move it away; it could not be renamed: {}", error_chain(error)),
+            };
+            self.voice
+                .complain(&format!("Error: {path} was left there by somebody else and is no archive ({why}): {done}"));
+        }
+        for path in &strays.nameless {
+            self.voice.complain(&format!(
+                "Warning: {path} was left there by somebody else, and no manifest.json beside it says what it is: it reads \
+                 whole and is left alone"
+            ));
+        }
+        for path in &strays.whole {
+            self.voice.say(&format!("{path} was left there by somebody else: it reads whole and is left alone"));
+        }
+        !strays.bad.is_empty()
     }
 
     /// Tells what came into the folder, once it is there; how many targets did not come there.
-    pub(crate) fn ending(&mut self, feeds: &[FeedReport], spared: &[FeedId], tree: Option<&Report>) -> usize {
+    pub(crate) fn ending(
+        &mut self,
+        feeds: &[FeedReport],
+        (spared, left): (&[FeedId], &[FeedId]),
+        tree: Option<&Report>,
+    ) -> usize {
         for failed in tree.iter().flat_map(|tree| &tree.failed) {
             let folder = if failed.folder.is_empty() { "the folder itself" } else { &failed.folder };
             self.voice.complain(&format!("Error: {folder}: {} (reason {})", failed.detail, failed.reason));
         }
+        for path in tree.iter().flat_map(|tree| &tree.altered) {
+            let failed = |failed: &&Failed| Path::new(path).starts_with(&failed.folder);
+            if !tree.iter().flat_map(|tree| &tree.failed).any(|it| failed(&it)) {
+                self.voice.say(&format!("{path} had been altered or removed, and was put back"));
+            }
+        }
+        let stays: Vec<PathBuf> =
+            left.iter().filter_map(takeover::place).flat_map(|place| [with_back(&place), place]).collect();
         for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
-            self.voice.say(&format!("{foreign} is not ours and is left alone"));
+            // Of what stays as it is all was told.
+            if !stays.iter().any(|place| Path::new(foreign).starts_with(place)) {
+                self.voice.say(&format!("{foreign} is not ours and is left alone"));
+            }
         }
         let mut behind = 0;
         for name in spared {
-            match place_of(name, tree) {
-                Place::Behind => behind += 1,
-                Place::PutBack(what) => self.put_back(name, &what),
-                Place::Right => self.voice.say(&format!("{name}: No new update available")),
+            match is_behind(name, tree) {
+                true => behind += 1,
+                false => self.voice.say(&format!("{name}: No new update available")),
             }
         }
         for feed in feeds {
-            let place = place_of(&feed.feed, tree);
-            behind += usize::from(place == Place::Behind || feed.outcome == FeedOutcome::Failed);
-            self.ended(feed, place);
+            let is_behind = is_behind(&feed.feed, tree);
+            behind += usize::from(is_behind || feed.outcome == FeedOutcome::Failed);
+            self.ended(feed, is_behind);
         }
         behind
     }
 
-    fn put_back(&mut self, name: &FeedId, what: &str) {
-        self.voice
-            .say(&format!("{name}: No new update available; {what} had been altered or removed and was put back"));
-    }
-
     /// What the script would say of one target.
-    fn ended(&mut self, feed: &FeedReport, place: Place) {
+    fn ended(&mut self, feed: &FeedReport, is_behind: bool) {
         let name = &feed.feed;
-        match (feed.outcome, &feed.vendor_version, place) {
-            (FeedOutcome::Published, Some(version), Place::Behind) => {
+        match (feed.outcome, &feed.vendor_version) {
+            (FeedOutcome::Published, Some(version)) if is_behind => {
                 let version = &version.version;
                 self.voice.complain(&format!(
                     "Error: {name}: {version} was fetched and is kept in the state, and did not come into the folder"
                 ));
             }
-            (FeedOutcome::Published, Some(version), _) => {
+            (FeedOutcome::Published, Some(version)) => {
                 if let Some(engine) = &version.engine {
                     self.voice.say(&format!("{name}: Engine version: {engine}"));
                 }
                 self.voice.say(&format!("{name}: Definition version: {}.", version.version));
             }
-            (FeedOutcome::Current, version, place) => {
-                match (feed.reason, &feed.detail) {
-                    (Some(reason), detail) => {
-                        let version = version.as_ref().map_or_else(String::new, |it| format!("{}: ", it.version));
-                        let why = detail.as_deref().unwrap_or_else(|| reason.remedy());
-                        self.voice.say(&format!("{name}: No new update: {version}{why} (reason {reason})"));
-                    }
-                    (None, _) if place == Place::Right => self.voice.say(&format!("{name}: No new update available")),
-                    (None, _) => {}
+            (FeedOutcome::Current, version) => match (feed.reason, &feed.detail) {
+                (Some(reason), detail) => {
+                    let version = version.as_ref().map_or_else(String::new, |it| format!("{}: ", it.version));
+                    let why = detail.as_deref().unwrap_or_else(|| reason.remedy());
+                    self.voice.say(&format!("{name}: No new update: {version}{why} (reason {reason})"));
                 }
-                if let Place::PutBack(what) = place {
-                    self.put_back(name, &what);
-                }
-            }
+                (None, _) if !is_behind => self.voice.say(&format!("{name}: No new update available")),
+                (None, _) => {}
+            },
             _ => {}
         }
     }
 }
 
-/// How a target stands in the folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    Right,
-    /// These of its files had been altered or removed.
-    PutBack(String),
-    Behind,
+/// Whether the release before is kept in the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    Kept,
+    Not,
 }
 
-fn place_of(feed: &FeedId, tree: Option<&Report>) -> Place {
-    let (Some(tree), Some(place)) = (tree, takeover::place(feed)) else { return Place::Right };
-    // A failure of a folder above it, or of the whole, is its as well.
-    if tree.failed.iter().any(|failed| place.starts_with(&failed.folder)) {
-        return Place::Behind;
+fn told(feed: &FeedId, note: &Note) -> String {
+    format!("{feed}: {} (reason {}: {})", note.detail, note.reason, note.reason.remedy())
+}
+
+/// Whether a target did not come into the folder: a failure of a folder above it, or of the whole, is its as well.
+fn is_behind(feed: &FeedId, tree: Option<&Report>) -> bool {
+    let (Some(tree), Some(place)) = (tree, takeover::place(feed)) else { return false };
+    tree.failed.iter().any(|failed| place.starts_with(&failed.folder))
+}
+
+/// `linux/production_back/arch_x86_64` of `linux/production/arch_x86_64`.
+fn with_back(place: &Path) -> PathBuf {
+    let mut parts: Vec<String> = place.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if let Some(track) = parts.get_mut(1) {
+        track.push_str("_back");
     }
-    let altered: Vec<&str> =
-        tree.altered.iter().filter_map(|path| Path::new(path).strip_prefix(&place).ok()?.to_str()).collect();
-    if altered.is_empty() { Place::Right } else { Place::PutBack(altered.join(", ")) }
+    parts.iter().collect()
 }

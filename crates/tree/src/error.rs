@@ -120,7 +120,7 @@ pub(crate) enum FolderError {
     Store {
         digest: Digest,
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// A blob opened well, and its bytes cannot be read.
     #[error("cannot read blob {digest}")]

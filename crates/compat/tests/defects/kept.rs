@@ -3,22 +3,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 
-use compat::{Ended, Said};
+use compat::Ended;
 use tree::Depth;
 use vendor_sim::{DefenderChange, DefenderTarget, Step};
 
 use crate::stage::Stage;
 
 const ZIP: &str = "linux/production/arch_x86_64/updates.zip";
-
-async fn heard(stage: &Stage) -> (Option<Ended>, Vec<String>) {
-    let mut lines = Vec::new();
-    let mut people = |said: Said<'_>| match said {
-        Said::Line(text) | Said::Error(text) => lines.push(text.to_owned()),
-    };
-    let ended = stage.run_heard(&mut people).await.ok().map(|outcome| outcome.ended);
-    (ended, lines)
-}
 
 #[tokio::test]
 async fn bytes_that_rot_unseen_are_put_back_by_a_run_that_reads_them_and_told() {
@@ -42,7 +33,7 @@ async fn a_folder_that_is_refused_is_told_before_anything_is_fetched() {
     let stage = Stage::new();
     fs::create_dir(&stage.folder).unwrap();
     fs::set_permissions(&stage.folder, fs::Permissions::from_mode(0o777)).unwrap();
-    let (ended, told) = heard(&stage).await;
+    let (ended, told) = stage.heard().await;
     assert_eq!(ended, None);
     assert!(told.iter().all(|line| !line.contains("version")), "{told:?}");
     assert_eq!(stage.vendor.requests().body_bytes, 0);
@@ -55,7 +46,7 @@ async fn a_version_is_told_once_it_is_in_the_folder_and_a_run_that_brought_none_
     for (platform, expected) in [("mac", Ended::Part), ("linux", Ended::Failed)] {
         fs::write(stage.folder.join(platform), "in the way").unwrap();
         stage.publish();
-        let (ended, told) = heard(&stage).await;
+        let (ended, told) = stage.heard().await;
         assert_eq!(ended, Some(expected), "{told:?}");
         let versions = told.iter().filter(|line| line.contains("Definition version")).collect::<Vec<_>>();
         assert!(versions.iter().all(|line| !line.contains(platform)), "{versions:?}");
@@ -76,16 +67,16 @@ async fn what_is_in_back_leaves_a_day_after_it_is_no_longer_asked_for_and_that_i
     }
     stage.settings.back = false;
     for _ in 0..2 {
-        let (_, told) = heard(&stage).await;
+        let (_, told) = stage.heard().await;
         assert!(told.iter().any(|line| line.starts_with("_back stays until")), "{told:?}");
         assert!(stage.folder.join("linux/production_back").exists());
     }
     // As if a day had gone.
     fs::write(stage.state.join("back-leaves"), "2020-01-01T00:00:00Z\n").unwrap();
-    let (_, told) = heard(&stage).await;
+    let (_, told) = stage.heard().await;
     assert!(told.iter().any(|line| line.starts_with("_back leaves the folder")), "{told:?}");
     assert!(!stage.folder.join("linux/production_back").exists());
-    let (_, told) = heard(&stage).await;
+    let (_, told) = stage.heard().await;
     assert!(told.iter().all(|line| !line.starts_with("_back")), "{told:?}");
     assert!(!stage.state.join("back-leaves").exists());
 }
@@ -95,7 +86,7 @@ async fn a_release_that_waits_for_a_person_is_told_with_the_command_that_takes_i
     let stage = Stage::new();
     stage.run().await.unwrap();
     stage.vendor.publish_defender(DefenderTarget::All, DefenderChange::step(Step::Leap)).unwrap();
-    let (_, told) = heard(&stage).await;
+    let (_, told) = stage.heard().await;
     let state = stage.state.display();
     let command = format!("To take it: waystation --config {state}/waystation.toml release admit ");
     assert!(told.iter().any(|line| line.contains(&command)), "{told:?}");

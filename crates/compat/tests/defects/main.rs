@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod kept;
+mod left;
 mod stage;
+mod states;
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -368,28 +370,6 @@ async fn what_is_not_ours_stays_and_so_does_what_a_lost_state_left() {
     assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
     assert_eq!(stage.files(), before);
     assert_eq!(stage.archives_fetched(), 0, "the folder itself was taken over: {}", stage.log());
-}
-
-#[tokio::test]
-async fn another_installations_data_is_never_worked_on() {
-    let stage = Stage::new();
-    for elsewhere in [stage.folder.join("linux"), stage.state.join("other")] {
-        let mut environment = stage.environment();
-        environment.push(("WAYSTATION__DATA_DIR".to_owned(), elsewhere.display().to_string()));
-        let refused = stage.run_in(&environment, &mut |_| ()).await.unwrap_err();
-        assert!(matches!(refused, CompatError::Elsewhere { .. }) && refused.is_usage(), "{refused}");
-        assert!(!elsewhere.exists() && stage.files().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn state_is_never_shared() {
-    let mut stage = Stage::new();
-    for state in [stage.folder.join("state"), stage.folder.clone(), stage.folder.parent().unwrap().to_owned()] {
-        stage.state = state;
-        let refused = stage.run().await.unwrap_err();
-        assert!(matches!(refused, CompatError::Nested { .. }) && refused.is_usage(), "{refused}");
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use app::Purpose;
 use catalog::ReleaseFilter;
-use compat::{CompatError, Derived, Outcome, Said, Settings};
+use compat::{CompatError, Derived, Ended, Outcome, Said, Settings};
 use mirror::Engine;
 use model::Digest;
 use platform::SystemClock;
@@ -93,6 +93,16 @@ impl Stage {
     ) -> Result<Outcome, CompatError> {
         let clock = Arc::new(SystemClock::new());
         compat::run(&self.settings, &self.state, (clock, environment), Depth::Look, people).await
+    }
+
+    /// How a run ended, and what it said.
+    pub(crate) async fn heard(&self) -> (Option<Ended>, Vec<String>) {
+        let mut lines = Vec::new();
+        let mut people = |said: Said<'_>| match said {
+            Said::Line(text) | Said::Error(text) => lines.push(text.to_owned()),
+        };
+        let ended = self.run_heard(&mut people).await.ok().map(|outcome| outcome.ended);
+        (ended, lines)
     }
 
     /// What is told by a run that looks this closely.

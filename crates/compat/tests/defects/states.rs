@@ -1,0 +1,190 @@
+//! Whose a state is, and what it says that the folder knows better.
+
+use std::fs;
+use std::path::Path;
+
+use compat::{CompatError, Ended};
+use model::Digest;
+use vendor_sim::{Fault, FaultRule, Pattern};
+
+use crate::stage::{Stage, x64};
+
+#[tokio::test]
+async fn another_installations_data_is_never_worked_on() {
+    let stage = Stage::new();
+    for elsewhere in [stage.folder.join("linux"), stage.state.join("other")] {
+        let mut environment = stage.environment();
+        environment.push(("WAYSTATION__DATA_DIR".to_owned(), elsewhere.display().to_string()));
+        let refused = stage.run_in(&environment, &mut |_| ()).await.unwrap_err();
+        assert!(matches!(refused, CompatError::Elsewhere { .. }) && refused.is_usage(), "{refused}");
+        assert!(!elsewhere.exists() && stage.files().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn state_is_never_shared() {
+    let mut stage = Stage::new();
+    for state in [stage.folder.join("state"), stage.folder.clone(), stage.folder.parent().unwrap().to_owned()] {
+        stage.state = state;
+        let refused = stage.run().await.unwrap_err();
+        assert!(matches!(refused, CompatError::Nested { .. }) && refused.is_usage(), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_something_else_never_becomes_a_state() {
+    let stage = Stage::new();
+    fs::create_dir(&stage.state).unwrap();
+    let file = stage.state.join("waystation.toml");
+    fs::write(&file, "data_dir = \"/var/lib/waystation\"\n[elastic]\nversions = [\"9.0.0\"]\n").unwrap();
+    let before = fs::read(&file).unwrap();
+    let refused = stage.run().await.unwrap_err();
+    assert!(matches!(refused, CompatError::Occupied { .. }) && refused.is_usage(), "{refused}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    fs::remove_file(&file).unwrap();
+    // Nor a data folder whose configuration lies elsewhere.
+    for name in ["data", "catalog", "rings"] {
+        fs::create_dir(stage.state.join(name)).unwrap();
+        let refused = stage.run().await.unwrap_err();
+        assert!(matches!(&refused, CompatError::Occupied { name: found, .. } if found == name), "{refused}");
+        fs::remove_dir(stage.state.join(name)).unwrap();
+    }
+    assert!(!stage.folder.exists(), "nothing is made for a run that cannot be");
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    // What it can do without: the folder that was filled says whose the state is.
+    fs::remove_file(&file).unwrap();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+}
+
+#[tokio::test]
+async fn a_state_is_one_folders_for_as_long_as_that_is_there() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    stage.run().await.unwrap();
+    let (first, before) = (stage.folder.clone(), stage.files());
+    stage.settings.folder = first.with_file_name("other");
+    let refused = stage.run().await.unwrap_err();
+    assert!(matches!(refused, CompatError::Filled { .. }) && refused.is_usage(), "{refused}");
+    assert!(refused.to_string().contains(first.to_str().unwrap()), "{refused}");
+    assert!(!stage.settings.folder.exists());
+    // One that was moved is the same.
+    fs::rename(&first, &stage.settings.folder).unwrap();
+    stage.vendor.reset_counters();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    stage.folder = stage.settings.folder.clone();
+    assert_eq!((stage.files(), stage.archives_fetched()), (before, 0));
+}
+
+#[tokio::test]
+async fn no_folder_is_left_in_the_shared_one_by_a_state_that_is_refused() {
+    let mut stage = Stage::new();
+    fs::create_dir(&stage.folder).unwrap();
+    let link = stage.folder.with_file_name("link");
+    std::os::unix::fs::symlink(&stage.folder, &link).unwrap();
+    stage.state = link.join("new");
+    let refused = stage.run().await.unwrap_err();
+    assert!(matches!(refused, CompatError::Nested { .. }), "{refused}");
+    assert!(stage.folder_names().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_fetched_is_what_the_settings_ask_for_whatever_the_environment_says() {
+    let stage = Stage::new();
+    for (name, value) in [("DEFENDER__PLATFORMS", "mac"), ("ELASTIC__VERSIONS", "9.0.0")] {
+        let mut environment = stage.environment();
+        environment.push((format!("WAYSTATION__{name}"), value.to_owned()));
+        let refused = stage.run_in(&environment, &mut |_| ()).await.unwrap_err();
+        assert!(matches!(refused, CompatError::Overruled { .. }) && refused.is_usage(), "{refused}");
+        assert!(!stage.folder.exists() && !stage.state.exists());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let into = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &into);
+        } else {
+            fs::copy(&path, &into).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_state_from_a_copy_takes_the_folder_back_to_nothing() {
+    let stage = Stage::new();
+    for _ in 0..2 {
+        stage.run().await.unwrap();
+        stage.publish();
+    }
+    let kept = stage.state.with_file_name("kept");
+    copy(&stage.state, &kept);
+    stage.run().await.unwrap();
+    let newest = stage.files();
+    fs::remove_dir_all(&stage.state).unwrap();
+    fs::rename(&kept, &stage.state).unwrap();
+    stage.vendor.inject(FaultRule::always(Pattern::Any, Fault::Refuse));
+    for _ in 0..2 {
+        let (ended, told) = stage.heard().await;
+        assert_eq!(ended, Some(Ended::Failed), "{told:?}");
+        assert_eq!(stage.files(), newest, "{told:?}");
+        assert!(told.iter().any(|line| line.contains("which the state does not know")), "{told:?}");
+        assert!(told.iter().all(|line| !line.contains("is not ours")), "{told:?}");
+    }
+    // What the vendor still offers just so is taken over as it lies there.
+    stage.vendor.clear_faults();
+    stage.vendor.reset_counters();
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, stage.archives_fetched()), (Some(Ended::Done), 0), "{told:?}");
+    assert_eq!(stage.files(), newest, "the release before as well");
+    stage.publish();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    stage.shows_what_the_vendor_has();
+}
+
+#[tokio::test]
+async fn a_companion_alone_that_was_altered_is_put_back_whatever_it_says() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    let before = stage.files();
+    let companion = stage.folder.join("linux/production/arch_x86_64/manifest.json");
+    fs::write(&companion, "{\"EngineVersion\": \"9.9\", \"DefinitionVersion\": \"9.9.9.9\"}").unwrap();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    assert_eq!(stage.files(), before);
+}
+
+#[tokio::test]
+async fn what_was_taken_over_and_is_held_no_longer_is_fetched() {
+    let stage = Stage::new();
+    let offered = stage.vendor.defender_release(x64()).unwrap();
+    stage.left(x64(), &offered.archive.to_vec(), &crate::stage::companion(&offered));
+    stage.run().await.unwrap();
+    let digest = Digest::of(&offered.archive.to_vec()).to_string();
+    fs::remove_file(stage.state.join("data/blobs").join(&digest[..2]).join(&digest)).unwrap();
+    fs::write(stage.folder.join("linux/production/arch_x86_64/updates.zip"), "rotten").unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Done), "{told:?}");
+    stage.shows_what_the_vendor_has();
+}
+
+/// Two settings for one folder, run in turn, as where the script keeps each platform apart.
+#[tokio::test]
+async fn what_is_switched_off_for_a_run_comes_back_with_the_release_before() {
+    let mut stage = Stage::new();
+    for _ in 0..3 {
+        for (linux, mac) in [(true, false), (false, true)] {
+            (stage.settings.linux, stage.settings.mac) = (linux, mac);
+            let (ended, told) = stage.heard().await;
+            assert_eq!(ended, Some(Ended::Done), "{told:?}");
+            assert!(told.iter().all(|line| !line.contains("is not taken over")), "{told:?}");
+        }
+        stage.publish();
+    }
+    for platform in ["linux", "mac"] {
+        let zip =
+            |track: &str| fs::read(stage.folder.join(platform).join(track).join("arch_x86_64/updates.zip")).unwrap();
+        assert_ne!(zip("production"), zip("production_back"), "{platform}");
+    }
+}
