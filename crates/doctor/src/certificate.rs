@@ -9,6 +9,8 @@ pub(crate) struct Certificate {
     pub(crate) subject: Name,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
+    /// Whether it may issue others (RFC 5280, 4.2.1.9); none where its version has nothing that says so.
+    pub(crate) is_ca: Option<bool>,
 }
 
 /// A distinguished name.
@@ -27,6 +29,10 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;
+const BOOLEAN: u8 = 0x01;
+const EXTENSIONS: u8 = 0xa3;
+/// 2.5.29.19.
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
 /// 2.5.4.3 and 2.5.4.10.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const ORGANISATION: [u8; 3] = [0x55, 0x04, 0x0a];
@@ -38,18 +44,20 @@ impl Certificate {
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let (certificate, _) = expect(der, SEQUENCE)?;
         let (body, _) = expect(certificate, SEQUENCE)?;
-        let rest = match item(body)? {
-            (VERSION, _, rest) => rest,
-            _ => body,
+        let (rest, has_version) = match item(body)? {
+            (VERSION, _, rest) => (rest, true),
+            _ => (body, false),
         };
         let (_, _, rest) = item(rest)?;
         let (_, rest) = expect(rest, SEQUENCE)?;
         let (issuer, rest) = expect(rest, SEQUENCE)?;
         let (validity, rest) = expect(rest, SEQUENCE)?;
-        let (subject, _) = expect(rest, SEQUENCE)?;
+        let (subject, rest) = expect(rest, SEQUENCE)?;
         let (not_before, later) = time(validity)?;
         let (not_after, _) = time(later)?;
-        Some(Self { issuer: Name::read(issuer), subject: Name::read(subject), not_before, not_after })
+        let (_, rest) = expect(rest, SEQUENCE)?;
+        let is_ca = has_version.then(|| may_issue(rest).unwrap_or(false));
+        Some(Self { issuer: Name::read(issuer), subject: Name::read(subject), not_before, not_after, is_ca })
     }
 
     /// Whether it vouches for itself.
@@ -62,6 +70,30 @@ impl Name {
     fn read(der: &[u8]) -> Self {
         let words = attribute(der, COMMON_NAME).or_else(|| attribute(der, ORGANISATION));
         Self { der: der.to_vec(), words: words.unwrap_or_else(|| "-".to_owned()) }
+    }
+}
+
+/// What the basic constraints say, out of what follows the key.
+fn may_issue(mut rest: &[u8]) -> Option<bool> {
+    let mut extensions = loop {
+        match item(rest)? {
+            (EXTENSIONS, all, _) => break expect(all, SEQUENCE)?.0,
+            (_, _, behind) => rest = behind,
+        }
+    };
+    loop {
+        let (extension, others) = expect(extensions, SEQUENCE)?;
+        let (kind, value) = expect(extension, OBJECT)?;
+        if kind == BASIC_CONSTRAINTS {
+            let value = match item(value)? {
+                (BOOLEAN, _, value) => value,
+                _ => value,
+            };
+            let (_, octets, _) = item(value)?;
+            let (constraints, _) = expect(octets, SEQUENCE)?;
+            return Some(matches!(item(constraints), Some((BOOLEAN, [said], _)) if *said != 0));
+        }
+        extensions = others;
     }
 }
 
@@ -160,6 +192,20 @@ mod tests {
         assert!(read.is_its_own());
         assert_eq!(read.not_before.to_string(), "2024-02-03T00:00:00Z");
         assert_eq!(read.not_after.to_string(), "2055-06-07T00:00:00Z");
+    }
+
+    #[test]
+    fn who_may_issue_says_so() {
+        let made = |is_ca| {
+            let mut parameters = rcgen::CertificateParams::new(vec!["mirror.example".to_owned()]).unwrap();
+            parameters.is_ca = is_ca;
+            let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            Certificate::read(made.der()).unwrap().is_ca
+        };
+        assert_eq!(made(rcgen::IsCa::NoCa), Some(false));
+        assert_eq!(made(rcgen::IsCa::ExplicitNoCa), Some(false));
+        assert_eq!(made(rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)), Some(true));
+        assert_eq!(made(rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1))), Some(true));
     }
 
     #[test]

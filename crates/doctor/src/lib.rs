@@ -12,6 +12,7 @@
 //! - No text from outside reaches a report with control characters in it.
 //! - Vendors' formats are read by `vendors` alone; the doctor asks what a session says is to be asked.
 
+mod anchor;
 mod around;
 mod certificate;
 mod check;
@@ -20,6 +21,7 @@ mod play;
 mod tls;
 mod wire;
 
+pub use anchor::{Anchor, anchors};
 pub use around::{Surroundings, surroundings};
 pub use check::Check;
 pub use finding::{FeedSeen, Finding, HostRow, Level, Report};

@@ -287,6 +287,14 @@ checks! {
         "Elastic: artifacts.global.public_key is set."
         "Endpoints take manifests signed with that key alone; what a mirror passes on from Elastic is signed with Elastic's."
         "Take it out, unless you sign manifests yourself.";
+    CaOutOfDate "ca_out_of_date" Error
+        "Elastic: every certificate of --ca-file has expired, or is not valid yet."
+        "Endpoints that trust nothing else refuse the mirror's certificate, and get nothing."
+        "Give the CA that issued the certificate which the mirror shows now.";
+    CaIsNone "ca_is_none" Warn
+        "Elastic: no certificate of --ca-file is a CA's (CA:TRUE); it is a server's own, most likely."
+        "Whether Endpoint takes it is not published; if it does, it ends with the server's next certificate."
+        "Give the CA that issued the server's certificate.";
 }
 
 /// One finding.

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use ca::{CaError, CaFile};
+pub use ca::{CaCertificate, CaError, CaFile};
 pub use make::Wanted;
 pub use policy::{PolicyError, change, look, strip};
 

@@ -48,6 +48,62 @@ fn a_ring_s_settings_are_printed_in_every_form() {
     assert!(mac.stdout.is_empty() && mac.stderr.contains("--form profile"), "{}", mac.stderr);
 }
 
+/// A CA that was valid in 2020 alone.
+const OLD_CA: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBSTCB8aADAgECAgEBMAoGCCqGSM49BAMCMBUxEzARBgNVBAMMCmNhLmV4YW1w\n\
+bGUwHhcNMjAwMTAxMDAwMDAwWhcNMjEwMTAxMDAwMDAwWjAVMRMwEQYDVQQDDApj\n\
+YS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE27Vzzg/Ix/OqSFM0\n\
+qTjdFRuDCT9G+z5Kl6MzeWNo/Gv0vKHuJzyrf6lnwmPOgoUk4CG0eobmMJWKiQ/d\n\
+72BtI6MyMDAwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUwGzgT5JOtnxP/NpM\n\
+LIhzH7o0xPUwCgYIKoZIzj0EAwIDRwAwRAIgayzueHsvqxzSueoNQhZNq3kp39T2\n\
+TXQ1VUrIoLm8h1ACIC28/bCX5KVRh6u40OyL1FQp0PZsKkOxWMDVU0hvWayn\n\
+-----END CERTIFICATE-----\n\
+";
+/// A server's own, until 2099.
+const SERVERS_OWN: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBSjCB8aADAgECAgEBMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDGxlYWYuZXhh\n\
+bXBsZTAgFw0yMDAxMDEwMDAwMDBaGA8yMDk5MDEwMTAwMDAwMFowFzEVMBMGA1UE\n\
+AwwMbGVhZi5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE27Vzzg/I\n\
+x/OqSFM0qTjdFRuDCT9G+z5Kl6MzeWNo/Gv0vKHuJzyrf6lnwmPOgoUk4CG0eobm\n\
+MJWKiQ/d72BtI6MsMCowCQYDVR0TBAIwADAdBgNVHQ4EFgQUwGzgT5JOtnxP/NpM\n\
+LIhzH7o0xPUwCgYIKoZIzj0EAwIDSAAwRQIgTBf5ZlK6ZO3rHAKTwHdQF2JMUzKh\n\
+Wk+wrGseZDgL7acCIQCArU4iRBH26Z67gHc+2PW4LC+v7pgkPfZxmyOXFVZKiQ==\n\
+-----END CERTIFICATE-----\n\
+";
+
+#[test]
+fn a_ca_that_endpoints_cannot_trust_a_mirror_by_is_told() {
+    let stack = Stack::start(KEY).unwrap();
+    stack.add_policy("p1", "servers");
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("key", KEY), ("old.pem", OLD_CA), ("own.pem", SERVERS_OWN)] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    std::fs::write(folder.path().join("both.pem"), format!("{OLD_CA}{SERVERS_OWN}")).unwrap();
+    std::fs::write(folder.path().join("none.pem"), OLD_CA.replace("MIIB", "AAAA")).unwrap();
+    let run = |file: &str, rest: &[&str]| {
+        let common = ["configure", "elastic", "--url", "https://m.example", "--ca-file", file];
+        waystation(folder.path(), &[&common, rest].concat())
+    };
+    let codes = |file: &str| {
+        let told = run(file, &["--json"]).with(0).lines();
+        told[0]["findings"].as_array().unwrap().iter().map(|found| found["check"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("old.pem"), ["ca_out_of_date"]);
+    assert_eq!(codes("own.pem"), ["ca_is_none"]);
+    assert_eq!(codes("both.pem"), [""; 0], "one that is good in each way is enough");
+    let told = run("old.pem", &[]).with(0).stdout;
+    assert!(told.contains("ca.example: 2020-01-01T00:00:00Z to 2021-01-01T00:00:00Z"), "{told}");
+    assert!(run("none.pem", &[]).with(2).stderr.contains("no certificate"));
+    let kibana = stack.url();
+    let apply = ["--kibana", &kibana, "--api-key-file", "key", "--allow-plain-http", "--policy", "p1", "--apply"];
+    let told = run("old.pem", &[&apply[..], &["--untried"]].concat()).with(1).stderr;
+    assert!(told.contains("nothing was changed") && told.contains("--allow ca_out_of_date"), "{told}");
+    run("old.pem", &[&apply[..], &["--untried", "--allow", "ca_out_of_date"]].concat()).with(0);
+}
+
 #[test]
 fn addresses_that_break_and_rings_that_are_not_there_are_refused() {
     let site = Site::builder().build();
@@ -194,7 +250,7 @@ fn a_policy_whose_endpoints_would_get_nothing_is_not_applied() {
     let is_set = |id: &str| stack.policy(id).unwrap().pointer(base).is_some();
     for (id, part) in [
         ("nowhere", "not_found"),
-        ("dated", "elastic/9.0.0@2026-09-01: the policy is pinned"),
+        ("dated", "name a version that its endpoints have with --try"),
         ("cloud", "cloud_features at mac."),
         ("key", "--allow foreign_key"),
     ] {
@@ -202,6 +258,9 @@ fn a_policy_whose_endpoints_would_get_nothing_is_not_applied() {
         assert!(told.contains("nothing was changed") && told.contains(part), "{id}: {told}");
         assert!(!is_set(id), "{id}");
     }
+    let told = apply("dated", &["--try", "9.0.0"]).with(1).stderr;
+    assert!(told.contains("elastic/9.0.0@2026-09-01: the policy is pinned") && told.contains("feed check"), "{told}");
+    assert!(!told.contains("doctor") && !is_set("dated"), "{told}");
     apply("somewhere", &[]).with(0);
     apply("nowhere", &["--untried"]).with(0);
     apply("cloud", &["--allow", "cloud_features"]).with(0);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
-use vendor_sim::{Change, Fault, FaultRule, Kind, Pattern, Stack, Times};
+use vendor_sim::{Change, ElasticTarget, Fault, FaultRule, Kind, Pattern, Stack, Times};
 
 use crate::daemon::Running;
 use crate::site::{Ended, Site, command};
@@ -41,7 +41,7 @@ fn report(agent: &str, days: u64, version: &str, applied: &str) -> Value {
 #[test]
 fn a_mirror_is_compared_with_the_vendor_and_walked() {
     let site = Site::builder().defender().build();
-    let before = site.run(&["validate", "elastic", "--no-walk"]).with(0).stdout;
+    let before = site.run(&["validate", "elastic", "--no-walk"]).with(1).stdout;
     assert!(before.contains("unserved"), "{before}");
     site.run(&["sync"]).with(0);
     let (_running, url) = serving(&site);
@@ -64,7 +64,10 @@ fn a_mirror_is_compared_with_the_vendor_and_walked() {
         times: Times::Always,
     });
     let told = site.run(&["validate", "elastic", "--no-walk"]).with(1).stdout;
-    assert!(told.contains("unasked") && told.contains("server_error"), "{told}");
+    assert!(told.contains("unasked") && told.contains("server_error") && told.contains("--no-vendor"), "{told}");
+    // A site that takes folders has no vendor to ask.
+    let told = site.run(&["validate", "elastic", "--no-vendor", "--url", &url]).with(0).stdout;
+    assert!(told.contains(" served ") && told.contains("nothing is wrong"), "{told}");
     site.vendors.clear_faults();
     site.vendors.inject(FaultRule {
         pattern: Pattern::Kind(Kind::Manifest),
@@ -75,6 +78,21 @@ fn a_mirror_is_compared_with_the_vendor_and_walked() {
     assert!(told.contains("unoffered") && told.contains("not_found"), "it was asked, and said no: {told}");
     let told = site.run(&["validate", "elastic", "--no-walk", "--ring", "nightly"]).with(2).stderr;
     assert!(told.contains("there is no ring nightly"), "{told}");
+}
+
+#[test]
+fn a_version_that_is_offered_and_not_served_is_what_endpoints_would_not_get_u13() {
+    let site = Site::builder().versions(&["9.0.0", "8.18.3"]).build();
+    site.vendors.inject(FaultRule::always(Pattern::Target("8.18.3".to_owned()), Fault::Status(503)));
+    site.run(&["sync"]).with(3);
+    site.vendors.clear_faults();
+    let (_running, url) = serving(&site);
+    let told = site.run(&["validate", "elastic", "--url", &url]).with(1).stdout;
+    assert!(told.contains("elastic/8.18.3: it is followed, and endpoints get nothing of it"), "{told}");
+    assert!(told.contains("fail  not_found") && !told.contains("nothing is wrong"), "it was asked for, too: {told}");
+    site.run(&["validate", "elastic", "--no-walk"]).with(1);
+    site.run(&["validate", "elastic", "--no-walk", "--no-vendor"]).with(1);
+    site.run(&["validate", "elastic", "--elasticsearch", "http://127.0.0.1:1", "--no-vendor"]).with(2);
 }
 
 #[test]
@@ -100,7 +118,7 @@ fn a_fleet_is_held_against_the_ring_and_against_any_mirror() {
     let fleet = ["validate", "elastic", "--elasticsearch", &cluster, "--allow-plain-http"];
     let run = |rest: &[&str]| with_key(&site, &[&fleet, rest].concat());
 
-    assert!(run(&[]).with(0).stdout.contains("no endpoint reported within 30 days"));
+    assert!(run(&[]).with(4).stdout.contains("no endpoint reported within 30 days"));
     stack.add_documents([report("a", 0, "9.0.0", &version), report("b", 0, "9.0.0", "1.0.0")]);
     let table = run(&[]).with(0).stdout;
     assert!(table.contains("1 equal, 1 behind") && table.contains("host-b") && !table.contains("host-a"), "{table}");
@@ -151,6 +169,45 @@ fn a_pinned_endpoint_is_held_against_its_date_where_that_is_known_to_lie_somewhe
     std::fs::write(&file, format!("{text}dated_templates = {templates:?}\n")).unwrap();
     let told = row();
     assert!(told["feed"] == "elastic/8.18.3@2026-01-15" && told["offered"].is_string(), "{told}");
+}
+
+#[test]
+fn an_endpoint_with_candidates_is_held_against_the_mirrors_candidates() {
+    let site = Site::builder().build();
+    let stack = Stack::start(KEY).unwrap();
+    let cluster = stack.url();
+    let ahead = site.vendors.elastic_release(ElasticTarget::Candidate("9.0.0".to_owned())).unwrap();
+    let mut report = report("a", 0, "9.0.0", &ahead.manifest_version);
+    report["Endpoint"]["policy"]["applied"]["artifacts"]["global"]["manifest_type"] = json!("candidate");
+    stack.add_documents([report]);
+    let mirror = site.vendors.elastic_url();
+    let row = || {
+        let fleet = ["validate", "elastic", "--elasticsearch", &cluster, "--allow-plain-http", "--url", &mirror];
+        with_key(&site, &[&fleet[..], &["--json"]].concat()).with(0).lines().remove(1)
+    };
+    let told = row();
+    assert!(told["state"] == "ahead" && told["why"].as_str().unwrap().contains("not known here"), "{told}");
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let templates = ["/downloads/endpoint/manifest/{track}/artifacts-{version}.zip"];
+    std::fs::write(&file, format!("{text}track_templates = {templates:?}\n")).unwrap();
+    let told = row();
+    assert!(told["feed"] == "elastic/9.0.0/candidate" && told["state"] == "equal", "{told}");
+}
+
+#[test]
+fn feeds_that_were_learned_before_the_section_went_are_told_so() {
+    let site = Site::builder().defender().build();
+    site.run(&["feed", "learn", "8.18.3"]).with(0);
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("[elastic]").unwrap();
+    let (_, after) = rest.split_once("[defender]").unwrap();
+    std::fs::write(&file, format!("{before}[defender]{after}")).unwrap();
+    for verb in [&["feed", "check", "8.18.3"][..], &["validate", "elastic", "--no-walk"]] {
+        let told = site.run(verb).with(1).stdout;
+        assert!(told.contains("there is no [elastic] section") && !told.contains("dns_failed"), "{verb:?}: {told}");
+    }
 }
 
 /// A mirror of Defender, a folder for reports, and the version that endpoints on x86_64 are to have.

@@ -31,6 +31,9 @@ fn what_the_closed_side_wants_comes_back_in_whatever_form_its_paths_have() {
     let vendor = vendor();
     let nowhere = format!("[elastic]\norigin = \"http://{}\"\nversions = [\"9.1.2\"]\n", closed_address());
     let closed = Site::new(&[nowhere]);
+    let first = tempfile::tempdir().unwrap();
+    vendor.write_elastic_tree(first.path(), "9.1.2").unwrap();
+    closed.sync(&["--from", first.path().to_str().unwrap()]).expect(0);
     let run = closed.start("run");
     for path in [DATED, CANDIDATE, &manifest_path("9.0.0")] {
         assert_eq!(get(run.content, path).unwrap().status, 404);

@@ -1,6 +1,9 @@
 //! The CA that vouches for the mirror, as a setting and for each system's own store.
 
+use model::Timestamp;
+
 use super::System;
+use crate::{Check, Finding};
 
 /// The most bytes of a file of CAs: a policy carries it for each system.
 const LARGEST: usize = 64 << 10;
@@ -10,6 +13,38 @@ const END: &str = "-----END CERTIFICATE-----";
 /// Certificates as PEM, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaFile(String);
+
+/// What is known of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaCertificate {
+    /// Whose it is.
+    pub name: String,
+    /// From when it is valid.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Whether it may issue others; none where it is of a version that does not say.
+    pub is_ca: Option<bool>,
+}
+
+impl CaCertificate {
+    /// What keeps endpoints from trusting a mirror by these certificates. One that is good is enough.
+    pub fn look(all: &[Self], now: Timestamp) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let out_of_date = |one: &Self| now < one.from || now >= one.until;
+        let tell = |check, told: &dyn Fn(&Self) -> String| {
+            let seen: Vec<String> = all.iter().map(told).collect();
+            Finding::new(check, "ca_cert", seen.join("; "))
+        };
+        if all.iter().all(out_of_date) {
+            found.push(tell(Check::CaOutOfDate, &|one| format!("{}: {} to {}", one.name, one.from, one.until)));
+        }
+        if all.iter().all(|one| one.is_ca == Some(false)) {
+            found.push(tell(Check::CaIsNone, &|one| one.name.clone()));
+        }
+        found
+    }
+}
 
 /// Why a file is no file of CAs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +128,20 @@ impl CaFile {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ca_that_is_over_and_a_certificate_that_is_no_ca_are_told() {
+        let at = Timestamp::from_micros;
+        let one = |until: i64, is_ca| CaCertificate { name: "corp".to_owned(), from: at(10), until: at(until), is_ca };
+        let look = |all: &[CaCertificate], now| {
+            CaCertificate::look(all, at(now)).iter().map(|found| found.check.code()).collect::<Vec<_>>()
+        };
+        assert_eq!(look(&[one(20, Some(true))], 15), [""; 0]);
+        assert_eq!(look(&[one(20, None)], 20), ["ca_out_of_date"]);
+        assert_eq!(look(&[one(20, Some(true))], 9), ["ca_out_of_date"]);
+        assert_eq!(look(&[one(20, Some(false))], 15), ["ca_is_none"]);
+        assert_eq!(look(&[one(20, Some(true)), one(40, Some(false))], 30), [""; 0], "one of them will do");
+    }
 
     #[test]
     fn certificates_alone_go_to_endpoints_i13() {

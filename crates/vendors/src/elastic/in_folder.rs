@@ -23,7 +23,7 @@ const KIBANA: &str = "/downloads/kibana";
 /// The feeds whose manifests lie there. Forms of paths at which a followed one does, and that are not known, are added to
 /// the settings.
 pub(super) fn find(folder: &dyn FolderView, followed: &[FeedId], settings: &mut ElasticSettings) -> Vec<FeedId> {
-    let mut feeds = plain(folder);
+    let mut feeds = plain(folder, settings);
     let lies = |feed: &&FeedId| {
         feed.vendor() == Vendor::Elastic
             && !is_forwarded(feed)
@@ -53,12 +53,16 @@ pub(super) fn find(folder: &dyn FolderView, followed: &[FeedId], settings: &mut 
 }
 
 /// The versions whose manifests lie where the vendor publishes that they do.
-fn plain(folder: &dyn FolderView) -> Vec<FeedId> {
+fn plain(folder: &dyn FolderView, settings: &ElasticSettings) -> Vec<FeedId> {
     let feed = |name: &String| {
         let version = name.strip_prefix("artifacts-")?.strip_suffix(".zip")?;
         let feed: FeedId = format!("elastic/{version}").parse().ok()?;
         let ours = layout::supports(&feed).is_ok() && feed.date().is_none() && feed.segments().count() == 1;
-        (ours && folder.has_file(&format!("{}/{name}", layout::MANIFESTS))).then_some(feed)
+        let path = format!("{}/{name}", layout::MANIFESTS);
+        // A date behind the version is no pre-release.
+        let route: RoutePath = path.parse().ok()?;
+        let is_other = wanted(&route, settings).is_some_and(|wanted| wanted.feed != feed);
+        (ours && !is_other && folder.has_file(&path)).then_some(feed)
     };
     folder.list(layout::MANIFESTS).iter().filter_map(feed).collect()
 }

@@ -7,8 +7,8 @@ use config::Config;
 use model::RingName;
 use serde::Serialize;
 use serde_json::Value;
-use settings::elastic::{CaFile, Channel, System, Wanted};
-use settings::{Check, Finding, MirrorUrl};
+use settings::elastic::{CaCertificate, CaFile, Channel, System, Wanted};
+use settings::{Check, Finding};
 
 use super::{address, findings, policy, trial};
 use crate::console;
@@ -80,13 +80,14 @@ pub(crate) struct Elastic {
     #[arg(long, requires = "kibana", requires = "policy")]
     apply: bool,
     /// A version whose manifest the mirror is asked for before --apply, as of the policy's date where it has one; else
-    /// those of the configuration
+    /// those that are followed, of that date
     #[arg(long = "try", value_name = "VERSION", requires = "apply")]
     tried: Vec<String>,
     /// Applies without asking the mirror first
     #[arg(long, requires = "apply", conflicts_with = "tried")]
     untried: bool,
-    /// Applies although the policy has this: cloud_features or foreign_key, with which hosts most likely take nothing
+    /// Applies although this was found: cloud_features, foreign_key or ca_out_of_date, with which hosts most likely take
+    /// nothing
     #[arg(long, value_name = "CODE", requires = "apply", hide_possible_values = true)]
     allow: Vec<Allowed>,
     /// Lists the policies of Elastic Defend
@@ -108,6 +109,8 @@ enum Allowed {
     CloudFeatures,
     #[value(name = "foreign_key")]
     ForeignKey,
+    #[value(name = "ca_out_of_date")]
+    CaOutOfDate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -150,21 +153,29 @@ pub(crate) async fn run(args: &Elastic, context: &mut Context) -> Result<Exit, F
     let url = args.url.as_deref().unwrap_or_default();
     let plain = console::plain(args.allow_plain_http);
     let mirror = address::of_ring(url, args.ring.as_ref(), plain, config.as_ref())?;
-    let wanted = wanted(args, mirror)?;
+    let (ca, of_ca) = ca(args, context)?;
+    let mut systems: Vec<System> = args.os.iter().map(|os| os.system()).collect();
+    if systems.is_empty() {
+        systems = System::ALL.to_vec();
+    }
+    systems.sort();
+    systems.dedup();
+    let channel = args.channel.channel();
+    let wanted = Wanted { mirror, systems, channel, interval: args.interval, ca, past_proxies: args.past_proxies };
     match (&args.kibana, &args.policy) {
         (Some(_), Some(id)) if args.form == Form::Text => {
             let allowed: Vec<Check> = args.allow.iter().map(|one| one.check()).collect();
             let trial =
                 trial::Trial { wanted: &wanted, versions: &args.tried, config: config.as_ref(), untried: args.untried };
             let apply = args.apply.then_some(policy::Terms { allowed: &allowed, trial });
-            let job = policy::Job { id, wanted: &wanted, apply, json: args.json };
+            let job = policy::Job { id, wanted: &wanted, of_ca: &of_ca, apply, json: args.json };
             policy::change(&job, &kibana(args, context)?, context).await
         }
         (Some(_), None) if args.form == Form::Text => {
             let next = "--list shows the policies there are";
             Err(Failure::usage("which policy? name it with --policy ID").with_next(next))
         }
-        _ => print(args, &wanted, config.as_ref(), context),
+        _ => print(args, (&wanted, &of_ca), config.as_ref(), context),
     }
 }
 
@@ -179,23 +190,20 @@ fn kibana(args: &Elastic, context: &Context) -> Result<fleet::Kibana, Failure> {
     Ok(fleet::Kibana::new(console::access(&given, context)?))
 }
 
-fn wanted(args: &Elastic, mirror: MirrorUrl) -> Result<Wanted, Failure> {
-    let ca = match &args.ca_file {
-        None => None,
-        Some(file) => {
-            let text = String::from_utf8_lossy(&console::read(file)?).into_owned();
-            let bad = |error| Failure::usage(format!("{} cannot be given to endpoints: {error}", file.display()));
-            Some(CaFile::read(&text).map_err(bad)?)
-        }
+/// The CA that endpoints are to be given, and what keeps them from trusting a mirror by it.
+fn ca(args: &Elastic, context: &Context) -> Result<(Option<CaFile>, Vec<Finding>), Failure> {
+    let Some(file) = &args.ca_file else { return Ok((None, Vec::new())) };
+    let bad = |error: &dyn std::error::Error| {
+        Failure::usage(format!("{} cannot be given to endpoints: {error}", file.display()))
     };
-    let mut systems: Vec<System> = args.os.iter().map(|os| os.system()).collect();
-    if systems.is_empty() {
-        systems = System::ALL.to_vec();
-    }
-    systems.sort();
-    systems.dedup();
-    let channel = args.channel.channel();
-    Ok(Wanted { mirror, systems, channel, interval: args.interval, ca, past_proxies: args.past_proxies })
+    let text = String::from_utf8_lossy(&console::read(file)?).into_owned();
+    let ca = CaFile::read(&text).map_err(|error| bad(&error))?;
+    let anchors = doctor::anchors(ca.pem().as_bytes()).map_err(|error| bad(&error))?;
+    let told: Vec<CaCertificate> = anchors
+        .into_iter()
+        .map(|one| CaCertificate { name: one.name, from: one.from, until: one.until, is_ca: one.is_ca })
+        .collect();
+    Ok((Some(ca), CaCertificate::look(&told, context.clock.now())))
 }
 
 impl Os {
@@ -213,6 +221,7 @@ impl Allowed {
         match self {
             Self::CloudFeatures => Check::CloudFeatures,
             Self::ForeignKey => Check::ForeignKey,
+            Self::CaOutOfDate => Check::CaOutOfDate,
         }
     }
 }
@@ -228,7 +237,13 @@ impl Chosen {
     }
 }
 
-fn print(args: &Elastic, wanted: &Wanted, config: Option<&Config>, context: &mut Context) -> Result<Exit, Failure> {
+fn print(
+    args: &Elastic,
+    (wanted, of_ca): (&Wanted, &[Finding]),
+    config: Option<&Config>,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let findings = || [wanted.mirror.findings(), of_ca.to_vec()].concat();
     let out = &mut context.out;
     if args.json {
         let settings = wanted.lines().into_iter().map(|(name, value)| Line { name, value }).collect();
@@ -237,13 +252,13 @@ fn print(args: &Elastic, wanted: &Wanted, config: Option<&Config>, context: &mut
             ring: args.ring.as_ref(),
             settings,
             nested: wanted.nested(),
-            findings: wanted.mirror.findings(),
+            findings: findings(),
         })?;
         return Ok(Exit::DONE);
     }
     match args.form {
         Form::Text => {
-            text(args, wanted, context)?;
+            text(args, (wanted, &findings()), context)?;
             if let (Some(ring), None) = (&args.ring, config) {
                 let doctor = format!("`waystation doctor {}`", wanted.mirror.text());
                 let line = format!("note   no configuration says that the mirror has a ring {ring}; {doctor} looks");
@@ -268,7 +283,7 @@ fn print(args: &Elastic, wanted: &Wanted, config: Option<&Config>, context: &mut
     Ok(Exit::DONE)
 }
 
-fn text(args: &Elastic, wanted: &Wanted, context: &mut Context) -> Result<(), Failure> {
+fn text(args: &Elastic, (wanted, found): (&Wanted, &[Finding]), context: &mut Context) -> Result<(), Failure> {
     let out = &mut context.out;
     out.line("Kibana > Security > Manage > Policies > (policy) > Show advanced settings:")?;
     out.line("")?;
@@ -291,7 +306,7 @@ fn text(args: &Elastic, wanted: &Wanted, context: &mut Context) -> Result<(), Fa
             CaFile::install(*system, &name).iter().try_for_each(|line| out.line(format!("  {line}")))?;
         }
     }
-    for line in findings::lines(&wanted.mirror.findings()) {
+    for line in findings::lines(found) {
         out.line(line)?;
     }
     Ok(())

@@ -17,6 +17,8 @@ use crate::table::{Align, Table};
 pub(super) struct Job<'a> {
     pub(super) id: &'a str,
     pub(super) wanted: &'a Wanted,
+    /// What is wrong with the CA that endpoints are to be given.
+    pub(super) of_ca: &'a [Finding],
     /// None: what would change is shown, and nothing is changed.
     pub(super) apply: Option<Terms<'a>>,
     pub(super) json: bool,
@@ -64,7 +66,8 @@ pub(super) async fn list(kibana: &Kibana, json: bool, context: &mut Context) -> 
 pub(super) async fn change(job: &Job<'_>, kibana: &Kibana, context: &mut Context) -> Result<Exit, Failure> {
     let failed = |error: fleet::KibanaError| Failure::new("configure elastic", &error);
     let planned = kibana.plan(job.id, job.wanted).await.map_err(failed)?;
-    let (name, changes, found) = (planned.name.clone(), planned.changes.clone(), planned.findings.clone());
+    let (name, changes) = (planned.name.clone(), planned.changes.clone());
+    let found = [planned.findings.clone(), job.of_ca.to_vec()].concat();
     if !job.json {
         page(job, &name, &changes, context)?;
         findings::lines(&found).iter().try_for_each(|line| context.out.line(line))?;
@@ -120,13 +123,15 @@ fn shown(value: &Value) -> String {
 /// Settings with which endpoints most likely take nothing, whatever the mirror has.
 fn refuse(found: &[Finding], allowed: &[Check]) -> Result<(), Failure> {
     let refused = |finding: &&Finding| {
-        matches!(finding.check, Check::CloudFeatures | Check::ForeignKey) && !allowed.contains(&finding.check)
+        matches!(finding.check, Check::CloudFeatures | Check::ForeignKey | Check::CaOutOfDate)
+            && !allowed.contains(&finding.check)
     };
     let refused: Vec<&Finding> = found.iter().filter(refused).collect();
     let Some(first) = refused.first() else { return Ok(()) };
     let each = |one: &&Finding| format!("{} at {}: {} {}", one.check, one.at, one.effect, one.mend);
     let each: Vec<String> = refused.iter().map(each).collect();
     let text = format!("the policy's endpoints would get nothing; nothing was changed\n{}", each.join("\n"));
-    let next = format!("mend the policy; --allow {} applies all the same", first.check);
+    let what = if first.check == Check::CaOutOfDate { "give another CA" } else { "mend the policy" };
+    let next = format!("{what}; --allow {} applies all the same", first.check);
     Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next))
 }

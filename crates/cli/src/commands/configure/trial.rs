@@ -76,12 +76,11 @@ impl Trial<'_> {
         };
         let mut bad = Vec::new();
         if asked.by_version {
-            let feeds = self.feeds()?;
             match &asked.date {
-                None => bad.extend(self.examine(feeds, settings.clone(), context).await?),
+                None => bad.extend(self.examine(self.feeds()?, settings.clone(), context).await?),
                 Some(date) => {
-                    for feed in feeds.iter().filter(|feed| feed.segments().count() == 1) {
-                        bad.extend(self.dated(&named(&format!("{feed}@{date}"))?, &settings, context).await?);
+                    for feed in self.feeds_of(date)? {
+                        bad.extend(self.dated(&feed, &settings, context).await?);
                     }
                 }
             }
@@ -95,8 +94,42 @@ impl Trial<'_> {
         let text =
             format!("the mirror does not give endpoints what they ask for; nothing was changed\n{}", bad.join("\n"));
         let mirror = self.wanted.mirror.text();
-        let next = format!("`waystation doctor {mirror}` says what to do; --untried applies all the same");
+        let what = match &asked.date {
+            // The doctor asks for no dates.
+            Some(date) => format!(
+                "`waystation feed check VERSION@{date}` says how the mirror stands; --try VERSION asks for the versions \
+                 that the policy's endpoints have"
+            ),
+            None => format!("`waystation doctor {mirror}` says what to do"),
+        };
+        let next = format!("{what}; --untried applies all the same");
         Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next))
+    }
+
+    /// The versions that endpoints have, as of a day. Which those are is known of a policy that somebody mirrors that day
+    /// for, or named; to ask for every version that is followed would be to ask for manifests that nobody needs.
+    fn feeds_of(&self, date: &str) -> Result<Vec<FeedId>, Failure> {
+        let feeds = if self.versions.is_empty() {
+            self.followed(|feed| feed.date() == Some(date))?
+        } else {
+            self.versions.iter().map(|version| named(&format!("elastic/{version}@{date}"))).collect::<Result<_, _>>()?
+        };
+        if feeds.is_empty() {
+            let text = format!(
+                "the policy is pinned to {date}, and no manifest of that day is followed here; nothing was changed"
+            );
+            let next = "name a version that its endpoints have with --try, or apply --untried; `waystation feed \
+                        learn VERSION@DATE` follows one";
+            return Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next));
+        }
+        Ok(feeds)
+    }
+
+    fn followed(&self, which: impl Fn(&FeedId) -> bool) -> Result<Vec<FeedId>, Failure> {
+        let followed = self.config.map(app::followed).transpose();
+        let followed = followed.map_err(|error| Failure::new("configure", &error))?.into_iter().flatten();
+        let of_elastic = |feed: &FeedId| feed.vendor() == Vendor::Elastic && !vendors::elastic::is_forwarded(feed);
+        Ok(followed.filter(|feed| of_elastic(feed) && which(feed)).collect())
     }
 
     /// The versions that endpoints have.
@@ -106,9 +139,7 @@ impl Trial<'_> {
             feeds.push(named(&format!("elastic/{version}"))?);
         }
         if feeds.is_empty() {
-            let followed = self.config.map(app::followed).transpose();
-            let followed = followed.map_err(|error| Failure::new("configure", &error))?.into_iter().flatten();
-            feeds.extend(followed.filter(|feed| feed.vendor() == Vendor::Elastic && feed.date().is_none()));
+            feeds = self.followed(|feed| feed.date().is_none())?;
         }
         if feeds.is_empty() {
             let next = "name a version that endpoints have with --try, or apply --untried";

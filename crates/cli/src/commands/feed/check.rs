@@ -20,8 +20,8 @@ Examples:
 Run it before agents are upgraded: an endpoint whose version is not served stays without updates.
 
 Exit codes:
-  0  every ring serves it
-  1  not every ring serves it, or it could not be told
+  0  every ring serves it, and it is followed
+  1  not every ring serves it, it is not renewed any more, or it could not be told
   2  wrong usage or configuration")]
 pub(crate) struct Check {
     /// A version of Elastic Defend, or the name of a feed
@@ -56,8 +56,22 @@ struct InRing {
 }
 
 impl Found {
+    /// What is served and not followed is renewed no longer, and goes with the next gc.
     fn is_ready(&self) -> bool {
+        self.followed && self.is_served()
+    }
+
+    fn is_served(&self) -> bool {
         self.rings.iter().all(|ring| ring.served.is_some())
+    }
+
+    /// Rings that serve less than the vendor offers.
+    fn behind(&self) -> Vec<&str> {
+        let less = |ring: &&InRing| {
+            let pair = ring.served.as_ref().zip(self.offered.as_ref());
+            pair.is_some_and(|(served, offered)| served.version < offered.version)
+        };
+        self.rings.iter().filter(less).map(|ring| ring.ring.as_str()).collect()
     }
 }
 
@@ -142,7 +156,21 @@ fn verdict(found: &Found) -> String {
         return format!("not ready, and no date for endpoints: {broken}");
     }
     if found.is_ready() {
-        return "ready: every ring serves it".to_owned();
+        let behind = found.behind();
+        return match behind.as_slice() {
+            [] => "ready: every ring serves it".to_owned(),
+            rings => format!(
+                "ready: every ring serves it; the vendor offers more than {}: `waystation sync {feed}` fetches it",
+                rings.join(", ")
+            ),
+        };
+    }
+    if found.is_served() {
+        let follow = follow(feed);
+        return format!(
+            "not ready: it is served until the next gc, and not renewed, because it is not followed: `waystation feed \
+             learn {feed}`{follow}"
+        );
     }
     let served = found.rings.iter().any(|ring| ring.served.is_some());
     if served {
@@ -178,6 +206,25 @@ fn follow(feed: &FeedId) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_served_and_not_followed_is_not_ready() {
+        let version = |text: &str| Some(VendorVersion::plain(text.parse().unwrap()));
+        let found = |followed, served| Found {
+            feed: "elastic/9.0.0".parse().unwrap(),
+            offered: version("1.0.101"),
+            not_offered: None,
+            followed,
+            date_broken: None,
+            held: version(served),
+            rings: vec![InRing { ring: RingName::broad(), served: version(served) }],
+        };
+        assert!(!found(false, "1.0.101").is_ready());
+        assert!(verdict(&found(false, "1.0.101")).contains("until the next gc, and not renewed"));
+        assert!(found(true, "1.0.100").is_ready());
+        assert!(verdict(&found(true, "1.0.100")).contains("offers more than broad"));
+        assert_eq!(verdict(&found(true, "1.0.101")), "ready: every ring serves it");
+    }
 
     #[test]
     fn a_vendor_that_was_not_reached_is_not_a_version_that_is_misspelt() {

@@ -58,6 +58,9 @@ pub(crate) struct Defender {
 
 pub(crate) async fn run(args: &Defender, context: &mut Context) -> Result<Exit, Failure> {
     if !args.health.is_empty() {
+        if args.route.no_vendor {
+            return Err(Failure::usage("--no-vendor compares a mirror: with --health no vendor is asked anyway"));
+        }
         return health::run(args, context).await;
     }
     if args.form == Form::Csv {

@@ -23,9 +23,10 @@ The key is read from --api-key-file or WAYSTATION_ELASTICSEARCH_API_KEY: id:key,
 
 Exit codes:
   0  in order, or within policy
-  1  the vendor could not be asked, the walk found what endpoints would not get, or the fleet cannot be read
+  1  the vendor could not be asked, a feed is not served or the walk found what endpoints would not get, or the
+     fleet cannot be read
   2  wrong usage or configuration
-  4  freshness beyond policy: of a feed, or of an endpoint")]
+  4  freshness beyond policy: of a feed, or of an endpoint; or no endpoint reported")]
 pub(crate) struct Elastic {
     #[command(flatten)]
     pub(super) route: walk::Route,
@@ -75,6 +76,11 @@ pub(super) enum Form {
 
 pub(crate) async fn run(args: &Elastic, context: &mut Context) -> Result<Exit, Failure> {
     if let Some(url) = &args.elasticsearch {
+        if args.route.no_vendor {
+            return Err(Failure::usage(
+                "--no-vendor compares a mirror: with --elasticsearch no vendor is asked anyway",
+            ));
+        }
         return fleet::run(args, url, context).await;
     }
     if args.form == Form::Csv {

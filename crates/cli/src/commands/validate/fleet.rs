@@ -53,8 +53,12 @@ pub(super) async fn run(args: &Elastic, url: &str, context: &mut Context) -> Res
     let silent_after = Duration::from_secs(args.silent_after * 86_400);
     let rows = compare(&fleet, &offers, silent_after, context.clock.now());
     tell(args, &rows, context)?;
-    let beyond = rows.iter().any(|row| row.level == Level::Fail);
-    Ok(if beyond { Exit::STALE } else { Exit::DONE })
+    Ok(if level(&rows) == Level::Fail { Exit::STALE } else { Exit::DONE })
+}
+
+/// How bad it is. A fleet of which nobody reports is not in order.
+fn level(rows: &[Row]) -> Level {
+    rows.iter().map(|row| row.level).max().unwrap_or(Level::Fail)
 }
 
 async fn of_data_folder(args: &Elastic, context: &Context) -> Result<Offers, Failure> {
@@ -68,21 +72,26 @@ async fn of_data_folder(args: &Elastic, context: &Context) -> Result<Offers, Fai
         .ok_or_else(|| Failure::usage(format!("there is no ring {ring}; `waystation ring list` shows all")))
 }
 
-/// What another mirror offers for the versions and dates that endpoints have.
+/// What another mirror offers for the versions, tracks and dates that endpoints have.
 async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<Offers, Failure> {
     let config = configuration(context)?;
     let Some(mirror) = args.route.address(config.as_ref())? else {
         return Err(Failure::usage("name the mirror with --url"));
     };
-    let (mut feeds, mut dated): (BTreeSet<FeedId>, BTreeSet<FeedId>) = Default::default();
+    let (mut feeds, mut placed): (BTreeSet<FeedId>, BTreeSet<FeedId>) = Default::default();
     for endpoint in &fleet.endpoints {
         let Some(version) = endpoint.released() else { continue };
         feeds.extend(format!("elastic/{version}").parse::<FeedId>().ok());
-        dated.extend(endpoint.date().and_then(|date| format!("elastic/{version}@{date}").parse::<FeedId>().ok()));
+        let kind = match endpoint.date() {
+            Some(date) => format!("@{date}"),
+            None if endpoint.manifest_type.as_deref() == Some("candidate") => "/candidate".to_owned(),
+            None => continue,
+        };
+        placed.extend(format!("elastic/{version}{kind}").parse::<FeedId>().ok());
     }
-    let all = feeds.len() + dated.len();
+    let all = feeds.len() + placed.len();
     if all > VERSIONS {
-        let text = format!("endpoints have {all} versions and dates; a mirror is asked for {VERSIONS} at most");
+        let text = format!("endpoints have {all} versions, tracks and dates; a mirror is asked for {VERSIONS} at most");
         return Err(Failure::usage(text));
     }
     if feeds.is_empty() {
@@ -98,7 +107,7 @@ async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<O
     let report = args.route.walk(walk(feeds.into_iter().collect()), context).await?;
     let mut offers = rings::seen(&report, config.as_ref());
     let settings = walk::settings(config.as_ref())?;
-    for feed in dated {
+    for feed in placed {
         // The vendor does not publish where these lie: every place that is known is tried.
         let places = vendors::registry(Vendor::Elastic).places(&feed, &settings);
         if places.is_empty() {
@@ -124,15 +133,17 @@ async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<O
 fn tell(args: &Elastic, rows: &[Row], context: &mut Context) -> Result<(), Failure> {
     let summaries = summary(rows);
     if args.json {
-        let level = rows.iter().map(|row| row.level).max().unwrap_or_default();
-        context.out.json(&Head { endpoints: rows.len(), level, versions: &summaries })?;
+        context.out.json(&Head { endpoints: rows.len(), level: level(rows), versions: &summaries })?;
         return rows.iter().try_for_each(|row| context.out.json(row));
     }
     if args.form == Form::Csv {
         return csv_of(rows, context);
     }
     if rows.is_empty() {
-        return context.out.line(format!("no endpoint reported within {} days", args.days));
+        return context.out.line(format!(
+            "no endpoint reported within {} days: the fleet fell silent, or {} is not where its reports are",
+            args.days, args.index
+        ));
     }
     versions(&summaries, context)?;
     endpoints(args, rows, context)

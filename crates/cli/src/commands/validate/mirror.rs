@@ -32,6 +32,7 @@ enum State {
     Equal,
     Behind,
     Ahead,
+    Served,
     Unserved,
     Unasked,
     Unoffered,
@@ -83,16 +84,20 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
     let engine = context.engine(&config, "validate", Purpose::Look).await?;
     let failed = |error: mirror::EngineError| Failure::engine("validate", &error);
     let status = engine.status().await.map_err(failed)?;
-    let request = SyncRequest { feeds: feeds.clone(), from: None, wait: false, tentative: false };
-    let plans = engine.plan_sync(&request).await.map_err(failed)?;
+    let request = SyncRequest { feeds: feeds.clone(), ..SyncRequest::default() };
+    let plans = if job.route.no_vendor { Vec::new() } else { engine.plan_sync(&request).await.map_err(failed)? };
     let offers = rings::offers(&engine, &config, job.vendor).await?;
     let ring = job.ring.cloned().unwrap_or_else(|| config.default_ring());
     let address = if job.route.no_walk { None } else { job.route.address(Some(&config))? };
     let report = match &address {
         None => None,
         Some(mirror) => {
-            let served = |feed: &&FeedId| of_ring(&offers, &ring).is_some_and(|ring| ring.feeds.contains_key(*feed));
-            let feeds: Vec<FeedId> = feeds.iter().filter(served).cloned().collect();
+            let served = |feed: &FeedId| of_ring(&offers, &ring).is_some_and(|ring| ring.feeds.contains_key(feed));
+            let offered = |feed: &FeedId| plans.iter().any(|plan| plan.feed == *feed && plan.vendor_version.is_some());
+            // What the vendor has and the ring has not is what endpoints would not get.
+            let some = feeds.iter().any(served);
+            let walked = |feed: &&FeedId| served(feed) || some && offered(feed);
+            let feeds: Vec<FeedId> = feeds.iter().filter(walked).cloned().collect();
             let walk = Walk { mirror, ring: Some(&ring), config: Some(&config), feeds, versions_alone: false };
             if walk.feeds.is_empty() { None } else { Some(job.route.walk(walk, context).await?) }
         }
@@ -130,7 +135,13 @@ fn row(
     let offered = plan.and_then(|plan| plan.vendor_version.clone());
     let of = |offers: &Offers| Some((offers.ring.clone()?, offers.feeds.get(feed)?.version.clone()));
     let rings: BTreeMap<RingName, VendorVersion> = offers.iter().filter_map(of).collect();
-    let state = state(offered.as_ref().map(|offered| &offered.version), rings.get(ring).map(|served| &served.version));
+    let served = rings.get(ring).map(|served| &served.version);
+    let state = match (plan, served) {
+        // The vendor was not to be asked.
+        (None, Some(_)) => State::Served,
+        (None, None) => State::Unserved,
+        (Some(_), served) => state(offered.as_ref().map(|offered| &offered.version), served),
+    };
     let findings = status.freshness.iter().filter(|finding| finding.feed == *feed);
     Row {
         feed: feed.clone(),
@@ -160,6 +171,7 @@ impl State {
             Self::Equal => "equal",
             Self::Behind => "behind",
             Self::Ahead => "ahead",
+            Self::Served => "served",
             Self::Unserved => "unserved",
             Self::Unasked => "unasked",
             Self::Unoffered => "unoffered",
@@ -197,6 +209,15 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
         ]);
     }
     table.write(out)?;
+    for row in rows.iter().filter(|row| row.state == State::Unserved) {
+        out.line(format!(
+            "{}: it is followed, and endpoints get nothing of it; `waystation status` says why",
+            row.feed
+        ))?;
+    }
+    if !rows.is_empty() && rows.iter().all(|row| row.state == State::Unasked) {
+        out.line("where the vendor is not to be reached, --no-vendor compares without asking it")?;
+    }
     for row in rows.iter().filter(|row| row.reason.is_some()) {
         let reason = row.reason.map_or_else(String::new, |reason| format!("{reason}: "));
         out.line(format!("{}: {reason}{}", row.feed, row.detail.as_deref().unwrap_or_default()))?;
@@ -217,7 +238,8 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
 
 fn exit(rows: &[Row], report: Option<&Report>) -> Exit {
     let broken = report.is_some_and(|report| report.level == doctor::Level::Fail);
-    if broken || rows.iter().any(|row| matches!(row.state, State::Unasked | State::Unoffered)) {
+    let not_got = |row: &Row| matches!(row.state, State::Unserved | State::Unasked | State::Unoffered);
+    if broken || rows.iter().any(not_got) {
         return Exit::FAILED;
     }
     if rows.iter().any(|row| row.level == Level::Fail) { Exit::STALE } else { Exit::DONE }

@@ -32,6 +32,9 @@ pub(crate) struct Route {
     /// Nothing is asked of the mirror
     #[arg(long, conflicts_with_all = ["url", "quick", "ca_file"])]
     pub(super) no_walk: bool,
+    /// Nothing is asked of the vendor: for sites that take folders
+    #[arg(long)]
+    pub(super) no_vendor: bool,
 }
 
 impl Route {

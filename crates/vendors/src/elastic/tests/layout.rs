@@ -140,6 +140,7 @@ fn a_folder_shows_where_dated_manifests_and_those_of_a_track_lie() {
     let folder = Folder(&[
         "artifacts-9.0.0.zip",
         "2026-01-15/artifacts-8.18.3.zip",
+        "artifacts-8.18.4-2026-01-15.zip",
         "candidate/artifacts-9.0.0.zip",
         "/downloads/endpoint/dated/9.0.0/2026-02-02.zip",
         "/downloads/endpoint/art/blocklist-1.2.3-2026-02-02.zip",
@@ -159,6 +160,7 @@ fn a_folder_shows_where_dated_manifests_and_those_of_a_track_lie() {
     let found = folder.find(&followed, &mut settings);
     let expected = [
         "elastic/8.18.3@2026-01-15",
+        "elastic/8.18.4@2026-01-15",
         "elastic/8.19.2@2026-02-02",
         "elastic/9.0.0",
         "elastic/9.0.0/candidate",
