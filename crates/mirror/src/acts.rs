@@ -93,7 +93,8 @@ impl Engine {
         let record = let_in(before.clone(), word);
         self.give_word(&word, &record, &left, why).await?;
         if self.missing(&release).await.is_some() {
-            self.ports.catalog.apply(self.withdrawal(&word, &left, before)).await?;
+            let taken_back = self.withdrawal(&word, &left, before).await?;
+            self.ports.catalog.apply(taken_back).await?;
             return Err(self.without_bytes(&found).await?);
         }
         let record = FeedRecord { detail: None, ..record };
@@ -181,7 +182,12 @@ impl Engine {
             "state": ReleaseState::Admitted, "record": record_data(record),
         });
         let mut states = vec![(word.release, ReleaseState::Admitted, now)];
-        states.extend(left.iter().map(|left| (*left, ReleaseState::Rejected, now)));
+        for left in left {
+            // A catalog that was lost does not know it: the ring remembers that it was left.
+            if self.ports.catalog.release(left).await?.is_some() {
+                states.push((*left, ReleaseState::Rejected, now));
+            }
+        }
         let mut history = vec![self.entry(EntryKind::Act, word.release.to_string(), data)];
         history.extend(left.iter().map(|left| {
             let data = json!({

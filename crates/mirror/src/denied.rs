@@ -9,6 +9,7 @@ use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
 use serde_json::json;
 
 use crate::plan::Newcomer;
+use crate::word::goes_back;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -34,6 +35,15 @@ impl Engine {
                 if self.ports.catalog.release(id).await?.is_none() {
                     ids.push(*id);
                 }
+            }
+            // Only a word goes back: what it leaves is denied, also where no catalog knows it.
+            if let Some(served) = present.feeds.get(feed)
+                && newcomers
+                    .iter()
+                    .any(|it| it.admitted.release().feed == *feed && goes_back(it.admitted.release(), Some(served)))
+                && self.ports.catalog.release(&served.release).await?.is_none()
+            {
+                ids.push(served.release);
             }
             ids.extend(self.ports.catalog.releases(&rejected).await?.into_iter().map(|found| found.release.id));
             ids.truncate(ServedFeed::MAX_DENIED);

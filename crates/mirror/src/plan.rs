@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    Digest, FeedId, Generation, ItemKind, Note, ReleaseId, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp,
+    Digest, FeedId, Generation, ItemKind, Note, ReleaseId, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp, Vendor,
 };
 use trust::Admitted;
 
@@ -196,13 +196,23 @@ impl Layout<'_> {
             }
             match routes.get(path) {
                 None => {
-                    routes.insert(path.clone(), Route { until: Some(until), ..route.clone() });
+                    // A feed without a record may name it, too: nobody can tell until the record is found again.
+                    let may_be_named = route.until.is_none() && self.has_unrecorded(route.feed.vendor());
+                    let until = if may_be_named { None } else { Some(until) };
+                    routes.insert(path.clone(), Route { until, ..route.clone() });
                 }
                 Some(newer) if newer.digest != route.digest => lost.push(path.clone()),
                 Some(_) => {}
             }
         }
         lost
+    }
+
+    /// Whether a feed of a vendor whose feeds share paths keeps its seat without a record.
+    fn has_unrecorded(&self, vendor: Vendor) -> bool {
+        let mut feeds = self.input.present.feeds.keys().filter(|feed| feed.vendor() == vendor);
+        !vendors::registry(vendor).fixed_addresses()
+            && feeds.any(|feed| !self.seats.taken.contains_key(feed) && !self.input.retire.contains(feed))
     }
 
     /// What nobody names any more of `_back` would not be older than what is served.
@@ -232,8 +242,7 @@ fn keep_unrecorded(
             lost.insert(feed);
         }
     }
-    // A path that it shares may carry another feed's name. If that feed moves on, the path stays through its grace,
-    // and long before that ends the next run has found the record again.
+    // A path that it shares may carry another feed's name: `keep_grace` keeps that.
     let theirs = |route: &Route| route.until.is_none() && lost.contains(&route.feed);
     for (path, route) in input.present.routes.iter().filter(|(_, route)| theirs(route)) {
         routes.entry(path.clone()).or_insert_with(|| route.clone());

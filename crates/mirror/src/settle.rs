@@ -146,8 +146,10 @@ impl Engine {
         let Some(present) = self.present().await? else { return Ok(()) };
         for number in rings.numbers(ring).await?.into_iter().filter(|number| *number < present.generation.number) {
             let Ok(Some(generation)) = rings.generation(ring, number).await else { continue };
-            for served in generation.feeds.values() {
-                let record = self.ports.catalog.release(&served.release).await?;
+            let all: Vec<ReleaseId> =
+                generation.feeds.values().flat_map(|served| [Some(served.release), served.back]).flatten().collect();
+            for release in all {
+                let record = self.ports.catalog.release(&release).await?;
                 if record.is_some_and(|record| record.state == ReleaseState::Rejected) {
                     rings.remove(ring, number).await?;
                     break;

@@ -66,7 +66,8 @@ impl Engine {
                 word: None,
                 ..record.clone()
             };
-            return Ok(self.ports.catalog.apply(self.withdrawal(&word, &[], failed)).await?);
+            let taken_back = self.withdrawal(&word, &[], failed).await?;
+            return Ok(self.ports.catalog.apply(taken_back).await?);
         }
         let Some(admitted) = Admitted::restore(found.release, found.state) else { return Ok(()) };
         tracing::warn!(%feed, release = found.number, "the operator's word had not reached the ring: it is carried out now");
@@ -80,11 +81,20 @@ impl Engine {
 
     /// Takes a word back whose release is not held: all is as it was before, but that the vendor is asked without a
     /// condition.
-    pub(crate) fn withdrawal(&self, word: &Word, left: &[ReleaseId], record: FeedRecord) -> Batch {
+    pub(crate) async fn withdrawal(
+        &self,
+        word: &Word,
+        left: &[ReleaseId],
+        record: FeedRecord,
+    ) -> Result<Batch, EngineError> {
         let now = self.ports.clock.now();
         let record = FeedRecord { validator: None, ..record };
         let mut states = vec![(word.release, word.was, now)];
-        states.extend(left.iter().map(|left| (*left, ReleaseState::Admitted, now)));
+        for left in left {
+            if self.ports.catalog.release(left).await?.is_some() {
+                states.push((*left, ReleaseState::Admitted, now));
+            }
+        }
         let data = |state: ReleaseState| {
             json!({
                 "act": "admit", "undone": "its bytes are gone", "feed": record.feed, "state": state,
@@ -93,7 +103,7 @@ impl Engine {
         };
         let undone = states.iter().map(|(id, state, _)| self.entry(EntryKind::Act, id.to_string(), data(*state)));
         let history = undone.collect();
-        Batch { feeds: vec![record], states, history, ..Batch::default() }
+        Ok(Batch { feeds: vec![record], states, history, ..Batch::default() })
     }
 
     /// The word on a feed that the ring does not follow yet, if there is one.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use catalog::{Entry, EntryFilter, EntryKind, EntryOrder};
 use mirror::{
     ActReport, Depth, Engine, EngineError, FeedReport, KeptConfig, ProcessEvent, Silent, Status, StoreReport,
     SyncReport, SyncRequest,
 };
-use model::{Digest, FeedId, Level, Outcome, Reason};
+use model::{Digest, FeedId, Level, Outcome, Reason, ReleaseState, ServedFeed};
 
+use crate::stores::BuildError;
 use crate::upstream::Trick;
 use crate::violation::{Holds, Violation};
 use crate::world::World;
@@ -81,6 +83,25 @@ impl Act {
         matches!(self, Self::Sync(_) | Self::Admit(_) | Self::Reject(_) | Self::Collect)
     }
 
+    /// Whether it is a person's word on a release.
+    pub(crate) fn is_word(&self) -> bool {
+        matches!(self, Self::Admit(_) | Self::Reject(_))
+    }
+
+    /// Whether the word was recorded last of all on its release.
+    pub(crate) async fn was_said(&self, world: &World) -> Result<bool, BuildError> {
+        let (word, release) = match self {
+            Self::Admit(release) => ("admit", release),
+            Self::Reject(release) => ("reject", release),
+            _ => return Ok(false),
+        };
+        let filter = EntryFilter { kinds: vec![EntryKind::Act], subject: Some(release.clone()), ..Default::default() };
+        let acts = world.stores.catalog.entries(&filter, EntryOrder::NewestFirst, 100).await?;
+        let told = |act: &Entry| serde_json::from_str::<serde_json::Value>(&act.data).unwrap_or_default();
+        let last = acts.iter().map(told).find(|data| data.get("refused").is_none());
+        Ok(last.is_some_and(|data| data["act"] == word && data.get("undone").is_none()))
+    }
+
     /// Does it in a process that begins like this; where that cannot be recorded, it goes on.
     pub(crate) async fn perform_after(self, begins: Begins, engine: Engine) -> Result<Done, EngineError> {
         begins.write(&engine).await.ok();
@@ -136,10 +157,10 @@ pub(crate) struct Circumstances {
 
 impl World {
     /// Whether what an act said is true.
-    pub(crate) async fn judge(&self, done: &Done, how: &Circumstances) -> Holds {
+    pub(crate) async fn judge(&self, act: &Act, done: &Done, how: &Circumstances) -> Holds {
         match done {
             Done::Synced(report) => self.judge_sync(report, how).await,
-            Done::Acted(report) => self.judge_act(report, how),
+            Done::Acted(report) => self.judge_act(act, report, how),
             Done::Told(status) => self.judge_status(status, how),
             Done::Checked(_) | Done::Other => Ok(()),
         }
@@ -155,14 +176,39 @@ impl World {
     }
 
     /// What an act that ended well leaves of what the disk and the operator did before.
-    pub(crate) fn settled(&self, act: &Act, how: &Circumstances) -> Holds {
+    pub(crate) async fn settled(&self, act: &Act, how: &Circumstances) -> Holds {
         if how.shared || how.struck > 0 || !act.takes_the_lock() {
             return Ok(());
         }
-        if matches!(act, Act::Admit(_) | Act::Collect) {
-            self.oracle.forgot();
+        self.oracle.forgot();
+        self.oracle.made_anew()?;
+        self.followed().await
+    }
+
+    /// Whether the ring serves what a person let in last, or something newer, now that an act took the publication lock
+    /// and ended well (I15). A word that was never acknowledged, because its process died, counts as one that was.
+    async fn followed(&self) -> Holds {
+        let Some(current) = self.oracle.current()? else { return Ok(()) };
+        for (feed, release) in self.oracle.spoken() {
+            let found = self.stores.catalog.release(&release).await.ok().flatten();
+            let Some(found) = found.filter(|found| found.state == ReleaseState::Admitted) else { continue };
+            let is_rotten = found.release.items.iter().any(|item| self.oracle.is_rotten(&item.digest));
+            let served = current.generation.feeds.get(&feed);
+            let newer = |served: &ServedFeed| served.vendor_version.version > found.release.vendor_version.version;
+            let follows = served.is_some_and(|served| served.release == release || newer(served));
+            // A rollback that is not carried out serves what is newer and was left.
+            let left = served.is_some_and(|served| self.oracle.is_rejected(&served.release));
+            let dropped = served.is_none() && !self.settings.feeds.contains(&feed);
+            if follows && !left {
+                self.oracle.was_followed(&feed);
+                continue;
+            }
+            if !is_rotten && !dropped {
+                let what = format!("{feed}: release {} was let in, and the ring serves {served:?}", release.short());
+                return Err(Violation::new("I15", what));
+            }
         }
-        self.oracle.made_anew()
+        Ok(())
     }
 
     async fn judge_sync(&self, report: &SyncReport, how: &Circumstances) -> Holds {
@@ -183,6 +229,7 @@ impl World {
                 continue;
             }
             self.is_served(line)?;
+            self.is_not_asked_again(line)?;
             // One that was only seated by this run was not asked for.
             if line.requests > 0 && how.tricks == 0 && how.publications == 0 {
                 self.is_offered(line)?;
@@ -213,6 +260,19 @@ impl World {
         Err(Violation::new("I9", what))
     }
 
+    /// An offer that a person declined does not wait for a person again while the same is served (I15).
+    fn is_not_asked_again(&self, line: &FeedReport) -> Holds {
+        let current = self.oracle.current()?;
+        let served = current.and_then(|current| Some(current.generation.feeds.get(&line.feed)?.release));
+        let declined = self.oracle.declined(&line.feed);
+        let (Outcome::Quarantined, Some((release, then))) = (line.outcome, declined) else { return Ok(()) };
+        if line.release != Some(release) || served != Some(then) {
+            return Ok(());
+        }
+        let what = format!("{} waits for a word on {}, which was declined", line.feed, release.short());
+        Err(Violation::new("I15", what))
+    }
+
     /// What is said to be in order is what the vendor offers.
     fn is_offered(&self, line: &FeedReport) -> Holds {
         let good = matches!(line.outcome, Outcome::Published | Outcome::Current) && line.reason.is_none();
@@ -241,9 +301,13 @@ impl World {
         Ok(files && served.vendor_version.version.to_string() == offer.version)
     }
 
-    fn judge_act(&self, report: &ActReport, how: &Circumstances) -> Holds {
+    fn judge_act(&self, act: &Act, report: &ActReport, how: &Circumstances) -> Holds {
         if let Some(number) = report.generation {
             self.oracle.acknowledged(number);
+        }
+        if matches!(act, Act::Reject(_)) && !how.shared {
+            // What a person was told counts, whatever was recorded.
+            self.oracle.was_told(&report.feed, report.release, report.state)?;
         }
         let published = matches!(report.outcome, Outcome::Published) && report.generation.is_some();
         if how.shared || !published {

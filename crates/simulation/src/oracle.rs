@@ -5,6 +5,7 @@ mod bytes;
 mod grace;
 mod leap;
 mod recorded;
+mod spoken;
 mod walk;
 mod worn;
 
@@ -79,6 +80,12 @@ pub(crate) struct Seen {
     rejected: BTreeSet<ReleaseId>,
     /// Of them, those that no generation which is left may serve.
     forgotten: BTreeSet<ReleaseId>,
+    /// Of each feed, the release that a person let in last.
+    spoken: BTreeMap<FeedId, ReleaseId>,
+    /// Of each feed, the release whose coming back a person declined last, and what was served then.
+    declined: BTreeMap<FeedId, (ReleaseId, ReleaseId)>,
+    /// Whether a catalog was lost.
+    bereft: bool,
     /// What each release is, by what was recorded.
     states: HashMap<ReleaseId, ReleaseState>,
     /// Superseded artifacts that a client may still ask for.
@@ -109,6 +116,9 @@ impl Seen {
             reach: BTreeMap::new(),
             rejected: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            spoken: BTreeMap::new(),
+            declined: BTreeMap::new(),
+            bereft: false,
             states: HashMap::new(),
             left: BTreeMap::new(),
             held: BTreeMap::new(),

@@ -237,6 +237,17 @@ impl Stores {
         }
     }
 
+    /// The disk loses the whole catalog: the next process begins another one.
+    pub(crate) async fn lose_catalog(&mut self) -> Result<(), BuildError> {
+        if let Some((blobs, rings, _)) = &self.memory {
+            *self = Self::memory(blobs.clone(), rings.clone(), MemoryCatalog::new());
+            return Ok(());
+        }
+        let Some(folder) = self.folder().map(|folder| folder.join("data/catalog")) else { return Ok(()) };
+        std::fs::remove_dir_all(folder)?;
+        self.reopen().await
+    }
+
     /// The numbers of a ring's generation files, oldest first.
     pub(crate) async fn generations(&self, ring: &RingName) -> Result<Vec<u64>, BuildError> {
         let (rings, ring) = (Arc::clone(&self.rings), ring.clone());

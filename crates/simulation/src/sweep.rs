@@ -4,7 +4,8 @@
 //! [`Blow`] the act is done again from there with the fault at that operation. The oracle walks what is served at every
 //! operation, and again once everything was opened anew. Then the act is repeated without a fault, and the world must be
 //! what it is without any: the same paths and bytes, marks, records, states and blobs. Only times, the numbers of
-//! generations and the history may differ.
+//! generations and the history may differ. A word of the operator's is not repeated where it was recorded: the next run
+//! alone must lead there, or to where the world is without the word if it was not.
 
 mod score;
 mod state;
@@ -104,6 +105,10 @@ impl Sweep {
         play(&mut clean, act).await;
         play(&mut clean, &NEXT).await;
         let expected = clean.state().await?;
+        let mut unsaid = fork(before).await?;
+        play(&mut unsaid, &NEXT).await;
+        play(&mut unsaid, &NEXT).await;
+        let unsaid = unsaid.state().await?;
         let mut operation = 1;
         while operation <= operations {
             for blow in Blow::ALL {
@@ -118,6 +123,19 @@ impl Sweep {
                 };
                 if let Err(violation) = held {
                     swept.violations.push(told(&point, beat, &violation, &world));
+                }
+                if second.is_none() && act.is_word() {
+                    let mut world = fork(before).await?;
+                    let held = match leave(&mut world, act, (operation, blow)).await? {
+                        Ok(()) => {
+                            let expected = if act.was_said(&world).await? { &expected } else { &unsaid };
+                            compare(expected, &world.state().await?)
+                        }
+                        held => held,
+                    };
+                    if let Err(violation) = held {
+                        swept.violations.push(told(&point, beat, &violation, &world));
+                    }
                 }
             }
             operation += self.stride.max(1);
@@ -168,6 +186,17 @@ async fn strike(
     if beat.needs_a_second_run() {
         play(world, act).await;
     }
+    play(world, &NEXT).await;
+    Ok(seen(world))
+}
+
+/// Does the act with a fault in it, and then only what comes by itself.
+async fn leave(world: &mut World, act: &Act, (operation, blow): (u64, Blow)) -> Result<Holds, BuildError> {
+    world.fate.plan(Plan::At(operation, blow));
+    play(world, act).await;
+    world.restart().await?;
+    world.fate.plan(Plan::Calm);
+    play(world, &NEXT).await;
     play(world, &NEXT).await;
     Ok(seen(world))
 }

@@ -250,6 +250,15 @@ impl World {
         Ok(())
     }
 
+    /// The disk loses the whole catalog between two processes.
+    pub(crate) async fn lose_catalog(&mut self) -> Result<(), BuildError> {
+        self.fate.tell("------ the catalog is lost");
+        self.stores.lose_catalog().await?;
+        self.oracle.reopened(Arc::clone(&self.stores.view));
+        self.oracle.lost_catalog();
+        Ok(())
+    }
+
     /// Other settings, as after a reload.
     pub(crate) fn reload(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);

@@ -1,5 +1,6 @@
 //! Bytes behind routes: there, whole, and what the vendor sent (I1, I4).
 
+use std::collections::HashSet;
 use std::io::Cursor;
 
 use model::{Digest, Generation, Route, RoutePath};
@@ -26,10 +27,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// Reads the bytes behind every route once (I4).
+    /// Reads the bytes behind every route once (I4). What rotted while it was served is the disk's; nothing that rotted
+    /// before comes in.
     pub(super) fn prove(&self, seen: &mut Seen, generation: &Generation) -> Holds {
+        let before = seen.current.iter().flat_map(|current| current.generation.routes.values());
+        let served: HashSet<Digest> = before.map(|route| route.digest).collect();
         for (path, route) in &generation.routes {
-            if seen.proven.contains(&route.digest) || seen.rotten.contains(&route.digest) {
+            let was_lost = seen.worn || served.contains(&route.digest);
+            if seen.proven.contains(&route.digest) || (was_lost && seen.rotten.contains(&route.digest)) {
                 continue;
             }
             let bytes = self.read(path, route)?;
@@ -40,6 +45,7 @@ impl Oracle {
                 return Err(Violation::new("I4", format!("{path}: bytes that no vendor published whole")));
             }
             seen.proven.insert(route.digest);
+            seen.rotten.remove(&route.digest);
         }
         Ok(())
     }

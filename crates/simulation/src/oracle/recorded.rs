@@ -8,12 +8,14 @@ use model::{Digest, FeedId, Release, ReleaseId, ReleaseState};
 
 use super::Oracle;
 use super::leap::counter;
+use super::spoken::{Said, said};
 use crate::violation::{Holds, Violation};
 
 /// What of a batch the oracle remembers.
 pub(crate) struct Recorded {
     parts: [usize; 6],
     words: Vec<String>,
+    said: Vec<Said>,
     held: Vec<ReleaseId>,
     /// Each of them with its feed and the number that its vendor moves.
     numbers: Vec<(String, (FeedId, u64))>,
@@ -42,6 +44,7 @@ impl Recorded {
                 batch.history.len(),
             ],
             words: batch.history.iter().filter(admits).map(|entry| entry.subject.clone()).collect(),
+            said: said(batch),
             truly,
             held: batch.releases.iter().map(|new| new.release.id).collect(),
             numbers: numbers(batch),
@@ -114,6 +117,7 @@ impl Oracle {
         seen.rejected.retain(|id| !recorded.words.contains(&id.to_string()));
         seen.rejected.extend(recorded.rejected);
         seen.words.extend(recorded.words);
+        seen.hear(recorded.said);
         let Some(age) = seen.terms.age else { return Ok(()) };
         for id in recorded.expired {
             let Some(since) = seen.held.get(&id) else { continue };

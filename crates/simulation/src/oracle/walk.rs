@@ -65,6 +65,9 @@ impl Oracle {
             if !generation.feeds.contains_key(feed) && seen.terms.followed.contains(feed) && !beyond {
                 return Err(Violation::new("I5", format!("{feed} is followed and no longer served")));
             }
+            if !generation.feeds.contains_key(feed) {
+                seen.forget_feed(feed);
+            }
         }
         if seen.worn {
             // Only the files that were lost knew how long what is superseded has stayed.

@@ -1,4 +1,5 @@
-//! A disk that damages or loses files of the ring now and then (S18, S40, S41).
+//! A disk that damages or loses files of the ring now and then (S18, S40, S41), or the whole catalog (S18). Never both in
+//! one life: each makes up for the loss of the other.
 
 use blob_store::RingDamage;
 use model::RingName;
@@ -10,16 +11,25 @@ use crate::world::World;
 
 /// So many steps out of a thousand, in every other life.
 const RATE: u64 = 80;
+/// So many steps out of a thousand lose the catalog, in half of the other lives.
+const LOSES: u64 = 60;
 
 pub(super) struct Disk {
     draw: Draw,
     rate: u64,
+    loses: u64,
 }
 
 impl Disk {
     pub(super) fn new(mut draw: Draw) -> Self {
         let rate = if draw.chance(500) { RATE } else { 0 };
-        Self { draw, rate }
+        let loses = if rate == 0 && draw.chance(500) { LOSES } else { 0 };
+        Self { draw, rate, loses }
+    }
+
+    /// Perhaps the catalog is lost.
+    pub(super) async fn lose(&mut self, world: &mut World) -> Result<(), BuildError> {
+        if self.loses > 0 && self.draw.chance(self.loses) { world.lose_catalog().await } else { Ok(()) }
     }
 
     /// Perhaps something happens to the ring's files.

@@ -46,8 +46,8 @@ async fn one(world: &mut World, act: Act) -> Result<Done, Violation> {
     let doing = act.clone();
     match world.act(|engine| doing.perform(engine)).await {
         Ended::Done(Ok(done)) => {
-            world.judge(&done, &Circumstances::default()).await?;
-            world.settled(&act, &Circumstances::default())?;
+            world.judge(&act, &done, &Circumstances::default()).await?;
+            world.settled(&act, &Circumstances::default()).await?;
             world.oracle.look_at_all()?;
             Ok(done)
         }

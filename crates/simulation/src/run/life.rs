@@ -1,9 +1,10 @@
 //! What happens, drawn from the seed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mirror::RetentionRule;
-use model::{ReleaseState, Timestamp};
+use model::{Digest, ReleaseState, Timestamp};
 use vendor_sim::{Change, DefenderChange, ElasticTarget, Step};
 use vendors::elastic::SignatureMode;
 
@@ -20,6 +21,8 @@ use super::disk::Disk;
 /// A year, as jumps go.
 const YEAR: i64 = 365 * 86_400 * 1_000_000;
 const HOUR: i64 = 3600 * 1_000_000;
+/// How many steps out of a thousand rot something that is not served.
+const UNSERVED: u64 = 150;
 
 /// Draws what happens next.
 pub(super) struct Life {
@@ -28,6 +31,8 @@ pub(super) struct Life {
     beside: Draw,
     /// What the disk does to rings, for the same reason.
     disk: Disk,
+    /// So many steps out of a thousand lose bytes that nobody is served, and what is drawn for that.
+    unserved: (u64, Draw),
     pub(super) crashes: u64,
 }
 
@@ -35,7 +40,9 @@ impl Life {
     pub(super) fn new(draw: Draw) -> Self {
         let beside = draw.clone().fork();
         let disk = Disk::new(beside.clone().fork());
-        Self { draw, beside, disk, crashes: 0 }
+        let mut other = beside.clone().fork().fork();
+        let rate = if other.chance(500) { UNSERVED } else { 0 };
+        Self { draw, beside, disk, unserved: (rate, other), crashes: 0 }
     }
 
     /// One thing happens.
@@ -43,6 +50,8 @@ impl Life {
         if let Err(violation) = self.disk.wear(world).await? {
             return Ok(Err(violation));
         }
+        self.disk.lose(world).await?;
+        self.rot_unserved(world).await?;
         match self.draw.below(100) {
             0..=19 => Ok(self.publish(world)),
             20..=24 => Ok(self.reload(world)),
@@ -149,6 +158,25 @@ impl Life {
         Ok(Ok(()))
     }
 
+    /// The disk changes or loses a blob that is held and that nobody is served yet, or any more (S16, S18): in every other
+    /// life, now and then.
+    async fn rot_unserved(&mut self, world: &World) -> Result<(), BuildError> {
+        if self.unserved.0 == 0 || !self.unserved.1.chance(self.unserved.0) {
+            return Ok(());
+        }
+        let Ok(current) = world.oracle.current() else { return Ok(()) };
+        let served: BTreeSet<Digest> =
+            current.iter().flat_map(|current| current.generation.routes.values()).map(|route| route.digest).collect();
+        let mut loose = world.stores.all_blobs().await?;
+        loose.retain(|digest| !served.contains(digest));
+        loose.sort_unstable();
+        let Some(digest) = self.unserved.1.pick(&loose).copied() else { return Ok(()) };
+        world.oracle.rotted(digest);
+        world.stores.damage(digest, self.unserved.1.chance(250)).await?;
+        world.fate.tell(format!("------ blob {}, which is not served, rots", digest.short()));
+        Ok(())
+    }
+
     /// The disk changes or loses a blob that is served (S16, S18).
     async fn rot(&mut self, world: &World) -> Result<Holds, BuildError> {
         let current = match world.oracle.current() {
@@ -227,7 +255,10 @@ impl Life {
                 world.fate.tell(format!("       {error}"));
                 Ok(())
             }
-            Ended::Done(Ok(done)) => world.judge(done, &how).await.and_then(|()| world.settled(&act, &how)),
+            Ended::Done(Ok(done)) => match world.judge(&act, done, &how).await {
+                Ok(()) => world.settled(&act, &how).await,
+                held => held,
+            },
         };
         self.after(world, &[matches!(ended, Ended::Crashed)]).await?;
         Ok(held.and_then(|()| world.oracle.look_at_all()))
@@ -238,6 +269,7 @@ impl Life {
         let (first, second) = (self.draw_act(world).await?, self.draw_act(world).await?);
         let before = self.weather(world);
         world.fate.tell(format!("------ {first:?} beside {second:?}"));
+        let acts = (first.clone(), second.clone());
         let (one, a) = world.process();
         let (two, b) = world.process();
         let (first_begins, second_begins) = (self.begins(), self.begins());
@@ -248,9 +280,9 @@ impl Life {
         );
         let how = Circumstances { shared: true, ..Self::fair(world, before) };
         let mut held = Ok(());
-        for ended in [&x, &y] {
+        for (act, ended) in [(&acts.0, &x), (&acts.1, &y)] {
             if let Ended::Done(Ok(done)) = ended {
-                held = held.and(world.judge(done, &how).await);
+                held = held.and(world.judge(act, done, &how).await);
             }
         }
         self.after(world, &[matches!(x, Ended::Crashed), matches!(y, Ended::Crashed)]).await?;

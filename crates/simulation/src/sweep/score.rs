@@ -1,5 +1,5 @@
-//! The life that is swept: first fetch, update, quarantine, word, rollback, a damaged ring, retention, gc, a feed that is
-//! dropped.
+//! The life that is swept: first fetch, update, quarantine, word, rollback, a lost catalog, a damaged ring, retention, gc,
+//! a feed that is dropped.
 
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) enum Beat {
     LoseNewest,
     /// The disk loses the whole ring.
     LoseRing,
+    /// The disk loses the whole catalog.
+    LoseCatalog,
     /// The first Elastic feed is followed no longer.
     Drop,
     /// A fetch run.
@@ -47,8 +49,8 @@ pub(super) enum Beat {
 }
 
 use Beat::{
-    AdmitWaiting, Collect, Drop, Equivocate, Jump, LoseNewest, LoseRing, Pass, Regress, RejectWaiting, RollBack, Sync,
-    Update, Verify,
+    AdmitWaiting, Collect, Drop, Equivocate, Jump, LoseCatalog, LoseNewest, LoseRing, Pass, Regress, RejectWaiting,
+    RollBack, Sync, Update, Verify,
 };
 
 /// The life.
@@ -65,6 +67,8 @@ pub(super) const SCORE: &[Beat] = &[
     Sync,
     RejectWaiting,
     RollBack,
+    LoseCatalog,
+    Sync,
     Update,
     Sync,
     Verify,
@@ -93,6 +97,9 @@ impl Beat {
     pub(super) async fn prepare(self, world: &mut World) -> Result<Holds, BuildError> {
         if let Pass(days) = self {
             world.lives(DAY * days + Duration::from_secs(60)).await?;
+        }
+        if self == LoseCatalog {
+            world.lose_catalog().await?;
         }
         if let LoseNewest | LoseRing = self {
             return self.wear(world).await;
