@@ -181,6 +181,14 @@ impl From<&ReleaseRecord> for ReleaseStatus {
     }
 }
 
+impl FeedStatus {
+    /// Somebody followed it for a while, and nothing of it was ever had: that is no news of anything.
+    fn came_to_nothing(&self) -> bool {
+        let held = self.served.is_some() || self.mark.is_some() || self.succeeded_at.is_some();
+        !self.followed && !held && self.outcome == Some(Outcome::Failed)
+    }
+}
+
 impl Engine {
     /// How everything stands. Reads only.
     ///
@@ -213,6 +221,9 @@ impl Engine {
                 None => None,
             };
             let mut status = self.feed_status(feed, record, served.as_ref().map(ReleaseStatus::from));
+            if status.came_to_nothing() {
+                continue;
+            }
             if let Some(facts) = facts {
                 (status.clocks, status.notes) = freshness::clocks(&facts, now);
                 followed.extend(status.followed.then_some(facts));

@@ -19,6 +19,9 @@ use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
 use crate::progress;
 
+const NOTHING_OF_PATTERNS: &str = "nothing is followed: the vendor has nothing of what patterns in elastic.versions stand \
+                                   for, or could not be asked";
+
 /// Fetches what is new, proves it and publishes it
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -89,10 +92,12 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         None => app::followed(&config).map_err(|error| Failure::new("sync", &error))?,
     };
     if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && may_follow(&config) {
+        // What endpoints will ask for is no mistake yet; a pattern that stands for nothing is.
+        let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());
         if !args.json {
-            context.out.line(nothing_followed(&config))?;
+            context.out.line(if learns { nothing_followed(&config) } else { NOTHING_OF_PATTERNS })?;
         }
-        return Ok(if asked == Asked::All { Exit::DONE } else { Exit::FAILED });
+        return Ok(if learns && asked == Asked::All { Exit::DONE } else { Exit::FAILED });
     }
     if followed.is_empty() {
         return Err(Failure::engine("sync", &EngineError::NoFeeds));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::whole::manifest_path;
 use e2e::{Answer, Site, get, until};
 use serde_json::Value;
-use vendor_sim::{ElasticSettings, Fault, FaultRule, Pattern, Settings, Simulator};
+use vendor_sim::{ElasticSettings, Fault, FaultRule, Network, Pattern, Settings, Simulator};
 
 use rustix::process::Signal;
 
@@ -69,6 +69,66 @@ fn what_finds_no_room_is_told_and_comes_once_there_is() {
     until("nothing is wrong any more", PATIENCE, || {
         (!site.act(&["status", "--json"]).text().contains("learned_full")).then_some(())
     });
+    run.finish();
+}
+
+#[test]
+fn of_many_that_are_asked_for_at_once_no_more_are_served_than_are_followed_i2() {
+    let versions = ["9.0.0", "9.1.0", "9.2.0", "9.3.0"];
+    let vendor = vendor(&versions);
+    vendor.set_network(Network::with_latency(Duration::from_millis(300)));
+    let site = Site::new(&section(&vendor, "mode = \"proxy\"\nlearned_feeds = 1\nrevalidate = \"1s\"\n"));
+    let run = site.start("run");
+    let mirror = run.content;
+    let asked = versions.map(|version| std::thread::spawn(move || status_of(mirror, &manifest_path(version))));
+    let mut statuses = asked.map(|one| one.join().unwrap());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 503, 503, 503]);
+    until("those that found no room are told", PATIENCE, || {
+        let shut =
+            versions.iter().filter(|one| reason(&site, &format!("elastic/{one}")).as_deref() == Some("learned_full"));
+        (shut.count() == 3).then_some(())
+    });
+    assert!(site.act(&["status"]).text().contains("learned_full"));
+    assert_eq!(site.act(&["feed", "list", "--json"]).lines().len(), 1, "one is followed, and one is on record");
+    run.finish();
+}
+
+#[test]
+fn of_many_that_compete_for_the_last_place_those_that_lose_come_once_there_is_room() {
+    let vendor = vendor(&["8.18.3", "9.0.0", "9.1.0"]);
+    let lines = "versions = [\"8.18.3\"]\nauto_learn = true\nlearned_feeds = 1\n";
+    let site = Site::new(&section(&vendor, lines));
+    let run = site.start("run");
+    answered(run.content, &manifest_path("8.18.3"), 200);
+    for version in ["9.0.0", "9.1.0"] {
+        assert_eq!(status_of(run.content, &manifest_path(version)), 404);
+    }
+    let (served, other) = until("one is followed", PATIENCE, || {
+        let one = status_of(run.content, &manifest_path("9.0.0")) == 200;
+        let two = status_of(run.content, &manifest_path("9.1.0")) == 200;
+        (one || two).then_some(if one { ("9.0.0", "9.1.0") } else { ("9.1.0", "9.0.0") })
+    });
+    until("the other is told", PATIENCE, || {
+        (reason(&site, &format!("elastic/{other}")).as_deref() == Some("learned_full")).then_some(())
+    });
+    site.act(&["feed", "forget", served]).expect(0);
+    answered(run.content, &manifest_path(other), 200);
+    run.finish();
+}
+
+#[test]
+fn what_the_operator_names_is_asked_for_though_the_vendor_lacked_it_a_moment_ago() {
+    let vendor = vendor(&["9.0.0", "9.1.0"]);
+    let lines = "mode = \"proxy\"\nrevalidate = \"1h\"\nschedule = \"1h\"\n";
+    let site = Site::new(&section(&vendor, lines));
+    let run = site.start("run");
+    vendor.inject(FaultRule::always(Pattern::Target(manifest_path("9.1.0")), Fault::Status(404)));
+    assert_eq!(status_of(run.content, &manifest_path("9.1.0")), 404);
+    vendor.clear_faults();
+    assert_eq!(status_of(run.content, &manifest_path("9.1.0")), 404, "it is not asked for again before its time");
+    site.act(&["feed", "learn", "9.1.0"]).expect(0);
+    answered(run.content, &manifest_path("9.1.0"), 200);
     run.finish();
 }
 

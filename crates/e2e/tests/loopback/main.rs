@@ -10,6 +10,7 @@
 mod air_gap;
 mod alone;
 mod beside;
+mod brought;
 mod demand;
 mod doctor;
 mod endpoint;
@@ -18,6 +19,7 @@ mod killed;
 mod learned;
 mod lifecycle;
 mod moved;
+mod second;
 mod secrets;
 mod shared;
 mod signals;

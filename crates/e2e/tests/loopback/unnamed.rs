@@ -142,13 +142,57 @@ fn while_a_manifest_cannot_be_read_nothing_is_forwarded() {
     let vendor = vendor();
     let (_site, run) = proxy_with_one(&vendor, "");
     let artifact = vendor.elastic_release(OTHER).unwrap().artifacts.last().unwrap().clone();
-    let manifest = Pattern::Target(manifest_path(VERSION));
-    vendor.inject(FaultRule::always(manifest, Fault::Status(500)));
-    assert_eq!(get(run.content, &artifact.relative_url).unwrap().status, 503);
-    assert_eq!(vendor.requests().containing(&artifact.relative_url), 0);
-    vendor.clear_faults();
+    for status in [500, 403] {
+        let manifest = Pattern::Target(manifest_path(VERSION));
+        vendor.inject(FaultRule::always(manifest, Fault::Status(status)));
+        assert_eq!(get(run.content, &artifact.relative_url).unwrap().status, 503, "{status}");
+        assert_eq!(vendor.requests().containing(&artifact.relative_url), 0, "{status}");
+        vendor.clear_faults();
+    }
     let answer = served(run.content, &artifact);
     assert_eq!(answer.header(TRUST), Some("transport-only"));
+    run.finish();
+}
+
+/// The blob of these bytes.
+fn blob(site: &Site, bytes: &[u8]) -> std::path::PathBuf {
+    let digest = Digest::of(bytes).to_string();
+    site.data().join("blobs").join(&digest[..2]).join(digest)
+}
+
+#[test]
+fn a_forwarded_file_that_is_lost_here_and_other_at_the_vendor_ends_alone_s18() {
+    let vendor = vendor();
+    let own = vendor.elastic_release(OTHER).unwrap().artifacts.clone();
+    let (lost, other) = (&own[own.len() - 1], &own[own.len() - 2]);
+    let (site, run) = proxy(&vendor, "");
+    let bytes = served(run.content, lost).body;
+    std::fs::remove_file(blob(&site, &bytes)).unwrap();
+    spoil(&vendor, lost);
+    assert!(is_right(&get(run.content, &other.relative_url).unwrap(), other), "no other path waits for it");
+    run.finish();
+}
+
+#[test]
+fn what_the_vendor_does_not_confirm_is_told_for_each_forwarded_path_and_for_no_feed_that_nobody_asks_for_i5() {
+    let vendor = vendor();
+    let artifact = vendor.elastic_release(OTHER).unwrap().artifacts.last().unwrap().clone();
+    let (site, run) = proxy_with_one(&vendor, "schedule = \"1s\"\n");
+    assert_eq!(served(run.content, &artifact).header("age"), None);
+    let metric = |feed: &str| {
+        let metrics = String::from_utf8(get(run.admin, "/metrics").unwrap().body).unwrap();
+        metrics.contains(&format!("waystation_unconfirmed_age_seconds{{feed=\"{feed}\"}}"))
+    };
+    let aged = |path: &str| get(run.content, path).unwrap().header("age").is_some();
+    vendor.inject(FaultRule::always(Pattern::Any, Fault::Status(503)));
+    until("its age is told", PATIENCE, || aged(&artifact.relative_url).then_some(()));
+    until("as a metric, too", PATIENCE, || metric("elastic/forwarded").then_some(()));
+    vendor.clear_faults();
+    until("the vendor is back", PATIENCE, || (!aged(&artifact.relative_url)).then_some(()));
+    site.act(&["feed", "forget", VERSION]).expect(0);
+    vendor.inject(FaultRule::always(Pattern::Any, Fault::Status(503)));
+    until("what is forwarded is not confirmed", PATIENCE, || metric("elastic/forwarded").then_some(()));
+    assert!(!metric(&format!("elastic/{VERSION}")) && !aged(&manifest_path(VERSION)), "nobody asks for it");
     run.finish();
 }
 
@@ -192,6 +236,9 @@ fn the_vendors_safe_headers_come_with_manifests_and_artifacts_and_the_tag_is_our
     let run = site.start("run");
     check(run.content);
     run.finish();
+    let serve = site.start("serve");
+    check(serve.content);
+    serve.finish();
     let origin = vendor.elastic_url();
     site.configure(&[format!("[elastic]\norigin = \"{origin}\"\nmode = \"proxy\"\npass_headers = []\n")]);
     let run = site.start("run");
@@ -303,6 +350,9 @@ fn a_manifest_at_a_path_of_no_known_form_is_never_passed_on_unproven_nor_is_what
         lines.into_iter().find(|line| line["path"] == STRAY && line["tried"]["reason"] == "path_unknown")
     });
     assert!(told["tried"]["detail"].as_str().unwrap().contains("elastic.dated_templates"), "{told}");
+    run.finish();
+    let run = site.start("run");
+    assert_eq!(get(run.content, &own.relative_url).unwrap().status, 503, "nor does anybody after a restart");
     // Once the manifest is held where it is known to lie, the other path has the very same bytes.
     let held = get(run.content, &manifest_path(OTHER)).unwrap();
     assert_eq!(held.status, 200);

@@ -130,6 +130,21 @@ async fn a_name_that_was_asked_for_while_the_vendor_was_down_leaves_no_record_i6
 }
 
 #[tokio::test]
+async fn what_was_followed_for_a_while_and_never_had_is_not_told_any_more_i6() {
+    let world = following_one().await;
+    let notes = Notes::of(&["elastic/7.7.7", OTHER]);
+    let request = SyncRequest::default();
+    engine(&world, &notes).sync(&request, Arc::new(Silent)).await.unwrap();
+    let told = || async {
+        let status = engine(&world, &notes).status().await.unwrap();
+        status.feeds.iter().map(|feed| feed.feed.to_string()).collect::<Vec<_>>()
+    };
+    assert!(told().await.contains(&"elastic/7.7.7".to_owned()));
+    notes.set(|known| known.feeds = Some(Vec::new()));
+    assert_eq!(told().await.len(), 2, "what is followed, and what is served still");
+}
+
+#[tokio::test]
 async fn what_finds_no_room_is_not_fetched_published_or_recorded_i6() {
     let world = following_one().await;
     let notes = Notes::of(&[OTHER]);
