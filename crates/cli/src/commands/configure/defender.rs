@@ -145,8 +145,11 @@ fn wanted(args: &Defender, url: &str, context: &Context) -> Result<Wanted, Failu
     let plain = console::plain(args.allow_plain_http || args.check.is_some());
     let mirror = address::of_ring(url, args.ring.as_ref(), plain, config.as_ref())?;
     if Address::read(&mirror.text()).is_of_vendor() {
-        let failure = Failure::usage(format!("{} is one of Microsoft's own: no mirror's layout is there", mirror.text()));
-        return Err(failure.with_next("give the mirror's address; endpoints that are to ask the cloud need no such settings"));
+        let failure =
+            Failure::usage(format!("{} is one of Microsoft's own: no mirror's layout is there", mirror.text()));
+        return Err(
+            failure.with_next("give the mirror's address; endpoints that are to ask the cloud need no such settings")
+        );
     }
     let platform = match (args.platform, args.form) {
         (Some(System::Linux), _) | (None, None | Some(Form::Json | Form::Ansible | Form::Portal)) => Platform::Linux,
