@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use model::FeedId;
 
 /// What is shown of what endpoints ask for and is not held. Labels are bounded: outcomes, and feeds that are served.
@@ -22,9 +23,10 @@ pub struct DemandFacts {
 }
 
 /// Tells what endpoints ask for and is not held.
+#[async_trait]
 pub trait DemandSource: Send + Sync {
     /// How that stands; must not wait for anything but a small file.
     fn facts(&self) -> DemandFacts;
     /// The wanted list, as the API shows it; in the error, why it cannot be told.
-    fn wanted(&self) -> Result<serde_json::Value, String>;
+    async fn wanted(&self) -> Result<serde_json::Value, String>;
 }

@@ -234,7 +234,7 @@ async fn wanted(State(shared): State<Shared>) -> Response {
     let Some(source) = &shared.demand else {
         return (StatusCode::NOT_FOUND, "this process does not see what is wanted\n").into_response();
     };
-    match source.wanted() {
+    match source.wanted().await {
         Ok(list) => axum::Json(list).into_response(),
         Err(error) => {
             tracing::error!(error, "the wanted list cannot be told");

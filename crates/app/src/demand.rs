@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin_http::{DemandFacts, DemandSource};
+use async_trait::async_trait;
 use config::{Config, ElasticMode, UnknownPaths};
 use content_http::{After, Beyond, Face, Instead};
 use mirror::Engine;
@@ -28,6 +29,8 @@ const GATHER: Duration = Duration::from_secs(3);
 pub(crate) struct Demand {
     pub(crate) sightings: Arc<Sightings>,
     desk: Option<Arc<Desk>>,
+    /// The engine beside it, while there is one.
+    engine: watch::Receiver<Option<Arc<Engine>>>,
     book: Arc<Book>,
     /// What is told of routes where nobody fetches, as far as this process may read it.
     faces: Option<Faces>,
@@ -45,6 +48,7 @@ impl Demand {
         Self {
             sightings: Arc::default(),
             desk: None,
+            engine: watch::Sender::new(None).subscribe(),
             book,
             faces,
             wait: AtomicU64::new(0),
@@ -61,8 +65,8 @@ impl Demand {
     ) -> Self {
         let seeing = Self::seeing(config, clock);
         let (book, rules) = (Arc::clone(&seeing.book), seeing.rules.subscribe());
-        let desk = Desk::new(engine, book, rules, tokio::runtime::Handle::current());
-        let fetching = Self { desk: Some(Arc::new(desk)), ..seeing };
+        let desk = Desk::new(engine.clone(), book, rules, tokio::runtime::Handle::current());
+        let fetching = Self { desk: Some(Arc::new(desk)), engine, ..seeing };
         fetching.set(config);
         fetching
     }
@@ -221,6 +225,7 @@ impl Beyond for Demand {
     }
 }
 
+#[async_trait]
 impl DemandSource for Demand {
     fn facts(&self) -> DemandFacts {
         let desk = self.desk.as_ref().map(|desk| desk.facts()).unwrap_or_default();
@@ -236,9 +241,18 @@ impl DemandSource for Demand {
         }
     }
 
-    fn wanted(&self) -> Result<serde_json::Value, String> {
-        let list = self.book.wanted().map_err(|error| error_chain(&error))?;
-        serde_json::to_value(list.entries()).map_err(|error| error.to_string())
+    async fn wanted(&self) -> Result<serde_json::Value, String> {
+        let entries = self.book.wanted().map_err(|error| error_chain(&error))?.entries();
+        let engine = self.engine.borrow().clone();
+        let shown = match engine {
+            Some(engine) => {
+                let marked = proxy::marked(&engine, entries).await.map_err(|error| error_chain(&error))?;
+                serde_json::to_value(marked)
+            }
+            // Nobody here knows what rings serve.
+            None => serde_json::to_value(entries),
+        };
+        shown.map_err(|error| error.to_string())
     }
 }
 

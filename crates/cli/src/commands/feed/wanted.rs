@@ -1,13 +1,10 @@
 //! `waystation feed wanted`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use mirror::Engine;
 use model::Timestamp;
-use proxy::{Exported, WantedEntry, write_export};
-use serde::Serialize;
+use proxy::{Exported, Marked, WantedEntry, marked, write_export};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -48,7 +45,7 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
         let exported = Exported::new(config.site.name.clone(), now, entries.clone());
         write_export(path, &exported).map_err(|error| Failure::new("feed wanted", &error))?;
     }
-    let entries = marked(entries, &engine).await?;
+    let entries = marked(&engine, entries).await.map_err(|error| Failure::engine("feed wanted", &error))?;
     if args.json {
         entries.iter().try_for_each(|entry| context.out.json(entry))?;
         return Ok(Exit::DONE);
@@ -69,32 +66,6 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
         context.out.line(told)?;
     }
     Ok(Exit::DONE)
-}
-
-/// An entry, and whether its feed is served in its ring all the same.
-#[derive(Debug, Serialize)]
-struct Marked {
-    #[serde(flatten)]
-    entry: WantedEntry,
-    /// Dated manifests may lie at several paths, of which endpoints asked for another.
-    held_at_another_path: bool,
-}
-
-async fn marked(entries: Vec<WantedEntry>, engine: &Engine) -> Result<Vec<Marked>, Failure> {
-    let mut marked = Vec::new();
-    let mut rings = BTreeMap::new();
-    for entry in entries {
-        if !rings.contains_key(&entry.ring) {
-            let current = engine.ports().rings.current(&entry.ring).await;
-            let current = current.map_err(|error| Failure::engine("feed wanted", &error.into()))?;
-            rings.insert(entry.ring.clone(), current);
-        }
-        let current = rings.get(&entry.ring).and_then(Option::as_ref);
-        let held =
-            entry.feed.as_ref().zip(current).is_some_and(|(feed, ring)| ring.generation.feeds.contains_key(feed));
-        marked.push(Marked { entry, held_at_another_path: held });
-    }
-    Ok(marked)
 }
 
 /// What came of asking the vendor, in few words.

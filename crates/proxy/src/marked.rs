@@ -1,0 +1,37 @@
+//! The wanted list, as it is shown.
+
+use std::collections::BTreeMap;
+
+use mirror::{Engine, EngineError};
+use serde::Serialize;
+
+use crate::WantedEntry;
+
+/// An entry, and whether its feed is served in its ring all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Marked {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub entry: WantedEntry,
+    /// Dated manifests may lie at several paths, of which endpoints asked for another.
+    pub held_at_another_path: bool,
+}
+
+/// The entries, each with what its ring serves of its feed.
+///
+/// # Errors
+/// [`EngineError`] when a ring cannot be read.
+pub async fn marked(engine: &Engine, entries: Vec<WantedEntry>) -> Result<Vec<Marked>, EngineError> {
+    let mut marked = Vec::new();
+    let mut rings = BTreeMap::new();
+    for entry in entries {
+        if !rings.contains_key(&entry.ring) {
+            rings.insert(entry.ring.clone(), engine.ports().rings.current(&entry.ring).await?);
+        }
+        let current = rings.get(&entry.ring).and_then(Option::as_ref);
+        let held =
+            entry.feed.as_ref().zip(current).is_some_and(|(feed, ring)| ring.generation.feeds.contains_key(feed));
+        marked.push(Marked { entry, held_at_another_path: held });
+    }
+    Ok(marked)
+}
