@@ -18,7 +18,7 @@ use crate::away::turned_away;
 use crate::client::{Told, client};
 use crate::download::{Asked, Download, Sending};
 use crate::net::hold_little;
-use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived, as_we_speak, glimpse};
+use crate::request::{Arrived, Method, Persistence, Refused, Request, arrived, as_we_speak, glimpse, minor_of};
 use crate::respond::{Answered, Frame, Missed, answer, refuse};
 use crate::rules::{Door, Rules};
 use crate::slots::{Phase, Slot};
@@ -345,7 +345,7 @@ impl<W: Wire> Connection<W> {
         let at = worker.clock.borrow().now;
         let client = self.seat.peer;
         let (method, path) = glimpse(head);
-        Asked { client, name: None, method, minor: 1, status, at }.log(worker, path, b"", 0);
+        Asked { client, name: None, method, minor: minor_of(head), status, at }.log(worker, path, b"", 0);
         (used, 0, Next::Close)
     }
 }

@@ -183,6 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_told_with_what_it_means_and_what_waits_v34() {
+        let facts = |kind, refused: Option<&str>| CertificateFacts {
+            kind,
+            listener: ([127, 0, 0, 1], 1).into(),
+            path: "file.pem".into(),
+            not_before: None,
+            not_after: Some(Timestamp::from_micros(0)),
+            refused: refused.map(str::to_owned),
+        };
+        let told = |facts: &CertificateFacts| {
+            let heard = crate::away::tests::Heard::default();
+            tracing::subscriber::with_default(heard.clone(), || tell(facts, Timestamp::from_micros(1)));
+            heard.text()
+        };
+        let list = told(&facts(crate::FileKind::ClientCrl, Some("cut off")));
+        assert!(list.contains("has ended; what stands in the file now is not in use: cut off"), "{list}");
+        let authority = told(&facts(crate::FileKind::ClientCa, None));
+        assert!(authority.contains("has ended, which keeps nobody out"), "{authority}");
+    }
+
+    #[test]
     fn an_end_is_told_when_it_passes_and_once_v34() {
         let clock = Arc::new(Hand::default());
         let files = KeptFiles::new(clock.clone());

@@ -14,7 +14,7 @@ mod line;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-pub(crate) use line::{Line, Stamp};
+pub(crate) use line::{Line, NO_VERSION, Stamp};
 
 use crate::stats::{Counters, Trouble};
 use crate::{AccessLog, LogForm};

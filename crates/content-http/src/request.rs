@@ -5,6 +5,7 @@ mod fields;
 use std::mem::MaybeUninit;
 
 use crate::conditional::{Conditions, Values};
+use crate::log::NO_VERSION;
 use fields::{Fields, is_host};
 
 /// The most headers a request may have.
@@ -186,6 +187,16 @@ pub(crate) fn glimpse(head: &[u8]) -> (&'static str, &[u8]) {
     let method = words.next().and_then(|word| std::str::from_utf8(word).ok()).map_or(Method::Unknown, Method::of);
     let path = words.next().filter(|word| word.starts_with(b"/")).unwrap_or_default();
     (method.as_str(), path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default())
+}
+
+/// The minor version of HTTP/1 in a head that may be none, as far as it can be told.
+pub(crate) fn minor_of(head: &[u8]) -> u8 {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    match line.rsplit(|byte| *byte == b' ').next() {
+        Some(b"HTTP/1.0") => 0,
+        Some(b"HTTP/1.1") => 1,
+        _ => NO_VERSION,
+    }
 }
 
 /// The same head as HTTP/1.1 has it, where it is one of a later HTTP/1: who speaks more than we do is answered as far

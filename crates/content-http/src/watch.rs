@@ -201,7 +201,7 @@ impl Watcher {
             if let Some(lines) = losses.look(&self.counters) {
                 tracing::warn!(
                     lines,
-                    "lines of the access log were lost: its disk is full or fails, or nobody reads its pipe"
+                    "lines of the access log were lost: its disk is full or fails, its folder is gone, or nobody reads its pipe"
                 );
             }
         }

@@ -8,6 +8,9 @@ use crate::LogForm;
 /// The longest path or user agent in a line.
 pub(crate) const MAX_TEXT: usize = 256;
 
+/// What stands for a version that was not told.
+pub(crate) const NO_VERSION: u8 = u8::MAX;
+
 /// What one line says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
@@ -15,7 +18,7 @@ pub(crate) struct Line<'a> {
     /// Who the client named itself as; empty where nobody asked.
     pub(crate) name: &'a str,
     pub(crate) method: &'static str,
-    /// The minor version of HTTP/1 that was asked with.
+    /// The minor version of HTTP/1 that was asked with; [`NO_VERSION`] where none can be told.
     pub(crate) minor: u8,
     pub(crate) status: u16,
     pub(crate) bytes: u64,
@@ -112,7 +115,11 @@ impl Line<'_> {
         if !self.path.is_empty() {
             out.push(b' ');
             escaped(out, self.path, b"\\x");
-            out.extend_from_slice(if self.minor == 0 { b" HTTP/1.0" } else { b" HTTP/1.1" });
+            out.extend_from_slice(match self.minor {
+                0 => b" HTTP/1.0",
+                1 => b" HTTP/1.1",
+                _ => b"",
+            });
         }
         out.extend_from_slice(b"\" ");
         number(out, u64::from(self.status));

@@ -47,6 +47,26 @@ fn a_header_names_the_client_v33() {
 }
 
 #[test]
+fn a_head_that_cannot_be_read_is_logged_with_the_client_that_the_header_named_v33() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let site = Site::empty(|settings| {
+        let policy = &mut settings.listeners[0].policy;
+        policy.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        policy.proxy_protocol = true;
+        let target = LogTarget::File { path: log.clone(), rotate_bytes: 0, keep: 0 };
+        settings.access_log = Some(AccessLog { target, form: LogForm::Common });
+    });
+    for head in ["GET /a", "GET /a HTTP/1.0\r\nb : c"] {
+        site.raw(format!("PROXY TCP4 10.0.0.1 192.0.2.1 1 80\r\n{head}\r\n\r\n").as_bytes());
+    }
+    until(|| std::fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == 2));
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.lines().all(|line| line.starts_with("10.0.0.1 - - [")), "{text}");
+    assert!(text.contains("\"GET /a\" 400 -") && text.contains("\"GET /a HTTP/1.0\" 400 -"), "{text}");
+}
+
+#[test]
 fn without_a_header_a_proxy_s_connection_ends_v33() {
     let site = site(&[], &["127.0.0.1"]);
     for (count, header) in [

@@ -141,6 +141,15 @@ fn a_file_that_is_again_as_it_was_is_well_again_v23() {
 }
 
 #[test]
+fn whoever_only_looks_whether_the_port_is_open_is_no_trouble_v19() {
+    let served = served(None);
+    drop(served.site.connect());
+    served.site.raw(b"");
+    until(|| served.site.server.stats().connections_total == 2 && served.site.server.stats().connections_open == 0);
+    assert_eq!(served.site.server.stats().trouble(content_http::Trouble::Handshake), 0);
+}
+
+#[test]
 fn what_is_no_pem_is_called_what_it_is_v23() {
     let served = served(None);
     let why = |certificate: &[u8], key: &[u8]| {
