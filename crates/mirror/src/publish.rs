@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
 use catalog::{Batch, EntryKind, FeedRecord, Publication};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, RoutePath, ServedFeed};
+use model::{
+    Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, RoutePath, ServedFeed,
+};
 use serde_json::json;
 use trust::Admitted;
 
@@ -66,6 +68,11 @@ impl Engine {
             let present = self.present().await?;
             let coming = what.pending.iter().chain(&waiting).map(|it| it.record.feed.clone()).collect();
             let mut returning = self.returning(present.as_ref(), &coming).await?;
+            // What this very publication lets go does not come back with it.
+            let goes = |id: ReleaseId| {
+                what.batch.states.iter().any(|(gone, state, _)| (*gone, *state) == (id, ReleaseState::Expired))
+            };
+            returning.retain(|it| !goes(it.admitted.release().id));
             let (mut plan, incumbent) = loop {
                 let mut newcomers: Vec<Newcomer> =
                     what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
