@@ -55,7 +55,7 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum CompatError {
     /// The environment makes no configuration.
-    #[error("the environment does not fit: {0}")]
+    #[error("the environment does not fit")]
     Config(#[from] ConfigError),
     /// The state would be shared.
     #[error("the state in {} and downloadFolder {} must not lie in each other: choose another with --state", state.display(), folder.display())]
@@ -244,6 +244,9 @@ async fn fill(
     }
     for unknown in &settings.unknown {
         voice.say(&format!("the settings: {unknown} means nothing here and is passed by"));
+    }
+    for field in &settings.twice {
+        voice.complain(&format!("Warning: the settings: {field} stands twice, and the last one counts"));
     }
     let config = &derived.config;
     let engine = app::engine(config, VERB, Purpose::Act, Arc::clone(&clock)).await?;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub back: bool,
     /// Fields that mean nothing, told and passed by.
     pub unknown: Vec<String>,
+    /// Fields that stand twice: the last one counts, as it does for the script.
+    pub twice: Vec<String>,
 }
 
 /// Why a file is no settings.
@@ -151,6 +153,7 @@ impl Settings {
             preview: fields.flag("downloadPreviewUpdates")?,
             back: fields.flag("backupPreviousUpdates")?,
             unknown: fields.unknown(),
+            twice: twice(&text),
         };
         if settings.linux || settings.mac {
             Ok(settings)
@@ -158,6 +161,13 @@ impl Settings {
             Err(SettingsError::Nothing { path: path.to_owned(), unknown: settings.unknown })
         }
     }
+}
+
+/// The fields of an object that stand twice in it.
+fn twice(text: &str) -> Vec<String> {
+    let findings = settings::Document::read(text.as_bytes()).map(|document| document.findings().to_vec());
+    let twice = findings.into_iter().flatten().filter(|finding| finding.check == settings::Check::DuplicateKey);
+    twice.map(|finding| finding.at.trim_start_matches('/').to_owned()).collect()
 }
 
 const KNOWN: [&str; 6] = [
@@ -264,6 +274,16 @@ mod tests {
         assert_eq!(settings.log, Path::new("/tmp/mdatp_offline_updates.log"));
         assert!(settings.linux && !settings.mac && !settings.preview && !settings.back);
         assert_eq!(settings.unknown, ["more"]);
+        assert!(settings.twice.is_empty());
+        let settings = parse(
+            br#"{"downloadMacUpdates": true, "more": {}, "downloadMacUpdates": false, "downloadLinuxUpdates": true}"#,
+        );
+        let settings = settings.unwrap();
+        assert_eq!(
+            (settings.mac, settings.twice.as_slice()),
+            (false, &["downloadMacUpdates".to_owned()][..]),
+            "as jq has it"
+        );
     }
 
     #[test]

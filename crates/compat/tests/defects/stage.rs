@@ -57,6 +57,7 @@ impl Stage {
             preview: false,
             back: true,
             unknown: Vec::new(),
+            twice: Vec::new(),
         };
         let (folder, state) = (settings.folder.clone(), dir.path().join("state"));
         Self { dir, vendor, settings, folder, state }
