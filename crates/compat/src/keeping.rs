@@ -9,7 +9,7 @@ use std::time::Duration;
 use blob_store::Current;
 use blob_store::reader::BlobFiles;
 use config::Config;
-use mirror::{Engine, EngineError};
+use mirror::{Engine, EngineError, Silent};
 use model::{Clock, Digest, FeedId, Generation, RingName, RoutePath, Timestamp, Vendor};
 use platform::fs::{Folder, FsError, Mode, Owners};
 use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
@@ -87,7 +87,8 @@ impl<'a> Keeper<'a> {
             Some(_) => voice.say("_back leaves the folder: backupPreviousUpdates has been false for a day"),
             None => drop(state.remove(LEAVES)?),
         }
-        let wanted = laid_out(current.generation, settings.back || stays, left);
+        let back = settings.back || stays;
+        let wanted = laid_out(current.generation, back, left);
         let (followed, before) = (&self.engine.settings().feeds, self.tree.written()?);
         for (at, until) in leaving(&wanted.generation, followed) {
             voice.say(&format!(
@@ -95,12 +96,31 @@ impl<'a> Keeper<'a> {
             ));
         }
         let gone = left_behind(&before, &wanted.generation, followed);
-        let tree = self.tree.clone();
-        let report = blocking(move || tree.bring(&wanted, depth)).await??;
+        let mut report = self.bring(wanted, depth).await?;
+        if !report.blobs.is_empty() {
+            let healed = self.engine.heal(&report.blobs, Arc::new(Silent)).await?;
+            voice.complain(&format!(
+                "Warning: {} files in the state had other bytes than they should, or were gone: they were set aside and are \
+                 fetched again; look after that disk",
+                healed.found.faults.len()
+            ));
+            if let Some(current) = self.engine.ports().rings.current(&self.ring).await.map_err(EngineError::from)? {
+                let altered = report.altered;
+                report = self.bring(laid_out(current.generation, back, left), depth).await?;
+                report
+                    .altered
+                    .extend(altered.into_iter().filter(|path| !report.altered.contains(path)).collect::<Vec<_>>());
+            }
+        }
         for at in gone.iter().filter(|at| report.failed.iter().all(|failed| failed.folder != **at)) {
             voice.say(&format!("{at} has left the folder: it is not asked for any more"));
         }
         Ok(Some(report))
+    }
+
+    async fn bring(&self, wanted: Current, depth: Depth) -> Result<Report, CompatError> {
+        let tree = self.tree.clone();
+        Ok(blocking(move || tree.bring(&wanted, depth)).await??)
     }
 
     /// Reads what lies where endpoints look and was put there by somebody else, and takes what is no archive out of their

@@ -30,6 +30,7 @@ mod voice;
 
 pub use derive::{Derived, state_folder};
 pub use log::Log;
+pub use place::kept_from;
 pub use run::{CompatError, Ended, Outcome, run};
 pub use settings::{Settings, SettingsError};
 pub use voice::Said;

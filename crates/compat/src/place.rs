@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use config::Config;
 use model::RingName;
 use platform::fs::{Folder, FsError, Mode, Owners, create_folder};
 use platform::lock::FileLock;
@@ -52,7 +53,7 @@ pub(crate) fn judged(state: &Path, folder: &Path) -> Result<(), CompatError> {
 
 /// Whether what is there was made by runs like this one, for this folder.
 fn ours(there: &Folder, state: &Path, folder: &Path) -> Result<(), CompatError> {
-    let filled = Tree::filled(&there.path().join(DATA).join(TREES), &RingName::broad())?;
+    let filled = Tree::filled(&there.path().join(DATA).join(TREES), &RingName::broad())?.map(|standing| standing.root);
     let occupied = |name: &str| CompatError::Occupied { state: state.to_owned(), name: name.to_owned() };
     match first_line(there)? {
         Some(line) if line != MADE => return Err(occupied(CONFIG)),
@@ -72,6 +73,15 @@ fn ours(there: &Folder, state: &Path, folder: &Path) -> Result<(), CompatError> 
         Some(other) => Err(CompatError::Filled { state: state.to_owned(), other, folder: folder.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The folder that runs like this one keep from what a configuration speaks of, and the generation that it shows; none of
+/// any other configuration's.
+pub fn kept_from(config: &Config) -> Option<(PathBuf, Option<u64>)> {
+    let state = Folder::open(config.file.parent()?).ok()?;
+    let is_ours = config.file.file_name() == Some(CONFIG.as_ref()) && first_line(&state).ok()?.as_deref() == Some(MADE);
+    let standing = Tree::filled(&config.data_dir.join(TREES), &RingName::broad()).ok()??;
+    is_ours.then_some((standing.root, standing.generation))
 }
 
 fn first_line(there: &Folder) -> Result<Option<String>, FsError> {

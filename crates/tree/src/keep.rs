@@ -137,17 +137,17 @@ impl Tree {
         Ok(())
     }
 
-    /// The folder that the records in a folder speak of, where anything was ever written into it.
+    /// How the folder stands that the records in a folder speak of, where anything was ever written into it.
     ///
     /// # Errors
     /// [`TreeError`] when they cannot be read.
-    pub fn filled(records: &Path, ring: &RingName) -> Result<Option<PathBuf>, TreeError> {
+    pub fn filled(records: &Path, ring: &RingName) -> Result<Option<Standing>, TreeError> {
         let folder = match Folder::open(records) {
             Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
-        let records = Records::read(&folder, ring)?;
-        Ok(records.filter(|records| place::is_known(Some(records))).map(|records| records.root))
+        let records = Records::read(&folder, ring)?.filter(|records| place::is_known(Some(records)));
+        Ok(records.map(|records| records.standing_of(&records.root)))
     }
 
     /// The paths that were, or may have been, written into the folder, as the records say.

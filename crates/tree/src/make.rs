@@ -69,7 +69,8 @@ impl Maker<'_> {
             }
         }
         let opened = self.source.open(route.digest, route.size);
-        let mut blob = opened.map_err(|source| FolderError::Store { digest: route.digest, source: Box::new(source) })?;
+        let mut blob =
+            opened.map_err(|source| FolderError::Store { digest: route.digest, source: Box::new(source) })?;
         if self.files == Files::Link
             && let Some(wrote) = self.linked(into, name, route, &mut blob)?
         {

@@ -10,6 +10,7 @@ pub(crate) use page::{nothing_followed, outcome, trouble};
 
 use app::Purpose;
 use clap::Args;
+use config::Config;
 use model::Level;
 
 use crate::commands::history::doubt;
@@ -62,6 +63,7 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let left_behind = left.as_ref().map(|left| folder_fault(left.reason, show::clean(&left.in_words()), status.at));
     let said = absent.into_iter().chain(left_behind).chain(doubt.iter().flat_map(|doubt| doubt.faults(status.at)));
     status.faults.splice(0..0, said);
+    status.notices.extend(behind(&config, status.ring.generation));
     if args.json {
         context.out.json(&status)?;
     } else {
@@ -70,4 +72,13 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
         context.out.line(super::alarm::in_short(&config, left.as_ref(), context.clock.now()))?;
     }
     Ok(if status.level() == Level::Fail { Exit::STALE } else { Exit::DONE })
+}
+
+/// What the drop-in downloader keeps from this state, where that does not show what is published: its next run brings it.
+fn behind(config: &Config, generation: u64) -> Option<String> {
+    let (folder, shows) = compat::kept_from(config)?;
+    (shows != Some(generation)).then(|| {
+        let folder = show::clean(&folder.display().to_string());
+        format!("{folder} does not show generation {generation}: run `waystation compat defender-downloader` now")
+    })
 }

@@ -29,6 +29,27 @@ async fn bytes_that_rot_unseen_are_put_back_by_a_run_that_reads_them_and_told() 
 }
 
 #[tokio::test]
+async fn what_rotted_in_the_state_is_set_aside_and_fetched_again_in_the_same_run_s16() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    let before = stage.files();
+    let zip = stage.folder.join(ZIP);
+    let whole = fs::read(&zip).unwrap();
+    let name = model::Digest::of(&whole).to_string();
+    let blob = stage.state.join("data/blobs").join(&name[..2]).join(&name);
+    let mut bytes = whole.clone();
+    bytes[300] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    fs::remove_file(&zip).unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Done), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("set aside and fetched again")), "{told:?}");
+    assert_eq!(stage.files(), before);
+    assert_eq!(fs::read(&blob).unwrap(), whole);
+    assert_eq!(fs::read_dir(stage.state.join("data/damaged")).unwrap().count(), 1);
+}
+
+#[tokio::test]
 async fn a_folder_that_is_refused_is_told_before_anything_is_fetched() {
     let stage = Stage::new();
     fs::create_dir(&stage.folder).unwrap();

@@ -188,3 +188,24 @@ async fn what_is_switched_off_for_a_run_comes_back_with_the_release_before() {
         assert_ne!(zip("production"), zip("production_back"), "{platform}");
     }
 }
+
+#[tokio::test]
+async fn what_rotted_in_the_state_and_in_the_folder_is_fetched_again() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    let before = stage.files();
+    let digest = Digest::of(&stage.vendor.defender_release(x64()).unwrap().archive.to_vec()).to_string();
+    let (blob, file) = (
+        stage.state.join("data/blobs").join(&digest[..2]).join(&digest),
+        stage.folder.join("linux/production/arch_x86_64/updates.zip"),
+    );
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[300] ^= 1;
+    for path in [&blob, &file] {
+        fs::remove_file(path).unwrap();
+        fs::write(path, &bytes).unwrap();
+    }
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, stage.files() == before), (Some(Ended::Done), true), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("set aside and are fetched again")), "{told:?}");
+}

@@ -122,7 +122,8 @@ fn what_a_killed_probe_left_goes_with_the_next() {
 #[test]
 fn the_records_say_which_folder_they_filled() {
     let stage = Stage::new();
-    let filled = || crate::Tree::filled(&stage.records, &model::RingName::broad()).unwrap();
+    let filled =
+        || crate::Tree::filled(&stage.records, &model::RingName::broad()).unwrap().map(|standing| standing.root);
     assert_eq!(filled(), None);
     stage.bring(&stage.serves(&[(X64, 1)], &[]));
     assert_eq!(filled(), Some(stage.root.clone()));

@@ -66,6 +66,12 @@ pub(super) async fn admit(args: &Admit, context: &mut Context) -> Result<Exit, F
         tell(&report, &format!("admitted release {}", report.release.short()), context)?;
         if let Some(number) = report.generation {
             context.out.line(format!("  published as generation {number}"))?;
+            if let Some((folder, _)) = compat::kept_from(&context.config()?) {
+                context.out.line(format!(
+                    "  {} shows it after the next run of `waystation compat defender-downloader`: run it now",
+                    folder.display()
+                ))?;
+            }
         }
     }
     let served = matches!(report.outcome, Outcome::Published | Outcome::Current);

@@ -155,7 +155,9 @@ fn by_trees(config: &Config) -> Option<Witness> {
     // A folder without its mark is somebody else's, or was never filled.
     let is_marked = folder.join(".waystation-tree").is_file();
     let text = || format!("{} (tree.folder) was made from it", folder.display());
-    is_marked.then(|| Witness::Knows(text(), "move that folder away"))
+    is_marked.then(|| {
+        Witness::Knows(text(), "name another tree.folder, or, if no other installation keeps that one, move it away")
+    })
 }
 
 fn by_run(left: &LeftWithout) -> Witness {
