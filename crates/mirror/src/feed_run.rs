@@ -111,6 +111,7 @@ impl FeedRun {
         let result = tokio::time::timeout(deadline, talk).await.unwrap_or_else(|_| {
             Err(note(Reason::Deadline, format!("{}: not done after {} s", self.feed, deadline.as_secs())))
         });
+        let result = result.map_err(|failure| self.of_folder(failure));
         let (bytes, requests) = (meter.bytes.into_inner(), meter.requests.into_inner());
         Settled { feed: self.feed, offered, bytes, requests, result }
     }
@@ -123,6 +124,17 @@ impl FeedRun {
         match found {
             Ok(Found::Unchanged { .. }) if !whole => self.search(Memory::default(), meter, offered).await,
             found => found,
+        }
+    }
+
+    /// A folder was looked through for paths of every form: what was not found is not in it, and nobody can be asked.
+    pub(crate) fn of_folder(&self, failure: Note) -> Note {
+        let unknown = matches!(failure.reason, Reason::DatedPathUnknown | Reason::PathUnknown);
+        match &self.shared.folder {
+            Some(folder) if unknown => {
+                note(Reason::NotInFolder, format!("{folder} holds no manifest of {}, at whatever path", self.feed))
+            }
+            _ => failure,
         }
     }
 

@@ -30,7 +30,7 @@ async fn plan_feed(job: &FeedRun) -> FeedPlan {
         reason: None,
         detail: None,
     };
-    if let Err(failure) = fill_plan(job, &mut plan).await {
+    if let Err(failure) = fill_plan(job, &mut plan).await.map_err(|failure| job.of_folder(failure)) {
         plan.reason = Some(failure.reason);
         plan.detail = Some(failure.detail);
     }

@@ -61,7 +61,7 @@ pub(crate) struct Sync {
     /// Wait for another fetch run to end rather than fail
     #[arg(long, conflicts_with = "plan")]
     wait: bool,
-    /// One JSON line per feed
+    /// One JSON line per feed; with --from one more where the folder lacks feeds, or holds others
     #[arg(long)]
     json: bool,
 }

@@ -58,13 +58,15 @@ fn what_the_closed_side_wants_comes_back_in_whatever_form_its_paths_have() {
         closed.act(&["feed", "learn", feed]).expect(0);
     }
     let told = closed.act(&["sync", "--from", carried]).expect(0).text();
-    assert!(told.contains("followed, and not in the folder: elastic/8.18.3@2026-03-03\n"), "{told}");
+    assert!(told.contains("followed, and not in the folder: elastic/8.18.3@2026-03-03; "), "{told}");
     assert!(
         told.contains("in the folder, and not followed: elastic/9.0.0; `waystation feed learn elastic/9.0.0`"),
         "{told}"
     );
     let again = closed.sync(&["elastic/8.18.3@2026-01-15", "elastic/9.0.0/candidate", "--from", carried]).expect(0);
     assert_eq!(again.outcomes(), ["current", "current"], "{}", again.text());
+    let lacking = closed.sync(&["elastic/8.18.3@2026-03-03", "--from", carried]).expect(1).lines();
+    assert_eq!(lacking[0]["reason"], "not_in_folder", "there is no vendor to ask where it lies: {lacking:?}");
     let serve = closed.start("serve");
     for path in [DATED, CANDIDATE, &manifest_path("9.1.2")] {
         walk(serve.content, path);

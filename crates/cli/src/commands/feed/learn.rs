@@ -35,7 +35,8 @@ pub(crate) struct Forget {
 pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let Some(elastic) = &config.elastic else {
-        return Err(Failure::usage("feed learn: nothing of Elastic is followed").with_next("add an [elastic] section"));
+        return Err(Failure::usage("feed learn: there is no [elastic] section, so nothing of Elastic is fetched")
+            .with_next("add one; it needs no version in it"));
     };
     let feeds: Vec<_> = args.feeds.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
     let engine = context.engine(&config, "feed learn", Purpose::Act).await?;

@@ -110,7 +110,10 @@ pub(super) fn write(report: &SyncReport, ring: &RingName, out: &mut Out) -> Resu
 fn in_folder(folder: &FolderReport, out: &mut Out) -> Result<(), Failure> {
     let names = |feeds: &[FeedId]| feeds.iter().map(FeedId::as_str).collect::<Vec<_>>().join(", ");
     if !folder.lacks.is_empty() {
-        out.line(format!("followed, and not in the folder: {}", names(&folder.lacks)))?;
+        out.line(format!(
+            "followed, and not in the folder: {}; what is held of it is served on",
+            names(&folder.lacks)
+        ))?;
     }
     if let Some(first) = folder.strangers.first() {
         out.line(format!(

@@ -211,7 +211,7 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
     table.write(out)?;
     for row in rows.iter().filter(|row| row.state == State::Unserved) {
         out.line(format!(
-            "{}: it is followed, and endpoints get nothing of it; `waystation status` says why",
+            "{}: it is followed, and endpoints get nothing of it; `waystation sync` fetches it, or says why not",
             row.feed
         ))?;
     }
