@@ -10,10 +10,16 @@ use crate::wire::raw::PATIENCE;
 /// How many addresses connections come from.
 const ADDRESSES: usize = 20;
 
+/// Enough for a server of 15,000 connections.
+const DESCRIPTORS: u64 = 40_000;
+
 /// As many descriptors as the system allows.
 pub(super) fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    // A server takes two for each connection and some besides; root may go beyond the limit that a session begins with.
+    let wanted = limit.maximum.map(|most| most.max(DESCRIPTORS));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted });
+    assert!(raised.is_ok(), "{DESCRIPTORS} open files are needed: run this as root, or raise `ulimit -Hn`, {limit:?}");
 }
 
 fn source(number: usize) -> SocketAddr {
