@@ -141,3 +141,28 @@ fn run_keeps_the_folder_whoever_publishes() {
     daemon.kill().unwrap();
     daemon.wait().unwrap();
 }
+
+#[test]
+fn what_rotted_in_the_store_is_set_aside_and_fetched_again_by_who_needs_it_for_the_folder_s16() {
+    let (site, tree) = site();
+    site.run(&["sync"]).with(0);
+    let zip = tree.join("linux/production/arch_x86_64/updates.zip");
+    let whole = fs::read(&zip).unwrap();
+    let name = model::Digest::of(&whole).to_string();
+    let blob = site.blobs().into_iter().find(|path| path.ends_with(&name)).unwrap();
+    for (number, command) in [&["tree", "rebuild"][..], &["sync"]].into_iter().enumerate() {
+        let mut bytes = whole.clone();
+        bytes[500] ^= 1;
+        fs::remove_file(&blob).unwrap();
+        fs::write(&blob, bytes).unwrap();
+        fs::remove_file(&zip).unwrap();
+        let mended = site.run(command).with(0);
+        assert!(mended.stderr.contains("set aside and fetched again"), "{command:?}: {}", mended.stderr);
+        assert_eq!(fs::read(&zip).unwrap(), whole, "{command:?}");
+        assert_eq!(fs::read(&blob).unwrap(), whole, "{command:?}");
+        let aside = fs::read_dir(site.path().join("data/damaged")).unwrap().count();
+        assert_eq!(aside, number + 1, "{command:?}");
+    }
+    site.run(&["tree", "status", "--all"]).with(0);
+    site.run(&["release", "verify", "--all", "--store"]).with(0);
+}
