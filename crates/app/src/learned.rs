@@ -9,7 +9,7 @@ use platform::fs::{Folder, Owners};
 use proxy::{Book, BookError, Brought, Discovery, Exported, Spool, SpoolError, Stays, UnforwardError};
 
 use crate::build::{BuildError, vendor_settings};
-use crate::demand::{book, keeping, rules};
+use crate::demand::{book, gather_once, keeping, rules};
 
 /// How many feeds are named.
 const NAMED: usize = 3;
@@ -47,6 +47,16 @@ pub fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError
 /// [`BookError`] when what was learned cannot be read or kept.
 pub async fn discover(config: &Config, engine: &Engine) -> Result<Discovery, BookError> {
     proxy::discover(engine, &book(config), &rules(config)).await
+}
+
+/// Follows what lies in a folder, as far as endpoints asked for it or patterns stand for it; what they asked for is
+/// gathered first.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read or kept.
+pub async fn follow_found(config: &Config, engine: &Engine, found: &[FeedId]) -> Result<Discovery, BookError> {
+    gather_once(config, engine)?;
+    proxy::follow_found(engine, &book(config), &rules(config), found).await
 }
 
 /// As [`discover`], and nothing is changed: an engine that follows what would be followed, and what that is.

@@ -1,6 +1,8 @@
 //! What was learned, kept in the data folder and read by every process.
 
 mod dates;
+mod engine;
+mod gathered;
 mod heads;
 mod names;
 #[cfg(test)]
@@ -11,18 +13,15 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mirror::Learned;
-use model::{Digest, Exchange, FeedId, Note, RoutePath, Timestamp};
+use model::{FeedId, Timestamp};
 use platform::fs::{Folder, FsError, Mode, Owners, modified};
 use platform::lock::FileLock;
 
-use vendors::elastic::ElasticSettings;
-
-use crate::spool::gather;
 use crate::state::{ForwardedFile, State, counted, has_room};
 use crate::{LearnedFeed, Named, WantedList, Why};
 
 pub(crate) use dates::{AllTold, Told};
+pub use gathered::{collect, pending};
 pub(crate) use heads::Lines;
 pub use heads::PASSABLE;
 pub(crate) use names::folded;
@@ -362,35 +361,6 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is wanted, with what the spool still holds.
-///
-/// # Errors
-/// [`BookError`] when the list or the spool cannot be read.
-pub fn pending(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<WantedList, BookError> {
-    let mut list = book.wanted()?;
-    for seen in &gather(spool, now)?.seen {
-        list.add(seen, settings);
-    }
-    Ok(list)
-}
-
-/// Takes what the spool holds into the list.
-///
-/// # Errors
-/// [`BookError`] when the spool cannot be read or the list cannot be kept; then the spool is as it was.
-pub fn collect(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<(), BookError> {
-    let gathered = gather(spool, now)?;
-    if gathered.seen.is_empty() {
-        return Ok(gathered.done()?);
-    }
-    let mut list = book.wanted()?;
-    for seen in &gathered.seen {
-        list.add(seen, settings);
-    }
-    book.keep_wanted(&list)?;
-    Ok(gathered.done()?)
-}
-
 /// Lets the oldest go until the rest fits; what is being fetched stays.
 fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
     let total = |files: &[ForwardedFile]| files.iter().map(|file| file.size).fold(0, u64::saturating_add);
@@ -398,66 +368,5 @@ fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
         let held = files.iter().enumerate().filter(|(_, file)| file.digest.is_some());
         let Some(oldest) = held.min_by_key(|(_, file)| file.fetched_at).map(|(at, _)| at) else { return };
         files.remove(oldest);
-    }
-}
-
-impl Learned for Book {
-    fn feeds(&self) -> Option<Vec<FeedId>> {
-        let state = match self.state() {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
-                return None;
-            }
-        };
-        let mut feeds: Vec<FeedId> = state.feeds.iter().map(|known| known.feed.clone()).collect();
-        if !state.forwarded.is_empty() {
-            feeds.extend(vendors::elastic::forwarded_feed());
-        }
-        for feed in self.trying().keys() {
-            if !feeds.contains(feed) {
-                feeds.push(feed.clone());
-            }
-        }
-        Some(feeds)
-    }
-
-    fn furnish(&self, settings: &mut vendors::Settings) {
-        // What cannot be read was told when the feeds were asked for.
-        if let Ok(state) = self.state() {
-            state.furnish(settings, self.keeping().forwarded_bytes);
-        }
-    }
-
-    fn offered(&self, feed: &FeedId) -> Result<(), Note> {
-        self.settle(feed)
-    }
-
-    fn named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
-        self.names.read(feed, files);
-    }
-
-    fn came(&self, files: &[(Digest, &Exchange)]) {
-        let noted = if self.keeping().heads { self.note_heads(files) } else { Ok(()) };
-        if let Err(error) = noted {
-            let error = model::error_chain(&error);
-            tracing::warn!(error, "what came with the vendor's files could not be kept; it is not passed on");
-        }
-    }
-
-    fn is_proven(&self, place: &str) -> bool {
-        self.state().is_ok_and(|state| state.proven.iter().any(|known| known == place))
-    }
-
-    fn proved(&self, place: &str) {
-        if self.is_proven(place) {
-            return;
-        }
-        match self.change(|state| state.prove(place)) {
-            Ok(_) => tracing::info!(place, "the vendor keeps such manifests here; remembered"),
-            Err(error) => {
-                tracing::error!(error = %model::error_chain(&error), "where a manifest lies could not be remembered");
-            }
-        }
     }
 }

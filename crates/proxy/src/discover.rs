@@ -33,6 +33,31 @@ pub async fn discover(engine: &Engine, book: &Book, rules: &Rules) -> Result<Dis
     Ok(search.found)
 }
 
+/// Follows what was found in a folder, as far as endpoints asked for it or patterns stand for it, and there is room. Nobody
+/// is asked.
+///
+/// # Errors
+/// [`BookError`] when what was learned cannot be read or kept.
+pub async fn follow_found(
+    engine: &Engine,
+    book: &Book,
+    rules: &Rules,
+    found: &[FeedId],
+) -> Result<Discovery, BookError> {
+    let wanted: Vec<FeedId> = book.wanted()?.entries().into_iter().filter_map(|entry| entry.feed).collect();
+    let mut search = Search { engine, book, rules, found: Discovery::default() };
+    for feed in found.iter().filter(|feed| !engine.follows(feed)) {
+        let why = rules.why(feed).filter(|why| *why == Why::Pattern || wanted.contains(feed));
+        let Some(why) = why else { continue };
+        if book.has_room(&book.learned()?, feed, why, rules.learned_feeds) {
+            search.learn(feed.clone(), why).await?;
+        } else {
+            search.found.troubles.push((feed.clone(), full(None, rules.learned_feeds)));
+        }
+    }
+    Ok(search.found)
+}
+
 struct Search<'a> {
     engine: &'a Engine,
     book: &'a Book,
@@ -141,8 +166,8 @@ pub(crate) async fn probe(
 
 /// What is said of a feed that the vendor has and that finds no room.
 pub(crate) fn full(version: Option<&VendorVersion>, most: usize) -> Note {
-    let has = version.map_or_else(|| "it".to_owned(), |version| format!("version {version}"));
-    let detail = format!("the vendor has {has}; {most} feeds are learned, and elastic.learned_feeds lets no more in");
+    let has = version.map_or_else(|| "it is offered".to_owned(), |version| format!("the vendor has version {version}"));
+    let detail = format!("{has}; {most} feeds are learned, and elastic.learned_feeds lets no more in");
     Note { reason: Reason::LearnedFull, detail }
 }
 

@@ -47,7 +47,7 @@ mod unforward;
 pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
 pub use bring::{Brought, bring};
 pub use desk::{Asked, Desk, Facts, Rules};
-pub use discover::{Discovery, discover};
+pub use discover::{Discovery, discover, follow_found};
 pub use export::{ExportError, Exported, read_export, write_export};
 pub use faces::{Face, Faces};
 pub use flight::{Landing, Progress};

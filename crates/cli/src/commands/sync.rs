@@ -83,6 +83,8 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     let (mut asked, mut foreseen) = (Asked::All, None);
     if whole {
         asked = discover::run(&config, args.json, context).await?;
+    } else if let Some(folder) = args.from.as_ref().filter(|_| args.feeds.is_empty() && !args.plan) {
+        asked = discover::from_folder(&config, (folder, args.json), context).await?;
     } else if args.plan && args.feeds.is_empty() && args.from.is_none() {
         let (engine, all) = discover::foresee(&config, args.json, context).await?;
         (asked, foreseen) = (all, Some(engine));
@@ -91,7 +93,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         Some(engine) => engine.feeds(),
         None => app::followed(&config).map_err(|error| Failure::new("sync", &error))?,
     };
-    if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && may_follow(&config) {
+    if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && discover::may_follow(&config) {
         // What endpoints will ask for is no mistake yet; a pattern that stands for nothing is.
         let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());
         if !args.json {
@@ -124,10 +126,6 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     Ok(if exit == Exit::DONE && asked == Asked::NotAll { Exit::PART } else { exit })
 }
 
-/// Whether something may come to be followed that is not yet.
-fn may_follow(config: &Config) -> bool {
-    config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
-}
 
 /// A run that could not take place at all: its readers get a line per feed all the same.
 fn failed_whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {

@@ -1,5 +1,7 @@
 //! What a book keeps, and for whom.
 
+use mirror::Learned as _;
+
 use super::*;
 
 fn feed(text: &str) -> FeedId {

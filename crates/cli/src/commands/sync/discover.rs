@@ -1,5 +1,7 @@
 //! What `waystation sync` finds out before it fetches: what endpoints asked for, and what patterns stand for.
 
+use std::path::Path;
+
 use app::{Purpose, Stops};
 use config::Config;
 use mirror::{Engine, EngineError};
@@ -19,7 +21,9 @@ pub(super) enum Asked {
 /// Follows what endpoints asked for and patterns stand for, as far as the vendor has it; and serves nothing any more
 /// that was forwarded where nothing is to be.
 pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> Result<Asked, Failure> {
-    let Some(elastic) = &config.elastic else { return Ok(Asked::All) };
+    if config.elastic.is_none() {
+        return Ok(Asked::All);
+    }
     let failed = |error: &dyn std::error::Error| Failure::new("sync", error);
     let engine = context.engine(config, "sync", Purpose::Act).await?;
     if let Err(error) = app::make_spool(config) {
@@ -29,19 +33,13 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
         tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
     }
     let mut asked = Asked::All;
-    if elastic.demand.learns() || !elastic.patterns.is_empty() {
+    if may_follow(config) {
         let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
         let found = tokio::select! {
             found = app::discover(config, &engine) => found.map_err(|error| failed(&error))?,
             () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
         };
-        for (feed, why) in &found.learned {
-            if json {
-                tracing::info!(%feed, why = why.as_str(), "followed from now on");
-            } else {
-                context.out.line(format!("{feed} is followed from now on: {}", why.as_str()))?;
-            }
-        }
+        tell_learned(&found, json, context)?;
         asked = tell(&found, json, context)?;
     }
     if !app::forwards(config) {
@@ -61,11 +59,43 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
     Ok(asked)
 }
 
+/// Follows what lies in a folder, as far as endpoints asked for it or patterns stand for it.
+pub(super) async fn from_folder(
+    config: &Config,
+    (folder, json): (&Path, bool),
+    context: &mut Context,
+) -> Result<Asked, Failure> {
+    if !may_follow(config) {
+        return Ok(Asked::All);
+    }
+    let engine = context.engine(config, "sync", Purpose::Act).await?;
+    let held = engine.feeds_in_folder(folder).await.map_err(|error| Failure::engine("sync", &error))?;
+    let found = app::follow_found(config, &engine, &held).await;
+    let found = found.map_err(|error| Failure::new("sync --from", &error))?;
+    tell_learned(&found, json, context)?;
+    tell(&found, json, context)
+}
+
+/// Whether something may come to be followed that is not yet.
+pub(super) fn may_follow(config: &Config) -> bool {
+    config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
+}
+
+fn tell_learned(found: &Discovery, json: bool, context: &mut Context) -> Result<(), Failure> {
+    for (feed, why) in &found.learned {
+        if json {
+            tracing::info!(%feed, why = why.as_str(), "followed from now on");
+        } else {
+            context.out.line(format!("{feed} is followed from now on: {}", why.as_str()))?;
+        }
+    }
+    Ok(())
+}
+
 /// What would be followed and is not yet, for a plan: an engine that follows it, too. Nothing is changed.
 pub(super) async fn foresee(config: &Config, json: bool, context: &mut Context) -> Result<(Engine, Asked), Failure> {
     let engine = context.engine(config, "sync", Purpose::Look).await?;
-    let Some(elastic) = &config.elastic else { return Ok((engine, Asked::All)) };
-    if !elastic.demand.learns() && elastic.patterns.is_empty() {
+    if !may_follow(config) {
         return Ok((engine, Asked::All));
     }
     let foreseen = app::foresee(config, engine).await;

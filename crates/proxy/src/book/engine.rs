@@ -1,0 +1,67 @@
+//! The book as the engine takes it.
+
+use mirror::Learned;
+use model::{Digest, Exchange, FeedId, Note, RoutePath};
+
+use super::Book;
+
+impl Learned for Book {
+    fn feeds(&self) -> Option<Vec<FeedId>> {
+        let state = match self.state() {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
+                return None;
+            }
+        };
+        let mut feeds: Vec<FeedId> = state.feeds.iter().map(|known| known.feed.clone()).collect();
+        if !state.forwarded.is_empty() {
+            feeds.extend(vendors::elastic::forwarded_feed());
+        }
+        for feed in self.trying().keys() {
+            if !feeds.contains(feed) {
+                feeds.push(feed.clone());
+            }
+        }
+        Some(feeds)
+    }
+
+    fn furnish(&self, settings: &mut vendors::Settings) {
+        // What cannot be read was told when the feeds were asked for.
+        if let Ok(state) = self.state() {
+            state.furnish(settings, self.keeping().forwarded_bytes);
+        }
+    }
+
+    fn offered(&self, feed: &FeedId) -> Result<(), Note> {
+        self.settle(feed)
+    }
+
+    fn named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
+        self.names.read(feed, files);
+    }
+
+    fn came(&self, files: &[(Digest, &Exchange)]) {
+        let noted = if self.keeping().heads { self.note_heads(files) } else { Ok(()) };
+        if let Err(error) = noted {
+            let error = model::error_chain(&error);
+            tracing::warn!(error, "what came with the vendor's files could not be kept; it is not passed on");
+        }
+    }
+
+    fn is_proven(&self, place: &str) -> bool {
+        self.state().is_ok_and(|state| state.proven.iter().any(|known| known == place))
+    }
+
+    fn proved(&self, place: &str) {
+        if self.is_proven(place) {
+            return;
+        }
+        match self.change(|state| state.prove(place)) {
+            Ok(_) => tracing::info!(place, "the vendor keeps such manifests here; remembered"),
+            Err(error) => {
+                tracing::error!(error = %model::error_chain(&error), "where a manifest lies could not be remembered");
+            }
+        }
+    }
+}
