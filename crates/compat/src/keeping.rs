@@ -113,7 +113,7 @@ impl<'a> Keeper<'a> {
             }
         }
         for at in gone.iter().filter(|at| report.failed.iter().all(|failed| failed.folder != **at)) {
-            voice.say(&format!("{at} has left the folder: it is not asked for any more"));
+            voice.say(&format!("{at}, which is not asked for any more, has left the folder"));
         }
         Ok(Some(report))
     }

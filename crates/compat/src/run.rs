@@ -77,8 +77,8 @@ pub enum CompatError {
     },
     /// The state's folder is something else.
     #[error(
-        "{} holds {name} of something else than this program's runs: nothing of it is touched; leave --state and \
-         WAYSTATION_STATE away, or name another folder",
+        "{} is no state of this program's: it holds another installation's {name}, and nothing in it is touched; leave --state \
+         and WAYSTATION_STATE away, or name another folder",
         state.display()
     )]
     Occupied {
