@@ -53,11 +53,16 @@ impl Engine {
         Ok(denied)
     }
 
-    /// Whether the ring remembers all that it is to remember as denied.
-    pub(crate) async fn is_remembered(&self, present: Option<&Current>) -> Result<bool, EngineError> {
+    /// Whether the ring remembers all that it is to remember as denied, but for one feed.
+    pub(crate) async fn is_remembered(
+        &self,
+        present: Option<&Current>,
+        spared: Option<&FeedId>,
+    ) -> Result<bool, EngineError> {
         let Some(Current { generation, .. }) = present else { return Ok(true) };
         let denied = self.denied(generation, &[]).await?;
-        Ok(generation.feeds.iter().all(|(feed, served)| denied.get(feed).is_none_or(|ids| *ids == served.denied)))
+        let mut feeds = generation.feeds.iter().filter(|(feed, _)| spared != Some(*feed));
+        Ok(feeds.all(|(feed, served)| denied.get(feed).is_none_or(|ids| *ids == served.denied)))
     }
 
     /// Adds to a batch what the ring remembers as denied and the catalog holds otherwise: it is an older one, or was

@@ -231,7 +231,9 @@ impl Engine {
             let news = what.batch.feeds.iter().rfind(|record| record.feed == known.feed);
             let record = news.cloned().unwrap_or(known);
             let comes = what.pending.iter().any(|pending| pending.record.feed == record.feed);
-            if record.outcome != Outcome::Held || comes || !self.follows(&record.feed) {
+            // What waits for a word to be carried out is settled by itself.
+            let waits = record.outcome == Outcome::Held && record.word.is_none();
+            if !waits || comes || !self.follows(&record.feed) {
                 continue;
             }
             let Some(id) = record.release else { continue };

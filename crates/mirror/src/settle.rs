@@ -51,7 +51,7 @@ impl Engine {
         let mut what = Publishing::new(Vec::new(), Batch::default());
         self.add_words(present.as_ref(), spared, &mut what).await?;
         self.add_rejected(spared, &mut what).await?;
-        if what.pending.is_empty() && self.is_remembered(present.as_ref()).await? {
+        if what.pending.is_empty() && self.is_remembered(present.as_ref(), spared).await? {
             if !what.batch.feeds.is_empty() {
                 self.ports.catalog.apply(what.batch).await?;
             }

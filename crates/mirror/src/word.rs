@@ -147,17 +147,16 @@ impl Engine {
     async fn is_unfinished(&self, act: &Entry, record: &FeedRecord, id: &ReleaseId) -> Result<bool, EngineError> {
         let filter = EntryFilter {
             from: act.seq,
-            kinds: vec![EntryKind::PublicationIntended],
+            kinds: vec![EntryKind::PublicationIntended, EntryKind::PublicationDone, EntryKind::PublicationAbandoned],
             subject: Some(self.settings.ring.to_string()),
             ..EntryFilter::default()
         };
-        let begun = self.ports.catalog.entries(&filter, EntryOrder::OldestFirst, 1).await?.pop();
-        let release = begun.and_then(|begun| {
-            let data = particulars(&begun);
-            let served = data.get("feeds")?.get(record.feed.as_str())?.get("release")?;
-            served.as_str()?.parse::<ReleaseId>().ok()
-        });
-        Ok(release != Some(*id))
+        let found = self.ports.catalog.entries(&filter, EntryOrder::OldestFirst, 2).await?;
+        let [begun, end] = found.as_slice() else { return Ok(true) };
+        let data = particulars(begun);
+        let served = data.get("feeds").and_then(|feeds| feeds.get(record.feed.as_str())?.get("release")?.as_str());
+        let is_its = served.and_then(|release| release.parse().ok()) == Some(*id);
+        Ok(!is_its || end.kind != EntryKind::PublicationDone)
     }
 }
 

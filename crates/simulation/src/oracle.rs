@@ -86,6 +86,8 @@ pub(crate) struct Seen {
     declined: BTreeMap<FeedId, (ReleaseId, ReleaseId)>,
     /// Whether a catalog was lost.
     bereft: bool,
+    /// Whether the disk ever damaged a blob.
+    damaged: bool,
     /// What each release is, by what was recorded.
     states: HashMap<ReleaseId, ReleaseState>,
     /// Superseded artifacts that a client may still ask for.
@@ -119,6 +121,7 @@ impl Seen {
             spoken: BTreeMap::new(),
             declined: BTreeMap::new(),
             bereft: false,
+            damaged: false,
             states: HashMap::new(),
             left: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -187,6 +190,7 @@ impl Oracle {
     pub(crate) fn rotted(&self, digest: Digest) {
         let mut seen = self.seen();
         seen.rotten.insert(digest);
+        seen.damaged = true;
         seen.proven.remove(&digest);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, FeedId, Note, Reason, ReleaseItem, RoutePath};
+use model::{Digest, FeedId, ItemKind, Note, Reason, ReleaseItem, Route, RoutePath};
 use trust::Admitted;
 
 use super::{Input, Newcomer};
@@ -55,7 +55,7 @@ fn staying<'a>(input: &'a Input<'a>, seated: &[&Newcomer]) -> BTreeMap<&'a FeedI
 }
 
 /// What stays as it is served now. A release whose path was taken from it has no claim to that path any more;
-/// a feed without a record claims what carries its name.
+/// a feed without a record claims what carries its name, and what others of its vendor may share with it.
 fn standing<'a>(input: &'a Input<'a>, seated: &[&Newcomer]) -> BTreeMap<&'a RoutePath, Claim<'a>> {
     let honoured =
         |item: &ReleaseItem| input.present.routes.get(&item.route).is_none_or(|route| route.digest == item.digest);
@@ -72,9 +72,24 @@ fn standing<'a>(input: &'a Input<'a>, seated: &[&Newcomer]) -> BTreeMap<&'a Rout
             && !makes_room(feed)
             && !seated.iter().any(|newcomer| feed_of(newcomer) == feed)
     };
-    let routes = input.present.routes.iter().filter(|(_, route)| route.until.is_none() && lost(&route.feed));
-    let unrecorded = routes.map(|(path, route)| (path, &route.feed, route.digest));
+    let routes = input.present.routes.iter().filter(|(_, route)| route.until.is_none());
+    let unrecorded = routes.filter_map(|(path, route)| {
+        // What carries another feed's name may be its, too, but for a manifest.
+        let shares = || input.present.feeds.keys().find(|feed| may_share(feed, route) && lost(feed));
+        let whose = if lost(&route.feed) { Some(&route.feed) } else { shares().filter(|_| !is_manifest(seated, path)) };
+        whose.map(|feed| (path, feed, route.digest))
+    });
     recorded.chain(unrecorded).map(|(path, feed, digest)| (path, Claim { feed, digest, rank: None })).collect()
+}
+
+/// Whether a path may be named by another feed than the one whose name it carries.
+fn may_share(feed: &FeedId, route: &Route) -> bool {
+    feed.vendor() == route.feed.vendor() && !vendors::registry(feed.vendor()).fixed_addresses()
+}
+
+fn is_manifest(seated: &[&Newcomer], path: &RoutePath) -> bool {
+    let mut items = seated.iter().flat_map(|newcomer| &newcomer.admitted.release().items);
+    items.any(|item| item.route == *path && item.kind == ItemKind::Manifest)
 }
 
 /// The first newcomer that cannot be served beside the others, by its place, and why.

@@ -6,8 +6,8 @@ use model::{FeedId, Generation, ItemKind, ReleaseItem, Route, RoutePath};
 use trust::Proposal;
 
 /// What the ring serves of a feed whose releases are not on record: its own routes, and those that it shares with other
-/// feeds of its vendor as far as the proposal names them still. No more than was there, so nothing passes as grown too
-/// little; nothing where the ring serves nothing of it.
+/// feeds of its vendor as far as the proposal names them still: no more than was there. Nothing where the ring serves
+/// nothing of it.
 pub(super) fn routed(generation: &Generation, feed: &FeedId, proposal: &Proposal) -> Option<Vec<ReleaseItem>> {
     generation.feeds.get(feed)?;
     let module = vendors::registry(feed.vendor());

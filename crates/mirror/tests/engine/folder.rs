@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::world::{DEFENDER, ELASTIC, OTHER, World, ended, id, line};
 
 /// What the vendor page's one-liner and Microsoft's script make of today's releases.
-fn tree(world: &World) -> TempDir {
+pub(crate) fn tree(world: &World) -> TempDir {
     let folder = TempDir::new().unwrap();
     world.sim.write_elastic_tree(folder.path(), "9.0.0").unwrap();
     world.sim.write_elastic_tree(folder.path(), "8.18.3").unwrap();

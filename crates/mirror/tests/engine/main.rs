@@ -18,6 +18,7 @@ mod history;
 mod hosts;
 mod identity;
 mod keeping;
+mod killed;
 mod learned;
 mod random;
 mod rebuilt;

@@ -8,7 +8,7 @@ use catalog::{Actor, Batch, EntryKind, NewEntry, Publication, ReleaseFilter};
 use mirror::{Depth, Silent, SyncRequest};
 use model::{Digest, Level, Outcome, Reason, ReleaseState};
 use serde_json::json;
-use vendor_sim::{ArtifactUrls, Fault, FaultRule, Kind};
+use vendor_sim::{ArtifactUrls, Change, DefenderChange, DefenderTarget, Fault, FaultRule, Kind, Step};
 
 use crate::world::{Build, DAY, DEFENDER, ELASTIC, OTHER, World, id, line};
 
@@ -292,4 +292,68 @@ async fn a_lost_or_older_catalog_brings_nothing_back_that_was_rejected_s18_s40()
         assert_eq!(feeds[&id(OTHER)].denied.len(), 0);
         world.walk().await;
     }
+}
+
+/// What was turned down, or waited for a person, does not come in because the catalog is lost.
+#[tokio::test]
+async fn a_lost_catalog_brings_in_nothing_that_was_rejected_or_waited_u52_s18() {
+    for rejects in [true, false] {
+        let mut build = Build { files: true, ..Build::default() };
+        build.sim.defender.archive_size = 128 * 1024;
+        let mut world = build.start().await;
+        world.sync().await;
+        world.clock.advance(DAY);
+        let shrinks = DefenderChange { size: Some(40 * 1024), ..DefenderChange::default() };
+        world.sim.publish_defender(DefenderTarget::All, shrinks).unwrap();
+        // Of a set that shares files with another, what only that one's routes show is not known without the catalog.
+        let feeds: &[&str] = if rejects { &[ELASTIC, DEFENDER] } else { &[DEFENDER] };
+        if rejects {
+            world.sim.publish_elastic("9.0.0", Change::shrink(8)).unwrap();
+        }
+        let report = world.sync().await;
+        let before = world.tree().await;
+        for feed in feeds {
+            let line = line(&report, feed);
+            assert_eq!(line.reason, Some(Reason::SetShrank), "{report:#?}");
+            if rejects {
+                world.engine().reject(&line.release.unwrap().to_string(), "half of it is missing").await.unwrap();
+            }
+        }
+        world.reopen().await;
+        fs::remove_dir_all(world.ports.path().join("catalog")).unwrap();
+        world.reopen().await;
+        for round in 0..2 {
+            let report = world.sync().await;
+            let reason = if rejects { Reason::RejectedBefore } else { Reason::SetShrank };
+            for feed in feeds {
+                assert_eq!(line(&report, feed).reason, Some(reason), "{rejects} {round}: {report:#?}");
+            }
+            assert_eq!(world.tree().await, before, "{rejects} {round}");
+        }
+        world.publish();
+        world.sync().await;
+        assert_eq!(world.engine().status().await.unwrap().ring.fault, None);
+    }
+}
+
+/// A release that no catalog knows any more can be gone back from, and is remembered.
+#[tokio::test]
+async fn what_a_lost_catalog_knew_can_be_left_s18() {
+    let mut world = World::on_files().await;
+    world.sync().await;
+    world.publish();
+    world.sync().await;
+    let served = world.generation().await.unwrap().feeds[&id(DEFENDER)].release;
+    world.reopen().await;
+    fs::remove_dir_all(world.ports.path().join("catalog")).unwrap();
+    world.reopen().await;
+    // The vendor went back meanwhile, so that what is served is not found again.
+    world.sim.publish_defender(DefenderTarget::All, DefenderChange::step(Step::Back(1))).unwrap();
+    let report = world.sync().await;
+    assert_eq!(line(&report, DEFENDER).reason, Some(Reason::VersionRegression), "{report:#?}");
+    world.may_go_back();
+    let first = line(&report, DEFENDER).release.unwrap();
+    world.engine().admit(&first.to_string(), "the vendor withdrew it").await.unwrap();
+    let now = world.generation().await.unwrap().feeds[&id(DEFENDER)].clone();
+    assert_eq!((now.release, now.denied), (first, vec![served]));
 }

@@ -36,11 +36,8 @@ fn word(entry: &NewEntry) -> Option<Said> {
 }
 
 impl Seen {
-    /// A feed left the ring. Where the disk took its bytes with the ring, an earlier release may be all that is left. After a catalog was lost, nothing but the ring knew what came before, or was turned down.
+    /// A feed left the ring. After a catalog was lost, nothing but the ring knew what came before, or was turned down.
     pub(super) fn forget_feed(&mut self, feed: &FeedId) {
-        if self.worn && self.is_beyond(feed) {
-            self.newest.remove(feed);
-        }
         if !self.bereft {
             return;
         }

@@ -50,6 +50,11 @@ impl Oracle {
                 Vendor::Defender => self.pair(seen, generation, feed, served)?,
             }
             let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
+            if before.is_none() && seen.damaged {
+                // It comes back with what the disk left of it.
+                seen.newest.remove(feed);
+            }
+            let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
             turned_down(seen, feed, served, before)?;
             admitted(seen, feed, served, before)?;
             stepped(seen, feed, served)?;
