@@ -1,11 +1,14 @@
 //! A wanted list that was brought from elsewhere, and what a plan foresees.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use e2e::whole::manifest_path;
-use e2e::{Site, closed_address, get};
+use e2e::{Site, closed_address, get, until};
 use serde_json::{Value, json};
 use vendor_sim::{ElasticSettings, Fault, FaultRule, Pattern, Settings, Simulator};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn vendor(versions: &[&str]) -> Simulator {
     let versions = versions.iter().map(ToString::to_string).collect();
@@ -125,4 +128,28 @@ fn what_no_manifest_names_is_not_learned() {
     let told = site.act(&["feed", "learn", "elastic/forwarded"]).expect(2).text();
     assert!(told.contains("no feed of the vendor's"), "{told}");
     assert_eq!(followed(&site), Vec::<String>::new());
+}
+
+#[test]
+fn what_endpoints_asked_for_and_a_folder_holds_is_followed() {
+    let vendor = vendor(&["8.19.0", "9.0.0", "9.1.2", "9.2.0"]);
+    let connected = Site::new(&[]);
+    let share = connected.folder().join("share");
+    std::fs::create_dir(&share).unwrap();
+    let elastic = e2e::elastic(&vendor.elastic_url(), &["8.19.0", "9.0.0", "9.1.2", "9.2.0"]);
+    connected.configure(&[elastic, format!("[tree]\nfolder = {:?}\n", share.to_str().unwrap())]);
+    connected.sync(&[]).expect(0);
+
+    let nowhere = format!("http://{}", closed_address());
+    let closed = site(&nowhere, "versions = [\"9.0.0\", \"8.19.*\"]\nauto_learn = true\n");
+    let run = closed.start("run");
+    assert_ne!(get(run.content, &manifest_path("9.1.2")).unwrap().status, 200);
+    until("what was asked for is left for a sync", PATIENCE, || {
+        (closed.act(&["feed", "wanted", "--json"]).expect(0).lines().len() == 1).then_some(())
+    });
+    run.finish();
+    let told = closed.act(&["sync", "--from", share.join("broad").to_str().unwrap()]).expect(0).text();
+    assert!(told.contains("elastic/9.1.2 is followed from now on: endpoints asked for it"), "{told}");
+    assert!(told.contains("in the folder, and not followed: elastic/9.2.0"), "{told}");
+    assert_eq!(followed(&closed), ["elastic/8.19.0", "elastic/9.0.0", "elastic/9.1.2"]);
 }
