@@ -1,5 +1,6 @@
 //! `waystation tree rebuild|status`.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use app::{Purpose, TreeStanding, Trees, TreesError};
@@ -333,12 +334,19 @@ async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
     match found {
         Ok(found) if found.faults.is_empty() => false,
         Ok(found) => {
-            let (blobs, what) = (found.faults.len(), if mend == Mend::Fetch { "and fetched again" } else { "" });
-            tracing::warn!(blobs, "stored bytes had changed on the disk: they were set aside {what}; check the disk");
+            let blobs = show::count(found.faults.len(), "blob");
+            let what = if mend == Mend::Fetch {
+                "set aside and fetched again, where the vendor still offers them"
+            } else {
+                "set aside; the next sync fetches them again"
+            };
+            // Where nobody reads it, it is in the history all the same.
+            let _ = writeln!(io::stderr(), "{blobs} had changed on the disk or were gone: {what}. Check the disk.");
             mend == Mend::Fetch
         }
         Err(error) => {
-            tracing::error!(error = %model::error_chain(&error), "damaged blobs could not be looked after");
+            let error = show::clean(&model::error_chain(&error));
+            let _ = writeln!(io::stderr(), "damaged blobs could not be looked after: {error}");
             false
         }
     }
