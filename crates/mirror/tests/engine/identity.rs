@@ -130,7 +130,7 @@ async fn a_manifest_that_is_replaced_while_it_is_followed_mixes_nothing_u34() {
         world.inject(FaultRule::once("/artifacts-9.0.0.zip".parse::<Pattern>().unwrap(), fault("replaced-meanwhile")));
         let report = world.sync().await;
         // Its artifacts are gone, so this one cannot be had any more.
-        ended(&report, ELASTIC, Failed, Some(Reason::NotFound));
+        ended(&report, ELASTIC, Failed, Some(Reason::ArtifactMissing));
         assert_eq!(world.serves(ELASTIC).await, before);
         world.converges().await;
     }

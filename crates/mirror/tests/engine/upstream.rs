@@ -202,7 +202,7 @@ async fn what_is_gone_upstream_is_kept_here_u12_u13() {
         &[
             ("manifest", "status-404", Reason::NotFound),
             ("manifest", "status-410", Reason::NotFound),
-            ("artifact#0", "status-404", Reason::NotFound),
+            ("artifact#0", "status-404", Reason::ArtifactMissing),
             ("archive", "status-404", Reason::NotFound),
             ("fwlink", "status-404", Reason::NotFound),
         ],
