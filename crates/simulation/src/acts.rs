@@ -99,7 +99,7 @@ impl Act {
         let acts = world.stores.catalog.entries(&filter, EntryOrder::NewestFirst, 100).await?;
         let told = |act: &Entry| serde_json::from_str::<serde_json::Value>(&act.data).unwrap_or_default();
         let last = acts.iter().map(told).find(|data| data.get("refused").is_none());
-        Ok(last.is_some_and(|data| data["act"] == word && data.get("undone").is_none()))
+        Ok(last.is_some_and(|data| data.get("act").is_some_and(|act| act == word) && data.get("undone").is_none()))
     }
 
     /// Does it in a process that begins like this; where that cannot be recorded, it goes on.
