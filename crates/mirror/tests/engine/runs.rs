@@ -122,8 +122,8 @@ async fn a_manifest_that_names_what_the_vendor_lacks_is_no_version_that_the_vend
     world.sync().await;
     let version = world.serves(ELASTIC).await;
     world.publish();
-    for artifact in world.sim.elastic_release("9.0.0").unwrap().artifacts {
-        world.sim.inject(FaultRule::always(Pattern::Target(artifact.relative_url), Fault::Status(404)));
+    for artifact in &world.sim.elastic_release("9.0.0").unwrap().artifacts {
+        world.sim.inject(FaultRule::always(Pattern::Target(artifact.relative_url.clone()), Fault::Status(404)));
     }
     ended(&world.sync().await, ELASTIC, Failed, Some(Reason::ArtifactMissing));
     assert_eq!(world.serves(ELASTIC).await, version);

@@ -27,6 +27,7 @@ pub(super) fn find(folder: &dyn FolderView, followed: &[FeedId], settings: &mut 
     let lies = |feed: &&FeedId| {
         feed.vendor() == Vendor::Elastic
             && !is_forwarded(feed)
+            && layout::supports(feed).is_ok()
             && layout::routes_of(feed, settings).iter().any(|route| folder.has_file(route.as_str()))
     };
     feeds.extend(followed.iter().filter(lies).cloned());
