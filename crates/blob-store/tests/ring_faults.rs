@@ -119,6 +119,40 @@ async fn a_damaged_generation_falls_back_to_the_one_before_r23() {
 }
 
 #[tokio::test]
+async fn a_file_whose_number_is_no_generations_is_told_and_in_nobodys_way_s41() {
+    let site = Site::new(2).await;
+    let odd = [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 62) + 1];
+    for number in odd {
+        fs::write(site.path(&format!("generation-{number}")), generation(number).encode()).unwrap();
+    }
+    assert_eq!(site.rings.numbers(&RingName::broad()).await.unwrap(), [1, 2]);
+    fs::remove_file(site.path("current")).unwrap();
+    assert_eq!(site.served().await.unwrap(), Some(2));
+    site.rings.publish(&generation(3), Some(digest(2))).await.unwrap();
+    assert_eq!(site.served().await.unwrap(), Some(3));
+    let found = site.rings.inspect(&RingName::broad()).await.unwrap();
+    assert_eq!(found.others.len(), odd.len(), "{:?}", found.others);
+    // Nor does a pointer lead there.
+    fs::write(site.path("current"), format!("{} {}\n", u64::MAX, digest(u64::MAX))).unwrap();
+    assert_eq!(site.served().await.unwrap(), Some(3));
+    assert!(site.rings.publish(&generation(u64::MAX), Some(digest(3))).await.is_err());
+    assert_eq!(site.served().await.unwrap(), Some(3));
+}
+
+#[tokio::test]
+async fn a_hole_that_claims_to_be_large_is_no_generation_and_not_taken_in_s41() {
+    let site = Site::new(2).await;
+    for length in [2 << 20, 500 << 20, 5 << 30] {
+        fs::File::create(site.path("generation-3")).unwrap().set_len(length).unwrap();
+        assert_eq!(site.served().await.unwrap(), Some(2), "{length}");
+        fs::File::create(site.path("current")).unwrap().set_len(length).unwrap();
+        assert_eq!(site.served().await.unwrap(), Some(2), "{length}");
+        let found = site.rings.inspect(&RingName::broad()).await.unwrap();
+        assert!(found.generations[2].fault.is_some(), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn when_no_generation_is_whole_the_ring_fails_closed_s41() {
     let site = Site::new(2).await;
     for number in 1..=2 {

@@ -2,6 +2,7 @@
 
 mod folder;
 mod judge;
+mod named;
 mod open;
 mod place;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::Group;
 
 pub use folder::{Entry, EntryKind, Folder, Names};
 pub use judge::{Owners, check_plain};
+pub use named::{open_named, read_named};
 pub use place::{Look, has_label_of, look_at_file, set_modified, share_bytes};
 
 /// Why something on a file or folder failed.

@@ -7,9 +7,12 @@ use super::blobs::{BLOBS, Blobs, DAMAGED, PARTIAL, shard_of};
 use crate::survey::{Found, Leftover, LeftoverKind};
 
 /// What stands at the top of a data folder. The last is what mkfs makes at the root of a file system.
-const TOP: [&str; 9] = [BLOBS, PARTIAL, DAMAGED, RINGS, "catalog", "locks", "alarms", "trees", "lost+found"];
+const TOP: [&str; 11] =
+    [BLOBS, PARTIAL, DAMAGED, RINGS, "catalog", "locks", "alarms", "trees", "wanted", SPOOL, "lost+found"];
 /// Folders of others, of which only owner and mode are looked at.
-const OTHERS: [&str; 4] = ["catalog", "locks", "alarms", "trees"];
+const OTHERS: [&str; 5] = ["catalog", "locks", "alarms", "trees", "wanted"];
+/// Where the content side leaves word. It may be another user's, and nothing in it is believed.
+const SPOOL: &str = "spool";
 /// Where rings lie.
 const RINGS: &str = "rings";
 
@@ -30,9 +33,10 @@ impl Blobs {
         if let Err(error) = root.check(self.data().owners()) {
             show(each, refused("the data folder", &error))?;
         }
-        self.list(root, "", each, &mut |_, name, entry, each| match TOP.contains(&name) {
-            true => doubt(name.to_owned(), entry, each),
-            false => foreign(name.to_owned(), entry, each),
+        self.list(root, "", each, &mut |_, name, entry, each| match name {
+            SPOOL if entry.kind == EntryKind::Folder => Ok(()),
+            name if TOP.contains(&name) => doubt(name.to_owned(), entry, each),
+            name => foreign(name.to_owned(), entry, each),
         })?;
         for name in OTHERS {
             self.inside(name, each, &mut |path, _, entry, each| doubt(path, entry, each))?;

@@ -1,12 +1,14 @@
 //! One ring's folder: reading and moving its pointer. Everything here blocks.
 
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt as _;
 
 use model::{Digest, Generation, GenerationError, RingName};
 use platform::fs::{Folder, FsError, Mode, Owners};
 use platform::lock::FileLock;
 
-use super::pointer::{Pointer, number_of};
+use super::pointer::{HIGHEST, Pointer, number_of};
 use crate::data::{DataFolder, flush, io_at};
 use crate::{Current, Published, StoreError};
 
@@ -20,6 +22,9 @@ pub(super) const LOCK: &str = ".lock";
 const POINTER_CAP: u64 = 128;
 /// The most bytes that a generation's file may have: room for its million routes.
 pub(super) const GENERATION_CAP: u64 = 512 * 1024 * 1024;
+
+/// A longer file is looked at before it is read.
+const LARGE: u64 = 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Rings {
@@ -190,6 +195,9 @@ impl Rings {
     }
 
     pub(super) fn file(&self, folder: &Folder, ring: &RingName, number: u64) -> Result<FileState, StoreError> {
+        if number > HIGHEST {
+            return Ok(FileState::Missing);
+        }
         let Some(bytes) = self.read(folder, &file_name(number), GENERATION_CAP)? else { return Ok(FileState::Missing) };
         Ok(match Generation::decode(&bytes) {
             Err(source) => FileState::Damaged(source),
@@ -209,12 +217,16 @@ impl Rings {
             tracing::error!(path = path(), error = %error, "the disk cannot read this: it counts as damaged");
             Ok(Some(Vec::new()))
         };
-        let file = match folder.open_plain(name, self.data.owners()) {
-            Ok((file, _)) => file,
+        let (file, length) = match folder.open_plain(name, self.data.owners()) {
+            Ok(opened) => opened,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) if error.says_bad_medium() => return lost(&error),
             Err(error) => return Err(error.into()),
         };
+        if length > cap || !ends_in_a_line(&file, length) {
+            // No file of ours, however large it claims to be: nothing of it is taken into memory.
+            return Ok(Some(Vec::new()));
+        }
         let mut bytes = Vec::new();
         match file.take(cap).read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
@@ -226,6 +238,10 @@ impl Rings {
     /// Makes the generation's file durable, under the lock.
     fn prepare_in(&self, folder: &Folder, generation: &Generation) -> Result<Digest, StoreError> {
         let (number, name) = (generation.number, file_name(generation.number));
+        if number > HIGHEST {
+            let path = folder.path().join(&name).display().to_string();
+            return Err(StoreError::Unsafe { path, what: "would have a number that is no generation's" });
+        }
         let bytes = generation.encode();
         let digest = Digest::of(&bytes);
         // Nothing is written that a reader would refuse.
@@ -267,6 +283,14 @@ pub(super) fn numbers_in(folder: &Folder) -> Result<Vec<u64>, StoreError> {
         names.iter().filter_map(|name| name.strip_prefix("generation-").and_then(number_of)).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Whether what is large ends as every file of ours does; what is small is read to see. A hole that claims to be hundreds
+/// of megabytes ends in a zero.
+fn ends_in_a_line(file: &File, length: u64) -> bool {
+    let mut last = [0];
+    // What the disk cannot give back is told by whoever reads it whole.
+    length <= LARGE || file.read_exact_at(&mut last, length - 1).is_err() || last == *b"\n"
 }
 
 fn damaged(folder: &Folder, number: u64, source: GenerationError) -> StoreError {

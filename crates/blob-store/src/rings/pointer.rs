@@ -33,10 +33,14 @@ impl FromStr for Pointer {
     }
 }
 
-/// Reads a number that has one spelling: no sign, no zeros in front.
+/// The highest number of a generation: what a database holds as well, with room behind it. Nobody publishes that often,
+/// so a file that claims a higher one is not ours.
+pub(super) const HIGHEST: u64 = 1 << 62;
+
+/// Reads a generation's number, which has one spelling: no sign, no zeros in front.
 pub(super) fn number_of(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
+    (number <= HIGHEST && number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]
@@ -60,6 +64,8 @@ mod tests {
             format!("12  {digest}\n"),
             format!("12 {digest}\n\n"),
             format!("99999999999999999999 {digest}\n"),
+            format!("{} {digest}\n", HIGHEST + 1),
+            format!("{} {digest}\n", u64::MAX),
             format!("12 {}\n", digest.short()),
         ] {
             assert!(bad.parse::<Pointer>().is_err(), "{bad:?}");
