@@ -319,8 +319,15 @@ fn defender(config: &Config) -> DefenderSettings {
     }
 }
 
+/// The most bytes of a file of keys or certificates that is named: many times what a system trusts has.
+const NAMED_BYTES: u64 = 16 << 20;
+
 pub(crate) fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, BuildError> {
-    std::fs::read(path).map_err(|source| BuildError::File { key, path: path.to_owned(), source })
+    platform::fs::read_named(path, NAMED_BYTES).map_err(|source| BuildError::File {
+        key,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod port;
 
 mod data;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 pub mod reader;
 mod rings;

@@ -13,6 +13,7 @@ use model::{Digest, Generation, RingName};
 use crate::data::{Access, DataFolder, blocking};
 use crate::{Current, PointerState, Published, RingState, RingStore, StoreError};
 pub(crate) use folder::Rings;
+pub(crate) use pointer::Pointer;
 
 /// Keeps each ring as a folder below the data folder.
 #[derive(Clone, Debug)]

@@ -179,7 +179,7 @@ fn read(path: &Path) -> Result<String, CredentialsError> {
     use std::os::unix::fs::MetadataExt as _;
     const OTHERS_WRITE: u32 = 0o002;
     let wrap = |source| CredentialsError::Read { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(wrap)?;
+    let (file, _) = platform::fs::open_named(path).map_err(wrap)?;
     if file.metadata().map_err(wrap)?.mode() & OTHERS_WRITE != 0 {
         return Err(CredentialsError::Loose { path: path.to_owned() });
     }

@@ -14,6 +14,7 @@ use crate::engine::restore;
 use crate::feed_run::note;
 use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::proof::{Proven, Unfit, take_out};
+use crate::rebuild::FAR;
 use crate::ruling::Costs;
 use crate::{Ends, Engine, EngineError};
 
@@ -102,7 +103,7 @@ impl Engine {
                 self.record(what.batch, &done.records).await?;
                 return Ok(done);
             }
-            plan.generation.number = plan.generation.number.max(taken + 1);
+            plan.generation.number = plan.generation.number.max(taken.saturating_add(1));
             match self.move_pointer(&plan, present.as_ref(), std::mem::take(&mut what.batch)).await? {
                 Moved::Done => {
                     let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
@@ -133,7 +134,8 @@ impl Engine {
 
     /// The highest number of all generation files, whole or not.
     pub(crate) async fn newest_number(&self) -> Result<u64, EngineError> {
-        Ok(self.ports.rings.numbers(&self.settings.ring).await?.last().copied().unwrap_or(0))
+        let numbers = self.ports.rings.numbers(&self.settings.ring).await?;
+        Ok(numbers.into_iter().filter(|number| *number <= FAR).max().unwrap_or(0))
     }
 
     pub(crate) async fn plan_for(

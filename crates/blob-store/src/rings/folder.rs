@@ -191,7 +191,7 @@ impl Rings {
 
     fn pointer_in(&self, folder: &Folder) -> Result<Option<Pointer>, StoreError> {
         let bytes = self.pointer_bytes_in(folder)?.unwrap_or_default();
-        Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()))
+        Ok(Pointer::read(&bytes))
     }
 
     pub(super) fn file(&self, folder: &Folder, ring: &RingName, number: u64) -> Result<FileState, StoreError> {

@@ -64,7 +64,7 @@ impl Rings {
         let pointer = match self.pointer_bytes_in(folder) {
             Err(error) => return bad(None, &format!("cannot be read: {}", error_chain(&error))),
             Ok(None) => return PointerState::Absent,
-            Ok(Some(bytes)) => std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<Pointer>().ok()),
+            Ok(Some(bytes)) => Pointer::read(&bytes),
         };
         let Some(Pointer { number, digest }) = pointer else { return bad(None, "does not name a generation") };
         match self.file(folder, ring, number) {

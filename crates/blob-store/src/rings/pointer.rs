@@ -7,18 +7,25 @@ use model::Digest;
 
 /// Names a generation by number and by the digest of its file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pointer {
-    pub(super) number: u64,
-    pub(super) digest: Digest,
+pub(crate) struct Pointer {
+    pub(crate) number: u64,
+    pub(crate) digest: Digest,
 }
 
 /// A text is not a pointer in its one canonical form.
 #[derive(Debug)]
-pub(super) struct NotAPointer;
+pub(crate) struct NotAPointer;
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.number, self.digest)
+    }
+}
+
+impl Pointer {
+    /// What the file's bytes say; nothing where they are no pointer.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
     }
 }
 

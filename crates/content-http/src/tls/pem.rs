@@ -22,7 +22,7 @@ impl Named<'_> {
     pub(super) fn read(&self) -> Result<Vec<u8>, TlsError> {
         let (path, most) = (self.path, self.most);
         let wrap = |source| TlsError::Read { path: path.to_owned(), key: self.key, source };
-        let file = std::fs::File::open(path).map_err(wrap)?;
+        let (file, _) = platform::fs::open_named(path).map_err(wrap)?;
         let mut bytes = Vec::new();
         file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(wrap)?;
         if bytes.len() as u64 > most {

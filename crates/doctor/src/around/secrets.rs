@@ -5,11 +5,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use config::Config;
+use platform::fs::read_named;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Check;
 use crate::finding::Finding;
+
+/// The most bytes of a certificate or key that are read.
+const LARGEST: u64 = 1 << 20;
 
 /// What a file is to an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +58,8 @@ const NO_FOLDER: &str = "Make the folder for whoever runs the program (`LogsDire
 /// A certificate beside another one's key. What cannot be read is told elsewhere.
 fn mismatch(certificate: &Path, key: &Path) -> Option<Finding> {
     let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&fs::read(certificate).ok()?).collect::<Result<_, _>>().ok()?;
-    let secret = PrivateKeyDer::from_pem_slice(&fs::read(key).ok()?).ok()?;
+        CertificateDer::pem_slice_iter(&read_named(certificate, LARGEST).ok()?).collect::<Result<_, _>>().ok()?;
+    let secret = PrivateKeyDer::from_pem_slice(&read_named(key, LARGEST).ok()?).ok()?;
     let made = rustls::sign::CertifiedKey::from_der(chain, secret, &rustls::crypto::aws_lc_rs::default_provider());
     let other = matches!(made, Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)));
     let came = format!("it is not the key of {}", certificate.display());

@@ -14,6 +14,9 @@ use crate::finding::Finding;
 use crate::tls::Roots;
 use crate::wire::{Connection, Place, Waits, Way};
 
+/// The most bytes of a CA file that are read.
+const LARGEST_CA: u64 = 16 << 20;
+
 /// What is tried of one way.
 enum Try {
     /// A program can be started.
@@ -28,7 +31,7 @@ enum Try {
 
 /// Tries every way of `[alarm]` and `[history]`.
 pub(crate) async fn look(config: &Config, now: Timestamp, waits: Waits) -> Vec<Finding> {
-    let ca = config.origin.ca_file.as_ref().and_then(|path| std::fs::read(path).ok());
+    let ca = config.origin.ca_file.as_ref().and_then(|path| platform::fs::read_named(path, LARGEST_CA).ok());
     // What is wrong with the CA file is told where files are looked at.
     let roots = Roots::load(ca.as_deref()).or_else(|_| Roots::load(None));
     let tries = ways(config).into_iter().map(|(on, what)| {
