@@ -27,7 +27,7 @@ pub(crate) fn client(peer: IpAddr, told: &Told<'_, '_>, trusted: &[Cidr]) -> Opt
         behind(peer, hops.map(|hop| address(hop.trim_ascii())), trusted)
     };
     let elements = || {
-        let hops = told.forwarded.iter().rev().flat_map(|value| apart(value, b',').into_iter().rev());
+        let hops = told.forwarded.iter().rev().flat_map(|value| elements_of(value).into_iter().rev());
         behind(peer, hops.map(for_of), trusted)
     };
     match (told.forwarded_for.is_empty(), told.forwarded.is_empty()) {
@@ -47,6 +47,13 @@ fn behind(peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>, trusted: &[C
         }
     }
     Some(client)
+}
+
+/// The elements of a value. Where a quote is left open they cannot be told apart: what a client wrote would swallow what
+/// a proxy put behind it in the same value, and so nobody is named.
+fn elements_of(value: &[u8]) -> Vec<&[u8]> {
+    let is_open = value.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+    if is_open { vec![b""] } else { apart(value, b',') }
 }
 
 fn address(text: &[u8]) -> Option<IpAddr> {
@@ -164,6 +171,11 @@ mod tests {
             (&["for=1.1.1.1,"], None),
             (&["for=\"1.1.1.1"], None),
             (&["for=\"1.1.1\\.1\""], None),
+            // A client's open quote, and what a proxy put behind it.
+            (&["for=1.1.1.1;x=\", for=203.0.113.9"], None),
+            (&["for=1.1.1.1;x=\", for=\"203.0.113.9:4711\""], None),
+            (&["for=1.1.1.1;x=\"", "for=203.0.113.9"], Some("203.0.113.9")),
+            (&["for=1.1.1.1;x=\"\\\", for=203.0.113.9"], Some("203.0.113.9")),
         ] {
             assert_eq!(found("10.1.2.3", &[], headers).as_deref(), expected, "{headers:?}");
             assert_eq!(found("203.0.113.5", &[], headers).as_deref(), Some("203.0.113.5"));

@@ -1,6 +1,10 @@
 //! The parsers of what endpoints send, for `fuzz-targets` alone: no part of the crate's face.
 
-use crate::conditional::{Precondition, if_range_holds};
+use std::net::IpAddr;
+
+use crate::Cidr;
+use crate::client::{self, Told};
+use crate::conditional::{Precondition, Values, if_range_holds};
 use crate::request::{self, Method, Persistence};
 use crate::{proxy_header, range};
 
@@ -80,4 +84,16 @@ pub fn conditions(bytes: &[u8], etag: &[u8]) -> Option<u16> {
 /// Whether `If-Range` lets a part of what has this tag be sent.
 pub fn if_range(value: &[u8], etag: &[u8]) -> bool {
     if_range_holds(value, etag)
+}
+
+/// Who asks, as `X-Forwarded-For` and `Forwarded` say it: `told` holds the values of each. None for nobody, and for more
+/// values than a head may have.
+pub fn client(peer: IpAddr, told: [&[&[u8]]; 2], trusted: &[Cidr]) -> Option<IpAddr> {
+    let (mut forwarded_for, mut forwarded) = (Values::default(), Values::default());
+    let [list, elements] = told;
+    let fits = list.iter().all(|value| forwarded_for.push(value)) && elements.iter().all(|value| forwarded.push(value));
+    if !fits {
+        return None;
+    }
+    client::client(peer, &Told { forwarded_for: &forwarded_for, forwarded: &forwarded }, trusted)
 }

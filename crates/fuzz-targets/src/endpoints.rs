@@ -43,8 +43,12 @@ pub fn health_report(bytes: &[u8]) {
     let rings = [offers("defender/linux/production/x86_64", "1.459.553.0")];
     let bound = Bound { warn: Duration::from_secs(86_400), fail: Duration::from_secs(2 * 86_400) };
     let addresses = ["http://mirror.example".parse().expect("an address")];
-    let row =
-        judge("host", &health, &Mirror { rings: &rings, addresses: &addresses, otherwise: None, arch: None, bound }, NOW);
+    let row = judge(
+        "host",
+        &health,
+        &Mirror { rings: &rings, addresses: &addresses, otherwise: None, arch: None, bound },
+        NOW,
+    );
     let told = serde_json::to_string(&row).expect("rows are written as JSON");
     fit_to_show(&told);
     assert!(row.faults.len() <= fleet::health::Fault::ALL.len(), "a fault twice: {:?}", row.faults);

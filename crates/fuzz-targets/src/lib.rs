@@ -35,8 +35,8 @@ pub use endpoints::{health_report, managed_settings, policy_response};
 pub use json::strict_json;
 pub use keys::pem_keys;
 pub use names::url_key;
-pub use records::{generation_file, history};
-pub use requests::{etag_list, proxy_header, range_header, request_head};
+pub use records::{generation_file, history, ring_pointer};
+pub use requests::{etag_list, forwarded, proxy_header, range_header, request_head};
 pub use versions::version_order;
 pub use wrap::zip_of_one;
 pub use zip::zip_view;
@@ -66,6 +66,7 @@ targets![
     elastic_artifact,
     elastic_session,
     etag_list,
+    forwarded,
     generation_file,
     health_report,
     history,
@@ -79,6 +80,7 @@ targets![
     redirect_location,
     request_head,
     retry_after,
+    ring_pointer,
     strict_json,
     url_key,
     url_template,

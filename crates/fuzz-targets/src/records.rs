@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use blob_store::fuzzing::pointer;
 use catalog::{
     Batch, Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Lived,
     MemoryCatalog, NewEntry, Publication, ReleaseFilter, ReleaseRecord, Remover, Span, Sweep, chain_digest,
@@ -20,6 +21,16 @@ pub fn generation_file(bytes: &[u8]) {
     generation(bytes);
     let sum = format!("sha256:{}\n", Digest::of(bytes));
     generation(&[bytes, sum.as_bytes()].concat());
+}
+
+/// The bytes as what a ring's readers follow: what is taken has one spelling, and a number that another generation can
+/// follow.
+pub fn ring_pointer(bytes: &[u8]) {
+    let Some((number, digest, written)) = pointer(bytes) else { return };
+    assert_eq!(written.as_bytes(), bytes, "two spellings");
+    assert_eq!(written, format!("{number} {digest}\n"));
+    assert!(i64::try_from(number).is_ok_and(|number| number < i64::MAX), "no generation can follow {number}");
+    assert_eq!(pointer(written.trim_end().as_bytes()), None, "it can be cut");
 }
 
 fn generation(bytes: &[u8]) {

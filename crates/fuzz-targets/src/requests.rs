@@ -1,5 +1,7 @@
 //! What endpoints send: a request's head, its range, its conditions.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use content_http::fuzzing::{self, Arrived, Header, Wanted};
 
 /// A head as another reader takes it, line by line.
@@ -107,6 +109,54 @@ pub fn proxy_header(bytes: &[u8]) {
         assert_eq!(length, 16 + usize::from(u16::from_be_bytes([high, low])));
         assert!(client.is_none() || kind == 0x21);
     }
+}
+
+/// Lines, those that begin with `f` as values of `Forwarded`, others as values of `X-Forwarded-For`, without their first
+/// byte, as a client sends them: whoever is no trusted proxy is itself, whatever it says; and where a trusted proxy puts
+/// the client's address behind what it said, nobody but that client is named.
+pub fn forwarded(bytes: &[u8]) {
+    let (mut list, mut elements): (Vec<&[u8]>, Vec<&[u8]>) = Default::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        match line.split_first() {
+            Some((b'f', value)) => elements.push(value),
+            Some((_, value)) => list.push(value),
+            None => {}
+        }
+    }
+    list.truncate(3);
+    elements.truncate(3);
+    let trusted = ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().expect("a range"));
+    let (proxy, client): (IpAddr, IpAddr) = (Ipv4Addr::new(10, 1, 2, 3).into(), Ipv4Addr::new(203, 0, 113, 9).into());
+    assert_eq!(fuzzing::client(client, [&list, &elements], &trusted), Some(client), "chose its address");
+    assert_eq!(fuzzing::client(proxy, [&list, &elements], &[]), Some(proxy), "nobody is trusted");
+    for said in ["203.0.113.9", "203.0.113.9:4711", "203.0.113.9, 10.4.5.6"] {
+        for list in handed_on(&list, said) {
+            let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
+            let named = fuzzing::client(proxy, [&list, &elements], &trusted);
+            let silent = elements.is_empty();
+            assert!(named == Some(client) || (named.is_none() && !silent), "{named:?} behind {said}");
+        }
+    }
+    for said in ["for=203.0.113.9", "For=\"203.0.113.9:_x\";proto=https", "proto=http;for=203.0.113.9, for=10.4.5.6"] {
+        for elements in handed_on(&elements, said) {
+            let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
+            // A quote that the client left open makes what follows unreadable: then nobody is named.
+            let named = fuzzing::client(proxy, [&list, &elements], &trusted);
+            assert!(named.is_none_or(|named| named == client), "{named:?} behind {said}");
+        }
+    }
+}
+
+/// What a proxy makes of the values that came, where it says this of its client: behind the last of them, or by itself.
+fn handed_on(came: &[&[u8]], said: &str) -> [Vec<Vec<u8>>; 2] {
+    let mut behind: Vec<Vec<u8>> = came.iter().map(|value| value.to_vec()).collect();
+    let mut apart = behind.clone();
+    apart.push(said.as_bytes().to_vec());
+    match behind.last_mut() {
+        Some(last) => last.extend_from_slice(format!(", {said}").as_bytes()),
+        None => behind.push(said.as_bytes().to_vec()),
+    }
+    [behind, apart]
 }
 
 /// Two bytes of a size and a `Range` header: the part is the one that counting byte by byte gives, and inside the

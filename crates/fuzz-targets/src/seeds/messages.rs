@@ -6,6 +6,7 @@ pub(super) fn write(book: &mut Book) {
     requests(book);
     answers(book);
     redirects(book);
+    forwarded(book);
     book.family(
         &["url_template"],
         "templates",
@@ -155,6 +156,30 @@ fn redirects(book: &mut Book) {
             "https://cdn\u{3002}test/",
         ],
     );
+}
+
+/// What clients and proxies say of whom a request is for, and what they must not get by it.
+fn forwarded(book: &mut Book) {
+    let to = &["forwarded"];
+    book.honest(to, "list", "x10.9.9.9, 203.0.113.5:80\nx[2001:db8::1]:443");
+    book.honest(to, "elements", "ffor=\"[2001:db8::1]:_p\";proto=https;by=10.0.0.1, for=192.0.2.1\nffor=unknown");
+    let told = [
+        "x10.9.9.9\nffor=10.9.9.9",
+        "x,",
+        "x unknown",
+        "x203.0.113.9\nffor=10.9.9.9;x=\"",
+        "ffor=192.0.2.7;x=\"",
+        "ffor=192.0.2.7;x=\"\\",
+        "ffor=192.0.2.7;x=\"\\\"",
+        "ffor=192.0.2.7;\"=\"",
+        "ffor=192.0.2.7;for=",
+        "ffor=192.0.2.7;",
+        "f=;=,=",
+        "ffor=\"192.0.2.7",
+        "f,\nf;\nf\"",
+        "x::ffff:192.0.2.7, fe80::1%eth0",
+    ];
+    book.family(to, "v33-told", told);
 }
 
 /// What proxies put before a connection, and what they must not.

@@ -14,6 +14,7 @@ const AT: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 
 pub(super) fn write(book: &mut Book) {
     generations(book);
+    pointers(book);
     history(book);
 }
 
@@ -44,6 +45,14 @@ fn release() -> Release {
         provenance: Provenance { folder: Some("/mnt/usb".to_owned()), ..Provenance::default() },
         held_since: AT,
     }
+}
+
+fn pointers(book: &mut Book) {
+    let (to, digest) = (&["ring_pointer"], Digest::of(b"x"));
+    book.honest(to, "whole", format!("12 {digest}\n"));
+    let numbers = ["0", "012", "+1", "-1", "4611686018427387904", "9223372036854775807", "18446744073709551615", "1e3"];
+    book.family(to, "s41-numbers", numbers.map(|number| format!("{number} {digest}\n")));
+    book.family(to, "s41-ends", [format!("12 {digest}"), format!("12 {digest}\n\n"), format!("12\t{digest}\r\n")]);
 }
 
 fn generations(book: &mut Book) {
