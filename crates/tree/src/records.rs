@@ -205,3 +205,48 @@ impl Records {
 fn file_name(ring: &RingName) -> String {
     format!("{ring}.json")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // tests
+
+    use super::*;
+
+    /// Whatever became of the file, reading it ends, and what is taken names no path that climbs.
+    #[test]
+    fn records_damaged_at_any_byte_are_refused_or_harmless_s41() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, ring) = (Folder::open(dir.path()).unwrap(), RingName::broad());
+        let mut records = Records::new(ring.clone(), "/srv/tree".into(), "0123".to_owned());
+        let wrote = Wrote { digest: Digest::of(b"x"), size: 1, print: None, before: vec![Digest::of(b"y")] };
+        records.files.insert("/linux/production/updates.zip".parse().unwrap(), wrote);
+        let at = Timestamp::from_micros(7);
+        records.shows = Some(Shown { generation: 3, digest: Digest::of(b"g"), at });
+        records.save(&folder).unwrap();
+        assert_eq!(Records::read(&folder, &ring).unwrap().as_ref(), Some(&records));
+        let path = dir.path().join(file_name(&ring));
+        let whole = std::fs::read(&path).unwrap();
+        let flips = (0..whole.len()).map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            bytes
+        });
+        let cuts = (0..whole.len()).map(|at| whole[..at].to_vec());
+        let text = String::from_utf8(whole.clone()).unwrap();
+        let hostile = ["/../../etc/passwd", "/a/../b", "relative", "/a\\u0000b", "//a"];
+        let planted = hostile.map(|path| text.replace("/linux/production/updates.zip", path).into_bytes());
+        let odd = [Vec::new(), vec![b'['; 100_000], b"null".to_vec(), b"{}".to_vec()];
+        for bytes in planted.iter().chain(&odd) {
+            std::fs::write(&path, bytes).unwrap();
+            let read = Records::read(&folder, &ring);
+            assert!(matches!(read, Err(TreeError::Records { .. })), "{}", String::from_utf8_lossy(bytes));
+        }
+        for bytes in flips.chain(cuts) {
+            std::fs::write(&path, &bytes).unwrap();
+            if let Ok(Some(read)) = Records::read(&folder, &ring) {
+                let climbs = |path: &RoutePath| path.as_str().split('/').any(|part| part == "..");
+                assert!(!read.files.keys().any(climbs), "{}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+}

@@ -33,7 +33,11 @@ struct Heads {
 
 impl Heads {
     fn read(text: &str) -> Option<Self> {
-        let heads: Self = serde_json::from_str(text).ok()?;
+        let mut heads: Self = serde_json::from_str(text).ok()?;
+        // What stands in an answer of ours is judged whenever it comes in, from a file too.
+        for (_, lines) in &mut heads.heads {
+            lines.retain(|(name, value)| is_passable(name, value));
+        }
         (heads.form <= 1).then_some(heads)
     }
 
@@ -57,10 +61,14 @@ impl Heads {
 /// What may be passed on of an answer's head.
 fn lines(exchange: &Exchange) -> Lines {
     let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
-    let may = |(name, value): &(String, String)| PASSABLE.contains(&name.as_str()) && is_safe(value);
+    let may = |(name, value): &(String, String)| is_passable(name, value);
     let mut lines: Lines = exchange.headers.iter().map(lower).filter(may).collect();
     lines.sort();
     lines
+}
+
+fn is_passable(name: &str, value: &str) -> bool {
+    PASSABLE.contains(&name) && is_safe(value)
 }
 
 /// Whether a value can stand in an answer of ours: it is somebody else's word.
@@ -209,6 +217,32 @@ mod tests {
         assert_eq!(self::book(dir.path(), true).head(&digest(0)), None);
         book.came(&[(digest(0), &exchange(&[]))]);
         assert_eq!(self::book(dir.path(), true).head(&digest(0)), Some(Lines::new()));
+    }
+
+    /// Whatever became of the file: every bit of an honest one turned, it cut, and what nobody of us wrote.
+    #[test]
+    fn whatever_the_file_says_only_what_is_safe_is_passed_on_s41_u33() {
+        let mut honest = Heads { form: 1, heads: Vec::new() };
+        let safe = [("content-type", "application/zip"), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        honest.take(vec![(Digest::of(b"a"), safe.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())]);
+        let written = serde_json::to_string(&honest).unwrap();
+        let flips = (0..written.len() * 8).map(|bit| {
+            let mut bytes = written.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bytes
+        });
+        let cuts = (0..written.len()).map(|at| written.as_bytes()[..at].to_vec());
+        let hostile = ["application/zip\\r\\nSet-Cookie: x", "\\u0000", "\\u001b[2J", ""];
+        let values = hostile.map(|value| written.replace("application/zip", value).into_bytes());
+        let names = ["set-cookie", "Content-Type", "content-length", "x\\r\\ny"];
+        let names = names.map(|name| written.replace("content-type", name).into_bytes());
+        for bytes in flips.chain(cuts).chain(values).chain(names) {
+            let Some(read) = std::str::from_utf8(&bytes).ok().and_then(Heads::read) else { continue };
+            for (name, value) in read.heads.iter().flat_map(|(_, lines)| lines) {
+                assert!(is_passable(name, value), "{name}: {value:?}");
+            }
+        }
+        assert_eq!(Heads::read(&written).unwrap().heads, honest.heads);
     }
 
     #[test]
