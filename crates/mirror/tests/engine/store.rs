@@ -226,6 +226,11 @@ async fn leftovers_are_listed_apart() {
     fs::write(root.join("notes.txt"), "mine").unwrap();
     fs::write(root.join("rings/broad/.tmp-1-2-3"), "half").unwrap();
     fs::write(root.join("rings/broad/old"), "x").unwrap();
+    // Ours, and nothing to speak of.
+    for ours in ["wanted", "spool"] {
+        fs::create_dir(root.join(ours)).unwrap();
+        fs::set_permissions(root.join(ours), fs::Permissions::from_mode(0o700)).unwrap();
+    }
     fs::write(root.join("damaged/x.0"), "x").unwrap();
     fs::write(root.join("partial/tmp-1"), "x").unwrap();
     fs::write(root.join("blobs/README"), "x").unwrap();
@@ -248,6 +253,26 @@ async fn leftovers_are_listed_apart() {
         (LeftoverOf::Foreign, 3),
     ];
     assert_eq!(left(&report), expected.into_iter().collect());
+}
+
+#[tokio::test]
+async fn odd_numbers_of_generations_are_told_and_keep_nobody_from_publishing_s41() {
+    let world = whole().await;
+    let before = world.generation().await.unwrap().number;
+    let odd = [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1, 1 << 62, (1 << 53) + 1];
+    for number in odd {
+        fs::write(world.ports.path().join(format!("rings/broad/generation-{number}")), "x").unwrap();
+    }
+    let report = check(&world, Depth::Look).await;
+    assert_eq!(left(&report).get(&LeftoverOf::Foreign), Some(&4), "{report:#?}");
+    world.publish();
+    assert_eq!(world.sync().await.exit_code(), 0);
+    assert_eq!(world.generation().await.unwrap().number, before + 1);
+    // Nor where the pointer is lost with them lying about.
+    fs::remove_file(world.ports.path().join("rings/broad/current")).unwrap();
+    world.publish();
+    assert_eq!(world.sync().await.exit_code(), 0);
+    assert_eq!(world.generation().await.unwrap().number, before + 2);
 }
 
 #[tokio::test]
