@@ -126,7 +126,6 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     Ok(if exit == Exit::DONE && asked == Asked::NotAll { Exit::PART } else { exit })
 }
 
-
 /// A run that could not take place at all: its readers get a line per feed all the same.
 fn failed_whole(args: &Sync, asked: &[FeedId], error: &EngineError, context: &mut Context) -> Failure {
     let told = if args.json {
