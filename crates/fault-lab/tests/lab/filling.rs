@@ -210,6 +210,43 @@ fn s31_a_full_disk_is_served_from() {
 }
 
 #[test]
+fn s03_without_room_for_names_what_was_served_stays() {
+    let vendor = vendor(8 << 10, 32 << 10);
+    let bench = Bench::new(&sections(&vendor, ""));
+    let data = bench.put("data", None);
+    let room =
+        |names: u64| sh("mount", &["-o", &format!("remount,nr_inodes={names}"), data.to_str().unwrap()]).unwrap();
+    let _disk = Mounted::tmpfs(&data, DISK, 10_000).unwrap();
+    bench.act(&["sync"]).expect(0);
+    let step = if is_full() { 1 } else { 4 };
+    let (mut points, mut enough) = (0, 0);
+    for left in (0..40).step_by(step) {
+        let before = Tree::walk(&data).unwrap();
+        publish(&vendor);
+        let state = rustix::fs::statvfs(&data).unwrap();
+        room(state.f_files - state.f_ffree + left);
+        let ended = bench.act(&["sync", "--json"]);
+        let served = Tree::walk(&data).unwrap_or_else(|error| panic!("{left} names left: {error}"));
+        room(10_000);
+        bench.act(&["sync"]).expect(0);
+        let after = Tree::walk(&data).unwrap();
+        assert!(after.feeds() != before.feeds(), "{left} names left: nothing newer is served");
+        if ended.code == Some(0) {
+            assert!(served.feeds() == after.feeds(), "{left} names left: {}", ended.text());
+            enough += 1;
+        } else {
+            is_told(&ended).unwrap_or_else(|error| panic!("{left} names left: {error}"));
+            served.is_among(&[&before, &after]).unwrap_or_else(|error| panic!("{left} names left: {error}"));
+        }
+        bench.act(&["release", "verify", "--all", "--store"]).expect(0);
+        bench.act(&["gc"]).expect(0);
+        points += 1;
+    }
+    assert!(enough > 0 && enough < points);
+    saw(&format!("an update with 0 to 40 names left, {points} times: {enough} had room enough, 0 violations"));
+}
+
+#[test]
 fn s03_a_disk_without_room_for_names() {
     let vendor = vendor(8 << 10, 32 << 10);
     let bench = Bench::new(&sections(&vendor, ""));

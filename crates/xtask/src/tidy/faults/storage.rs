@@ -18,7 +18,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::new("S06", "a flush that fails once", "the data are written again, not thought durable"),
     Row::new("S07", "short writes, interruptions, EAGAIN", "the same as without them")
-        .but("EAGAIN is not injected, as no file that is opened here gives it"),
+        .but(
+            "EAGAIN is not injected, as no file that is opened here gives it; an interruption of the catalog's files may \
+             end a run with `catalog_failed`, and the next leads where it should have",
+        ),
     Row::new("S09", "no descriptors left", "waits, serves again; no end, no spin"),
     Row::new(
         "S10",
