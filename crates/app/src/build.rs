@@ -225,6 +225,17 @@ pub async fn engine(
     Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
 }
 
+/// Whether an engine can be built by a configuration, as far as that is known without a look at the data folder.
+///
+/// # Errors
+/// [`BuildError`] naming what cannot be used.
+pub(crate) fn check(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), BuildError> {
+    let nowhere: Arc<dyn blob_store::BlobStore> = Arc::new(blob_store::MemoryStore::new());
+    VendorOrigins::new(config, nowhere, Arc::clone(clock))?;
+    vendor_settings(config)?;
+    Ok(())
+}
+
 async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
     let path = data.join(CATALOG_FOLDER).join(CATALOG_FILE);
     let opened = match purpose {

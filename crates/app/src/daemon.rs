@@ -1,5 +1,6 @@
 //! `run` and `serve`: servers, schedules, reloads and the way to the end.
 
+mod reload;
 mod reopen;
 
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use admin_http::{AdminError, AdminServer, Serving, StatusSource};
 use config::Config;
 use content_http::{ContentServer, StartError};
-use mirror::{Engine, KeptConfig, ProcessEvent};
+use mirror::{Engine, ProcessEvent};
 use model::{Clock, Reason, Vendor, error_chain};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use crate::keeper::Keeper;
 use crate::learned::is_own_spool;
 use crate::listen::Inherited;
 use crate::notify::{News, tell};
+use crate::place::Stands;
 use crate::pulse::Pulse;
 use crate::record::{record_start, record_start_later};
 use crate::scheduler::{Parts, Timetable, supervise};
@@ -184,8 +186,9 @@ impl Daemon {
             let (settings, clocks, ends) = (configs.clone(), Arc::clone(&clock), end.clone());
             let doubted = trees::Doubted::default();
             let found = doubted.clone();
+            let place = current.clone();
             keeper.keep("folders of the rings", move || {
-                trees::keep(settings.subscribe(), Arc::clone(&clocks), found.clone(), ends.clone())
+                trees::keep(settings.subscribe(), place.clone(), Arc::clone(&clocks), found.clone(), ends.clone())
             });
             let (asked, settings, ends) = (Arc::clone(&demand), configs.clone(), end.clone());
             let (tended, over) = (Arc::clone(&demand), end.clone());
@@ -217,7 +220,8 @@ impl Daemon {
             held,
             pulse,
             rival: None,
-            strange: false,
+            strange: None,
+            owed: None,
         };
         while let Some(ask) = asks.recv().await {
             match ask {
@@ -285,62 +289,14 @@ struct Live {
     pulse: Arc<Pulse>,
     /// Who was last told to work on the data folder that stands where ours was.
     rival: Option<String>,
-    /// Whether it was told that what stands there is another site's, or was begun anew.
-    strange: bool,
+    /// What was last told of what stands there and is left alone.
+    strange: Option<Stands>,
+    /// What was read while the data folder was away changed this, and the history does not know it yet; none where the
+    /// engine works by what was read last.
+    owed: Option<Vec<String>>,
 }
 
 impl Live {
-    /// Reads the configuration again; what cannot be read or built changes nothing.
-    async fn reload(&mut self) {
-        tell(News::Reloading);
-        match self.try_reload().await {
-            Ok(lines) if lines.is_empty() => tracing::info!("configuration read again: nothing changed"),
-            Ok(lines) => {
-                for change in lines {
-                    tracing::info!(change, "configuration changed");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the configuration was not taken over; the one before stands"),
-        }
-        tell(News::Ready);
-    }
-
-    async fn try_reload(&mut self) -> Result<Vec<String>, String> {
-        let environment = config::environment();
-        let newer = Config::load(self.daemon.given.as_deref(), &environment).map_err(|error| error.to_string())?;
-        let lines = self.daemon.config.diff(&newer);
-        let fixed = needs_restart(&self.daemon.config, &newer);
-        if !fixed.is_empty() {
-            let fixed = fixed.join(", ");
-            return Err(format!(
-                "nothing of the new file was taken, for a restart alone changes {fixed}; restart, or put that back"
-            ));
-        }
-        if self.daemon.role == Role::Run {
-            let clock = Arc::clone(&self.daemon.clock);
-            let built = engine(&newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
-            let ways = Ways::new(&newer, &self.daemon.clock).map_err(|error| error_chain(&error))?;
-            // Recorded first; what could not be taken over after all is recorded as well.
-            record_change(&built, &newer, (&lines, "reload")).await?;
-            if let Err(error) = content::reload(&self.content, &newer) {
-                let back = vec![format!("not taken over: {error}")];
-                record_change(&built, &self.daemon.config, (&back, "reload refused")).await?;
-                return Err(error);
-            }
-            if let Some(alarms) = &mut self.alarms {
-                alarms.set(ways, &newer);
-            }
-            self.engines.send_replace(Some(Arc::new(nudging(built, (&self.content, &self.demand)))));
-            self.demand.set(&newer);
-            self.changes.send_replace(Timetable::of(&newer));
-        } else {
-            content::reload(&self.content, &newer)?;
-        }
-        self.configs.send_replace(newer.clone());
-        self.daemon.config = newer;
-        Ok(lines)
-    }
-
     /// A history that cannot be written must not keep the process from ending.
     async fn record_stop(&self) {
         let engine = self.engines.borrow().clone();
@@ -373,15 +329,6 @@ impl Live {
         let seconds = clock.monotonic().saturating_sub(began).as_secs();
         tracing::info!(seconds, "ended");
     }
-}
-
-/// Records a configuration and what it changes; nothing where nothing changes.
-async fn record_change(engine: &Engine, config: &Config, told: (&[String], &str)) -> Result<(), String> {
-    if told.0.is_empty() {
-        return Ok(());
-    }
-    let kept = KeptConfig { digest: config.digest(), settings: Some(config.canonical()) };
-    engine.record_config(&kept, told.0, told.1).await.map_err(|error| error_chain(&error))
 }
 
 /// What a running process cannot take over: each key with what it was and is.

@@ -106,6 +106,13 @@ impl Demand {
         rules.proxy.then(|| (faces.of(feed, (path, digest), passed), None))
     }
 
+    /// Whether what is left and gathered may be written: the data folder is the one that this process works on. Who has no
+    /// engine works on none.
+    fn in_place(&self) -> bool {
+        let engine = self.engine.borrow().clone();
+        engine.is_none_or(|engine| engine.in_place().is_ok())
+    }
+
     /// What it knows of faces; none where nobody fetches.
     fn fetches(&self) -> Option<&Arc<Desk>> {
         self.desk.as_ref().filter(|_| self.rules.borrow().proxy)
@@ -284,7 +291,8 @@ pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: Cancellat
             () = end.cancelled() => true,
             () = tokio::time::sleep(LEAVE) => false,
         };
-        let seen = demand.sightings.take();
+        // Until the folder is back it is remembered, as much as there is room for.
+        let seen = if demand.in_place() { demand.sightings.take() } else { Vec::new() };
         let count: u64 = seen.iter().map(|seen| seen.count).sum();
         if count > 0 {
             let spool = Arc::clone(&spool);
@@ -310,7 +318,9 @@ pub(crate) async fn leave(demand: Arc<Demand>, spool: Arc<Spool>, end: Cancellat
 pub(crate) async fn tend(demand: Arc<Demand>, end: CancellationToken) {
     let Some(desk) = demand.desk.clone() else { return };
     loop {
-        desk.tend().await;
+        if demand.in_place() {
+            desk.tend().await;
+        }
         tokio::select! {
             () = end.cancelled() => return,
             () = tokio::time::sleep(GATHER) => {}
@@ -326,6 +336,9 @@ pub(crate) async fn gather(demand: Arc<Demand>, configs: watch::Receiver<Config>
         tokio::select! {
             () = end.cancelled() => return,
             () = tokio::time::sleep(GATHER) => {}
+        }
+        if !demand.in_place() {
+            continue;
         }
         let Some(mut one) = gatherer.take() else { return };
         let turn = apart(async move {
@@ -351,6 +364,35 @@ mod tests {
     #[test]
     fn the_word_for_what_no_manifest_names_is_the_words_own() {
         assert_eq!(UNNAMED, model::Checked::TransportOnly.to_string());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_in_what_stands_in_the_place_of_the_data_folder_s42() {
+        let site = tempfile::tempdir().unwrap();
+        let text = "data_dir = \"data\"\n[elastic]\nversions = [\"9.0.0\"]\n";
+        let config = Config::parse(text, &site.path().join("waystation.toml"), &[]).unwrap();
+        let (data, away) = (config.data_dir.clone(), site.path().join("away"));
+        let clock: Arc<dyn Clock> = Arc::new(platform::SystemClock::new());
+        let engine = crate::engine(&config, "test", crate::Purpose::Schedule, Arc::clone(&clock)).await.unwrap();
+        let (_engines, current) = watch::channel(Some(Arc::new(engine)));
+        let demand = Arc::new(Demand::fetching(&config, current, Arc::clone(&clock)));
+        let path: RoutePath = "/downloads/endpoint/manifest/artifacts-9.9.9.zip".parse().unwrap();
+        demand.sightings.note(&RingName::broad(), &path, clock.now());
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let spool = Arc::new(Spool::new(config.spool_dir()));
+        std::fs::rename(&data, &away).unwrap();
+        std::fs::create_dir(&data).unwrap();
+        spool.make().unwrap();
+        let left = || std::fs::read_dir(config.spool_dir()).unwrap().count();
+        leave(Arc::clone(&demand), Arc::clone(&spool), ended.clone()).await;
+        assert_eq!((left(), demand.in_place()), (0, false));
+        // It is back, and what was seen meanwhile is not forgotten.
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::rename(&away, &data).unwrap();
+        spool.make().unwrap();
+        leave(demand, spool, ended).await;
+        assert_eq!(left(), 1);
     }
 
     /// It listens before it can fetch: what cannot be fetched yet is asked for later, and is not said to be nowhere.

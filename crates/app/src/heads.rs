@@ -7,8 +7,9 @@
 //!   be nothing is told. One that holds something and not one head is none that can be read.
 //! - A site that was renamed is known by its entries under the name before: what was told under that one must be in the
 //!   history before a head is told under the new one.
-//! - Where no file is configured this process remembers the newest head that it saw, as long as it lives, so that another
-//!   catalog put in the place of its own does not go unnoticed.
+//! - This process remembers the newest head that it saw, as long as it lives, so that another catalog put in the place of
+//!   its own does not go unnoticed: a file knows what was told, which may be an hour old. The operator who moves the file
+//!   away ends that as well; where there is none, a restart does.
 //! - The whole chain is proven when `run` begins and once a day, and compared with every head in the file: an edit of an
 //!   old entry changes no later head.
 //! - File and syslog are each told for themselves: that one has a head says nothing about the other.
@@ -62,7 +63,7 @@ pub struct Heads {
     known: Option<Told>,
     /// The head in the file that the history did not fit, when that was looked at last.
     doubted: Option<u64>,
-    /// The newest head that this process saw; kept where no file keeps one.
+    /// The newest head that this process saw.
     seen: Option<ChainHead>,
     /// That the site had another name before was told.
     told_renamed: bool,
@@ -123,6 +124,9 @@ impl Heads {
             let unread = last.err().map(|error| self.unread(&error));
             return Err(std::iter::once(error).chain(unread).collect());
         }
+        if self.history.head_file.is_some() && matches!(last, Ok(Last::Nobody)) {
+            self.seen = None;
+        }
         self.follows(catalog).await.map_err(|error| vec![error])?;
         let renamed = match &last {
             Ok(Last::Others) => self.renamed(catalog).await.map_err(|error| vec![error])?,
@@ -133,9 +137,7 @@ impl Heads {
         if head.seq == 0 {
             return Ok(None);
         }
-        if self.history.head_file.is_none() {
-            self.seen = Some(head);
-        }
+        self.seen = Some(head);
         let told = self.tell(&head, last, now).await;
         match (told, renamed) {
             (Ok(told), None) => Ok(told),

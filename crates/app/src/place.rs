@@ -1,6 +1,7 @@
 //! What became of the data folder that `run` works on, as it was looked at last: for alarms, for readiness, and for
 //! whoever asks a process that was left without its folder.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mirror::EngineError;
@@ -8,7 +9,11 @@ use model::Reason;
 
 /// Where the data folder is.
 #[derive(Debug, Default)]
-pub(crate) struct Place(Mutex<Option<Away>>);
+pub(crate) struct Place {
+    away: Mutex<Option<Away>>,
+    /// A configuration was read while it was away.
+    owes: AtomicBool,
+}
 
 /// The data folder, or the catalog in it, is not where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +30,13 @@ pub(crate) enum Stands {
     Nothing,
     /// A data folder with another history, which is left alone.
     AnotherHistory,
+    /// One with an older copy of this history, that lacks, or may lack, an operator's word: it is left alone as well.
+    OlderCopy,
 }
 
 impl Place {
     fn away_mut(&self) -> MutexGuard<'_, Option<Away>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It is where it was, or another was taken in its place.
@@ -51,6 +58,16 @@ impl Place {
         }
     }
 
+    /// Whether a configuration waits for it to be back.
+    pub(crate) fn owe(&self, owes: bool) {
+        self.owes.store(owes, Ordering::SeqCst);
+    }
+
+    /// Whether a configuration was read while it was away, that no engine works by yet.
+    pub(crate) fn owes(&self) -> bool {
+        self.owes.load(Ordering::SeqCst)
+    }
+
     /// What is not where it was; none where all is.
     pub(crate) fn away(&self) -> Option<Away> {
         *self.away_mut()
@@ -67,7 +84,7 @@ impl Away {
     pub(crate) fn reason(self) -> Reason {
         match self.stands {
             Stands::Nothing => Reason::FolderGone,
-            Stands::AnotherHistory => Reason::AnotherHistory,
+            Stands::AnotherHistory | Stands::OlderCopy => Reason::AnotherHistory,
         }
     }
 
@@ -92,6 +109,11 @@ impl Away {
                 "another history stands where {what} was, and is left alone, for what was rejected here is not in it; put the \
                  right one back, or restart `waystation run` to work on the one that stands there"
             ),
+            Stands::OlderCopy => format!(
+                "an older copy of its own history stands where {what} was, and is left alone, for an operator's word that was \
+                 recorded since is not in it, or nobody can tell; put the right one back, or restart `waystation run` to go \
+                 on from the copy, and say again what was said since"
+            ),
         }
     }
 }
@@ -113,6 +135,10 @@ mod tests {
         let away = place.away().unwrap();
         assert_eq!((away.reason(), away.has_content()), (Reason::AnotherHistory, false));
         assert!(away.in_words().contains("restart `waystation run`") && !away.in_words().contains("/secret"));
+        place.found(Stands::OlderCopy);
+        let away = place.away().unwrap();
+        assert_eq!(away.reason(), Reason::AnotherHistory);
+        assert!(away.in_words().contains("older copy") && away.in_words().contains("restart `waystation run`"));
         place.back();
         place.gone(&EngineError::CatalogGone { path: "/secret/d".into(), source: None });
         let away = place.away().unwrap();

@@ -88,6 +88,9 @@ impl Tender {
                     tracing::info!("the data folder is back");
                     self.charge.hurry.send_modify(|count| *count += 1);
                 }
+                if self.charge.pulse.place().owes() {
+                    let _ = self.charge.asks.send(Ask::Reopen).await;
+                }
                 true
             }
             Err(error) => {

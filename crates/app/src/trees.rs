@@ -8,7 +8,7 @@ use std::time::Duration;
 use blob_store::StoreError;
 use blob_store::reader::{BlobFiles, RingReader};
 use config::{Config, TreeFiles};
-use mirror::SiteFault;
+use mirror::{Engine, SiteFault};
 use model::{Clock, Digest, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,11 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How often a tree is brought to what was published while it was being brought to what was before.
 const ROUNDS: u32 = 4;
 
+/// Whether the data folder is the one that this process works on.
+type InPlace = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The trees of a configuration.
 #[derive(Clone)]
 pub struct Trees {
     trees: Vec<Tree>,
     data_dir: PathBuf,
+    /// What stands in the data folder is brought only while this says so.
+    in_place: InPlace,
 }
 
 /// Why a tree is not what its ring serves.
@@ -79,7 +84,7 @@ impl Trees {
     pub fn of(config: &Config, clock: &Arc<dyn Clock>) -> Self {
         let data_dir = config.data_dir.clone();
         let (Some(folder), Ok(source)) = (&config.tree.folder, BlobFiles::open(&data_dir)) else {
-            return Self { trees: Vec::new(), data_dir };
+            return Self { trees: Vec::new(), data_dir, in_place: Arc::new(|| true) };
         };
         let source = Arc::new(source);
         let made = |ring: &config::Ring| {
@@ -88,12 +93,17 @@ impl Trees {
                 .outside(&data_dir)
                 .with_rules(rules(config))
         };
-        Self { trees: config.rings().iter().map(made).collect(), data_dir }
+        Self { trees: config.rings().iter().map(made).collect(), data_dir, in_place: Arc::new(|| true) }
     }
 
     /// This tree alone, of the data folder's ring of that name.
     pub fn single(tree: Tree, data_dir: PathBuf) -> Self {
-        Self { trees: vec![tree], data_dir }
+        Self { trees: vec![tree], data_dir, in_place: Arc::new(|| true) }
+    }
+
+    /// Brings nothing while what stands there is not what this process works on: what was rejected may be served in it.
+    fn only_while(self, in_place: InPlace) -> Self {
+        Self { in_place, ..self }
     }
 
     /// Whether there is none.
@@ -117,8 +127,8 @@ impl Trees {
     pub async fn bring(&self, depth: Depth) -> Vec<(RingName, PathBuf, Result<Report, TreesError>)> {
         let mut ended = Vec::new();
         for tree in &self.trees {
-            let (owned, data_dir) = (tree.clone(), self.data_dir.clone());
-            let done = tokio::task::spawn_blocking(move || bring(&owned, &data_dir, depth)).await;
+            let (owned, data_dir, in_place) = (tree.clone(), self.data_dir.clone(), Arc::clone(&self.in_place));
+            let done = tokio::task::spawn_blocking(move || bring(&owned, &data_dir, depth, in_place.as_ref())).await;
             let done = done.unwrap_or_else(|error| Err(TreesError::Task(error.to_string())));
             if let Some(done) = done.transpose() {
                 ended.push((tree.ring().clone(), tree.root().to_owned(), done));
@@ -221,13 +231,26 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-/// Brings a tree to what its ring serves, again while that moves on; none where the ring serves nothing.
-fn bring(tree: &Tree, data_dir: &std::path::Path, depth: Depth) -> Result<Option<Report>, TreesError> {
+/// Brings a tree to what its ring serves, again while that moves on; none where the ring serves nothing, or what it serves
+/// was read from a data folder that is not `in_place`.
+fn bring(
+    tree: &Tree,
+    data_dir: &std::path::Path,
+    depth: Depth,
+    in_place: &dyn Fn() -> bool,
+) -> Result<Option<Report>, TreesError> {
+    if !in_place() {
+        return Ok(None);
+    }
     let rings = RingReader::open(data_dir)?;
     let mut done: Option<Report> = None;
     for _ in 0..ROUNDS {
         let mark = rings.current_mark(tree.ring());
         let Some(current) = rings.load(tree.ring())? else { return Ok(done) };
+        // What was read may have stood in a folder that was put in the place of ours meanwhile.
+        if !in_place() {
+            return Ok(done);
+        }
         done = Some(tree.bring(&current, depth)?);
         if rings.current_mark(tree.ring()) == mark {
             break;
@@ -254,14 +277,20 @@ impl Doubted {
     }
 }
 
-/// Keeps the trees of `run` at what its rings serve, whoever publishes; blobs that cannot be used are `doubted`.
+/// Keeps the trees of `run` at what its rings serve, whoever publishes, while the data folder is the one that its engine
+/// works on; blobs that cannot be used are `doubted`.
 pub(crate) async fn keep(
     mut settings: watch::Receiver<Config>,
+    engine: watch::Receiver<Option<Arc<Engine>>>,
     clock: Arc<dyn Clock>,
     doubted: Doubted,
     end: CancellationToken,
 ) {
-    let mut keeper = TreeKeeper { clock, doubted, done: None, next: Duration::ZERO };
+    let in_place: InPlace = Arc::new(move || {
+        let engine = engine.borrow().clone();
+        engine.is_some_and(|engine| engine.in_place().is_ok())
+    });
+    let mut keeper = TreeKeeper { clock, doubted, in_place, done: None, next: Duration::ZERO };
     loop {
         let config = settings.borrow_and_update().clone();
         tokio::select! {
@@ -280,6 +309,7 @@ pub(crate) async fn keep(
 struct TreeKeeper {
     clock: Arc<dyn Clock>,
     doubted: Doubted,
+    in_place: InPlace,
     /// What the rings' pointers looked like when the trees were last brought to them.
     done: Option<BTreeMap<RingName, Option<blob_store::reader::Mark>>>,
     /// When all is looked at again.
@@ -289,7 +319,11 @@ struct TreeKeeper {
 impl TreeKeeper {
     async fn turns(&mut self, config: &Config) {
         loop {
-            let trees = Trees::of(config, &self.clock);
+            if config.tree.folder.is_some() && !(self.in_place)() {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let trees = Trees::of(config, &self.clock).only_while(Arc::clone(&self.in_place));
             if trees.is_empty() && config.tree.folder.is_none() {
                 return std::future::pending().await;
             }
@@ -343,5 +377,36 @@ fn tell(ring: &RingName, done: &Result<Report, TreesError>) {
             let (reason, remedy) = (error.reason().code(), error.reason().remedy());
             tracing::error!(%ring, reason, error = %error_chain(error), remedy, "the ring's folder is behind");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_shows_nothing_of_what_stands_in_the_place_of_ours_s42() {
+        let site = tempfile::tempdir().unwrap();
+        let text = "data_dir = \"data\"\n[elastic]\nversions = [\"9.0.0\"]\n[tree]\nfolder = \"shown\"\n";
+        let config = Config::parse(text, &site.path().join("waystation.toml"), &[]).unwrap();
+        crate::prepare_data_folder(&config.data_dir).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(platform::SystemClock::new());
+        let engine = crate::engine(&config, "test", crate::Purpose::Act, Arc::clone(&clock)).await.unwrap();
+        // No ring can be read from it: whoever looks into it fails.
+        let ring = config.data_dir.join("rings/broad");
+        std::fs::create_dir_all(config.data_dir.join("rings")).unwrap();
+        std::fs::write(ring, "no folder").unwrap();
+        drop(engine);
+        let ours = Arc::new(AtomicBool::new(true));
+        let place = Arc::clone(&ours);
+        let trees = Trees::of(&config, &clock).only_while(Arc::new(move || place.load(Ordering::SeqCst)));
+        assert!(!trees.is_empty());
+        let looked_into = trees.bring(Depth::Look).await.len();
+        ours.store(false, Ordering::SeqCst);
+        assert!(trees.bring(Depth::Look).await.is_empty());
+        assert!(!config.data_dir.join(RECORDS).exists());
+        assert_eq!(looked_into, 1, "it is looked into while it is ours");
     }
 }

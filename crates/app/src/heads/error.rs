@@ -65,7 +65,9 @@ pub enum HeadError {
     },
     /// The file knows more of this history than it has, under the name that the site had before.
     #[error(
-        "{path} knows entry {seq} of this history under the name {was}, and the history does not have it as it was told: it          was cut off or written anew before the site was called {site}, or is a copy of {was}'s. No head is told until the          history fits, the site has that name again, or the file is moved away; a copied site needs a head_file of its own"
+        "{path} knows entry {seq} of this history under the name {was}, and the history does not have it as it was told: it \
+         was cut off or written anew before the site was called {site}, or is a copy of {was}'s. No head is told until the \
+         history fits, the site has that name again, or the file is moved away; a copied site needs a head_file of its own"
     )]
     Former {
         /// The file.
@@ -95,7 +97,7 @@ pub enum HeadError {
     /// The chain is not the one that this process saw a moment ago.
     #[error(
         "entry {seq}, the newest that this process saw, is not in the history as it was: it was written anew, or another \
-         catalog was put in its place; where that was meant, restart `waystation run`"
+         catalog, be it an older copy of this one, was put in its place; where that was meant, restart `waystation run`"
     )]
     Replaced {
         /// The entry that was seen.

@@ -111,6 +111,32 @@ async fn another_catalog_in_the_place_of_the_first_is_noticed_where_no_file_keep
 }
 
 #[tokio::test]
+async fn an_older_copy_is_noticed_though_the_file_of_heads_lags_behind_it_s40() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut heads = heads(folder.path(), "head_file = \"heads\"");
+    let (catalog, copy) = (MemoryCatalog::new(), MemoryCatalog::new());
+    for of in [&catalog, &copy] {
+        happen(of, 5).await;
+    }
+    heads.tell_if_due(&catalog, at(0)).await.unwrap();
+    happen(&catalog, 2).await;
+    assert_eq!(heads.tell_if_due(&catalog, at(5)).await.unwrap(), None, "no head is due yet");
+    let errors = heads.tell_if_due(&copy, at(10)).await.unwrap_err();
+    assert!(matches!(&errors[..], [HeadError::Replaced { seq: 7 }]) && errors[0].is_broken(), "{errors:?}");
+    // The operator has seen it.
+    let path = folder.path().join("heads");
+    std::fs::rename(&path, folder.path().join("heads.seen")).unwrap();
+    assert_eq!(heads.tell_if_due(&copy, at(15)).await.unwrap(), Some(5));
+}
+
+#[test]
+fn no_word_of_a_head_is_broken_up_by_the_source() {
+    let (path, was, site) = ("/heads".into(), "old".to_owned(), "new".to_owned());
+    let text = HeadError::Former { path, was, site, seq: 9 }.to_string();
+    assert!(!text.contains("  "), "{text}");
+}
+
+#[tokio::test]
 async fn a_history_that_does_not_fit_what_was_told_is_said_to() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = heads(folder.path(), "head_file = \"heads\"");
