@@ -48,8 +48,11 @@ impl Engine {
             // Feeds of one vendor may share paths: one that stays behind keeps the others, or they would be mixed, also
             // with what is not served meanwhile.
             let seated = &left.generation.feeds;
-            let behind =
-                |feed: &FeedId| lost.iter().any(|lost| lost.vendor() == feed.vendor() && seated.contains_key(lost));
+            let moved = |feed: &FeedId| {
+                let release = |feeds: &BTreeMap<FeedId, ServedFeed>| feeds.get(feed).map(|served| served.release);
+                seated.contains_key(feed) && release(seated) != release(&last.feeds)
+            };
+            let behind = |feed: &FeedId| lost.iter().any(|lost| lost.vendor() == feed.vendor() && moved(lost));
             feeds.retain(|feed, _| !behind(feed));
         }
         let ring = &self.settings.ring;

@@ -58,8 +58,9 @@ fn seeds_that_once_found_something() {
     let interrupted = [Request { on: On::Files, ..Request::of(5) }];
     // A ring was made anew while the store could not answer, and feeds were let go for that, or went back. A ring damaged
     // as a whole, of which nothing was held whole, stopped every run. A generation that was served for want of a pointer
-    // was called done without one. A ring made anew beside a damaged blob mixed feeds that share a path.
-    let worn = [0x267, 0x436, 0x51f, 0x543, 0x569, 0x2f66, 0x55a5, 0x79d1].map(Request::of);
+    // was called done without one. A ring made anew beside a damaged blob mixed feeds that share a path, or kept them
+    // back for one that had not moved.
+    let worn = [0x267, 0x436, 0x51f, 0x543, 0x569, 0x2f66, 0x55a5, 0x79d1, 0x1_0000_0cc0].map(Request::of);
     for request in held.into_iter().chain(rolled_back).chain(interrupted).chain(worn) {
         holds(request);
     }
