@@ -194,7 +194,10 @@ impl World {
             let Some(found) = found.filter(|found| found.state == ReleaseState::Admitted) else { continue };
             let is_rotten = found.release.items.iter().any(|item| self.oracle.is_rotten(&item.digest));
             let served = current.generation.feeds.get(&feed);
-            let newer = |served: &ServedFeed| served.vendor_version.version > found.release.vendor_version.version;
+            // One signature version may come with several engines.
+            let (let_in, version) =
+                (&found.release.vendor_version, |served: &ServedFeed| served.vendor_version.clone());
+            let newer = |served: &ServedFeed| version(served) != *let_in && version(served).version >= let_in.version;
             let follows = served.is_some_and(|served| served.release == release || newer(served));
             // A rollback that is not carried out serves what is newer and was left.
             let left = served.is_some_and(|served| self.oracle.is_rejected(&served.release));
@@ -309,7 +312,9 @@ impl World {
             // What a person was told counts, whatever was recorded.
             self.oracle.was_told(&report.feed, report.release, report.state)?;
         }
-        let published = matches!(report.outcome, Outcome::Published) && report.generation.is_some();
+        // A rejection tells how its feed stands, and publishes nothing of what it rejects.
+        let lets_in = matches!(act, Act::Admit(_));
+        let published = lets_in && report.outcome == Outcome::Published && report.generation.is_some();
         if how.shared || !published {
             return Ok(());
         }

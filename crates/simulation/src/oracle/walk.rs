@@ -65,8 +65,9 @@ impl Oracle {
             return Err(Violation::new("I3", what));
         }
         let Some(before) = seen.current.clone() else { return Ok(()) };
-        for feed in before.generation.feeds.keys() {
-            let beyond = seen.worn && seen.is_beyond(feed);
+        for (feed, served) in &before.generation.feeds {
+            // What a person turned down is not brought back, where nothing else of the feed is whole.
+            let beyond = seen.worn && (seen.is_beyond(feed) || seen.rejected.contains(&served.release));
             if !generation.feeds.contains_key(feed) && seen.terms.followed.contains(feed) && !beyond {
                 return Err(Violation::new("I5", format!("{feed} is followed and no longer served")));
             }
