@@ -25,4 +25,4 @@ pub use alarms::{AlarmFacts, AlarmSource, WayFacts};
 pub use demand::{DemandFacts, DemandSource};
 pub use limits::Limits;
 pub use metrics::Facts;
-pub use server::{AdminError, AdminServer, Serving, StatusSource};
+pub use server::{AdminError, AdminServer, Serving, StatusSource, WHOSE};

@@ -43,7 +43,15 @@ pub trait Serving: Send + Sync {
     fn trouble(&self) -> Option<(Reason, String)> {
         None
     }
+    /// Whose content it is, so that who asks knows whether it asked its own: the digest of the data folder's path, a blank,
+    /// and the site's name.
+    fn whose(&self) -> Option<String> {
+        None
+    }
 }
+
+/// The field of `/readyz` that says whose content it is, see [`Serving::whose`].
+pub const WHOSE: &str = "waystation-folder";
 
 /// The admin listener cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +199,16 @@ fn router(shared: Shared, limits: Limits) -> Router {
         .with_state(shared)
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
+async fn ready(State(shared): State<Shared>) -> Response {
+    let mut answer = readiness(&shared).into_response();
+    let whose = shared.serving.as_ref().and_then(|serving| serving.whose());
+    if let Some(whose) = whose.and_then(|whose| header::HeaderValue::try_from(whose).ok()) {
+        answer.headers_mut().insert(header::HeaderName::from_static(WHOSE), whose);
+    }
+    answer
+}
+
+fn readiness(shared: &Shared) -> (StatusCode, String) {
     let is_ready = shared.serving.as_ref().is_some_and(|serving| serving.is_ready());
     let trouble = shared.serving.as_ref().and_then(|serving| serving.trouble());
     let trouble = trouble.map(|(reason, words)| format!("{reason}: {words}\n"));

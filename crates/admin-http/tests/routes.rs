@@ -42,6 +42,10 @@ impl Serving for Away {
     fn trouble(&self) -> Option<(Reason, String)> {
         Some((Reason::FolderGone, "it is gone".to_owned()))
     }
+
+    fn whose(&self) -> Option<String> {
+        Some("0123 dmz-1".to_owned())
+    }
 }
 
 #[tokio::test]
@@ -61,6 +65,7 @@ async fn readiness_says_what_is_wrong_with_what_it_serves_from_s42() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with(head) && answer.ends_with(told), "{answer}");
+        assert!(answer.contains("\r\nwaystation-folder: 0123 dmz-1\r\n"), "{answer}");
         end.send(()).unwrap();
         running.await.unwrap();
     }

@@ -11,6 +11,7 @@ use model::{Level, Note, Reason, RoutePath, error_chain};
 use tokio::sync::watch;
 use vendors::elastic::{DOWNLOADS, ElasticSettings, wanted};
 
+use crate::living::whose;
 use crate::place::Away;
 use crate::pulse::Pulse;
 
@@ -20,6 +21,7 @@ pub(crate) struct ContentFacts {
     /// Where Elastic's manifests lie.
     elastic: ElasticSettings,
     pulse: Arc<Pulse>,
+    whose: String,
 }
 
 impl ContentFacts {
@@ -30,7 +32,7 @@ impl ContentFacts {
             track_templates: elastic.track_templates.clone(),
             ..ElasticSettings::default()
         });
-        Self { content, elastic, pulse }
+        Self { content, elastic, pulse, whose: whose(config) }
     }
 }
 
@@ -53,6 +55,10 @@ impl Serving for ContentFacts {
 
     fn trouble(&self) -> Option<(Reason, String)> {
         self.pulse.place().away().map(|away| (away.reason(), away.in_words()))
+    }
+
+    fn whose(&self) -> Option<String> {
+        Some(self.whose.clone())
     }
 }
 

@@ -94,6 +94,11 @@ impl Heads {
         }
     }
 
+    /// That the history had this head, as far as one is given.
+    fn expect(&mut self, head: Option<ChainHead>) {
+        self.seen = head.or(self.seen.take());
+    }
+
     /// The file of heads, and the site whose heads count in it.
     fn kept(&self) -> Option<(&Path, &str)> {
         self.history.head_file.as_deref().map(|path| (path, self.site.as_str()))

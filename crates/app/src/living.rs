@@ -1,11 +1,18 @@
 //! Asks a `run` that lives whether it was left without its data folder. Who looks at what stands in the folder's place
 //! sees nothing of that there: its lock, its alarms and its history went away with the folder.
+//!
+//! # Decided here
+//! - The address has a default, so that another site's `run` may listen there, or another program: only one that names the
+//!   data folder that is asked about says anything of it.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
+use admin_http::WHOSE;
 use config::Config;
-use model::Reason;
+use model::{Digest, Reason};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -45,8 +52,22 @@ impl LeftWithout {
 pub async fn left_without(config: &Config) -> Option<LeftWithout> {
     let address = reachable(config.admin.address)?;
     let answer = tokio::time::timeout(PATIENCE, ask(address)).await.ok()?.ok()?;
-    let (reason, words) = understood(&answer)?;
+    let (reason, words) = understood(&answer, &folder_digest(&config.data_dir))?;
     Some(LeftWithout { address, reason, words })
+}
+
+/// Whose content a process of this configuration serves: the digest of the data folder's path, and the site.
+pub(crate) fn whose(config: &Config) -> String {
+    let site = config.site.name.as_deref().unwrap_or(crate::NO_SITE);
+    format!("{} {site}", folder_digest(&config.data_dir))
+}
+
+/// The digest of a data folder's path, as it is without links above it: it is the same whether or not the folder is there.
+fn folder_digest(data: &Path) -> Digest {
+    let path = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+    let above = path.parent().and_then(|above| above.canonicalize().ok());
+    let real = above.zip(path.file_name()).map(|(above, name)| above.join(name));
+    Digest::of(real.unwrap_or(path).as_os_str().as_bytes())
 }
 
 /// Where it can be asked from this machine; none where the system chose the port.
@@ -68,9 +89,14 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The code and the words of an answer that tells of a folder that is away.
-fn understood(answer: &str) -> Option<(Reason, String)> {
-    let (_, body) = answer.split_once("\r\n\r\n")?;
+/// The code and the words of an answer that tells of this folder that it is away.
+fn understood(answer: &str, folder: &Digest) -> Option<(Reason, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let (_, whose) = fields.find(|(name, _)| name.eq_ignore_ascii_case(WHOSE))?;
+    if whose.split_whitespace().next() != Some(folder.to_string().as_str()) {
+        return None;
+    }
     let line = body.lines().next()?;
     let (code, words) = line.strip_prefix(READY).unwrap_or(line).split_once(": ")?;
     let away = [Reason::FolderGone, Reason::AnotherHistory];
@@ -93,10 +119,15 @@ mod tests {
             ("ready, but folder_gone: the catalog is gone\n", Some((Reason::FolderGone, "the catalog is gone"))),
             ("another_history: it is: left alone", Some((Reason::AnotherHistory, "it is: left alone"))),
         ] {
-            let answer = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 9\r\n\r\n{body}");
-            assert_eq!(understood(&answer), told.map(|(reason, words)| (reason, words.to_owned())), "{body}");
+            let ours = Digest::of(b"/d");
+            let answer = format!("HTTP/1.1 503 Service Unavailable\r\nWaystation-Folder: {ours} -\r\n\r\n{body}");
+            assert_eq!(understood(&answer, &Digest::of(b"/e")), None, "another site's says nothing of this one");
+            assert_eq!(understood(&answer, &ours), told.map(|(reason, words)| (reason, words.to_owned())), "{body}");
         }
-        assert_eq!(understood("folder_gone: no answer of HTTP"), None);
+        let nobodys = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 9\r\n\r\nfolder_gone: away\n";
+        for answer in [nobodys, "folder_gone: no answer of HTTP"] {
+            assert_eq!(understood(answer, &Digest::of(b"/d")), None);
+        }
         for (listens, asked) in [
             ("0.0.0.0:8081", Some("127.0.0.1:8081")),
             ("[::]:8081", Some("[::1]:8081")),
@@ -105,5 +136,18 @@ mod tests {
         ] {
             assert_eq!(reachable(listens.parse().unwrap()), asked.map(|asked| asked.parse().unwrap()), "{listens}");
         }
+    }
+
+    #[test]
+    fn a_folder_is_the_same_by_every_way_to_it_and_whether_or_not_it_is_there_s42() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, dir.path().join("link")).unwrap();
+        let absent = folder_digest(&real.join("data"));
+        assert_eq!(folder_digest(&dir.path().join("link/data")), absent);
+        assert_ne!(folder_digest(&real.join("other")), absent);
+        std::fs::create_dir(real.join("data")).unwrap();
+        assert_eq!(folder_digest(&real.join("data")), absent);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Tender {
     looks: u32,
     /// The data folder was not in place at the last look.
     gone: bool,
+    /// Everything is to be fetched since the data folder is back.
+    late: bool,
     /// Up to where blobs were read again; none before the first time.
     scrubbed: Option<Place>,
     /// Bytes that were read ahead of their time.
@@ -54,7 +56,7 @@ pub(crate) struct Tender {
 
 impl Tender {
     pub(crate) fn new(charge: Charge) -> Self {
-        Self { charge, looks: 0, gone: false, scrubbed: None, ahead: 0, told_behind: false }
+        Self { charge, looks: 0, gone: false, late: false, scrubbed: None, ahead: 0, told_behind: false }
     }
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
@@ -86,10 +88,13 @@ impl Tender {
                 self.charge.pulse.place().back();
                 if std::mem::take(&mut self.gone) {
                     tracing::info!("the data folder is back");
-                    self.charge.hurry.send_modify(|count| *count += 1);
+                    self.late = true;
                 }
                 if self.charge.pulse.place().owes() {
+                    // Fetched is what the configuration says that is worked by next.
                     let _ = self.charge.asks.send(Ask::Reopen).await;
+                } else if std::mem::take(&mut self.late) {
+                    self.charge.hurry.send_modify(|count| *count += 1);
                 }
                 true
             }

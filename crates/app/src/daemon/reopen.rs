@@ -33,7 +33,8 @@ impl Live {
             }
         };
         let (known, found) = (&before.ports().catalog, &built.ports().catalog);
-        match related(known.as_ref(), found.as_ref(), self.pulse.heads().newest()).await {
+        let seen = known.chain_head().await.ok().or(self.pulse.heads().newest());
+        match related((known.as_ref(), seen), found.as_ref()).await {
             Relation::None => self.leave_alone(Stands::AnotherHistory),
             Relation::Behind { lost, is_harmless: false } => {
                 if self.strange != Some(Stands::OlderCopy) {
@@ -46,6 +47,10 @@ impl Live {
                     entries = lost,
                     "an older copy of the data folder stands here now: it lacks the newest entries of the history, and no operator's word"
                 );
+                // It stands as an alarm: what was seen since is not in it.
+                if let Some(seen) = seen {
+                    self.pulse.heads().lacks(seen);
+                }
                 self.adopt(built).await;
             }
             Relation::Same => self.adopt(built).await,
@@ -118,13 +123,12 @@ enum Relation {
     None,
 }
 
-/// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. Where the one
-/// before went away so that it cannot be read, the newest head of it that was `seen` speaks for it; what nobody can
-/// compare is no relation. What cannot be read of the one that stands here now says nothing against it: that is told as
+/// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. The
+/// newest head of the one before that was `seen` speaks for it; what nobody can compare is no relation. What cannot be read of the one that stands here now says nothing against it: that is told as
 /// what it is.
-async fn related(before: &dyn Catalog, now: &dyn Catalog, seen: Option<ChainHead>) -> Relation {
+async fn related((before, seen): (&dyn Catalog, Option<ChainHead>), now: &dyn Catalog) -> Relation {
     let Ok(found) = now.chain_head().await else { return Relation::Same };
-    let Some(known) = before.chain_head().await.ok().or(seen) else { return Relation::None };
+    let Some(known) = seen else { return Relation::None };
     if known.seq == 0 || found.seq == 0 {
         return if known.seq == 0 { Relation::Same } else { Relation::None };
     }
@@ -173,6 +177,7 @@ mod tests {
     async fn an_older_copy_that_lacks_an_operators_word_is_told_from_one_that_lacks_none_s40() {
         use EntryKind::{Act, Alarm, Check, Upkeep};
         let before = happened(&[Check, Act, Check, Check, Act, Check]).await;
+        let seen = before.chain_head().await.ok();
         let behind = |lost, is_harmless| Relation::Behind { lost, is_harmless };
         for (kinds, relation) in [
             (&[Check, Act, Check, Check, Act, Check, Act][..], Relation::Same),
@@ -184,8 +189,11 @@ mod tests {
             (&[Check, Act, Check, Upkeep][..], Relation::None),
             (&[Alarm, Act, Check, Check, Act, Check, Act][..], Relation::None),
         ] {
-            assert_eq!(related(&before, &happened(kinds).await, None).await, relation, "{kinds:?}");
+            assert_eq!(related((&before, seen), &happened(kinds).await).await, relation, "{kinds:?}");
         }
-        assert_eq!(related(&MemoryCatalog::new(), &before, None).await, Relation::Same, "nothing is lost");
+        let empty = MemoryCatalog::new();
+        let none = empty.chain_head().await.ok();
+        assert_eq!(related((&empty, none), &before).await, Relation::Same, "nothing is lost");
+        assert_eq!(related((&empty, None), &before).await, Relation::None, "nobody can tell");
     }
 }

@@ -21,6 +21,8 @@ struct Seen {
     news: Vec<(Timestamp, String)>,
     /// The newest head of the history that was seen.
     newest: Option<ChainHead>,
+    /// The newest head of a history that an older copy was taken in the place of.
+    lost: Option<ChainHead>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +62,16 @@ impl HeadState {
     /// The newest head that was seen.
     pub(crate) fn newest(&self) -> Option<ChainHead> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).newest
+    }
+
+    /// An older copy is worked on, that lacks this head.
+    pub(crate) fn lacks(&self, head: ChainHead) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost = Some(head);
+    }
+
+    /// The head that an older copy lacks, where one was taken since this was asked last.
+    pub(super) fn take_lost(&self) -> Option<ChainHead> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.take()
     }
 
     /// What happened since this was asked last.

@@ -45,6 +45,7 @@ pub(crate) async fn keep_telling(
         if let Some(current) = current {
             let now = clock.now();
             let catalog = &current.ports().catalog;
+            heads.expect(pulse.heads().take_lost());
             if let Ok(head) = catalog.chain_head().await {
                 pulse.heads().saw(head);
             }

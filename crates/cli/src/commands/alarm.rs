@@ -4,7 +4,8 @@ use alarm::{Alarm as Raised, Ledger, Life, Shelf, ShelfError};
 use app::{LeftWithout, Ways};
 use clap::{Args, Subcommand};
 use config::Config;
-use model::{Level, Timestamp};
+use mirror::SiteFault;
+use model::{Level, Reason, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::TWO_ENDS;
@@ -200,6 +201,14 @@ pub(crate) fn in_short(config: &Config, left: Option<&LeftWithout>, now: Timesta
         }
     };
     format!("alarms: {stand}; {}", watch.in_words())
+}
+
+/// That the history is not the one that a `run` which looks at this moment saw: it knows of what no file tells.
+pub(crate) fn seen_broken(config: &Config, left: Option<&LeftWithout>, now: Timestamp) -> Option<SiteFault> {
+    let ledger = Shelf::new(&config.data_dir).read().ok().flatten()?;
+    let standing = ledger.standing();
+    let told = standing.iter().find(|alarm| alarm.reason == Reason::HistoryBroken)?;
+    Watch::of(config, left, now).is_kept.then(|| app::history_broken(told.since, show::clean(&told.detail)))
 }
 
 fn stand(count: usize) -> String {

@@ -11,7 +11,7 @@ pub(crate) use page::{nothing_followed, outcome, trouble};
 use app::Purpose;
 use clap::Args;
 use config::Config;
-use model::Level;
+use model::{Level, Reason};
 
 use crate::commands::history::doubt;
 use crate::context::Context;
@@ -63,6 +63,9 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let left_behind = left.as_ref().map(|left| folder_fault(left.reason, show::clean(&left.in_words()), status.at));
     let said = absent.into_iter().chain(left_behind).chain(doubt.iter().flat_map(|doubt| doubt.faults(status.at)));
     status.faults.splice(0..0, said);
+    if !status.faults.iter().any(|fault| fault.note.reason == Reason::HistoryBroken) {
+        status.faults.extend(super::alarm::seen_broken(&config, left.as_ref(), status.at));
+    }
     status.notices.extend(behind(&config, status.ring.generation));
     if args.json {
         context.out.json(&status)?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -89,6 +89,8 @@ fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() 
     let (code, refused) = asking(&site, run.admin, &["sync"]);
     assert!(code == Some(1) && refused.contains("(admin.address) lives, and says folder_gone"), "{refused}");
     assert!(!data.exists(), "nothing begins anew beside a process that holds the history");
+    let other = Site::new(&sections(&vendor));
+    assert_eq!(asking(&other, run.admin, &["sync"]).0, Some(0), "another site's says nothing of this one");
     let (code, refused) = asking(&site, run.admin, &["status"]);
     assert!(code == Some(1) && refused.contains("lives, and says folder_gone"), "{refused}");
 
@@ -148,6 +150,110 @@ fn what_was_left_behind_is_not_served_again_by_a_folder_begun_anew_s42() {
         let found = manifest(&run);
         (found.status == 200 && found.body != old).then_some(())
     });
+    run.finish();
+}
+
+/// The content of a folder, which nobody may write into.
+fn holds(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_reload_while_the_data_folder_is_away_takes_nothing_that_stands_there_s42() {
+    let vendor = vendor(16 * 1024);
+    let [elastic, defender] = <[String; 2]>::try_from(sections(&vendor)).unwrap();
+    let site = Site::new(std::slice::from_ref(&elastic));
+    let run = site.start("run");
+    let shows = |feeds: &[_]| serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, feeds).then_some(());
+    until("Elastic is served", PATIENCE, || shows(&[]));
+    let before = manifest(&run);
+    let (data, away) = taken_away(&site, &run);
+    // A bare mount point, and a configuration that asks for more.
+    fs::create_dir(&data).unwrap();
+    site.configure(&[elastic, defender]);
+    run.signal(Signal::HUP);
+    run.wait_said("once the folder is back");
+    assert_eq!(holds(&data), Vec::<PathBuf>::new());
+    assert!(!run.log().contains("the data folder is back"), "it is not");
+    let ready = get(run.admin, "/readyz").unwrap();
+    assert!(ready.status == 503 && ready.body.starts_with(b"folder_gone: "), "{ready:?}");
+
+    // What another began there is not taken either.
+    site.sync(&[]).expect(0);
+    run.wait_said("with a history that never was this one's");
+    let entries = || site.act(&["history", "list", "--json"]).text();
+    let began = entries();
+    run.signal(Signal::HUP);
+    until("it was read again", PATIENCE, || run.log().contains("configuration read again").then_some(()));
+    assert_eq!(manifest(&run).body, before.body);
+    assert_eq!(entries(), began, "nothing is written into it");
+
+    // The right one is back, and worked on by what was read meanwhile.
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&away, &data).unwrap();
+    run.wait_said("is worked by");
+    until("Defender is served too", PATIENCE, || shows(&FEEDS));
+    run.finish();
+    assert!(site.act(&["history", "list", "--json"]).expect(0).text().contains("config-change"));
+    site.act(&["history", "verify"]).expect(0);
+}
+
+#[test]
+fn an_older_copy_that_lacks_an_operators_word_is_left_alone_until_a_restart_s40() {
+    let vendor = vendor(16 * 1024);
+    let more = "[history]\nhead_file = \"heads\"\n".to_owned();
+    let site = Site::new(&[e2e::elastic(&vendor.elastic_url(), &VERSIONS), more]);
+    site.sync(&[]).expect(0);
+    let (data, backup) = (site.data(), site.folder().join("backup"));
+    let feed = format!("elastic/{}", VERSIONS[0]);
+    let feeds = site.act(&["status", "--json"]).expect(0).lines()[0]["feeds"].clone();
+    let known = feeds.as_array().unwrap().iter().find(|known| known["feed"] == feed.as_str());
+    let first = known.unwrap()["served"]["number"].to_string();
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    site.sync(&[]).expect(0);
+    assert!(Command::new("cp").arg("-a").args([&data, &backup]).status().unwrap().success());
+    let run = site.start("run");
+    let newer = until("it is served", PATIENCE, || Some(manifest(&run)).filter(|found| found.status == 200)).body;
+    site.act(&["release", "admit", &first, "--reason", "the newer one breaks hosts"]).expect(0);
+    let good = until("the one before is served", PATIENCE, || Some(manifest(&run).body).filter(|body| *body != newer));
+    fs::rename(&data, site.folder().join("away")).unwrap();
+    fs::rename(&backup, &data).unwrap();
+    run.wait_said("an older copy of the data folder stands here now");
+    let ready = get(run.admin, "/readyz").unwrap();
+    assert!(ready.body.starts_with(b"another_history: an older copy of its own history"), "{ready:?}");
+    assert_eq!(manifest(&run).body, good, "what was rejected is not served again");
+    run.signal(Signal::HUP);
+    until("it was read again", PATIENCE, || run.log().contains("configuration read again").then_some(()));
+    assert_eq!(manifest(&run).body, good, "nor by a reload");
+    // Who is told to go on from the copy does.
+    run.finish();
+    let run = site.start("run");
+    until("it works on the copy", PATIENCE, || (manifest(&run).body == newer).then_some(()));
+    run.finish();
+}
+
+#[test]
+fn an_older_copy_without_a_word_lost_is_worked_on_and_everybody_says_that_it_is_older_s40() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    site.sync(&[]).expect(0);
+    let (data, backup) = (site.data(), site.folder().join("backup"));
+    assert!(Command::new("cp").arg("-a").args([&data, &backup]).status().unwrap().success());
+    vendor.publish_elastic("all", Change::of(2)).unwrap();
+    let run = site.start("run");
+    let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
+    until("everything is served", PATIENCE, shows);
+    fs::rename(&data, site.folder().join("away")).unwrap();
+    fs::rename(&backup, &data).unwrap();
+    run.wait_said("another data folder stands here now, and was opened");
+    let (_, told) = asking(&site, run.admin, &["alarm", "list"]);
+    assert!(!told.contains("is not running"), "{told}");
+    until("status says what the alarm says", PATIENCE, || {
+        let (code, told) = asking(&site, run.admin, &["status"]);
+        (code == Some(4) && told.contains("history_broken")).then_some(())
+    });
+    let status = get(run.admin, "/api/v1/status").unwrap();
+    assert!(String::from_utf8_lossy(&status.body).contains("history_broken"));
     run.finish();
 }
 
