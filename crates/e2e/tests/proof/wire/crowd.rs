@@ -163,8 +163,7 @@ fn readers_that_hardly_read_hold_no_memory_and_good_clients_are_served_v10() {
 #[test]
 fn thousands_of_idle_connections_stay_and_good_clients_are_served_v12() {
     let _alone = ALONE.lock();
-    let count: usize = if is_small() { 1_500 } else { 10_000 };
-    many::raise_descriptors();
+    let count = many::room_for(if is_small() { 1_500 } else { 10_000 });
     let house = House::new("serve_connections = 15000\nserve_idle_timeout = \"10m\"\n");
     let calm = house.calm();
     let (before, held) = (descriptors(house.serve.id()), memory(house.serve.id()));
@@ -201,8 +200,7 @@ fn thousands_of_idle_connections_stay_and_good_clients_are_served_v12() {
 #[test]
 fn thousands_that_ask_at_once_are_all_answered_v36() {
     let _alone = ALONE.lock();
-    let count: usize = if is_small() { 1_500 } else { 10_000 };
-    many::raise_descriptors();
+    let count = many::room_for(if is_small() { 1_500 } else { 10_000 });
     let house = House::new("serve_connections = 15000\n");
     let calm = house.calm();
     let before = descriptors(house.serve.id());

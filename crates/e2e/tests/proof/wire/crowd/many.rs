@@ -13,13 +13,17 @@ const ADDRESSES: usize = 20;
 /// Enough for a server of 15,000 connections.
 const DESCRIPTORS: u64 = 40_000;
 
-/// As many descriptors as the system allows.
-pub(super) fn raise_descriptors() {
+/// As many descriptors as the system allows; how many connections a server has room for with them, of those wanted.
+pub(super) fn room_for(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    // A server takes two for each connection and some besides; root may go beyond the limit that a session begins with.
-    let wanted = limit.maximum.map(|most| most.max(DESCRIPTORS));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted });
-    assert!(raised.is_ok(), "{DESCRIPTORS} open files are needed: run this as root, or raise `ulimit -Hn`, {limit:?}");
+    let raised = |most: Option<u64>| setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    let beyond = limit.maximum.map(|most| most.max(DESCRIPTORS));
+    // Who may not go beyond the limit that the session began with has that one.
+    raised(beyond).or_else(|_| raised(limit.maximum)).unwrap();
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS);
+    // A server takes two for each connection and some besides; good clients come beside.
+    let room = usize::try_from(most.saturating_sub(1_024) / 2).unwrap();
+    wanted.min(room)
 }
 
 fn source(number: usize) -> SocketAddr {
