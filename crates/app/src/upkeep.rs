@@ -87,14 +87,7 @@ impl Upkeep {
         match outcome {
             Ok(Ok(report)) => {
                 self.tell_unread(&report);
-                if report.faults.is_empty() {
-                    return;
-                }
-                for fault in &report.faults {
-                    let reason = model::Reason::BlobDamaged.code();
-                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
-                }
-                self.hurry.send_modify(|count| *count += 1);
+                self.fetch_again(&report);
             }
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
@@ -108,17 +101,22 @@ impl Upkeep {
             return;
         }
         match apart(async move { engine.reread(&doubted).await }).await {
-            Ok(Ok(report)) if report.faults.is_empty() => {}
-            Ok(Ok(report)) => {
-                for fault in &report.faults {
-                    let reason = model::Reason::BlobDamaged.code();
-                    tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
-                }
-                self.hurry.send_modify(|count| *count += 1);
-            }
+            Ok(Ok(report)) => self.fetch_again(&report),
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
         }
+    }
+
+    /// Tells what was set aside, and has it fetched.
+    fn fetch_again(&self, report: &VerifyReport) {
+        if report.faults.is_empty() {
+            return;
+        }
+        for fault in &report.faults {
+            let reason = model::Reason::BlobDamaged.code();
+            tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
+        }
+        self.hurry.send_modify(|count| *count += 1);
     }
 
     /// Tells once of each blob that cannot be read although nothing says that it is damaged; it is looked at again.

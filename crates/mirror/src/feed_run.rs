@@ -1,5 +1,7 @@
 //! One run of one feed: does what the vendor's session says until it proposes, finds nothing new or refuses.
 
+mod trail;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +9,7 @@ use catalog::{FeedRecord, ReleaseRecord, StoredValidator};
 use futures_util::future::{join_all, try_join_all};
 use model::{
     Attestation, Checked, Digest, Exchange, FeedId, Held, Note, Outcome, Provenance, Reason, Release, ReleaseId,
-    ReleaseState, TlsAnchor,
+    ReleaseState,
 };
 use origin::{Meter, Origin, OriginError, Reading};
 use trust::Proposal;
@@ -15,6 +17,7 @@ use vendors::{
     Ask, Event, FetchedItem, Inspection, Memory, Offered, Place, Session, Source, SourceKind, Step, Validator, Want,
 };
 
+use self::trail::{Trail, attestation};
 use crate::probe::Nowhere;
 use crate::sync::Shared;
 use crate::{Engine, EngineError, Progress};
@@ -455,63 +458,6 @@ fn declared(want: &Want) -> Option<Digest> {
     match &want.source {
         Source::Bytes(bytes) => Some(Digest::of(bytes)),
         Source::Target(_) => want.digest,
-    }
-}
-
-/// What a conversation leaves for the record.
-#[derive(Default)]
-struct Trail {
-    provenance: Provenance,
-    weakest: Option<TlsAnchor>,
-    validator: Option<(String, Validator)>,
-}
-
-impl Trail {
-    /// The first document's validator is the one that the next run is conditional on.
-    fn document(&mut self, url: String, validator: Validator, exchange: Option<&Exchange>) {
-        self.validator.get_or_insert((url, validator));
-        if let Some(exchange) = exchange {
-            self.weaken(exchange.anchor);
-            self.provenance.exchanges.push(exchange.clone());
-        }
-    }
-
-    fn file(&mut self, want: &Want, item: &FetchedItem) {
-        let Some(exchange) = &item.exchange else { return };
-        if want.digest.is_none() {
-            self.weaken(exchange.anchor);
-            self.provenance.exchanges.push(exchange.clone());
-            return;
-        }
-        let host = exchange.urls.last().and_then(|url| url::Url::parse(url).ok());
-        let host = host.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned();
-        match self.provenance.artifact_hosts.iter_mut().find(|(known, _)| *known == host) {
-            Some((_, anchor)) => *anchor = weaker(*anchor, exchange.anchor),
-            None => self.provenance.artifact_hosts.push((host, exchange.anchor)),
-        }
-    }
-
-    fn weaken(&mut self, anchor: TlsAnchor) {
-        self.weakest = Some(self.weakest.map_or(anchor, |known| weaker(known, anchor)));
-    }
-}
-
-fn weaker(a: TlsAnchor, b: TlsAnchor) -> TlsAnchor {
-    let rank = |anchor| match anchor {
-        TlsAnchor::PublicRoot => 0,
-        TlsAnchor::SystemRoot => 1,
-        TlsAnchor::CaFile => 2,
-        TlsAnchor::None => 3,
-    };
-    if rank(a) >= rank(b) { a } else { b }
-}
-
-fn attestation(weakest: Option<TlsAnchor>) -> Attestation {
-    match weakest {
-        Some(TlsAnchor::PublicRoot) => Attestation::PublicTls,
-        Some(TlsAnchor::SystemRoot) => Attestation::SystemTls,
-        Some(TlsAnchor::CaFile) => Attestation::CaFileTls,
-        Some(TlsAnchor::None) | None => Attestation::PlainHttp,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Proxies in front: the PROXY header that a connection begins with.
 
 use std::io::Write;
+use std::path::Path;
 
 use content_http::{AccessLog, LogForm, LogTarget, Trouble};
 
@@ -46,17 +47,22 @@ fn a_header_names_the_client_v33() {
     until(|| site.server.stats().trouble(Trouble::Denied) == 3);
 }
 
+/// Behind a proxy of this machine, with its log at the path.
+fn logging(log: &Path) -> Site {
+    Site::empty(|settings| {
+        let policy = &mut settings.listeners[0].policy;
+        policy.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        policy.proxy_protocol = true;
+        let target = LogTarget::File { path: log.to_owned(), rotate_bytes: 0, keep: 0 };
+        settings.access_log = Some(AccessLog { target, form: LogForm::Common });
+    })
+}
+
 #[test]
 fn a_head_that_cannot_be_read_is_logged_with_the_client_that_the_header_named_v33() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("access.log");
-    let site = Site::empty(|settings| {
-        let policy = &mut settings.listeners[0].policy;
-        policy.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
-        policy.proxy_protocol = true;
-        let target = LogTarget::File { path: log.clone(), rotate_bytes: 0, keep: 0 };
-        settings.access_log = Some(AccessLog { target, form: LogForm::Common });
-    });
+    let site = logging(&log);
     for head in ["GET /a", "GET /a HTTP/1.0\r\nb : c"] {
         site.raw(format!("PROXY TCP4 10.0.0.1 192.0.2.1 1 80\r\n{head}\r\n\r\n").as_bytes());
     }
@@ -133,13 +139,7 @@ fn each_client_behind_a_proxy_has_a_cap_of_its_own_v35() {
 fn the_log_shows_the_client_that_the_header_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let site = Site::empty(|settings| {
-        let policy = &mut settings.listeners[0].policy;
-        policy.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
-        policy.proxy_protocol = true;
-        let target = LogTarget::File { path: path.clone(), rotate_bytes: 0, keep: 0 };
-        settings.access_log = Some(AccessLog { target, form: LogForm::Common });
-    });
+    let site = logging(&path);
     site.publish("broad", &[("/a", b"A")]);
     assert_eq!(status(&site, b"PROXY TCP6 2001:db8::7 ::1 1 80\r\n"), Some(200));
     until(|| std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n')));
