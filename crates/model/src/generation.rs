@@ -123,6 +123,12 @@ struct RouteLine {
 }
 
 impl Generation {
+    /// Whether it is an older one than the generation of that number and time, which was served before: a restored backup
+    /// is. What is published on top of a backup may repeat a number, and is newer.
+    pub fn goes_back_from(&self, (number, at): (u64, Timestamp)) -> bool {
+        self.number < number && self.at <= at
+    }
+
     /// A ring that has never served anything.
     pub fn empty(ring: RingName, at: Timestamp) -> Self {
         Self { ring, number: 0, at, feeds: BTreeMap::new(), routes: BTreeMap::new() }

@@ -229,7 +229,7 @@ reasons! {
         "Check that the copy is complete and that the folder given is the root of the tree.";
     UnsafeFile "unsafe_file" Operator Never
         "A file is a link, a device, or owned or writable by somebody who should not."
-        "Replace it by a plain file of the right owner and mode.";
+        "Mend its owner (chown) or mode (chmod go-w) and look who changed it: its bytes are left where they are. Take a link or device away.";
     Locked "locked" Operator Later
         "Another process holds the lock that this needs: another fetch run, or a publication that does not end."
         "Wait for it, or let `sync --wait` do so; the message names who holds it where that is known. See why that process does not end.";
@@ -249,8 +249,8 @@ reasons! {
         "The data folder, or the catalog in it, is not where it was: renamed, removed, replaced or unmounted, or it never was there."
         "Put it back, or mount it again: `waystation run` goes on by itself. Nothing is written into what stands in its place; what is in memory is served on. A site that has only begun runs `waystation sync`.";
     AnotherHistory "another_history" Operator Later
-        "Another history stands where the data folder, or the catalog in it, was: begun anew there, or another site's."
-        "Put the right one back: `waystation run` goes on by itself. Or restart `waystation run` to work on the one that stands there: what was rejected before is not in it. Until then what was served is served on, as far as it is held.";
+        "Another history stands where the data folder, or the catalog in it, was: begun anew there, another site's, or an older copy of its own that lacks, or may lack, what an operator said since."
+        "Put the right one back: `waystation run` goes on by itself. Or restart `waystation run` to work on the one that stands there, and say again what it lacks: what was rejected since is not in it. Until then what was served is served on, as far as it is held.";
     BlobMissing "blob_missing" Operator Now
         "Bytes that a release needs are not held."
         "Run `waystation sync`: what the vendor still offers is fetched again. If bytes go missing by themselves, check the disk and who else cleans the data folder.";
@@ -296,6 +296,9 @@ reasons! {
     GenerationRefused "generation_refused" Operator Later
         "The newest generation of a ring is not served because something about it is not whole; the one before is."
         "See the detail for path and cause; `release verify --all` finds and mends what changed, `sync` fetches it again.";
+    RingWentBack "ring_went_back" Operator Later
+        "A ring's files are older than what is served: an older copy of the data folder, such as a backup, was put in its place. What was served is served on, as far as it is held."
+        "Nothing is damaged. Put the newer data folder back, or run `waystation sync`: what it publishes is served, for it is newer than both. Where the older copy itself is to be served, restart the service.";
     RoutesBroken "routes_broken" Operator Later
         "Some paths answer 503 because their bytes cannot be opened or read."
         "They heal once the bytes are back: see the log for what was damaged, check disk and mount, then `sync`.";
@@ -323,6 +326,12 @@ reasons! {
     AlarmFailed "alarm_failed" Operator Later
         "Alarms cannot be told in one of the ways configured; what it missed is told once it works again."
         "See the detail; try it with `alarm test --to NAME`.";
+    AccessLogLost "access_log_lost" Operator Later
+        "Lines of the access log are lost: who asked for what is not on record for that time. Serving goes on."
+        "Check the disk and the folder of access_log.path, or who reads its pipe; the log says why. What was lost does not come back.";
+    LearnedUnread "learned_unread" Operator Later
+        "What was learned from endpoints' requests cannot be read: what was learned is served on, and not renewed."
+        "See the detail for the file and the cause: put a copy of it back, or go on with the version that wrote it.";
     HeadFailed "head_failed" Operator Later
         "A head of the history cannot be told to the file or the syslog of [history], so that entries cut off would not show."
         "See the detail for where and why; the newest head is told once it works again.";
