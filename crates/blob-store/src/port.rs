@@ -78,12 +78,21 @@ pub enum StoreError {
         /// How many they are.
         size: u64,
     },
-    /// A file is a link or special, or has an owner or mode that lets somebody else change it.
+    /// A folder is a link, or a file or folder has an owner or mode that lets somebody else change it. Its bytes may be
+    /// good, and are left where they are.
     #[error("{path} is unsafe: it {what}")]
     Unsafe {
         /// Which file, relative to the data folder.
         path: String,
         /// What is wrong with it, as the end of a sentence that begins with "it".
+        what: &'static str,
+    },
+    /// A link, a pipe or a folder stands where a blob should be: no bytes of ours are lost with it.
+    #[error("{path} is unsafe: it {what}")]
+    NotAFile {
+        /// Which blob, relative to the data folder.
+        path: String,
+        /// What stands there, as the end of a sentence that begins with "it".
         what: &'static str,
     },
     /// `current` moved since it was read: somebody else published.
@@ -107,12 +116,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether a blob that could not be read for this is damaged: it is not what it should be, or its disk cannot give
-    /// it back. Otherwise the error says nothing about the bytes, which may be good.
+    /// it back. Otherwise the error says nothing about the bytes, which may be good: an owner or mode is mended by whoever
+    /// changed it, and the vendor may not offer the bytes any more.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Io { source, .. } => platform::fs::says_bad_medium(source),
-            Self::Mismatch { .. } | Self::Unsafe { .. } | Self::Damaged { .. } => true,
-            Self::Conflict { .. } => false,
+            Self::Mismatch { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
+            Self::Conflict { .. } | Self::Unsafe { .. } => false,
         }
     }
 
@@ -120,7 +130,7 @@ impl StoreError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Io { source, .. } => platform::fs::reason_of(source),
-            Self::Unsafe { .. } => Reason::UnsafeFile,
+            Self::Unsafe { .. } | Self::NotAFile { .. } => Reason::UnsafeFile,
             Self::Mismatch { expected, size, .. } if expected.size.is_some_and(|said| said != *size) => {
                 Reason::SizeMismatch
             }

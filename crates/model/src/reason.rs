@@ -306,7 +306,7 @@ reasons! {
         "The content side no longer looks for new generations, certificates and healed blobs; what it serves is served on."
         "Check whether the data folder's disk hangs; restart the service, and report it with the log if it recurs.";
     CertificateExpiring "certificate_expiring" Operator Later
-        "The certificate that endpoints are shown, an authority of clients' certificates or its revocation list ends soon, or has ended."
+        "The certificate that endpoints are shown, an authority of clients' certificates or its revocation list ends soon, or has ended; or that certificate has not begun."
         "Renew it and put the new files in the old ones' place: they are taken up without a restart.";
     CertificateRefused "certificate_refused" Operator Later
         "A changed certificate, key, client authority, revocation list or file of credentials cannot be used; the one before is still in use."

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Digest, Hasher, Held, Timestamp};
-use platform::fs::{EntryKind, Folder, Mode};
+use platform::fs::{EntryKind, Folder, FsError, Mode};
 
 use super::partial::Partials;
 use crate::data::{DataFolder, io_at};
@@ -20,6 +20,8 @@ pub(super) const DAMAGED: &str = "damaged";
 pub(super) const PARTIAL: &str = "partial";
 /// How many damaged copies of one blob are kept for a look; the last is replaced after that.
 const DAMAGED_COPIES: u32 = 8;
+/// What a link, a pipe or a folder under a blob's name is called.
+const NOT_A_FILE: &str = "is not a regular file";
 /// How much is read at once.
 const READ: usize = 256 * 1024;
 
@@ -88,13 +90,11 @@ impl Blobs {
         let Some(shard) = self.shard(digest)? else { return Ok(None) };
         let name = digest.to_string();
         let Some(entry) = shard.look(&name, self.data.owners())? else { return Ok(None) };
-        let what = match entry.kind {
-            EntryKind::File => entry.doubt,
-            EntryKind::Folder | EntryKind::Other => Some("is not a regular file"),
-        };
-        match what {
-            None => Ok(Some(Held::attest(digest, entry.size))),
-            Some(what) => Err(StoreError::Unsafe { path: blob_path(digest), what }),
+        let path = blob_path(digest);
+        match (entry.kind, entry.doubt) {
+            (EntryKind::File, None) => Ok(Some(Held::attest(digest, entry.size))),
+            (EntryKind::File, Some(what)) => Err(StoreError::Unsafe { path, what }),
+            (EntryKind::Folder | EntryKind::Other, _) => Err(StoreError::NotAFile { path, what: NOT_A_FILE }),
         }
     }
 
@@ -104,6 +104,11 @@ impl Blobs {
         match shard.open_plain(&digest.to_string(), self.data.owners()) {
             Ok(opened) => Ok(Some(opened)),
             Err(error) if error.is_missing() => Ok(None),
+            // What was refused may be a whole blob of another owner or mode, which is left, or none at all.
+            Err(FsError::Unsafe { .. }) => match self.find(digest) {
+                Err(error) => Err(error),
+                Ok(_) => Err(StoreError::Unsafe { path: blob_path(digest), what: "changed while it was looked at" }),
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -49,13 +49,15 @@ impl Owners {
         }
         let shared = self.group.is_some_and(|group| group.gid() == stat.st_gid);
         if !self.believes(stat.st_uid) && !shared {
-            return Err("belongs to another user");
+            return Err("belongs to another user: give it to the one who runs Waystation (chown), or take it away");
         }
         if stat.st_mode & 0o002 != 0 {
-            return Err("can be written by others");
+            return Err("can be written by others: take that right away (chmod o-w)");
         }
         if stat.st_mode & 0o020 != 0 && !shared {
-            return Err("can be written by its group, which data_group does not declare");
+            return Err(
+                "can be written by its group, which data_group does not declare: take that right away (chmod g-w)",
+            );
         }
         Ok(())
     }
