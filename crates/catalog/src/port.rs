@@ -228,7 +228,7 @@ impl CatalogError {
     pub fn reason(&self) -> Reason {
         let is_full = match self {
             Self::Database { source, .. } => crate::sql::is_full(source.as_ref()),
-            Self::Remove(error) => matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
+            Self::Remove(error) => crate::sql::says_full(error),
             Self::Damaged { .. } | Self::Newer { .. } | Self::Unfinished => false,
         };
         if is_full { Reason::DiskFull } else { Reason::CatalogFailed }

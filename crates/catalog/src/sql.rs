@@ -38,7 +38,7 @@ use crate::port::{
     Batch, Catalog, CatalogError, FeedRecord, Publication, ReleaseFilter, ReleaseRecord, Remover, Sweep,
 };
 
-pub(crate) use self::error::is_full;
+pub(crate) use self::error::{is_full, says_full};
 #[cfg(test)]
 pub(crate) use self::layout::{MIGRATIONS, Migration, Step, migrate};
 #[cfg(test)]

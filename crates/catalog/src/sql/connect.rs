@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::AnyConnection;
@@ -11,7 +11,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::error::{UNSOUND, is_busy, refusal};
+use super::error::{UNSOUND, full, is_busy, is_unmade, refusal, says_full};
 use crate::CatalogError;
 use crate::batch::refused;
 
@@ -27,6 +27,23 @@ pub(crate) enum Access {
 pub(crate) struct Options {
     any: AnyConnectOptions,
     access: Access,
+    path: PathBuf,
+    /// Which file it is: a connection that is made later never opens another one in its place, be it an older copy of it.
+    which: Which,
+}
+
+/// Device and inode of a file; nothing where the system has none.
+type Which = Option<(u64, u64)>;
+
+#[cfg(unix)]
+fn which(found: &std::fs::Metadata) -> Which {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn which(_: &std::fs::Metadata) -> Which {
+    None
 }
 
 /// For every connection: wait for other writers, be durable, trust nothing that the file says of itself. The log is
@@ -45,6 +62,8 @@ const BEGIN_ATTEMPTS: u32 = 6;
 const SETUP_ATTEMPTS: u32 = 200;
 const SETUP_PAUSE: Duration = Duration::from_millis(20);
 
+/// How large the file of SQLite's shared memory is at first.
+const SHARED_MEMORY: usize = 32 << 10;
 /// The smallest page that a database can begin with.
 const SMALLEST: u64 = 512;
 
@@ -81,15 +100,15 @@ pub(crate) fn make_file(path: &Path) -> Result<(), CatalogError> {
 pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogError> {
     const ACT: &str = "open the database file";
     let path = std::path::absolute(path).map_err(at_path(ACT, path))?;
-    match std::fs::symlink_metadata(&path) {
+    let which = match std::fs::symlink_metadata(&path) {
         Ok(found) if !found.is_file() => {
             return Err(refused(ACT, format!("{} is not a plain file", path.display())));
         }
         // SQLite takes what is smaller than its header for nothing, and writes over it.
         Ok(found) if (1..SMALLEST).contains(&found.len()) => return Err(refused(ACT, UNSOUND)),
-        Ok(_) => {}
+        Ok(found) => which(&found),
         Err(error) => return Err(at_path(ACT, &path)(error)),
-    }
+    };
     let Some(text) = path.to_str() else {
         return Err(refused(ACT, format!("{} is not UTF-8", path.display())));
     };
@@ -97,7 +116,7 @@ pub(crate) fn options(path: &Path, access: Access) -> Result<Options, CatalogErr
     let any: AnyConnectOptions =
         format!("sqlite:{}?mode={mode}", percent_encoded(text)).parse().map_err(refusal(ACT, "file"))?;
     sqlx::any::install_default_drivers();
-    Ok(Options { any: any.disable_statement_logging(), access })
+    Ok(Options { any: any.disable_statement_logging(), access, path, which })
 }
 
 /// Everything but letters and digits, slashes included: what is left has no meaning in a URL, so that no path
@@ -178,13 +197,43 @@ pub(crate) async fn connect(options: &Options) -> Result<AnyConnection, CatalogE
     const ACT: &str = "open the database";
     let mut attempt = 1;
     loop {
+        the_same(options)?;
         match set_up(options).await {
-            Ok(connection) => return Ok(connection),
+            // What stood there may have been exchanged meanwhile.
+            Ok(connection) => return the_same(options).map(|()| connection),
             Err(error) if is_busy(&error) && attempt < SETUP_ATTEMPTS => attempt += 1,
+            Err(error) if is_unmade(&error) && has_no_room(options) => return Err(full(ACT, error)),
             Err(error) => return Err(refusal(ACT, "file")(error)),
         }
         tokio::time::sleep(SETUP_PAUSE).await;
     }
+}
+
+/// Fails where the file at the path is not the one that was found there first. It is only looked at: whoever opens and
+/// closes it lets go of the locks that this process has on it.
+fn the_same(options: &Options) -> Result<(), CatalogError> {
+    const ACT: &str = "open the database file";
+    let found = std::fs::symlink_metadata(&options.path).map_err(at_path(ACT, &options.path))?;
+    if which(&found) == options.which {
+        return Ok(());
+    }
+    Err(refused(ACT, format!("{}: another file stands there now", options.path.display())))
+}
+
+/// Whether there is no room for one more file beside the database's, such as its log and its shared memory: where SQLite
+/// cannot make those, it keeps the reason to itself.
+fn has_no_room(options: &Options) -> bool {
+    if options.access == Access::ReadOnly {
+        return false;
+    }
+    let mut name = options.path.clone().into_os_string();
+    name.push("-room");
+    let beside = PathBuf::from(name);
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&beside);
+    let written = made.and_then(|mut file| io::Write::write_all(&mut file, &vec![0; SHARED_MEMORY]));
+    // One that stays, because the process is killed here, goes the next time.
+    let _ = std::fs::remove_file(&beside);
+    written.is_err_and(|error| says_full(&error))
 }
 
 async fn set_up(options: &Options) -> Result<AnyConnection, sqlx::Error> {

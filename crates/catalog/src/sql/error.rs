@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use crate::CatalogError;
 
@@ -33,7 +34,24 @@ const FULL: &str = "the disk is full";
 
 /// Whether the database found no room.
 pub(crate) fn is_full(source: &(dyn Error + 'static)) -> bool {
-    source.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.advice == FULL)
+    let refused = source.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.advice == FULL);
+    refused || source.downcast_ref::<io::Error>().is_some_and(says_full)
+}
+
+/// Whether the system's answer is that there is no room, be it for bytes or for names.
+pub(crate) fn says_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether SQLite could not make or lengthen one of its files beside the database. It does not say why: the disk may have
+/// no room for it.
+pub(crate) fn is_unmade(error: &sqlx::Error) -> bool {
+    code(error) == Some(14) || extended(error) == Some(NO_SHARED_MEMORY)
+}
+
+/// The database refused `act` because the disk is full.
+pub(crate) fn full(act: &'static str, error: sqlx::Error) -> CatalogError {
+    CatalogError::Database { act, source: Box::new(Refusal { advice: FULL, source: error }) }
 }
 
 /// The database refused `act`, or gave a row of `table` that cannot be what was written.
@@ -63,6 +81,9 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
 
 /// SQLite's code for a file that a reader finds in the middle of a change that only a writer can undo.
 const TO_BE_UNDONE: u32 = 776;
+
+/// SQLite's code for the file of its shared memory that could not be lengthened.
+const NO_SHARED_MEMORY: u32 = 4874;
 
 /// SQLite's extended result code (sqlite.org/rescode.html).
 fn extended(error: &sqlx::Error) -> Option<u32> {

@@ -94,7 +94,7 @@ pub(super) const LIMITS: Section = Section {
             "scrub",
             Duration(0),
             "\"30d\"",
-            "Within how long `run` reads every blob held again, to find bytes that changed on the disk; \"0s\" for never.",
+            "Within how long `run`, or `sync` where there is none, reads every blob held again, to find bytes that changed on the disk; \"0s\" for never.",
         )
         .or("\"30d\""),
         key("scrub_rate", Rate, "\"8MiB/s\"", "The most bytes a second that reading blobs again takes.").or("\"8MiB/s\""),
