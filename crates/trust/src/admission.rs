@@ -1,5 +1,6 @@
 //! Weighing a proven set against what was held before.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use model::{
@@ -87,6 +88,22 @@ impl Proposal {
     /// Its files.
     pub fn items(&self) -> &[ReleaseItem] {
         &self.items
+    }
+
+    /// Whether it consists of the very bytes of these files, wherever they lie.
+    pub fn has_the_bytes_of(&self, items: &[ReleaseItem]) -> bool {
+        let bytes = |items: &[ReleaseItem]| items.iter().map(|item| item.digest).collect::<BTreeSet<_>>();
+        bytes(&self.items) == bytes(items)
+    }
+
+    /// Lays it out as well where another one of the very same bytes lies; whether it was one.
+    pub fn join(&mut self, other: &Self) -> bool {
+        let same = self.has_the_bytes_of(&other.items);
+        if same {
+            let new = other.items.iter().filter(|item| !self.items.contains(item)).cloned();
+            self.items.extend(new.collect::<Vec<_>>());
+        }
+        same
     }
 
     /// How far its bytes were checked.

@@ -27,7 +27,7 @@ use crate::{FolderView, Memory, Place, Session, Settings, SourceKind, VendorModu
 
 pub use archive::is_manifest;
 pub use client::{NamedArtifact, Opened, open};
-pub use dates::{Rule, check_date};
+pub use dates::{Rule, check_date, never_offered};
 pub use forwarded::{Forwarded, ForwardedPath};
 pub use wanted::{DOWNLOADS, Wanted, templates, wanted};
 

@@ -35,13 +35,23 @@ fn too_old_a_version((major, minor): (u32, u32)) -> Option<String> {
     ((major, minor) < SINCE).then(|| format!("{major}.{minor} cannot be pinned to a date; 8.11 and later can"))
 }
 
-fn out_of_reach(date: Date, today: Date) -> Option<String> {
+/// Why nobody has a manifest of this version for this date, now or at any time; none where somebody may: one that is too old
+/// to be offered may lie in a folder.
+pub fn never_offered(version: (u32, u32), date: Date, today: Date) -> Option<String> {
+    let too_early = || (date < FIRST).then(|| format!("the vendor has manifests of no day before {FIRST}"));
+    too_old_a_version(version).or_else(|| not_yet(date, today)).or_else(too_early)
+}
+
+fn not_yet(date: Date, today: Date) -> Option<String> {
     let last = today.saturating_sub(1.day());
+    (date > last).then(|| format!("{date} has to be before today, {last} at the latest"))
+}
+
+fn out_of_reach(date: Date, today: Date) -> Option<String> {
     let first = today.saturating_sub(MONTHS.months()).saturating_add(1.day()).max(FIRST);
-    if date > last {
-        return Some(format!("{date} has to be before today, {last} at the latest"));
-    }
-    (date < first).then(|| format!("{date} is longer ago than the vendor keeps: {first} is the earliest"))
+    let gone =
+        || (date < first).then(|| format!("{date} is longer ago than the vendor keeps: {first} is the earliest"));
+    not_yet(date, today).or_else(gone)
 }
 
 fn before_the_build(built: Date, date: Date) -> Option<String> {
@@ -72,5 +82,14 @@ mod tests {
         check((8, 18), "2024-01-01", "2026-11-21", &[false, false, false]);
         check((8, 18), "2024-01-01", "2026-11-22", &[false, true, false]);
         check((9, 0), "2027-01-01", "2023-09-30", &[false, true, true]);
+    }
+
+    #[test]
+    fn what_the_vendor_keeps_no_longer_may_be_had_elsewhere_and_a_day_to_come_nowhere() {
+        let today: Date = "2026-11-22".parse().unwrap();
+        let never = |version, date: &str| never_offered(version, date.parse().unwrap(), today).is_some();
+        assert!(never((8, 18), "2030-01-01") && never((8, 18), "2026-11-22") && never((8, 10), "2026-01-15"));
+        assert!(never((8, 18), "2023-09-30"));
+        assert!(!never((8, 18), "2026-11-21") && !never((8, 18), "2023-10-01"));
     }
 }

@@ -1,7 +1,7 @@
 //! One run of one Elastic feed.
 
 use bytes::Bytes;
-use model::{Checked, Digest, FeedId, Held, ItemKind, Note, Reason, RoutePath, Timestamp};
+use model::{Checked, Digest, FeedId, Held, ItemKind, Note, Reason, Release, ReleaseItem, RoutePath, Timestamp};
 use std::collections::BTreeMap;
 use trust::{Proposal, SignatureCheck};
 
@@ -50,17 +50,13 @@ struct Plan {
 
 impl ElasticSession {
     pub(super) fn new(feed: &FeedId, settings: &ElasticSettings, source: SourceKind, mut memory: Memory) -> Self {
-        if source == SourceKind::Folder {
+        let route = layout::manifest_route(feed, settings);
+        // A condition holds for the place that it came from, and for no other.
+        let lies_here = |release: &Release| route.as_ref().is_ok_and(|route| manifest_at(release, route).is_some());
+        if source == SourceKind::Folder || !memory.release.as_ref().is_some_and(lies_here) {
             memory.validator = None;
         }
-        Self {
-            feed: feed.clone(),
-            settings: settings.clone(),
-            memory,
-            route: layout::manifest_route(feed, settings),
-            offered: None,
-            state: State::Begun,
-        }
+        Self { feed: feed.clone(), settings: settings.clone(), memory, route, offered: None, state: State::Begun }
     }
 
     fn step(&mut self, event: Event) -> Result<Step, Note> {
@@ -91,8 +87,7 @@ impl ElasticSession {
     }
 
     fn unchanged(&mut self) -> Step {
-        let offered =
-            |release: &model::Release| Offered { vendor_version: release.vendor_version.clone(), vendor_time: None };
+        let offered = |release: &Release| Offered { vendor_version: release.vendor_version.clone(), vendor_time: None };
         self.offered = self.memory.release.as_ref().map(offered);
         Step::Unchanged
     }
@@ -117,11 +112,8 @@ impl ElasticSession {
     }
 
     fn is_held(&self, route: &RoutePath, digest: Digest) -> bool {
-        let manifest = |item: &model::ReleaseItem| item.kind == ItemKind::Manifest && item.route == *route;
-        let release = self.memory.release.as_ref();
-        release
-            .and_then(|release| release.items.iter().find(|item| manifest(item)))
-            .is_some_and(|item| item.digest == digest)
+        let known = self.memory.release.as_ref().and_then(|release| manifest_at(release, route));
+        known.is_some_and(|known| known.digest == digest)
     }
 
     fn fetched(&mut self, plan: Box<Plan>, items: &[FetchedItem]) -> Result<Step, Note> {
@@ -196,6 +188,11 @@ fn want(artifact: &Artifact) -> Want {
         size: Some(artifact.encoded.size),
         cap: artifact.encoded.size,
     }
+}
+
+/// What a release has as its manifest there.
+fn manifest_at<'a>(release: &'a Release, route: &RoutePath) -> Option<&'a ReleaseItem> {
+    release.items.iter().find(|item| item.kind == ItemKind::Manifest && item.route == *route)
 }
 
 /// What the signature proves, or what is to be said of it.

@@ -52,6 +52,25 @@ fn unchanged_costs_one_conditional_question() {
 }
 
 #[test]
+fn a_condition_holds_for_its_own_place_alone() {
+    let mut world = World::plain();
+    world.feed = "elastic/9.0.0@2026-01-15".parse().unwrap();
+    let lies_at = |template: &str| vec![format!("/downloads/endpoint/manifest/{template}")];
+    world.settings.dated_templates = lies_at("artifacts-{version}-{date}.zip");
+    let validator = Some(Validator { etag: Some("\"a\"".into()), last_modified: None });
+    world.memory.release = Some(world.run().release());
+    world.memory.validator.clone_from(&validator);
+    let asked_unless = |world: &World| match world.session().next(Event::Start) {
+        Step::Ask(ask) => ask.unless,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked_unless(&world), validator);
+    world.settings.dated_templates = lies_at("{date}/artifacts-{version}.zip");
+    assert_eq!(asked_unless(&world), None, "304 would say that it lies where it lay");
+    assert!(matches!(world.run(), End::Proposed(_)), "the same bytes at another place are a change");
+}
+
+#[test]
 fn the_same_bytes_again_are_unchanged_u44() {
     let mut world = World::plain();
     world.memory.release = Some(world.run().release());
