@@ -41,6 +41,30 @@ async fn a_file_that_was_moved_away_is_not_begun_anew_s42() {
 }
 
 #[tokio::test]
+async fn another_file_in_its_place_is_never_opened_s40_s42() {
+    let (folder, catalog) = sql().await;
+    tell(&catalog, &["a"]).await;
+    let path = file(&folder);
+    let (here, away, copy) = (path.parent().unwrap(), folder.path().join("away"), folder.path().join("copy"));
+    let other = SqlCatalog::open(&copy.join(path.file_name().unwrap())).await.unwrap();
+    tell(&other, &["x", "y"]).await;
+    drop(other);
+    std::fs::rename(here, &away).unwrap();
+    std::fs::rename(&copy, here).unwrap();
+    assert_eq!(catalog.chain_head().await.unwrap().seq, 1, "what was open is what it was");
+    // As after an error, and as for who reads while it is written: the next connection is made anew.
+    drop(catalog.hold_writer().await);
+    let refused = catalog.chain_head().await.unwrap_err();
+    assert!(model::error_chain(&refused).contains("another file stands there now"), "{refused:?}");
+    assert!(catalog.apply(Batch { history: vec![entry("b")], ..Batch::default() }).await.is_err());
+    assert_eq!(
+        verify_chain(&SqlCatalog::open(&path).await.unwrap()).await.unwrap().seq,
+        2,
+        "nothing is written into it"
+    );
+}
+
+#[tokio::test]
 async fn a_reader_beside_a_writer_sees_all_and_changes_nothing() {
     let (folder, writer) = sql().await;
     let reader = SqlCatalog::open_read_only(&file(&folder)).await.unwrap();
