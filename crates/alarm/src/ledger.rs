@@ -63,6 +63,11 @@ impl Alarm {
         self.over.is_none()
     }
 
+    /// Whether it stands, and was seen at the last look where that was possible: what is gone stands a while longer.
+    pub fn is_seen(&self) -> bool {
+        self.stands() && self.gone.is_none()
+    }
+
     /// The particulars as they are to be read now: what stood and is over is told as what was.
     pub fn particulars(&self) -> String {
         if self.is_past() { format!("it is over; it was: {}", self.detail) } else { self.detail.clone() }
@@ -91,13 +96,17 @@ pub struct Told {
     /// How many reasons it had had by then.
     #[serde(default)]
     pub reasons: usize,
+    /// For how long somebody had looked by then, in seconds: what still stands is told again by this, for a clock that
+    /// is set adds nothing to it.
+    #[serde(default)]
+    pub looked: u64,
 }
 
 impl Told {
-    /// An alarm as it stands, told now.
-    fn of(alarm: &Alarm, at: Timestamp) -> Self {
+    /// An alarm as it stands, told now; somebody has `looked` for so long by then.
+    fn of(alarm: &Alarm, at: Timestamp, looked: u64) -> Self {
         let Alarm { number, level, times, .. } = *alarm;
-        Self { number, level, at, over: alarm.over.is_some(), times, reasons: alarm.reasons.len() }
+        Self { number, level, at, over: alarm.over.is_some(), times, reasons: alarm.reasons.len(), looked }
     }
 }
 
@@ -175,6 +184,9 @@ pub struct Ledger {
     ways: BTreeMap<String, WayMemory>,
     /// Alarms that were over and forgotten before everybody was told, and conditions beyond the cap.
     dropped: u64,
+    /// For how long somebody looked while there were alarms, in seconds, as far as it is written down.
+    #[serde(default)]
+    looked: u64,
     /// Who wants to be told what: from the configuration, so not kept.
     #[serde(skip)]
     wanted: Vec<Way>,

@@ -15,12 +15,15 @@ impl Ledger {
     /// What a way is to be told now; nothing when empty, one message when more than one. After attempts that failed it
     /// is another one's turn each time, so that what cannot be told does not keep the rest back.
     pub fn next(&mut self, way: &Way, quiet: &Quiet, damping: &Damping, now: Timestamp) -> Vec<Item> {
+        let looked = self.looked();
         let Some(memory) = self.ways.get_mut(&way.name) else { return Vec::new() };
         let is_quiet = way.quiet && quiet.holds(now);
         let mut items: Vec<Item> = self
             .alarms
             .values()
-            .filter_map(|alarm| Some(Item { kind: pending(alarm, memory, way, (damping, now))?, alarm: alarm.clone() }))
+            .filter_map(|alarm| {
+                Some(Item { kind: pending(alarm, memory, way, (damping, now, looked))?, alarm: alarm.clone() })
+            })
             .collect();
         items.sort_by_key(|item| (item.alarm.raised, item.alarm.number));
         if is_quiet {
@@ -42,9 +45,10 @@ impl Ledger {
 
     /// A way was told these.
     pub fn told(&mut self, way: &str, items: &[Item], now: Timestamp) {
+        let looked = self.looked();
         let Some(memory) = self.ways.get_mut(way) else { return };
         for item in items {
-            memory.told.insert(item.alarm.key.clone(), Told::of(&item.alarm, now));
+            memory.told.insert(item.alarm.key.clone(), Told::of(&item.alarm, now, looked));
         }
         memory.failing = None;
         memory.attempts = 0;
@@ -76,7 +80,7 @@ pub(super) fn pending(
     alarm: &Alarm,
     memory: &WayMemory,
     way: &Way,
-    (damping, now): (&Damping, Timestamp),
+    (damping, now, looked): (&Damping, Timestamp, u64),
 ) -> Option<ItemKind> {
     if concerns(alarm, way) {
         return None;
@@ -89,7 +93,9 @@ pub(super) fn pending(
         (None, Some(told)) if alarm.reasons.len() > told.reasons && way.wants(alarm.reason, alarm.level) => {
             Some(ItemKind::Changed)
         }
-        (None, Some(told)) => (now.since(told.at) >= damping.remind).then_some(ItemKind::Reminder),
+        (None, Some(told)) => {
+            (looked.saturating_sub(told.looked) >= damping.remind.as_secs()).then_some(ItemKind::Reminder)
+        }
         (Some(_), Some(_)) => Some(ItemKind::Recovered),
         (Some(over), None) => {
             let told = memory.told.get(&alarm.key).filter(|told| told.number == alarm.number);

@@ -68,19 +68,31 @@ impl Ledger {
         self.wanted.iter().filter_map(|way| Some((way, self.ways.get(&way.name)?))).any(|(way, memory)| {
             let told = memory.told.get(&alarm.key).filter(|told| told.number == alarm.number);
             told.is_some_and(|told| alarm.times > told.times)
-                || next::pending(alarm, memory, way, (damping, now)).is_some()
+                || next::pending(alarm, memory, way, (damping, now, self.looked())).is_some()
         })
     }
 
-    /// Writes down how long what is over has been so, by what passed between looks and not by the clock's word.
+    /// For how long somebody looked while there were alarms, in seconds.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked.saturating_add(self.pace.gathered.as_secs())
+    }
+
+    /// Writes down how long somebody looked, and how long what is over has been so, by what passed between looks and not
+    /// by the clock's word.
     pub(super) fn age(&mut self, now: Timestamp) {
         let passed = self.pace.looked.map_or(Duration::ZERO, |looked| now.since(looked).min(LOOK));
         self.pace.looked = Some(now);
+        if self.alarms.is_empty() {
+            // Nothing is measured by it.
+            self.pace.gathered = Duration::ZERO;
+            return;
+        }
         self.pace.gathered = self.pace.gathered.saturating_add(passed);
         if self.pace.gathered < GATHER {
             return;
         }
         let gathered = std::mem::take(&mut self.pace.gathered).as_secs();
+        self.looked = self.looked.saturating_add(gathered);
         for alarm in self.alarms.values_mut().filter(|alarm| !alarm.stands()) {
             alarm.waited = alarm.waited.saturating_add(gathered);
         }
@@ -135,7 +147,8 @@ impl Ledger {
 
     pub(super) fn assumed_told(&self, way: &Way, at: Timestamp) -> BTreeMap<String, Told> {
         let wanted = self.alarms.values().filter(|alarm| way.wants(alarm.reason, alarm.level));
-        wanted.map(|alarm| (alarm.key.clone(), Told { over: false, ..Told::of(alarm, at) })).collect()
+        let told = |alarm: &Alarm| Told { over: false, ..Told::of(alarm, at, self.looked()) };
+        wanted.map(|alarm| (alarm.key.clone(), told(alarm))).collect()
     }
 }
 
