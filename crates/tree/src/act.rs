@@ -1,7 +1,7 @@
 //! Does to a folder what is to be done to it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use model::{Digest, Route};
 use platform::fs::{Folder, Mode};
@@ -149,11 +149,11 @@ impl Worker<'_> {
 
     /// What is somebody else's goes along into the new folder.
     fn hand_over(&self, old: &Folder, folder: &str, seen: &Seen) -> Result<(), FolderError> {
-        if seen.foreign.is_empty() {
+        if seen.foreign.is_empty() && seen.strange.is_empty() {
             return Ok(());
         }
         let new = place::at(self.root, folder)?;
-        for name in &seen.foreign {
+        for name in seen.foreign.iter().map(OsString::as_os_str).chain(seen.strange.iter().map(OsStr::new)) {
             if new.look_at(name)?.is_none() && old.look_at(name)?.is_some() {
                 self.hook("rename to")?;
                 old.move_entry(name, &new, name)?;

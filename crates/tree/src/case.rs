@@ -81,7 +81,9 @@ impl Case {
             }
         }
         let kept = self.seen.right.iter().map(|(name, (wrote, _))| (name.clone(), wrote.clone()));
-        let goes = self.asked.known.iter().filter(|(name, _)| self.seen.drop.contains(*name));
+        // What is told of stays known, so that it is told until it is gone.
+        let stays = |name: &String| self.seen.drop.contains(name) || self.seen.strange.contains(name);
+        let goes = self.asked.known.iter().filter(|(name, _)| stays(name));
         let goes = goes.map(|(name, wrote)| (name.clone(), wrote.clone()));
         let stands: Names<Wrote> = goes.chain(kept).chain(made).collect();
         let paths = stands.into_iter().filter_map(|(name, wrote)| Some((joined(&self.folder, &name)?, wrote)));
@@ -135,6 +137,13 @@ pub(crate) fn lenders(cases: &[Case]) -> Lenders {
         }
     }
     found
+}
+
+/// What stands where we wrote and is somebody else's: endpoints may be given it, so the folder is not what it should be.
+pub(crate) fn strange(cases: &[Case]) -> Vec<Failed> {
+    let what = "is no longer served, and another file stands there than was written, which endpoints may be given";
+    let named = |name: &String| FolderError::InTheWay { name: name.clone(), what };
+    cases.iter().flat_map(|case| case.seen.strange.iter().map(|name| failed(&case.folder, &named(name)))).collect()
 }
 
 pub(crate) fn failed(folder: &str, error: &FolderError) -> Failed {

@@ -13,7 +13,7 @@ use platform::unique_name;
 
 use crate::TreeError;
 use crate::act::{Hook, Worker};
-use crate::case::{Case, Strangers, Waiting, failed, lenders};
+use crate::case::{Case, Strangers, Waiting, failed, lenders, strange};
 use crate::error::FolderError;
 use crate::make::{Files, Maker, Source};
 use crate::open::{at_root, opened};
@@ -121,6 +121,14 @@ impl Tree {
         Ok(Records::read(&folder, &self.ring)?.map(|records| records.standing_of(&self.root)))
     }
 
+    /// Sees that a folder could be kept, as far as that shows before it is made; makes nothing.
+    ///
+    /// # Errors
+    /// [`TreeError`] when it could not be kept.
+    pub fn fits(root: &Path, claim: Claim) -> Result<(), TreeError> {
+        place::fits(root, claim)
+    }
+
     /// Sees that the folder is there or can be made, that it is safe, and that something can be made in it.
     ///
     /// # Errors
@@ -182,7 +190,9 @@ impl Tree {
         }
         let root = place::open(&self.root, self.claim, records.as_ref(), depth)?;
         let known = records.map(|records| records.files).unwrap_or_default();
-        self.survey(&root, asked(&current.generation, &known), depth, (&mut report, &mut Waiting::default()));
+        let folders = asked(&current.generation, &known);
+        let cases = self.survey(&root, folders, depth, (&mut report, &mut Waiting::default()));
+        report.failed.extend(strange(&cases));
         Ok(report)
     }
 
@@ -282,6 +292,7 @@ impl Tree {
             written: 0,
         };
         self.carry_out(&mut worker, &cases, &mut records, (&mut report, waiting));
+        report.failed.extend(strange(&cases));
         opened(root, &above, &mut report);
         report.bytes_written = worker.written;
         let over = |retired: &Retired| retired.is_over(generation, now);
@@ -309,7 +320,7 @@ impl Tree {
         depth: Depth,
         (report, waiting): (&mut Report, &mut Waiting),
     ) -> Vec<Case> {
-        let judge = Judge { depth, files: self.rules.files, source: self.source.as_ref() };
+        let judge = Judge { depth, claim: self.claim, files: self.rules.files, source: self.source.as_ref() };
         let all = below(folders.keys());
         if depth == Depth::Rebuild {
             Strangers { root, folders: &folders, below: &all }.tell("", report);
@@ -369,10 +380,11 @@ impl Tree {
             _ => now,
         };
         let held = records.versions.iter().filter(|(feed, _)| feeds.contains(*feed));
+        let ours = case.asked.known.keys().filter(|name| !case.seen.strange.contains(*name));
         Retired {
             folder: case.folder.clone(),
             until,
-            names: case.asked.known.keys().chain(case.asked.want.keys()).cloned().collect(),
+            names: ours.chain(case.asked.want.keys()).cloned().collect(),
             held: held.map(|(feed, version)| (feed.clone(), version.clone())).collect(),
         }
     }

@@ -35,6 +35,8 @@ pub enum Claim {
 /// Opens a tree's root and sees that it is ours to change.
 pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: Depth) -> Result<Folder, TreeError> {
     let known = is_known(records);
+    // Nothing is made where nothing may be kept.
+    fits(path, claim)?;
     let root = match Folder::open(path) {
         Err(error) if error.is_missing() => {
             if known && claim == Claim::Mark && depth != Depth::Rebuild {
@@ -45,9 +47,7 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
         other => other?,
     };
     judge(&root, path)?;
-    above::judge(path)?;
     if claim == Claim::TakeOver {
-        not_kept(path)?;
         return Ok(root);
     }
     match (mark(&root)?, records) {
@@ -61,6 +61,16 @@ pub(crate) fn open(path: &Path, claim: Claim, records: Option<&Records>, depth: 
             None => Ok(root),
         },
     }
+}
+
+/// Sees that a folder is safe and nobody else's, as far as it is there; makes nothing.
+pub(crate) fn fits(path: &Path, claim: Claim) -> Result<(), TreeError> {
+    match Folder::open(path) {
+        Err(error) if error.is_missing() => {}
+        other => judge(&other?, path)?,
+    }
+    above::judge(path)?;
+    if claim == Claim::TakeOver { not_kept(path) } else { Ok(()) }
 }
 
 /// Whether something was written into it.
@@ -83,6 +93,7 @@ pub(crate) fn apart(root: &Path, records: &Path, data: Option<&Path>) -> Result<
 
 /// The real path, as far as it is there.
 fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
     let (above, rest) =
         path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)))?;
     Some(above.join(rest))

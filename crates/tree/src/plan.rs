@@ -34,7 +34,7 @@ pub(crate) fn act(asked: &Asked, seen: &Seen, has_below: bool) -> Act {
         () if !seen.put.is_empty() && !seen.is_there && !has_below => Act::Build,
         () if !seen.put.is_empty() => Act::Add,
         () if seen.drop.is_empty() => Act::Keep,
-        () if asked.want.is_empty() && !has_below && seen.foreign.is_empty() => Act::Retire,
+        () if asked.want.is_empty() && !has_below && seen.foreign.is_empty() && seen.strange.is_empty() => Act::Retire,
         () => Act::Remove,
     }
 }

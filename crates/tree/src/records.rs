@@ -56,6 +56,16 @@ pub(crate) struct Wrote {
     /// What was there before, while it is only about to be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) before: Vec<Digest>,
+    /// The file that was there before, while it is only about to be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) was: Option<Stood>,
+}
+
+/// A file of ours, whatever became of its bytes since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stood {
+    inode: u64,
+    size: u64,
 }
 
 /// What tells that nobody touched a file since: its number on the file system and when it was written.
@@ -74,7 +84,7 @@ impl Print {
 impl Wrote {
     /// A file whose bytes are known to be these, and how it looks.
     pub(crate) fn seen(digest: Digest, look: &Look) -> Self {
-        Self { digest, size: look.size, print: Some(Print::of(look)), before: Vec::new() }
+        Self { digest, size: look.size, print: Some(Print::of(look)), before: Vec::new(), was: None }
     }
 
     /// A file that is about to be written where this, if anything, was.
@@ -83,12 +93,22 @@ impl Wrote {
             known.iter().flat_map(|known| known.before.iter().copied().chain([known.digest])).collect();
         before.retain(|earlier| *earlier != digest);
         before.dedup();
-        Self { digest, size, print: None, before }
+        Self { digest, size, print: None, before, was: known.and_then(Self::stood) }
     }
 
     /// Whether we may have written these bytes there.
     pub(crate) fn is_ours(&self, actual: Digest) -> bool {
         self.digest == actual || self.before.contains(&actual)
+    }
+
+    /// The file that was last seen there.
+    fn stood(&self) -> Option<Stood> {
+        self.print.map(|print| Stood { inode: print.inode, size: self.size }).or(self.was)
+    }
+
+    /// Whether it is the very file that was written: a failing disk changes bytes and makes no other file of it.
+    pub(crate) fn is_that_file(&self, look: &Look) -> bool {
+        self.stood() == Some(Stood { inode: look.inode, size: look.size })
     }
 
     /// Whether a file still looks as it did when its bytes were known to be these.
@@ -218,7 +238,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (folder, ring) = (Folder::open(dir.path()).unwrap(), RingName::broad());
         let mut records = Records::new(ring.clone(), "/srv/tree".into(), "0123".to_owned());
-        let wrote = Wrote { digest: Digest::of(b"x"), size: 1, print: None, before: vec![Digest::of(b"y")] };
+        let wrote = Wrote { digest: Digest::of(b"x"), size: 1, print: None, before: vec![Digest::of(b"y")], was: None };
         records.files.insert("/linux/production/updates.zip".parse().unwrap(), wrote);
         let at = Timestamp::from_micros(7);
         records.shows = Some(Shown { generation: 3, digest: Digest::of(b"g"), at });

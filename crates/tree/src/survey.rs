@@ -11,7 +11,7 @@ use platform::fs::{EntryKind, Folder, Look, look_at_file};
 use crate::error::FolderError;
 use crate::keep::Depth;
 use crate::make::{Files, Source, is_the_stores};
-use crate::place::{self, is_own, parted};
+use crate::place::{self, Claim, is_own, parted};
 use crate::records::Wrote;
 
 /// How much of a file is read at once.
@@ -46,6 +46,9 @@ pub(crate) struct Seen {
     pub(crate) drop: BTreeSet<String>,
     /// What is not ours.
     pub(crate) foreign: Vec<OsString>,
+    /// What stands where we wrote, is no longer wanted, and is neither the file that we made nor has its bytes: endpoints
+    /// may still ask for it.
+    pub(crate) strange: BTreeSet<String>,
     /// What nobody touched since it was written, wanted or not: it can lend its bytes.
     pub(crate) lends: Names<Digest>,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Seen {
 /// How bytes are judged.
 pub(crate) struct Judge<'a> {
     pub(crate) depth: Depth,
+    pub(crate) claim: Claim,
     pub(crate) files: Files,
     pub(crate) source: &'a dyn Source,
 }
@@ -199,7 +203,8 @@ impl Judge<'_> {
     ) -> Result<(), FolderError> {
         let ours = match known {
             Some(_) if look.kind != EntryKind::File => false,
-            Some(known) if known.is_untouched(look) => true,
+            // What rotted is no less ours, and nobody is to be given it.
+            Some(known) if known.is_that_file(look) => true,
             // Somebody may have put a file of his own there; what we wrote has our bytes.
             Some(known) => {
                 let (mut file, _) = at.open_regular(name)?;
@@ -209,6 +214,9 @@ impl Judge<'_> {
         };
         if ours {
             seen.drop.insert(name.to_owned());
+        } else if known.is_some() && self.claim == Claim::Mark {
+            // Nobody else has anything to put there. What was taken over has other users.
+            seen.strange.insert(name.to_owned());
         } else {
             seen.foreign.push(name.into());
         }

@@ -379,14 +379,29 @@ fn a_feed_that_leaves_takes_its_folders_along_and_nothing_else() {
 }
 
 #[test]
-fn a_name_of_ours_that_somebody_took_for_his_own_is_not_deleted() {
-    let stage = Stage::new();
-    stage.bring(&stage.serves(&[], &[elastic(1), artifact("a")]));
-    fs::write(stage.root.join("downloads/artifacts/a"), "somebody else's").unwrap();
-    let current = stage.serves(&[], &[elastic(1)]);
-    let report = stage.bring(&current);
-    assert_eq!((report.removed, report.foreign_count), (0, 1), "{report:?}");
-    assert!(stage.root.join("downloads/artifacts/a").exists());
+fn a_name_of_ours_that_somebody_took_for_his_own_is_not_deleted_and_told_until_it_is_gone() {
+    let mut stage = Stage::new();
+    for claim in [Claim::Mark, Claim::TakeOver] {
+        stage.claim = claim;
+        stage.bring(&stage.serves(&[], &[elastic(1), artifact("a"), artifact("b")]));
+        let taken = stage.root.join("downloads/artifacts/a");
+        fs::write(&taken, "somebody else's").unwrap();
+        let current = stage.serves(&[], &[elastic(1)]);
+        for removed in [1, 0] {
+            let report = stage.tree().bring(&current, Depth::Look).unwrap();
+            // Nobody else has anything to put into a ring's folder; what was taken over has other users.
+            let told = if claim == Claim::Mark { (1, 0) } else { (0, usize::from(removed == 1)) };
+            let counted = (report.failed.len(), usize::try_from(report.foreign_count).unwrap());
+            assert_eq!((report.removed, counted), (removed, told), "{report:?}");
+            assert_eq!(stage.tree().standing().unwrap().unwrap().trouble.is_some(), claim == Claim::Mark);
+        }
+        assert_eq!(fs::read(&taken).unwrap(), b"somebody else's");
+        fs::remove_file(&taken).unwrap();
+        stage.bring(&current);
+        stage.is_exactly(&current);
+        fs::remove_dir_all(&stage.records).unwrap();
+        fs::remove_dir_all(&stage.root).unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who could put another folder in a tree's place.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,15 +19,18 @@ const STICKY: u32 = 0o1000;
 pub(super) fn judge(path: &Path) -> Result<(), TreeError> {
     let named = |source| FsError::Io { act: "find", path: path.to_owned(), source };
     let written = std::path::absolute(path).map_err(named)?;
-    let real = path.canonicalize().map_err(named)?;
+    let real = super::real(&written).unwrap_or_else(|| written.clone());
     let mut seen: Vec<PathBuf> = Vec::new();
     for above in real.ancestors().skip(1).chain(written.ancestors().skip(1)) {
         if seen.iter().any(|known| known == above) {
             continue;
         }
         seen.push(above.to_owned());
-        let looked = above.metadata();
-        let look = looked.map_err(|source| FsError::Io { act: "look at", path: above.to_owned(), source })?;
+        let look = match above.metadata() {
+            // We make it, and nobody else could put another there but in what lies above it.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            other => other.map_err(|source| FsError::Io { act: "look at", path: above.to_owned(), source })?,
+        };
         if let Some((what, mend)) = risk(&Above::of(&look), &Us::here()) {
             let (root, above) = (path.to_owned(), above.to_owned());
             return Err(TreeError::Replaceable { root, above, what, mend });

@@ -2,14 +2,22 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::Duration;
 
-use model::Reason;
+use model::{Digest, Reason};
 
-use super::stage::{Stage, X64};
-use crate::{Depth, TreeError};
+use super::stage::{Stage, X64, archive};
+use crate::{Depth, Files, TreeError};
 
 const ZIP: &str = "linux/production/arch_x86_64/updates.zip";
+
+/// Other bytes, with neither size nor time to tell.
+fn rots(file: &Path) {
+    let (size, time) = (fs::metadata(file).unwrap().len(), fs::metadata(file).unwrap().modified().unwrap());
+    fs::write(file, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+    fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+}
 
 #[test]
 fn a_wrong_folder_that_is_refused_costs_the_right_one_nothing() {
@@ -55,21 +63,46 @@ fn bytes_that_rot_unseen_are_found_when_all_are_read_again() {
     let current = stage.serves(&[(X64, 1)], &[]);
     stage.bring(&current);
     let file = stage.root.join(ZIP);
-    let rots = || {
-        let (size, time) = (fs::metadata(&file).unwrap().len(), fs::metadata(&file).unwrap().modified().unwrap());
-        fs::write(&file, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
-        fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
-    };
-    rots();
+    rots(&file);
     assert_eq!(stage.bring(&current).changes(), 0, "a look believes what looks as it did");
     stage.pass(Duration::from_secs(86_401));
     let report = stage.bring(&current);
     assert_eq!((report.repaired, report.altered), (1, vec![ZIP.to_owned()]));
     stage.is_exactly(&current);
-    rots();
+    rots(&file);
     assert_eq!(stage.bring(&current).changes(), 0, "once a day");
     assert_eq!(stage.tree().bring(&current, Depth::Prove).unwrap().repaired, 1, "or when somebody asks for it");
     stage.is_exactly(&current);
+}
+
+/// One bad sector below a file and, where it is the store's own under a second name, below the blob.
+#[test]
+fn what_rotted_and_cannot_be_made_anew_is_never_left_to_endpoints_in_silence() {
+    for files in [Files::Copy, Files::Link] {
+        let mut stage = Stage::new();
+        stage.files = files;
+        let current = stage.serves(&[(X64, 2)], &[]);
+        stage.bring(&current);
+        let back = "linux/production_back/arch_x86_64";
+        rots(&stage.root.join(back).join("updates.zip"));
+        let blob = stage.blob(&archive(X64, 1));
+        fs::write(&blob, archive(X64, 1).to_uppercase()).unwrap();
+        for _ in 0..2 {
+            let report = stage.tree().bring(&current, Depth::Rebuild).unwrap();
+            assert_eq!(report.failed.len(), 1, "{report:?}");
+            assert_eq!(stage.tree().standing().unwrap().unwrap().trouble.unwrap().reason, Reason::BlobDamaged);
+        }
+        // The store gives it up, and the ring has no release before.
+        fs::rename(&blob, blob.with_extension("damaged")).unwrap();
+        let mut current = current;
+        current.generation.routes.retain(|path, _| !path.as_str().contains("_back"));
+        current.generation.number += 1;
+        current.digest = Digest::of(&current.generation.encode());
+        let report = stage.bring(&current);
+        assert_eq!((report.removed, report.foreign_count), (2, 0), "{files:?} {report:?}");
+        stage.is_exactly(&current);
+        assert!(!stage.root.join(back).exists());
+    }
 }
 
 #[test]
@@ -81,6 +114,14 @@ fn a_probe_tells_what_a_run_would_be_refused_for_and_leaves_nothing() {
     assert_eq!(fs::read_dir(&stage.root).unwrap().count(), 0);
     fs::set_permissions(&stage.root, fs::Permissions::from_mode(0o777)).unwrap();
     assert!(matches!(stage.tree().probe(), Err(TreeError::Unsafe { .. })));
+    // Before it is made, what is above it says as much; and nothing is made.
+    let (above, new) = (stage.root.clone(), stage.root.join("deep/new"));
+    let fits = crate::Tree::fits(&new, stage.claim);
+    stage.root = new;
+    for fits in [fits, stage.tree().probe()] {
+        assert!(matches!(&fits, Err(TreeError::Replaceable { above: at, .. }) if *at == above), "{fits:?}");
+    }
+    assert_eq!(fs::read_dir(&above).unwrap().count(), 0);
 }
 
 #[test]
