@@ -43,6 +43,6 @@ pub use release::{
 pub use ring::{RingError, RingName};
 pub use route::{RouteError, RoutePath};
 pub use text::{error_chain, is_hidden, shown};
-pub use time::{Clock, Timestamp, parse_http_date};
+pub use time::{Clock, Timestamp, parse_http_date, parse_http_date_by};
 pub use version::{VendorVersion, Version, VersionError};
 pub use window::{Window, WindowError, Zone, ZoneError};

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Span;
+use jiff::civil::DateTime;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
@@ -62,15 +66,40 @@ impl fmt::Display for Timestamp {
 }
 
 /// Reads an HTTP date in any of the three forms that a recipient must take (RFC 9110, 5.6.7): IMF-fixdate, the one of
-/// RFC 850, whose two digits of a year stand for 1969 to 2068, and that of C's `asctime`.
+/// RFC 850, and that of C's `asctime`. Two digits of a year stand for the latest such year of which that date is not more
+/// than 50 years ahead of `now`.
+pub fn parse_http_date_by(text: &str, now: Timestamp) -> Option<Timestamp> {
+    read_http_date(text, Some(now))
+}
+
+/// As [`parse_http_date_by`], for whoever has no clock: two digits of a year stand for 1969 to 2068.
 pub fn parse_http_date(text: &str) -> Option<Timestamp> {
-    let read = |format: &str, text: &str| jiff::civil::DateTime::strptime(format, text).ok();
+    read_http_date(text, None)
+}
+
+fn read_http_date(text: &str, now: Option<Timestamp>) -> Option<Timestamp> {
+    let read = |format: &str, text: &str| DateTime::strptime(format, text).ok();
     let civil = match text.strip_suffix(" GMT") {
-        Some(stem) => read("%a, %d %b %Y %H:%M:%S", stem).or_else(|| read("%A, %d-%b-%y %H:%M:%S", stem))?,
+        Some(stem) => read("%a, %d %b %Y %H:%M:%S", stem).or_else(|| rfc_850(stem, now))?,
         None => read("%a %b %e %H:%M:%S %Y", text)?,
     };
-    let time = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let time = civil.to_zoned(TimeZone::UTC).ok()?.timestamp();
     Some(Timestamp(time.as_microsecond()))
+}
+
+fn rfc_850(stem: &str, now: Option<Timestamp>) -> Option<DateTime> {
+    let mut read = BrokenDownTime::parse("%A, %d-%b-%y %H:%M:%S", stem).ok()?;
+    let Some(now) = now else { return read.to_datetime().ok() };
+    let latest = now.jiff().to_zoned(TimeZone::UTC).datetime().saturating_add(Span::new().years(50));
+    let year = latest.year() - latest.year().rem_euclid(100) + read.year()?.rem_euclid(100);
+    // The day of the week is that of the year that is meant, which is not known yet.
+    let weekday = read.weekday();
+    read.set_weekday(None);
+    read.set_year(Some(year)).ok()?;
+    let is_ahead = read.to_datetime().map_or(year > latest.year(), |date| date > latest);
+    read.set_weekday(weekday);
+    read.set_year(Some(if is_ahead { year - 100 } else { year })).ok()?;
+    read.to_datetime().ok()
 }
 
 /// Where the time comes from. Nothing in the program reads the system's clock but the one implementation
@@ -113,6 +142,27 @@ mod tests {
         ] {
             assert_eq!(parse_http_date(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn two_digits_of_a_year_are_read_by_the_clock_v15() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        // RFC 9110, 5.6.7: more than 50 years ahead is the past.
+        for (now, date, year) in [
+            ("2026-11-22T00:00:00Z", "Sunday, 06-Nov-94 08:49:37 GMT", "1994"),
+            ("2026-11-22T00:00:00Z", "Thursday, 02-Jan-70 00:00:00 GMT", "2070"),
+            ("2026-11-22T00:00:00Z", "Sunday, 22-Nov-76 00:00:00 GMT", "2076"),
+            ("2026-11-22T00:00:00Z", "Monday, 22-Nov-76 00:00:01 GMT", "1976"),
+            ("2019-01-03T00:00:00Z", "Wednesday, 02-Jan-69 00:00:00 GMT", "2069"),
+            ("2018-01-01T00:00:00Z", "Tuesday, 02-Jan-68 00:00:00 GMT", "1968"),
+            ("1994-11-06T00:00:00Z", "Sunday, 06-Nov-94 08:49:37 GMT", "1994"),
+            ("2040-01-01T00:00:00Z", "Wednesday, 29-Feb-68 00:00:00 GMT", "2068"),
+        ] {
+            let read = parse_http_date_by(date, at(now)).map(|time| time.to_string());
+            assert!(read.as_ref().is_some_and(|read| read.starts_with(year)), "{date} at {now}: {read:?}");
+        }
+        let other = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(parse_http_date_by(other, at("2026-11-22T00:00:00Z")), parse_http_date(other));
     }
 
     #[test]
