@@ -15,6 +15,7 @@ use crate::TreeError;
 use crate::act::{Hook, Worker};
 use crate::case::{Case, Strangers, Waiting, failed, lenders, strange};
 use crate::error::FolderError;
+use crate::laid_out::laid_out;
 use crate::make::{Files, Maker, Source};
 use crate::open::{at_root, opened};
 use crate::place::{self, Claim};
@@ -185,7 +186,7 @@ impl Tree {
             if depth != Depth::Rebuild && self.claim == Claim::Mark && place::is_known(records.as_ref()) {
                 return Err(TreeError::Emptied { root: self.root.clone() });
             }
-            report.put = current.generation.routes.len() as u64;
+            report.put = laid_out(&current.generation).count() as u64;
             return Ok(report);
         }
         let root = place::open(&self.root, self.claim, records.as_ref(), depth)?;

@@ -32,6 +32,7 @@ mod act;
 mod case;
 mod error;
 mod keep;
+mod laid_out;
 mod make;
 mod open;
 mod place;

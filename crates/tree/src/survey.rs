@@ -10,6 +10,7 @@ use platform::fs::{EntryKind, Folder, Look, look_at_file};
 
 use crate::error::FolderError;
 use crate::keep::Depth;
+use crate::laid_out::laid_out;
 use crate::make::{Files, Source, is_the_stores};
 use crate::place::{self, Claim, is_own, parted};
 use crate::records::Wrote;
@@ -64,7 +65,7 @@ pub(crate) struct Judge<'a> {
 /// The folders of a generation and of what is known, by their path below the root.
 pub(crate) fn asked(generation: &Generation, known: &BTreeMap<RoutePath, Wrote>) -> BTreeMap<String, Asked> {
     let mut folders: BTreeMap<String, Asked> = BTreeMap::new();
-    for (path, route) in &generation.routes {
+    for (path, route) in laid_out(generation) {
         let (folder, name) = split(path);
         folders.entry(folder.to_owned()).or_default().want.insert(name.to_owned(), route.clone());
     }
