@@ -15,6 +15,10 @@ use crate::living::whose;
 use crate::place::Away;
 use crate::pulse::Pulse;
 
+/// What `serve` says, which knows of no folder but what it can open.
+const LOST: &str = "files of what is served are gone from the data folder, and what stands there is nothing, or older: put the \
+    right one back, or restart to serve what stands there";
+
 /// How the content side stands.
 pub(crate) struct ContentFacts {
     content: Arc<ContentServer>,
@@ -54,7 +58,8 @@ impl Serving for ContentFacts {
     }
 
     fn trouble(&self) -> Option<(Reason, String)> {
-        self.pulse.place().away().map(|away| (away.reason(), away.in_words()))
+        let away = self.pulse.place().away().map(|away| (away.reason(), away.in_words()));
+        away.or_else(|| self.content.has_lost_content().then(|| (Reason::RoutesBroken, LOST.to_owned())))
     }
 
     fn whose(&self) -> Option<String> {

@@ -200,10 +200,16 @@ impl Blob {
         self.kept.get().is_some()
     }
 
-    /// Looks whether the file of a blob that is served from memory was left alone; if not, reads it.
-    pub(crate) fn look_at_file(&self, source: &dyn Source) -> Result<(), SourceError> {
+    /// Looks whether the file of a blob was left alone; if not, reads it, or has it read soon where it is large.
+    pub(crate) fn look_at_file(self: &Arc<Self>, source: &dyn Source) -> Result<(), SourceError> {
         let file = source.open(&self.digest, self.size)?;
         let found = Identity::of(&file)?;
+        if self.is_large() {
+            if !self.stands_for(found) {
+                self.settle_soon();
+            }
+            return Ok(());
+        }
         self.prove(&file, found, |_| Ok(()))
     }
 

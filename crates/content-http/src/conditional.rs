@@ -1,6 +1,6 @@
 //! Preconditions (RFC 9110, 13): pure.
 
-use model::{Timestamp, parse_http_date};
+use model::{Timestamp, parse_http_date_by};
 
 /// The values of a header that may stand several times.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +61,7 @@ impl Conditions<'_> {
     /// ahead is no word on what was seen then: some clock is wrong, and bytes once too often are better than old ones.
     pub(crate) fn evaluate(&self, etag: &[u8], modified: Option<Timestamp>, now: Timestamp) -> Precondition {
         let failed = if self.if_match.is_empty() {
-            dates(self.if_unmodified_since, modified).is_some_and(|(date, modified)| modified > date)
+            dates(self.if_unmodified_since, modified, now).is_some_and(|(date, modified)| modified > date)
         } else {
             !self.if_match.iter().any(|list| strong_match(list, etag))
         };
@@ -70,7 +70,7 @@ impl Conditions<'_> {
         }
         let unmodified = if self.if_none_match.is_empty() {
             let honest = |date, modified| date == modified || modified < date && date <= seconds(now);
-            dates(self.if_modified_since, modified).is_some_and(|(date, modified)| honest(date, modified))
+            dates(self.if_modified_since, modified, now).is_some_and(|(date, modified)| honest(date, modified))
         } else {
             self.if_none_match.iter().any(|list| weak_match(list, etag))
         };
@@ -113,12 +113,10 @@ fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The seconds of a condition's date and of the modification, when both are there.
-fn dates(value: Option<&[u8]>, modified: Option<Timestamp>) -> Option<(i64, i64)> {
-    Some((seconds(value.and_then(date)?), seconds(modified?)))
-}
-
-fn date(value: &[u8]) -> Option<Timestamp> {
-    parse_http_date(std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']))
+fn dates(value: Option<&[u8]>, modified: Option<Timestamp>, now: Timestamp) -> Option<(i64, i64)> {
+    let modified = seconds(modified?);
+    let text = std::str::from_utf8(value?).ok()?.trim_matches([' ', '\t']);
+    Some((seconds(parse_http_date_by(text, now)?), modified))
 }
 
 /// As far as an HTTP date can tell times apart.
@@ -130,6 +128,7 @@ pub(crate) fn seconds(time: Timestamp) -> i64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use model::parse_http_date;
 
     const TAG: &[u8] = b"\"0123456789abcdef\"";
     const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -204,6 +203,8 @@ mod tests {
         check(&[("ius", AFTER)], Holds);
         check(&[("ius", BEFORE)], Failed);
         check(&[("ius", "junk")], Holds);
+        // Sixty-six years ahead would be the other reading.
+        check(&[("ius", "Sunday, 06-Nov-60 08:49:37 GMT")], Failed);
     }
 
     #[test]

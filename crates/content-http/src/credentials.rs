@@ -18,6 +18,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 const MAX_NAMES: usize = 1000;
 /// The longest name.
 const MAX_NAME: usize = 64;
+/// How many of the names that are gone are told.
+const MOST_TOLD: usize = 20;
 
 /// Why a file of credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,7 @@ impl Credentials {
         seen.digest = digest;
         match text.and_then(|text| parse(&self.path, &text)) {
             Ok(known) => {
+                warn_of_gone(&self.path, &self.known.load(), &known);
                 self.known.store(Arc::new(known));
                 seen.refused = None;
                 Ok(true)
@@ -162,6 +165,11 @@ impl Credentials {
         }
     }
 
+    /// Tells the log whom another file shuts out.
+    pub(crate) fn warn_beside(&self, older: &Self) {
+        warn_of_gone(&self.path, &older.known.load(), &self.known.load());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -170,7 +178,18 @@ impl Credentials {
     pub(crate) fn facts(&self, listener: SocketAddr) -> CertificateFacts {
         let (kind, path) = (FileKind::Credentials, self.path.clone());
         let refused = self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.clone();
-        CertificateFacts { kind, listener, path, not_before: None, not_after: None, refused }
+        CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: None, refused }
+    }
+}
+
+/// A file that was cut off at the end of a line cannot be told from a shorter one.
+fn warn_of_gone(path: &Path, old: &[Known], new: &[Known]) {
+    let stays = |name: &str| new.iter().any(|one| *one.name == *name);
+    let gone: Vec<&str> = old.iter().map(|one| one.name.as_ref()).filter(|name| !stays(name)).collect();
+    if let Some(most) = gone.get(..MOST_TOLD.min(gone.len())).filter(|most| !most.is_empty()) {
+        let (path, names) = (path.display(), most.join(", "));
+        let more = gone.len() - most.len();
+        tracing::warn!(%path, before = old.len(), after = new.len(), names, more, "names that stood in the file are gone from it, and let nobody in any more; was it written whole?");
     }
 }
 
@@ -323,6 +342,30 @@ mod tests {
         assert!(credentials(&good).is_ok());
         let shared = credentials(&format!("# who\n{good}{}", line("b", "x"))).unwrap_err().to_string();
         assert!(shared.contains("line 3: the secret stands in line 2 already"), "{shared}");
+    }
+
+    #[test]
+    fn names_that_go_are_told_v34() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("who"), folder.path().join("other"));
+        let all: String = (0..30).map(|at| line(&format!("branch-{at}"), &format!("s{at}"))).collect();
+        let told = |tell: &dyn Fn()| {
+            let heard = crate::away::tests::Heard::default();
+            tracing::subscriber::with_default(heard.clone(), tell);
+            heard.text()
+        };
+        std::fs::write(&path, &all).unwrap();
+        let known = Credentials::load(&path).unwrap();
+        let look = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            told(&|| assert!(known.look().unwrap()))
+        };
+        assert_eq!(look(&format!("{all}{}", line("more", "x"))), "");
+        let shrunk = look(&all.replace(&line("branch-7", "s7"), ""));
+        assert!(shrunk.contains("before=31 after=29 names=\"branch-7, more\" more=0"), "{shrunk}");
+        std::fs::write(&other, line("branch-0", "s0")).unwrap();
+        let moved = told(&|| Credentials::load(&other).unwrap().warn_beside(&known));
+        assert!(moved.contains("before=29 after=1") && moved.contains("more=8") && moved.contains("other"), "{moved}");
     }
 
     #[test]

@@ -130,8 +130,18 @@ impl Damage {
         self.due().iter().filter(|blob| self.heal(blob, source).is_ok()).count()
     }
 
-    /// Looks at the file of a blob that is served from memory: whoever asks for it would never notice that it was
-    /// changed. One that cannot be looked at now is served on.
+    /// Whether the file of a blob can be opened, though nobody asked for it; noted as if somebody had where it cannot.
+    pub(crate) fn is_there(&self, blob: &Arc<Blob>, source: &dyn Source) -> bool {
+        let Some(epoch) = blob.epoch() else { return false };
+        let Err(error) = source.open(&blob.digest, blob.size) else { return true };
+        if self.note(blob, epoch, None, &error) {
+            tracing::error!(blob = %blob.digest, why = %Chain(&error), "{CANNOT}");
+        }
+        false
+    }
+
+    /// Looks at the file of a blob that is served from memory, for whoever asks for it would never notice that it was
+    /// changed, and of a large one, so that it is read before somebody does. One that cannot be looked at now is served on.
     pub(crate) fn look_behind(&self, blob: &Arc<Blob>, source: &dyn Source) {
         let Some(epoch) = blob.epoch() else { return };
         let Err(error) = blob.look_at_file(source) else { return };

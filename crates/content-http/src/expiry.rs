@@ -11,6 +11,8 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BOOLEAN: u8 = 0x01;
 const OBJECT: u8 = 0x06;
+/// 1.2.840.113549.1.1.1.
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 /// 2.5.29.20.
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 
@@ -41,27 +43,39 @@ pub(crate) fn is_version_1(der: &[u8]) -> bool {
 
 /// A certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
 pub(crate) fn of_certificate(der: &[u8]) -> Option<Span> {
-    let (certificate, _) = sequence(der)?;
-    let (body, _) = sequence(certificate)?;
-    let rest = match item(body)? {
-        (VERSION, _, rest) => rest,
-        _ => body,
-    };
-    let (_, _, rest) = item(rest)?;
-    let (_, rest) = sequence(rest)?;
-    let (_, rest) = sequence(rest)?;
-    let (validity, _) = sequence(rest)?;
-    span(validity)
+    span(sequence(from_validity(der)?)?.0)
 }
 
 /// A certificate's serial number (RFC 5280, 4.1.2.2), which its issuer's lists name it by.
 pub(crate) fn serial_of(der: &[u8]) -> Option<&[u8]> {
+    item(from_serial(der)?).filter(|(tag, _, _)| *tag == INTEGER).map(|(_, digits, _)| digits)
+}
+
+/// How many bits a certificate's RSA key has (RFC 3279, 2.3.1), to whole bytes; none where its key is of another kind.
+pub(crate) fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let (_, rest) = sequence(from_validity(der)?)?;
+    let (_, rest) = sequence(rest)?;
+    let (algorithm, key) = sequence(sequence(rest)?.0)?;
+    let (_, key, _) = item(key).filter(|_| item(algorithm).is_some_and(|(_, name, _)| name == RSA))?;
+    // The bits that are not used, which are none, stand before those that are.
+    let (tag, modulus, _) = item(sequence(key.get(1..)?)?.0)?;
+    (tag == INTEGER).then(|| modulus.iter().skip_while(|byte| **byte == 0).count() * 8)
+}
+
+/// A certificate from its serial number on.
+fn from_serial(der: &[u8]) -> Option<&[u8]> {
     let (body, _) = sequence(sequence(der)?.0)?;
-    let rest = match item(body)? {
+    Some(match item(body)? {
         (VERSION, _, rest) => rest,
         _ => body,
-    };
-    item(rest).filter(|(tag, _, _)| *tag == INTEGER).map(|(_, digits, _)| digits)
+    })
+}
+
+/// A certificate from its validity on: behind serial number, algorithm and issuer.
+fn from_validity(der: &[u8]) -> Option<&[u8]> {
+    let (_, _, rest) = item(from_serial(der)?)?;
+    let (_, rest) = sequence(rest)?;
+    Some(sequence(rest)?.1)
 }
 
 /// What is read of a revocation list.
@@ -207,6 +221,12 @@ mod tests {
         let made = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
         assert_eq!(serial_of(made.der()), Some(&[0x0a, 0xbc][..]));
         assert_eq!(serial_of(&[]), None);
+    }
+
+    #[test]
+    fn keys_of_other_kinds_have_no_bits_of_rsa_v23() {
+        assert_eq!(rsa_bits(&made(2030)), None);
+        assert_eq!(rsa_bits(&[]), None);
     }
 
     #[test]

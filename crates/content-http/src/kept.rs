@@ -94,18 +94,19 @@ impl KeptFiles {
         due
     }
 
-    /// Tells the log at once what ended since the last look: whoever is locked out by it asks why. What it told.
-    fn tell_ended(&self, facts: &[CertificateFacts]) -> usize {
+    /// Tells the log at once what ended or began since the last look: whoever is locked out by it asks why. What it told.
+    fn tell_turned(&self, facts: &[CertificateFacts]) -> usize {
         let now = self.clock.now();
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let since = std::mem::replace(&mut *looked, now);
-        let ended = facts.iter().filter(|facts| facts.not_after.is_some_and(|until| since < until && until <= now));
-        ended.inspect(|facts| tell(facts, now)).count()
+        let passed = |at: Option<Timestamp>| at.is_some_and(|at| since < at && at <= now);
+        let turned = facts.iter().filter(|facts| passed(facts.not_after) || passed(facts.begins));
+        turned.inspect(|facts| tell(facts, now)).count()
     }
 
     /// Looks at each.
     pub(crate) fn look(&self, counters: &Counters) {
-        self.tell_ended(&self.facts());
+        self.tell_turned(&self.facts());
         self.tell_daily();
         for (listener, kept) in self.all() {
             for news in kept.look(self.clock.now()) {
@@ -143,11 +144,15 @@ fn tell(facts: &CertificateFacts, now: Timestamp) {
     // Whoever is told of an end looks at the file, which may be a good one that could not be taken over.
     let waits = facts.refused.as_deref().map(|why| format!("; what stands in the file now is not in use: {why}"));
     let (waits, after) = (waits.unwrap_or_default(), facts.kind.after_its_end());
+    let from = facts.begins.or(facts.not_before).map(tracing::field::display);
     match facts.level(now, CertificateFacts::LIMITS) {
+        _ if facts.begins_later(now).is_some() => {
+            tracing::error!(kind, %listener, %path, from, %until, "{} has not begun: endpoints refuse it until then; is this machine's clock right?", facts.kind.in_words());
+        }
         _ if until <= now => {
             tracing::error!(kind, %listener, %path, %until, "{} has ended{after}{waits}", facts.kind.in_words());
         }
-        Level::Fine => tracing::info!(kind, %listener, %path, %until, "{} holds", facts.kind.in_words()),
+        Level::Fine => tracing::info!(kind, %listener, %path, from, %until, "{} holds", facts.kind.in_words()),
         _ => tracing::warn!(kind, %listener, %path, %until, "{} ends soon{waits}", facts.kind.in_words()),
     }
 }
@@ -189,6 +194,7 @@ mod tests {
             listener: ([127, 0, 0, 1], 1).into(),
             path: "file.pem".into(),
             not_before: None,
+            begins: None,
             not_after: Some(Timestamp::from_micros(0)),
             refused: refused.map(str::to_owned),
         };
@@ -204,6 +210,32 @@ mod tests {
     }
 
     #[test]
+    fn what_has_not_begun_is_an_error_until_it_begins_v23() {
+        let clock = Arc::new(Hand::default());
+        let files = KeptFiles::new(clock.clone());
+        let at = |seconds| Some(Timestamp::from_micros(0).after(Duration::from_secs(seconds)));
+        let facts = CertificateFacts {
+            kind: crate::FileKind::Certificate,
+            listener: ([127, 0, 0, 1], 1).into(),
+            path: "tls.crt".into(),
+            not_before: at(0),
+            begins: at(100),
+            not_after: at(90 * 86_400),
+            refused: None,
+        };
+        let told = |tell: &dyn Fn()| {
+            let heard = crate::away::tests::Heard::default();
+            tracing::subscriber::with_default(heard.clone(), tell);
+            heard.text()
+        };
+        let early = told(&|| tell(&facts, clock.now()));
+        assert!(early.contains("has not begun") && early.contains("from=1970-01-01T00:01:40Z"), "{early}");
+        clock.0.store(100, Ordering::SeqCst);
+        let begun = told(&|| assert_eq!(files.tell_turned(std::slice::from_ref(&facts)), 1));
+        assert!(begun.contains("holds"), "{begun}");
+    }
+
+    #[test]
     fn an_end_is_told_when_it_passes_and_once_v34() {
         let clock = Arc::new(Hand::default());
         let files = KeptFiles::new(clock.clone());
@@ -212,12 +244,13 @@ mod tests {
             listener: ([127, 0, 0, 1], 1).into(),
             path: "clients.crl".into(),
             not_before: None,
+            begins: None,
             not_after: Some(Timestamp::from_micros(0).after(Duration::from_secs(100))),
             refused: None,
         };
         for (seconds, told) in [(1, 0), (99, 0), (100, 1), (101, 0), (5000, 0)] {
             clock.0.store(seconds, Ordering::SeqCst);
-            assert_eq!(files.tell_ended(std::slice::from_ref(&facts)), told, "{seconds}");
+            assert_eq!(files.tell_turned(std::slice::from_ref(&facts)), told, "{seconds}");
         }
     }
 }

@@ -75,6 +75,13 @@ impl Rules {
         Ok(newer)
     }
 
+    /// Tells the log what is strange about these rules' files beside those before: they were not looked at as changes of one
+    /// file.
+    pub(crate) fn warn_beside(&self, older: &Self) {
+        self.tls.iter().zip(&older.tls).for_each(|(new, old)| new.warn_beside(old));
+        self.credentials.iter().zip(&older.credentials).for_each(|(new, old)| new.warn_beside(old));
+    }
+
     fn with(policy: &Policy, before: Option<&Self>, shelf: &Shelf) -> Result<Self, RulesError> {
         let tls = |settings: &TlsSettings| {
             let known = before.and_then(|rules| rules.tls.as_ref()).filter(|one| one.settings() == settings);

@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,7 +17,7 @@ use crate::damage::Damage;
 use crate::files::MOST_KEPT;
 use crate::index::Served;
 use crate::kept::KeptFiles;
-use crate::log::{LogSink, Reopener};
+use crate::log::{LogSink, Losses};
 use crate::rules::{Gate, ReloadError, Rules, in_use};
 use crate::stats::{Counters, Stats, Watched};
 use crate::tls::Shelf;
@@ -79,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     pub(crate) open: AtomicUsize,
     pub(crate) cut_off: AtomicUsize,
+    /// That large files are copied rather than sent by the system is told once.
+    pub(crate) copies: Once,
     most_open: usize,
     pub(crate) damage: Arc<Damage>,
     pub(crate) beyond: Option<Arc<dyn Beyond>>,
@@ -110,9 +111,9 @@ pub struct ContentServer {
     stage: watch::Sender<Stage>,
     working: watch::Receiver<usize>,
     wake: SyncSender<Wake>,
-    log_thread: Mutex<Option<JoinHandle<()>>>,
-    /// Gone once the log is to end.
-    reopener: Mutex<Option<Reopener>>,
+    /// Gone once it is to end.
+    log: Mutex<Option<LogSink>>,
+    losses: Arc<Losses>,
     since: Timestamp,
 }
 
@@ -155,6 +156,7 @@ impl ContentServer {
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             cut_off: AtomicUsize::new(0),
+            copies: Once::new(),
             most_open: most_open(&settings.limits, workers),
             crowd: Crowd::new(settings.limits.connections_per_client),
             damage: Arc::clone(&damage),
@@ -165,7 +167,7 @@ impl ContentServer {
         let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, &shelf)?;
         let files = Arc::new(KeptFiles::new(Arc::clone(&shared.clock)));
         files.replace(in_use(&gates, &addresses));
-        let (log, log_thread) = start_log(settings.access_log.as_ref(), &common)?;
+        let log = settings.access_log.as_ref().map(|log| start_log(log, &common)).transpose()?;
 
         let (proofs, held, proven) = (damage.proofs(), Arc::clone(&source), Arc::clone(&damage));
         let mut watcher = Watcher::new(source, view, Arc::clone(&common), damage)
@@ -174,8 +176,9 @@ impl ContentServer {
             .small_file_memory(shared.limits.small_file_memory);
         watcher.look();
         let (wake, woken) = sync_channel(1);
-        let looked_after = Arc::clone(&files);
-        spawn("content-watch", move || watcher.run(&woken, &looked_after))?;
+        let losses = Arc::new(Losses::default());
+        let (looked_after, told) = (Arc::clone(&files), Arc::clone(&losses));
+        spawn("content-watch", move || watcher.run(&woken, &looked_after, &told))?;
         spawn("content-proof", move || proofs.run(&proven, held.as_ref()))?;
 
         let (stage, stages) = watch::channel(Stage::Serving);
@@ -200,9 +203,8 @@ impl ContentServer {
                 }
             })?;
         }
-        let log_thread = Mutex::new(log_thread);
-        let reopener = Mutex::new(log.map(|log| log.reopener()));
-        Ok(Self { shared, counters, gates, addresses, files, shelf, stage, working, wake, log_thread, reopener, since })
+        let log = Mutex::new(log);
+        Ok(Self { shared, counters, gates, addresses, files, shelf, stage, working, wake, log, losses, since })
     }
 
     /// Looks at the rings now: something was published.
@@ -215,8 +217,8 @@ impl ContentServer {
 
     /// Opens the access log again: it was, or is to be, moved away.
     pub fn reopen_log(&self) {
-        if let Some(reopener) = self.reopener.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            reopener.reopen();
+        if let Some(log) = self.log.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            log.reopen();
         }
     }
 
@@ -239,6 +241,7 @@ impl ContentServer {
         });
         let rules: Vec<Rules> = newer.collect::<Result<_, _>>()?;
         for (gate, rules) in self.gates.iter().zip(rules) {
+            rules.warn_beside(&gate.rules.load());
             gate.rules.store(Arc::new(rules));
         }
         self.files.replace(in_use(&self.gates, &self.addresses));
@@ -264,22 +267,11 @@ impl ContentServer {
             let _ = working.wait_for(|left| *left == 0).await;
         }
         let _ = self.wake.try_send(Wake::Stop);
-        self.finish_log().await;
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(log) = log {
+            log.finish(&self.losses).await;
+        }
         Drained { cut_off: self.shared.cut_off.load(Ordering::Relaxed) }
-    }
-
-    /// Waits until the log's last lines are written, but not for a pipe that nobody reads.
-    async fn finish_log(&self) {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        drop(self.reopener.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.log_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(thread) = thread else { return };
-        let ended = async {
-            while !thread.is_finished() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let _ = tokio::time::timeout(PATIENCE, ended).await;
     }
 
     /// What happened since the start.
@@ -320,11 +312,18 @@ impl ContentServer {
         &self.addresses
     }
 
-    /// Whether endpoints get content: the default ring serves a generation, not all of it is broken, and the
-    /// server does not drain.
+    /// Whether files of what the default ring serves are gone, and what stands in the data folder is nothing that it
+    /// could serve instead: the folder is gone, or an older copy stands in its place.
+    pub fn has_lost_content(&self) -> bool {
+        self.shared.view.has_lost()
+    }
+
+    /// Whether endpoints get content: the default ring serves a generation, not all of it is broken, nothing of it is
+    /// lost, and the server does not drain.
     pub fn is_ready(&self) -> bool {
         let answers = self.shared.view.snapshot.load().default.served.as_ref().is_some_and(Served::answers);
-        answers && !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0
+        let serves = !self.shared.draining.load(Ordering::Relaxed) && *self.working.borrow() > 0;
+        answers && serves && !self.has_lost_content()
     }
 
     /// As [`ContentServer::is_ready`], and of the paths that endpoints begin with, as `begins` knows them, at least one
@@ -394,18 +393,12 @@ fn bind(listeners: Vec<Listener>, workers: usize, shelf: &Shelf) -> Result<Bound
     Ok(Bound { gates, addresses, sockets })
 }
 
-fn start_log(
-    log: Option<&AccessLog>,
-    counters: &Arc<Counters>,
-) -> Result<(Option<LogSink>, Option<JoinHandle<()>>), StartError> {
-    let Some(log) = log else { return Ok((None, None)) };
+fn start_log(log: &AccessLog, counters: &Arc<Counters>) -> Result<LogSink, StartError> {
     let path = match &log.target {
         LogTarget::Stdout => PathBuf::from("-"),
         LogTarget::File { path, .. } => path.clone(),
     };
-    let (sink, thread) =
-        LogSink::start(log, Arc::clone(counters)).map_err(|source| StartError::Log { path, source })?;
-    Ok((Some(sink), Some(thread)))
+    LogSink::start(log, Arc::clone(counters)).map_err(|source| StartError::Log { path, source })
 }
 
 /// The cap on connections: never more than descriptors allow, when each may also hold a file open, beside those that

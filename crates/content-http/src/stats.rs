@@ -271,6 +271,8 @@ pub struct CertificateFacts {
     pub path: PathBuf,
     /// When that one of those in it begins which ends first, where that can be read.
     pub not_before: Option<Timestamp>,
+    /// When the last of those in it begins, where endpoints refuse them before.
+    pub begins: Option<Timestamp>,
     /// The soonest end of those in it, where that can be read.
     pub not_after: Option<Timestamp>,
     /// Why what stands in its files now is not taken over.
@@ -281,9 +283,18 @@ impl CertificateFacts {
     /// How long before its end it is a warning, and a failure, where nothing else is configured.
     pub const LIMITS: (Duration, Duration) = (Duration::from_secs(21 * 86_400), Duration::from_secs(7 * 86_400));
 
+    /// When it begins, where that lies ahead and endpoints refuse it until then.
+    pub fn begins_later(&self, now: Timestamp) -> Option<Timestamp> {
+        self.begins.filter(|begins| now < *begins)
+    }
+
     /// How close its end is, by how long before it is to be a warning and a failure. What lives shorter is so for a
-    /// quarter and a tenth of its life at the most: a list that is renewed each day is always close to its end.
+    /// quarter and a tenth of its life at the most: a list that is renewed each day is always close to its end. What has
+    /// not begun is a failure.
     pub fn level(&self, now: Timestamp, (warn, fail): (Duration, Duration)) -> Level {
+        if self.begins_later(now).is_some() {
+            return Level::Fail;
+        }
         let Some(end) = self.not_after else { return Level::Fine };
         let life = self.not_before.map_or(Duration::MAX, |from| end.since(from));
         match end.since(now) {

@@ -30,7 +30,7 @@ use crate::TlsSettings;
 use crate::expiry::Span;
 use crate::stats::{CertificateFacts, FileKind};
 use pair::Pair;
-use part::{Library, Made, Part};
+use part::{Library, Part};
 use people::People;
 
 /// What listeners have of TLS files, so that the same files are read and kept once.
@@ -75,7 +75,14 @@ impl Certificate {
 
     /// Whether this may take the place of an older one.
     pub(crate) fn may_follow(&self, older: &Self, now: Timestamp) -> Result<(), TlsError> {
-        self.pair.made().may_follow(&older.pair.made(), self.pair.paths(), now)
+        self.pair.may_follow(&older.pair, now)?;
+        self.people.iter().zip(&older.people).try_for_each(|(new, old)| new.may_follow(old, now))
+    }
+
+    /// Tells the log what is strange about it beside the one whose place it takes.
+    pub(crate) fn warn_beside(&self, older: &Self) {
+        self.pair.warn_beside(&older.pair);
+        self.people.iter().zip(&older.people).for_each(|(new, old)| new.warn_beside(old));
     }
 
     /// Takes changed files over as far as they can be used; what was in use stays otherwise. What there is to tell.
@@ -127,11 +134,13 @@ impl Certificate {
             path: path.to_owned(),
             not_before: span.map(|span| span.from),
             not_after: span.map(|span| span.until),
+            begins: None,
             refused,
         };
         let (pair, refused) = (self.pair.made(), self.pair.refused(&self.settings.certificate));
         let refused = refused.or_else(|| self.pair.refused(&self.settings.key));
-        let mut facts = vec![fact(FileKind::Certificate, &self.settings.certificate, pair.soonest, refused)];
+        let shown = fact(FileKind::Certificate, &self.settings.certificate, pair.soonest, refused);
+        let mut facts = vec![CertificateFacts { begins: pair.begins, ..shown }];
         if let (Some(part), Some(path)) = (&self.people, &self.settings.client_ca) {
             let people = part.made();
             facts.push(fact(FileKind::ClientCa, path, people.authorities.soonest, part.refused(path)));

@@ -36,7 +36,7 @@ use crate::{Beyond, Source, SourceError};
 const LOOK: Duration = Duration::from_millis(500);
 /// After how many looks a refused generation is tried again though nothing moved, and certificates are looked at.
 const SLOW_LOOKS: u32 = 6;
-/// At how many files behind bodies in memory is looked then.
+/// At how many files that nobody need open is looked then.
 const FILES_BEHIND: usize = 256;
 
 /// What wakes the watcher.
@@ -63,6 +63,13 @@ impl View {
             looks: AtomicU64::new(0),
             refused: Mutex::default(),
         }
+    }
+
+    /// Whether files of what the default ring serves are gone, and what stands in the data folder is not served instead.
+    pub(crate) fn has_lost(&self) -> bool {
+        let default = Arc::clone(&self.snapshot.load().default);
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.contains_key(&default.ring) && default.served.as_ref().is_some_and(|served| !served.is_whole())
     }
 
     /// How often rings were looked at.
@@ -102,7 +109,7 @@ pub(crate) struct Watcher {
     blobs: Blobs,
     rings: HashMap<RingName, Followed>,
     looks: u32,
-    /// How many files behind bodies in memory were looked at: the next look goes on there.
+    /// How many files that nobody need open were looked at: the next look goes on there.
     behind: usize,
     listing_failed: bool,
 }
@@ -183,8 +190,7 @@ impl Watcher {
     }
 
     /// Looks until told to stop.
-    pub(crate) fn run(mut self, wake: &Receiver<Wake>, files: &KeptFiles) {
-        let mut losses = Losses::default();
+    pub(crate) fn run(mut self, wake: &Receiver<Wake>, files: &KeptFiles, losses: &Losses) {
         loop {
             match wake.recv_timeout(LOOK) {
                 Ok(Wake::Nudge) | Err(RecvTimeoutError::Timeout) => {}
@@ -198,12 +204,7 @@ impl Watcher {
             if self.looks.is_multiple_of(SLOW_LOOKS) {
                 files.look(&self.counters);
             }
-            if let Some(lines) = losses.look(&self.counters) {
-                tracing::warn!(
-                    lines,
-                    "lines of the access log were lost: its disk is full or fails, its folder is gone, or nobody reads its pipe"
-                );
-            }
+            losses.look(&self.counters);
         }
     }
 
@@ -224,14 +225,27 @@ impl Watcher {
         }
         if self.looks.is_multiple_of(SLOW_LOOKS) {
             self.look_behind();
+            self.look_for_lost();
         }
     }
 
-    /// Looks at some of the files whose bytes are served from memory.
+    /// What stands in the folder and is not served may lack files of what is: whether it does is known before anybody
+    /// asks for them. One is enough to tell.
+    fn look_for_lost(&self) {
+        let stale = self.rings.values().filter(|followed| followed.refused.is_some());
+        let served = stale.filter_map(|followed| followed.index.as_ref()?.served.as_ref());
+        for served in served.filter(|served| served.is_whole()) {
+            let mut blobs = served.routes.values().map(|entry| &entry.blob).filter(|blob| !blob.is_kept());
+            while blobs.next().is_some_and(|blob| self.damage.is_there(blob, self.source.as_ref())) {}
+        }
+    }
+
+    /// Looks at some of the files whose bytes are served from memory, and of those that are too large to be proven when
+    /// they are opened: what was changed is read again before anybody asks for it.
     fn look_behind(&mut self) {
         let served = self.rings.values().filter_map(|followed| followed.index.as_ref()?.served.as_ref());
         let kept = served.flat_map(|served| served.routes.values()).map(|entry| &entry.blob);
-        let kept: Vec<_> = kept.filter(|blob| blob.is_kept() && !blob.is_broken()).collect();
+        let kept: Vec<_> = kept.filter(|blob| (blob.is_kept() || blob.is_large()) && !blob.is_broken()).collect();
         let from = self.behind % kept.len().max(1);
         let turn: Vec<_> = kept.iter().skip(from).take(FILES_BEHIND).collect();
         turn.iter().for_each(|blob| self.damage.look_behind(blob, self.source.as_ref()));

@@ -2,7 +2,6 @@
 
 mod raw;
 
-use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -169,9 +168,20 @@ pub(crate) async fn send_bulk(
             return Err(BulkError::Changed);
         }
         let most = usize::try_from(end - first).unwrap_or(usize::MAX).min(left_of_turn);
-        let sent = match wire.plain() {
-            Some(socket) => send_plain(socket, bulk, first, most).await?,
-            None => send_copied(wire, worker, bulk, first, most).await?,
+        let plain = match wire.plain() {
+            Some(socket) => Some(send_plain(socket, bulk, first, most).await?),
+            None => None,
+        };
+        let sent = match plain {
+            Some(Plain::Sent(sent)) => sent,
+            // Whatever is wrong with the file or the connection shows in copying, each on its own side.
+            other => {
+                let sent = send_copied(wire, worker, bulk, first, most).await?;
+                if let Some(Plain::Refused(error)) = other {
+                    worker.shared.copies.call_once(|| tracing::warn!(%error, "{COPIED}"));
+                }
+                sent
+            }
         };
         first = first.saturating_add(sent as u64);
         left_of_turn -= sent.min(left_of_turn);
@@ -186,16 +196,37 @@ pub(crate) async fn send_bulk(
     poll_fn(|cx| Pin::new(&mut *wire).poll_flush(cx)).await.map_err(|_| BulkError::Peer)
 }
 
-async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -> Result<usize, BulkError> {
+const COPIED: &str = "the system does not send a file's bytes by itself (sendfile): they are copied, which costs more; is it \
+    forbidden to this process, or is the data folder on a file system that cannot?";
+
+/// What became of bytes that the system was to send by itself.
+enum Plain {
+    Sent(usize),
+    /// It did not, and does not say whether for the file's, the connection's or its own sake: a connection ends with many
+    /// codes, those of whatever answers on its path among them.
+    Refused(io::Error),
+}
+
+async fn send_plain(socket: &TcpStream, bulk: &Bulk, offset: u64, most: usize) -> Result<Plain, BulkError> {
     loop {
         socket.writable().await.map_err(|_| BulkError::Peer)?;
         let sent = socket.try_io(Interest::WRITABLE, || platform::send_file(socket, bulk.file.as_ref(), offset, most));
-        match sent {
-            Ok(0) => return Err(BulkError::File(io::ErrorKind::UnexpectedEof.into())),
-            Ok(sent) => return Ok(sent),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(blame(error, &bulk.file, offset)),
+        if let Some(plain) = judge(sent)? {
+            return Ok(plain);
         }
+    }
+}
+
+/// What an answer of sendfile means; none where the socket takes nothing now.
+fn judge(sent: io::Result<usize>) -> Result<Option<Plain>, BulkError> {
+    match sent {
+        Ok(0) => Err(BulkError::File(io::ErrorKind::UnexpectedEof.into())),
+        Ok(sent) => Ok(Some(Plain::Sent(sent))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => Ok(None),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(BulkError::Peer),
+            _ => Ok(Some(Plain::Refused(error))),
+        },
     }
 }
 
@@ -228,25 +259,12 @@ async fn send_copied(
     .await
 }
 
-/// Whose fault an error of sending a file is: the connection's, unless the file cannot be read at that place. The system
-/// ends a connection with many codes, those of whatever answers on its path among them, and none of them says that it is
-/// not of the file.
-fn blame(error: io::Error, file: &File, offset: u64) -> BulkError {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset};
-    if matches!(error.kind(), BrokenPipe | ConnectionReset) {
-        return BulkError::Peer;
-    }
-    match file.read_at(&mut [0], offset) {
-        Ok(0) => BulkError::File(io::ErrorKind::UnexpectedEof.into()),
-        Ok(_) => BulkError::Peer,
-        Err(error) => BulkError::File(error),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::task::Waker;
+
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -305,24 +323,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_broken_connection_is_never_blamed_on_the_file_v12() {
-        let mut file = tempfile::tempfile().unwrap();
-        io::Write::write_all(&mut file, b"bytes").unwrap();
-        for code in path_codes() {
-            let error = || io::Error::from_raw_os_error(code);
-            assert!(matches!(blame(error(), &file, 4), BulkError::Peer), "{}", error());
-        }
-        let failed = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
-        assert!(matches!(blame(failed(), &file, 5), BulkError::File(_)), "it ends before its time");
-        let folder = File::open(tempfile::tempdir().unwrap().path()).unwrap();
-        assert!(matches!(blame(failed(), &folder, 0), BulkError::File(_)), "it cannot be read");
+    /// Whether the bytes are copied instead, where that is not the end of it.
+    fn is_copied(errno: Errno) -> Option<bool> {
+        let judged = judge(Err(errno.into()));
+        assert!(!matches!(judged, Err(BulkError::File(_))), "{errno}: the file is not blamed");
+        judged.ok().map(|plain| matches!(plain, Some(Plain::Refused(_))))
     }
 
-    /// What Linux ends a connection with, as the answers on its path have it.
-    fn path_codes() -> impl Iterator<Item = i32> {
-        use rustix::io::Errno;
-        [
+    #[test]
+    fn a_broken_connection_is_never_blamed_on_the_file_v12() {
+        // What Linux ends a connection with, as the answers on its path have it.
+        for errno in [
             Errno::ACCESS,
             Errno::CONNREFUSED,
             Errno::NOPROTOOPT,
@@ -331,12 +342,23 @@ mod tests {
             Errno::HOSTUNREACH,
             Errno::NETUNREACH,
             Errno::TIMEDOUT,
-            Errno::PIPE,
-            Errno::CONNRESET,
             Errno::MSGSIZE,
             Errno::PROTO,
-        ]
-        .into_iter()
-        .map(Errno::raw_os_error)
+        ] {
+            assert_eq!(is_copied(errno), Some(true), "{errno}: copying tells who is gone");
+        }
+        for errno in [Errno::PIPE, Errno::CONNRESET] {
+            assert_eq!(is_copied(errno), None, "{errno}");
+        }
+        assert_eq!(is_copied(Errno::AGAIN), Some(false));
+        assert!(matches!(judge(Ok(0)), Err(BulkError::File(_))), "it ends before its time");
+    }
+
+    #[test]
+    fn what_the_system_does_not_send_by_itself_is_copied_v12() {
+        // A filter of system calls, or a file system that cannot.
+        for errno in [Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::OPNOTSUPP, Errno::IO] {
+            assert_eq!(is_copied(errno), Some(true), "{errno}");
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn certificates(files: &[CertificateFacts], encoder: &mut DescriptorE
     gauges(
         encoder,
         "tls_not_before_seconds",
-        "Since when what ends then has held, in seconds since 1970.",
-        times(&|file| file.not_before),
+        "When that begins, in seconds since 1970: of the certificates that endpoints are shown the one that begins last.",
+        times(&|file| file.begins.or(file.not_before)),
     )
 }

@@ -39,6 +39,7 @@ impl Serving for Content {
                         listener: ([10, 0, 0, 1], 8443).into(),
                         path: "/etc/waystation/tls.pem".into(),
                         not_before: ends.map(|_| Timestamp::from_micros(1_780_000_000_000_000)),
+                        begins: None,
                         not_after: ends,
                         refused: None,
                     }

@@ -28,12 +28,14 @@ pub enum TlsError {
         most: u64,
     },
     /// A file holds no usable PEM block of the kind that belongs there.
-    #[error("{path} holds no usable {what} in PEM form")]
+    #[error("{path} holds no usable {what} in PEM form{instead}")]
     Pem {
         /// Which.
         path: PathBuf,
         /// What should be in it.
         what: &'static str,
+        /// What was seen in it instead, with what to do, to follow such a sentence.
+        instead: &'static str,
     },
     /// A key that a passphrase protects.
     #[error(
@@ -65,6 +67,24 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's.
         key: PathBuf,
+    },
+    /// The key is that of a certificate further down in the file.
+    #[error(
+        "{key} is the key of a later certificate in {certificate}: the server's own stands first, then whose issued it"
+    )]
+    Order {
+        /// The certificates' file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+    },
+    /// An RSA key that is too short for anybody to believe in.
+    #[error("the RSA key of {certificate} has {bits} bits, and 2048 are the fewest that are used; make a new key")]
+    Short {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// How many.
+        bits: usize,
     },
     /// An X.509 certificate of version 1, which has no names that clients look at.
     #[error(
@@ -113,7 +133,9 @@ impl TlsError {
             Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } => Some(path),
             Self::Cut { path } | Self::Encrypted { path } | Self::Der { path, .. } => Some(path),
             Self::NotNow { path, .. } => Some(path),
-            Self::Version { certificate } => Some(certificate),
+            Self::Version { certificate } | Self::Short { certificate, .. } | Self::Order { certificate, .. } => {
+                Some(certificate)
+            }
             Self::Mismatch { .. } | Self::Pair { .. } | Self::ClientCa { .. } => None,
         }
     }
@@ -133,12 +155,23 @@ impl TlsError {
         if what == "private key" && (holds(b"ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED")) {
             return Self::Encrypted { path };
         }
-        Self::Pem { path, what }
+        let instead = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            ": it is written in UTF-16, as Windows does; save it as ASCII or UTF-8"
+        } else if holds(b"BEGIN TRUSTED CERTIFICATE") {
+            ": a TRUSTED CERTIFICATE is openssl's own form; write it anew with openssl x509 -in old.pem -out new.pem"
+        } else {
+            ""
+        };
+        Self::Pem { path, what, instead }
     }
 
     /// Why rustls does not take this pair.
     pub(super) fn of_pair(paths: &super::pair::Paths, leaf: Option<&[u8]>, source: Error) -> Self {
+        const FEWEST_BITS: usize = 2048;
         let (certificate, key) = (paths.certificate.clone(), paths.key.clone());
+        if let Some(bits) = leaf.and_then(crate::expiry::rsa_bits).filter(|bits| *bits < FEWEST_BITS) {
+            return Self::Short { certificate, bits };
+        }
         match source {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Self::Mismatch { certificate, key },
             _ if leaf.is_some_and(crate::expiry::is_version_1) => Self::Version { certificate },

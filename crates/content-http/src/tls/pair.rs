@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use model::Timestamp;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::TlsError;
-use super::part::Made;
+use super::part::{Bytes, Made};
 use super::pem::{Named, certificates};
 use crate::TlsSettings;
 use crate::expiry::{Span, of_certificate};
@@ -38,6 +38,8 @@ pub(crate) struct Pair {
     first: Option<Span>,
     /// That one's which ends first.
     pub(super) soonest: Option<Span>,
+    /// When the last of them begins: before, endpoints refuse the chain.
+    pub(super) begins: Option<Timestamp>,
 }
 
 impl Made for Pair {
@@ -50,20 +52,25 @@ impl Made for Pair {
         ]
     }
 
-    fn make(paths: &Paths, files: Vec<Vec<u8>>) -> Result<Self, TlsError> {
-        let [certificate, key] = files.as_slice() else {
+    fn make(paths: &Paths, files: &[Bytes]) -> Result<Self, TlsError> {
+        let [certificate, key] = files else {
             return Err(TlsError::Cut { path: paths.certificate.clone() });
         };
         let chain = certificates(certificate, &paths.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::no_pem(key, &paths.key, "private key"))?;
-        let (first, soonest) = (
-            chain.first().and_then(|one| of_certificate(one)),
-            Span::soonest(chain.iter().filter_map(|one| of_certificate(one))),
-        );
-        let leaf = chain.first().cloned();
-        let shown = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-            .map_err(|source| TlsError::of_pair(paths, leaf.as_deref(), source))?;
-        Ok(Self { shown: Arc::new(shown), first, soonest })
+        let spans = || chain.iter().filter_map(|one| of_certificate(one));
+        let (first, soonest) = (chain.first().and_then(|one| of_certificate(one)), Span::soonest(spans()));
+        let begins = spans().map(|span| span.from).max();
+        let fits = |chain: Vec<CertificateDer<'static>>| {
+            CertifiedKey::from_der(chain, key.clone_key(), &aws_lc_rs::default_provider())
+        };
+        let shown = fits(chain.clone()).map_err(|source| {
+            if chain.iter().skip(1).any(|one| fits(vec![one.clone()]).is_ok()) {
+                return TlsError::Order { certificate: paths.certificate.clone(), key: paths.key.clone() };
+            }
+            TlsError::of_pair(paths, chain.first().map(AsRef::as_ref), source)
+        })?;
+        Ok(Self { shown: Arc::new(shown), first, soonest, begins })
     }
 
     /// What has ended or has not begun takes no other's place while that one holds.

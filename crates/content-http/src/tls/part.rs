@@ -20,7 +20,7 @@ pub(crate) trait Made: Sized {
     fn files(paths: &Self::Paths) -> Vec<Named<'_>>;
 
     /// Makes it of their bytes.
-    fn make(paths: &Self::Paths, files: Vec<Vec<u8>>) -> Result<Self, TlsError>;
+    fn make(paths: &Self::Paths, files: &[Bytes]) -> Result<Self, TlsError>;
 
     /// Whether it may take the place of an older one now.
     fn may_follow(&self, older: &Self, paths: &Self::Paths, now: Timestamp) -> Result<(), TlsError>;
@@ -28,6 +28,9 @@ pub(crate) trait Made: Sized {
     /// Tells the log what is strange about it beside the one before.
     fn warn_beside(&self, older: &Self, paths: &Self::Paths);
 }
+
+/// What stands, or stood, in a file.
+pub(crate) type Bytes = Arc<[u8]>;
 
 /// What there is to tell of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +55,8 @@ struct Seen {
     stood: Option<Vec<Option<Identity>>>,
     /// What was read last.
     digest: Digest,
-    /// The files that are in use.
-    used: Vec<Digest>,
+    /// The files as they are in use.
+    used: Vec<Bytes>,
     refused: Option<Refused>,
     /// The last news, and how many there were.
     news: (u64, Option<News>),
@@ -69,13 +72,32 @@ struct Refused {
 }
 
 impl<T: Made> Part<T> {
-    fn load(paths: &T::Paths) -> Result<Self, TlsError> {
-        let files = read::<T>(paths)?;
-        let used = prints(&files);
-        let made = ArcSwap::from_pointee(T::make(paths, files)?);
-        let digest = one(&used);
-        let seen = Mutex::new(Seen { stood: None, digest, used, refused: None, news: (0, None) });
-        Ok(Self { paths: paths.clone(), made, seen })
+    /// What the files hold now. Where that cannot be used, those that are in use already, as `in_use` has them, stay so.
+    fn load(paths: &T::Paths, in_use: impl Fn(&Path) -> Option<Bytes>) -> Result<Self, TlsError> {
+        let make = |files: Vec<Bytes>| T::make(paths, &files).map(|made| (made, files));
+        let (made, used) = read::<T>(paths).and_then(make).or_else(|error| {
+            let one = |file: &Named<'_>| in_use(file.path).map_or_else(|| file.read(), Ok);
+            let files = T::files(paths).iter().map(one).collect::<Result<_, _>>();
+            files.and_then(make).map_err(|_| error)
+        })?;
+        let seen = Mutex::new(Seen { stood: None, digest: one(&used), used, refused: None, news: (0, None) });
+        Ok(Self { paths: paths.clone(), made: ArcSwap::from_pointee(made), seen })
+    }
+
+    /// Whether it may take the place of what is made of other files.
+    pub(super) fn may_follow(&self, older: &Self, now: Timestamp) -> Result<(), TlsError> {
+        self.made().may_follow(&older.made(), &self.paths, now)
+    }
+
+    /// Tells the log what is strange about it beside what is made of other files.
+    pub(super) fn warn_beside(&self, older: &Self) {
+        self.made().warn_beside(&older.made(), &self.paths);
+    }
+
+    /// What is in use of the file at this path, where it is one of these.
+    fn in_use(&self, path: &Path) -> Option<Bytes> {
+        let at = T::files(&self.paths).iter().position(|file| file.path == path)?;
+        self.seen().used.get(at).cloned()
     }
 
     pub(super) fn paths(&self) -> &T::Paths {
@@ -97,27 +119,27 @@ impl<T: Made> Part<T> {
         let files = read::<T>(&self.paths);
         let is_settled = files.is_ok() && stood.iter().all(|one| one.is_some_and(|one| one.is_settled(now)));
         seen.stood = is_settled.then_some(stood);
-        let used = files.as_ref().map(|files| prints(files)).unwrap_or_default();
-        let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), |_| one(&used));
+        let digest = files.as_ref().map_or_else(|error| Digest::of(error.to_string().as_bytes()), |files| one(files));
         let is_known = std::mem::replace(&mut seen.digest, digest) == digest;
         if is_known && !waits {
             return;
         }
-        let changed = self.changed(&seen.used, &used);
+        let changed = files.as_ref().map(|files| self.changed(&seen.used, files)).unwrap_or_default();
         if files.is_ok() && changed.is_empty() {
             let path = seen.refused.take().and_then(|refused| refused.path);
             return seen.tell(News::WellAgain(path.into_iter().collect()));
         }
         let older = self.made();
-        let taken = files.and_then(|files| T::make(&self.paths, files)).and_then(|newer| {
+        let taken = files.and_then(|files| {
+            let newer = T::make(&self.paths, &files)?;
             newer.may_follow(&older, &self.paths, now)?;
-            Ok(newer)
+            Ok((newer, files))
         });
         match taken {
-            Ok(newer) => {
+            Ok((newer, files)) => {
                 newer.warn_beside(&older, &self.paths);
                 self.made.store(Arc::new(newer));
-                (seen.used, seen.refused) = (used, None);
+                (seen.used, seen.refused) = (files, None);
                 seen.tell(News::TakenOver(changed));
             }
             Err(error) => seen.refuse(&error, &changed, is_known),
@@ -125,7 +147,7 @@ impl<T: Made> Part<T> {
     }
 
     /// Those of the files that are other than they were in use.
-    fn changed(&self, before: &[Digest], now: &[Digest]) -> Vec<PathBuf> {
+    fn changed(&self, before: &[Bytes], now: &[Bytes]) -> Vec<PathBuf> {
         let files = T::files(&self.paths).into_iter().zip(now).zip(before);
         files.filter(|((_, now), before)| now != before).map(|((file, _), _)| file.path.to_owned()).collect()
     }
@@ -198,7 +220,8 @@ impl<T: Made> Library<T> {
         match found {
             Some(part) => Ok(part),
             None => {
-                let part = Arc::new(Part::load(paths)?);
+                let in_use = |path: &Path| known.iter().filter_map(Weak::upgrade).find_map(|part| part.in_use(path));
+                let part = Arc::new(Part::load(paths, in_use)?);
                 known.push(Arc::downgrade(&part));
                 Ok(part)
             }
@@ -206,16 +229,12 @@ impl<T: Made> Library<T> {
     }
 }
 
-fn read<T: Made>(paths: &T::Paths) -> Result<Vec<Vec<u8>>, TlsError> {
+fn read<T: Made>(paths: &T::Paths) -> Result<Vec<Bytes>, TlsError> {
     T::files(paths).iter().map(Named::read).collect()
 }
 
-fn prints(files: &[Vec<u8>]) -> Vec<Digest> {
-    files.iter().map(|bytes| Digest::of(bytes)).collect()
-}
-
-fn one(prints: &[Digest]) -> Digest {
-    let all: Vec<u8> = prints.iter().flat_map(|print| *print.as_bytes()).collect();
+fn one(files: &[Bytes]) -> Digest {
+    let all: Vec<u8> = files.iter().flat_map(|bytes| *Digest::of(bytes).as_bytes()).collect();
     Digest::of(&all)
 }
 
@@ -284,8 +303,8 @@ mod tests {
     }
 
     fn parts(settings: &TlsSettings) -> (Part<pair::Pair>, Part<people::People>) {
-        let people = Part::load(&people::Paths::of(settings).unwrap()).unwrap();
-        (Part::load(&pair::Paths::of(settings)).unwrap(), people)
+        let people = Part::load(&people::Paths::of(settings).unwrap(), |_| None).unwrap();
+        (Part::load(&pair::Paths::of(settings), |_| None).unwrap(), people)
     }
 
     /// So much later that whatever was written before shows.
@@ -317,6 +336,13 @@ mod tests {
         assert_eq!(look("clients.crl", &files.list(8)), "");
         let told = look("clients.crl", &files.list(7));
         assert!(told.contains("a list with a lower number") && told.contains("clients.crl"), "{told}");
+        // A file under another path is no less another one.
+        files.write("older.crl", &files.list(6));
+        let other = files.folder.path().join("older.crl");
+        let (_, other) = parts(&TlsSettings { client_crl: Some(other), ..files.settings() });
+        let heard = Heard::default();
+        tracing::subscriber::with_default(heard.clone(), || other.warn_beside(&people));
+        assert!(heard.text().contains("older.crl") && heard.text().contains("a lower number"), "{}", heard.text());
     }
 
     #[test]

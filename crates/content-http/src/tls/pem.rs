@@ -7,6 +7,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::TlsError;
+use super::part::Bytes;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A file that a part is made of.
 pub(super) struct Named<'a> {
@@ -18,8 +21,9 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// Reads the whole file, or refuses it: what is cut off in silence would be judged by its beginning.
-    pub(super) fn read(&self) -> Result<Vec<u8>, TlsError> {
+    /// Reads the whole file, or refuses it: what is cut off in silence would be judged by its beginning. A byte order mark
+    /// says nothing, and hides the first block from whoever reads PEM.
+    pub(super) fn read(&self) -> Result<Bytes, TlsError> {
         let (path, most) = (self.path, self.most);
         let wrap = |source| TlsError::Read { path: path.to_owned(), key: self.key, source };
         let (file, _) = platform::fs::open_named(path).map_err(wrap)?;
@@ -28,7 +32,7 @@ impl Named<'_> {
         if bytes.len() as u64 > most {
             return Err(TlsError::TooLong { path: path.to_owned(), most });
         }
-        Ok(bytes)
+        Ok(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).into())
     }
 }
 

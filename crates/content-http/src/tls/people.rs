@@ -12,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
 use super::TlsError;
-use super::part::{Made, warn_of_fewer};
+use super::part::{Bytes, Made, warn_of_fewer};
 use super::pem::{Named, certificates, whole};
 use super::refusal::Telling;
 use crate::TlsSettings;
@@ -102,21 +102,19 @@ impl Made for People {
     }
 
     /// With revocation lists, an authority without one, or whose list has ended, lets nobody in.
-    fn make(paths: &Paths, files: Vec<Vec<u8>>) -> Result<Self, TlsError> {
-        let mut files = files.into_iter();
+    fn make(paths: &Paths, files: &[Bytes]) -> Result<Self, TlsError> {
+        let mut files = files.iter();
         let (mut roots, mut spans, path) = (RootCertStore::empty(), Vec::new(), &paths.client_ca);
-        for authority in certificates(&files.next().unwrap_or_default(), path)? {
+        for authority in certificates(files.next().map_or(&[][..], |pem| pem.as_ref()), path)? {
             spans.extend(of_certificate(&authority));
-            roots.add(authority).map_err(|_| TlsError::Pem { path: path.clone(), what: "certificate" })?;
+            roots.add(authority).map_err(|_| TlsError::no_pem(&[], path, "certificate"))?;
         }
         let authorities = Authorities { count: roots.len(), soonest: Span::soonest(spans.into_iter()) };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let mut known = None;
         if let (Some(pem), Some(path)) = (files.next(), &paths.client_crl) {
-            let lists = lists(&pem, path)?;
-            // Before the lists are parsed, which takes several times their length.
-            drop(pem);
+            let lists = lists(pem, path)?;
             known = Some(Lists::of(&lists));
             builder = builder.with_crls(lists).enforce_revocation_expiration();
         }

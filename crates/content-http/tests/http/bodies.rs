@@ -183,6 +183,29 @@ fn a_large_file_that_got_another_name_is_served_on_s16() {
 }
 
 #[test]
+fn a_large_file_that_was_touched_is_read_before_anybody_asks_s16() {
+    use std::os::unix::fs::MetadataExt;
+    let big = noise(4, 2 << 20);
+    let site = Site::with(&[("/big", &big)]);
+    until(|| site.source.read() == 1);
+    let path = site.source.blob_path(&Digest::of(&big));
+    let changed = || std::fs::metadata(&path).map(|found| (found.ctime(), found.ctime_nsec())).unwrap();
+    let before = changed();
+    // A name that it got and lost at once leaves no trace but the time of the last change.
+    until(|| {
+        std::fs::hard_link(&path, path.with_extension("name")).unwrap();
+        std::fs::remove_file(path.with_extension("name")).unwrap();
+        changed() != before
+    });
+    until(|| {
+        site.server.nudge();
+        site.source.read() == 2
+    });
+    assert_eq!(site.server.stats().rings[0].broken, 0, "it is no damage");
+    until(|| site.get("/big", "").status == 200);
+}
+
+#[test]
 fn a_large_file_that_got_other_rights_is_served_on_s16() {
     use std::os::unix::fs::PermissionsExt;
     let big = noise(4, 2 << 20);

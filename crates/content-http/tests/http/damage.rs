@@ -272,13 +272,13 @@ fn downloads_of_one_large_file_share_a_descriptor_s09() {
     let site = Site::with(&[("/large", &large)]);
     let first = site.get("/large", "Range: bytes=0-0\r\n");
     assert_eq!(first.status, 206);
-    let opened = site.source.opened();
+    let asked = site.source.asked();
     let mut clients: Vec<_> = (0..5).map(|_| site.connect()).collect();
     for client in &mut clients {
         client.get("/large", "");
         client.stream.read_exact(&mut [0; 1]).unwrap();
     }
-    assert_eq!(site.source.opened(), opened + 1, "the others are sent from the same");
+    assert_eq!(site.source.asked(), asked + 1, "the others are sent from the same");
 }
 
 #[test]

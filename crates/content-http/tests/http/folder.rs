@@ -141,3 +141,40 @@ async fn a_blob_set_aside_and_fetched_again_is_served_from_the_next_poll_on_s16_
         assert!(server.take_damaged().is_empty());
     }
 }
+
+#[tokio::test]
+async fn who_lost_the_files_of_what_it_serves_is_not_ready_s42() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away, older) = (folder.path().join("data"), folder.path().join("away"), folder.path().join("older"));
+    let (one, two) = (noise(5, 50_000), noise(6, 3 << 20));
+    publish(&path, 1, &one).await;
+    let copied = std::process::Command::new("cp").arg("-a").args([&path, &older]).status().unwrap();
+    assert!(copied.success());
+    publish(&path, 2, &two).await;
+    let source = Arc::new(DataFolder::open(&path).unwrap());
+    let settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    let server = ContentServer::start(settings, source, Arc::new(platform::SystemClock::new())).unwrap();
+    let looks_until = |condition: &dyn Fn() -> bool| {
+        until(|| {
+            server.nudge();
+            condition()
+        });
+    };
+    let is_back = || server.is_ready() && server.stats().rings[0].refused.is_none();
+    let put_in_its_place = |other: Option<&std::path::Path>| {
+        std::fs::rename(&path, &away).unwrap();
+        other.inspect(|other| std::fs::rename(other, &path).unwrap());
+    };
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for other in [None, Some(empty.as_path()), Some(older.as_path())] {
+        looks_until(&is_back);
+        put_in_its_place(other);
+        // Nobody asks for anything.
+        looks_until(&|| server.has_lost_content() && !server.is_ready());
+        other.inspect(|other| std::fs::rename(&path, other).unwrap());
+        std::fs::rename(&away, &path).unwrap();
+    }
+    looks_until(&is_back);
+    assert_eq!(poll(&server, 1)[0].body, two);
+}

@@ -50,6 +50,8 @@ pub struct TestSource {
     /// While somebody holds it, large files are not read to be proven.
     pub reading: Mutex<()>,
     opened: AtomicUsize,
+    asked: AtomicUsize,
+    read: AtomicUsize,
 }
 
 impl TestSource {
@@ -60,6 +62,16 @@ impl TestSource {
     /// How often a blob was opened, or should have been.
     pub fn opened(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
+    }
+
+    /// How often one was for a client.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// How often a large file was opened to be read in the background.
+    pub fn read(&self) -> usize {
+        self.read.load(Ordering::SeqCst)
     }
 
     /// Takes the blob with these bytes away.
@@ -104,12 +116,19 @@ impl Source for TestSource {
 
     fn open(&self, digest: &Digest, size: u64) -> Result<File, SourceError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
+        let thread = std::thread::current();
+        if !matches!(thread.name(), Some("content-watch" | "content-proof")) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+        }
         if *self.short.lock().unwrap() {
             const EMFILE: i32 = 24;
             return Err(std::io::Error::from_raw_os_error(EMFILE).into());
         }
-        let reads = std::thread::current().name() == Some("content-proof");
-        let _turn = reads.then(|| self.reading.lock());
+        let reads = thread.name() == Some("content-proof");
+        let _turn = reads.then(|| {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            self.reading.lock()
+        });
         let file = File::open(self.blob_path(digest))?;
         if file.metadata()?.len() == size { Ok(file) } else { Err("has another size".into()) }
     }
@@ -134,6 +153,8 @@ pub fn source() -> Arc<TestSource> {
         short: Mutex::new(false),
         reading: Mutex::default(),
         opened: AtomicUsize::new(0),
+        asked: AtomicUsize::new(0),
+        read: AtomicUsize::new(0),
     })
 }
 

@@ -8,6 +8,22 @@ use content_http::{CertificateFacts, Policy, TlsSettings};
 use crate::harness::{Site, until};
 use crate::tls::{Authority, Served, authority, put, served, settings};
 
+/// A certificate for an RSA key of 1024 bits.
+const SHORT_RSA: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIB9DCCAV2gAwIBAgIUbL4yKjLDsqAtZE7JkXuIeP+cax4wDQYJKoZIhvcNAQEL\n\
+BQAwDDEKMAgGA1UEAwwBbTAeFw0yNjExMjIxNzI3MDRaFw0zNjExMTkxNzI3MDRa\n\
+MAwxCjAIBgNVBAMMAW0wgZ8wDQYJKoZIhvcNAQEBBQADgY0AMIGJAoGBAOS0A8M+\n\
+PfZDpQ7yUA8c1idY6kEYUTp7CXthFfNPoGl8YfgvFkPMD5tIxWIYPt9gIl2Yj/hH\n\
+sbcldtpyPOHVWLmngWxEtVHAXgUNbdcsmnBLwfUlWJSGcGGLt/D6IWD8f3bq9VaG\n\
+AVGlmyDs80Uzw3T4JJvBdLLMRA7H/aD4yOkVAgMBAAGjUzBRMB0GA1UdDgQWBBQq\n\
+aaUdKnNE7Wdgl4X+Nd2Ym+WTczAfBgNVHSMEGDAWgBQqaaUdKnNE7Wdgl4X+Nd2Y\n\
+m+WTczAPBgNVHRMBAf8EBTADAQH/MA0GCSqGSIb3DQEBCwUAA4GBAFM1CFl2nsZC\n\
+/OL+cfAKHvMBUpne8ShcOM4exowsHQtOO9alyJ9Uwcp3Ns2cj5YEmFlgKckrzs4f\n\
+Kz+Vv/a/DYYvD5gx3mTQN7Pfg1+gV6obMHYYDW3WlOG8h2cyfcr+UAgZYugwJplC\n\
+vPoTSZIpjn14Dhctl0vd9yNKfbifBk/q\n\
+-----END CERTIFICATE-----\n";
+
 /// A listener that asks for certificates of `people`, of which none is revoked yet.
 fn with_people(people: &Authority) -> Served {
     let served = served(None);
@@ -129,6 +145,53 @@ fn a_list_that_has_ended_takes_no_place_of_one_that_holds_v34() {
 }
 
 #[test]
+fn another_path_is_no_way_round_what_holds_for_a_changed_file_v34() {
+    let people = authority();
+    let served = served(None);
+    std::fs::write(list_of(&served), people.list(7, 8, (1990, 3000))).unwrap();
+    served.site.server.reload(&[policy(&served, &people)]).unwrap();
+    let good = people.issue_as("good", Some(7));
+    let ended = served.folder.path().join("ended.crl");
+    std::fs::write(&ended, people.list(8, 8, (1990, 1993))).unwrap();
+    let other = TlsSettings { client_crl: Some(ended), ..tls(&served, &people) };
+    let refused = served.site.server.reload(&[Policy { tls: Some(other), ..Policy::default() }]).unwrap_err();
+    assert!(model::error_chain(&refused).contains("ended.crl holds from 1990"), "{refused:?}");
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+}
+
+#[test]
+fn a_file_in_use_that_went_bad_keeps_no_new_one_beside_it_out_v34() {
+    let people = authority();
+    let served = with_people(&people);
+    let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
+    let at = |name: &str| served.folder.path().join(name);
+    std::fs::write(at("newer.crl"), people.list(2, 8, (1990, 3000))).unwrap();
+    let newer = TlsSettings { client_crl: Some(at("newer.crl")), ..tls(&served, &people) };
+    std::fs::write(at("ca.crt"), "cut off").unwrap();
+    served.site.server.reload(&[Policy { tls: Some(newer.clone()), ..Policy::default() }]).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_ok() && served.try_get("mirror", Some(&bad)).is_err());
+    looks_until(&served.site, || refused(&served.site).iter().any(|why| why.contains("ca.crt holds no usable")));
+    // What was not in use has to be good, whatever was.
+    std::fs::write(at("newest.crl"), "cut off").unwrap();
+    let newest = TlsSettings { client_crl: Some(at("newest.crl")), ..newer };
+    assert!(served.site.server.reload(&[Policy { tls: Some(newest), ..Policy::default() }]).is_err());
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+}
+
+#[test]
+fn a_certificate_that_has_not_begun_is_known_as_that_v23() {
+    let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
+    // The test's clock stands in 1994. The authority's certificate ends last and began first.
+    let (leaf, key) = authority.issue_for("mirror", (2001, 2030));
+    put(folder.path(), &(format!("{leaf}{}", authority.certificate), key));
+    let tls = settings(folder.path(), None);
+    let site = Site::empty(|settings| settings.listeners[0].policy.tls = Some(tls));
+    let (facts, now) = (facts(&site), model::Clock::now(&*site.clock));
+    assert_eq!(facts[0].begins_later(now).map(|begins| begins.to_string()).as_deref(), Some("2001-01-01T00:00:00Z"));
+    assert_eq!(facts[0].level(now, CertificateFacts::LIMITS), model::Level::Fail);
+}
+
+#[test]
 fn a_file_that_is_again_as_it_was_is_well_again_v23() {
     let served = served(None);
     let certificate = served.folder.path().join("tls.crt");
@@ -166,4 +229,22 @@ fn what_is_no_pem_is_called_what_it_is_v23() {
     let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let locked = why(certificate.as_bytes(), locked.as_bytes());
     assert!(locked.contains("tls.key is protected by a passphrase"), "{locked}");
+    let trusted = why(certificate.replace(" CERTIFICATE", " TRUSTED CERTIFICATE").as_bytes(), key.as_bytes());
+    assert!(trusted.contains("a TRUSTED CERTIFICATE is openssl's own form"), "{trusted}");
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(certificate.bytes().flat_map(|byte| [byte, 0])).collect();
+    let wide = why(&wide, key.as_bytes());
+    assert!(wide.contains("tls.crt holds no usable certificate in PEM form: it is written in UTF-16"), "{wide}");
+    let upside_down = format!("{}{certificate}", served.authority.certificate);
+    let upside_down = why(upside_down.as_bytes(), key.as_bytes());
+    assert!(upside_down.contains("tls.key is the key of a later certificate"), "{upside_down}");
+    let short = why(SHORT_RSA.as_bytes(), key.as_bytes());
+    assert!(short.contains("tls.crt has 1024 bits, and 2048 are the fewest"), "{short}");
+}
+
+#[test]
+fn a_byte_order_mark_says_nothing_v23() {
+    let served = served(None);
+    let (certificate, key) = served.authority.issue("marked");
+    put(served.folder.path(), &(format!("\u{feff}{certificate}"), format!("\u{feff}{key}")));
+    looks_until(&served.site, || served.try_get("marked", None).is_ok());
 }

@@ -100,6 +100,26 @@ fn serve_works_on_a_folder_that_may_not_be_written_and_writes_nothing() {
 }
 
 #[test]
+fn serve_without_its_folder_is_not_ready_until_it_is_back_s42() {
+    let vendor = vendor(64 * 1024);
+    let site = Site::new(&sections(&vendor));
+    site.sync(&[]).expect(0);
+    let serve = site.start("serve");
+    let ready = || get(serve.admin, "/readyz").unwrap();
+    assert_eq!(ready().status, 200);
+    let away = site.folder().join("away");
+    fs::rename(site.data(), &away).unwrap();
+    // What stands there now is a mount point whose volume is gone.
+    fs::create_dir(site.data()).unwrap();
+    let unready = || (ready().status == 503 && ready().body.starts_with(b"routes_broken: ")).then_some(());
+    until("it is not ready, though nobody asked for anything", PATIENCE, unready);
+    fs::remove_dir(site.data()).unwrap();
+    fs::rename(&away, site.data()).unwrap();
+    until("it is ready again", PATIENCE, || (ready().status == 200).then_some(()));
+    serve.finish();
+}
+
+#[test]
 fn serve_starts_before_anything_was_published_and_learns_of_it() {
     let vendor = vendor(64 * 1024);
     let site = Site::new(&sections(&vendor));

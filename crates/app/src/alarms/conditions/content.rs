@@ -55,10 +55,11 @@ fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules)
     let expiring = certificate.not_after.and_then(|end| {
         let level = Some(certificate.level(now, rules.certificate)).filter(|level| *level != Level::Fine)?;
         let what = certificate.kind.in_words();
-        let detail = match end.since(now).as_secs() / 86_400 {
-            _ if end <= now => format!("{what} ended at {end}{}", certificate.kind.after_its_end()),
-            0 => format!("{what} ends at {end}, within a day"),
-            days => format!("{what} ends at {end}, in {days} d"),
+        let detail = match (certificate.begins_later(now), end.since(now).as_secs() / 86_400) {
+            (Some(begins), _) => format!("{what} begins only at {begins}: endpoints refuse it until then"),
+            (None, _) if end <= now => format!("{what} ended at {end}{}", certificate.kind.after_its_end()),
+            (None, 0) => format!("{what} ends at {end}, within a day"),
+            (None, days) => format!("{what} ends at {end}, in {days} d"),
         };
         let key = format!("certificate_expiring/{path}");
         Some(new(Reason::CertificateExpiring, &key, now).on(&path).because(&detail).at_level(level))

@@ -27,7 +27,8 @@ pub(super) fn stats(broken: usize, refused: Option<&str>) -> Stats {
 
 fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> CertificateFacts {
     let (listener, refused) = (([10, 0, 0, 1], 8443).into(), refused.map(str::to_owned));
-    CertificateFacts { kind, listener, path: "/c.pem".into(), not_before: None, not_after: end, refused }
+    let path = "/c.pem".into();
+    CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: end, refused }
 }
 
 fn content(stats: &Stats, file: &CertificateFacts, asked: Option<Timestamp>) -> Vec<String> {
@@ -76,3 +77,10 @@ fn endpoints_are_silent_only_after_one_has_asked() {
     assert!(content(&stats, &fine, Some(now().before(24 * HOUR))).is_empty());
     assert_eq!(content(&stats, &fine, Some(now().before(25 * HOUR))), ["warn endpoints_silent endpoints_silent"]);
 }
+    let end = Some(now().after(2400 * HOUR));
+    for (begins, expected) in [(now(), None), (now().after(HOUR), Some("fail"))] {
+        let early = CertificateFacts { begins: Some(begins), ..file(FileKind::Certificate, end, None) };
+        let expected: Vec<String> =
+            expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
+        assert_eq!(content(&stats(0, None), &early, None), expected, "{begins}");
+    }
