@@ -217,8 +217,9 @@ impl Beyond for Demand {
     fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<Face> {
         let unnamed = vendors::elastic::is_forwarded(feed);
         let trust = unnamed.then_some(UNNAMED);
+        let asked = self.desk.as_ref().and_then(|desk| desk.asked_at(path));
         let Some((told, confirmed)) = self.told(feed, path, digest) else {
-            return unnamed.then(|| Face { trust, ..Face::default() });
+            return (unnamed || asked.is_some()).then(|| Face { trust, asked, ..Face::default() });
         };
         let named = |name: &str| told.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         Some(Face {
@@ -228,6 +229,7 @@ impl Beyond for Demand {
             trust,
             last_modified: named("last-modified"),
             confirmed,
+            asked,
         })
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use model::{Digest, FeedId, RingName, RoutePath, Timestamp, parse_http_date};
 
@@ -68,12 +68,23 @@ pub struct Face {
     /// When the vendor last confirmed what is served, in microseconds since 1970, while it fails to; 0 while it does
     /// not fail. Shown as `Age`.
     pub confirmed: Option<Arc<AtomicI64>>,
+    /// Set with each answer: that somebody asks for it.
+    pub asked: Option<Arc<AtomicBool>>,
 }
 
 impl Face {
     /// The time that `last_modified` names; none if it names none.
     pub(crate) fn modified(&self) -> Option<Timestamp> {
         self.last_modified.as_deref().and_then(parse_http_date)
+    }
+
+    /// Notes that somebody asks for it. Every core comes by here with each answer, and writes only what is news.
+    pub(crate) fn ask(&self) {
+        if let Some(asked) = &self.asked
+            && !asked.load(Ordering::Relaxed)
+        {
+            asked.store(true, Ordering::Relaxed);
+        }
     }
 
     /// For how many seconds the vendor has failed to confirm what is served.

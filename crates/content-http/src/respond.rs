@@ -170,7 +170,8 @@ fn serve(
     // Before any precondition: those count only where the answer would be a success (RFC 9110, 13.2.1).
     let Some(epoch) = entry.blob.epoch() else { return refuse(503, frame, out) };
     let head = entry.head();
-    let aged = Frame { age: entry.face().and_then(|face| face.age(frame.now)), ..*frame };
+    let face = entry.face().inspect(|face| face.ask());
+    let aged = Frame { age: face.and_then(|face| face.age(frame.now)), ..*frame };
     let frame = &aged;
     let modified = entry.modified(&request.conditions);
     let precondition = request.conditions.evaluate(head.etag(), Some(modified), frame.now);

@@ -69,7 +69,7 @@ impl Engine {
     }
 
     /// Whether a feed is surely followed no longer.
-    pub(crate) fn left(&self, feed: &FeedId) -> bool {
+    pub fn left(&self, feed: &FeedId) -> bool {
         !self.settings.feeds.contains(feed) && self.learned.feeds().is_some_and(|learned| !learned.contains(feed))
     }
 

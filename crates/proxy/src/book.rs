@@ -2,6 +2,7 @@
 
 mod dates;
 mod engine;
+mod forwarded;
 mod gathered;
 mod heads;
 mod names;
@@ -12,12 +13,14 @@ mod trial;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::{FeedId, Timestamp};
 use platform::fs::{Folder, FsError, Mode, Owners, modified};
 use platform::lock::FileLock;
 
-use crate::state::{ForwardedFile, State, counted, has_room};
+use crate::due::is_due;
+use crate::state::{State, counted, has_room};
 use crate::{LearnedFeed, Named, WantedList, Why};
 
 pub(crate) use dates::{AllTold, Told};
@@ -33,6 +36,8 @@ const LEARNED: &str = "learned.json";
 const LOCK: &str = "lock";
 /// The longest form of a path that is kept: as long as a path may be, and its marks.
 const GUESS_BYTES: usize = 1200;
+/// What it comes to where nothing is known any more of what was learned.
+const ANEW: &str = ": what endpoints ask for is followed again as they ask, and what the operator named once it is named again (`waystation feed learn`; `waystation feed list` shows what was followed)";
 /// Far beyond what the caps let grow.
 const FILE_BYTES: u64 = 8 << 20;
 
@@ -44,11 +49,13 @@ pub enum BookError {
     Folder(#[from] FsError),
     /// A file is not what it should be.
     #[error(
-        "{path} does not read: a newer version wrote it, or it is damaged; remove it to begin anew, and what was learned is learned again"
+        "{path} does not read: a newer version wrote it, or it is damaged; go on with that version, put a copy of it back, or remove it to begin anew{anew}"
     )]
     Damaged {
         /// Which.
         path: PathBuf,
+        /// What beginning anew comes to, where that is not nothing.
+        anew: &'static str,
     },
     /// It could not be written down.
     #[error("what was learned cannot be written down")]
@@ -247,9 +254,10 @@ impl Book {
         self.change(|state| state.guesses.retain(|known| known != template))
     }
 
-    /// When the vendor was last asked what a pattern stands for.
-    pub(crate) fn probed(&self, pattern: &str) -> Option<Timestamp> {
-        self.state().ok()?.probed.get(pattern).copied()
+    /// Whether it is time to ask the vendor what a pattern stands for.
+    pub(crate) fn is_probe_due(&self, pattern: &str, now: Timestamp, every: Duration) -> bool {
+        let probed = self.state().ok().and_then(|state| state.probed.get(pattern).copied());
+        probed.is_none_or(|at| is_due(at, now, every))
     }
 
     pub(crate) fn note_probed(&self, pattern: &str, at: Timestamp) -> Result<(), BookError> {
@@ -257,25 +265,6 @@ impl Book {
             state.probed.retain(|_, when| *when <= at);
             state.probed.insert(pattern.to_owned(), at);
         })
-    }
-
-    pub(crate) fn forwarded(&self) -> Vec<ForwardedFile> {
-        self.state().map(|state| state.forwarded).unwrap_or_default()
-    }
-
-    /// Changes what is forwarded; the release that is made of it is another from then on.
-    pub(crate) fn change_forwarded(&self, change: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
-        let most = self.keeping().forwarded_bytes;
-        self.change(|state| {
-            change(&mut state.forwarded);
-            trim(&mut state.forwarded, most);
-            state.serial = state.serial.saturating_add(1);
-        })
-    }
-
-    /// Notes what was fetched, which changes nothing that is forwarded.
-    pub(crate) fn settle_forwarded(&self, settle: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
-        self.change(|state| settle(&mut state.forwarded))
     }
 
     fn folder(&self) -> Result<Folder, BookError> {
@@ -353,20 +342,10 @@ impl Book {
     }
 
     fn damaged(&self, name: &str) -> BookError {
-        BookError::Damaged { path: self.data.join(FOLDER).join(name) }
+        BookError::Damaged { path: self.data.join(FOLDER).join(name), anew: if name == LEARNED { ANEW } else { "" } }
     }
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lets the oldest go until the rest fits; what is being fetched stays.
-fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
-    let total = |files: &[ForwardedFile]| files.iter().map(|file| file.size).fold(0, u64::saturating_add);
-    while files.len() > crate::state::FORWARDED || total(files) > most {
-        let held = files.iter().enumerate().filter(|(_, file)| file.digest.is_some());
-        let Some(oldest) = held.min_by_key(|(_, file)| file.fetched_at).map(|(at, _)| at) else { return };
-        files.remove(oldest);
-    }
 }

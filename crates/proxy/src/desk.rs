@@ -3,6 +3,7 @@
 mod confirm;
 mod fly;
 mod forward;
+mod left;
 mod second;
 mod tend;
 
@@ -296,9 +297,7 @@ impl Desk {
         match self.flights.board(&key, now, self.rules.borrow().revalidate) {
             Boarding::Join(progress) => Asked::Flying(progress),
             Boarding::Not(Landing::Absent) => Asked::Absent,
-            Boarding::Not(Landing::Failed | Landing::Declined) => Asked::Later,
-            // It may take a moment until what was published is served.
-            Boarding::Not(Landing::Held) => Asked::Flying(watch::channel(Some(Landing::Held)).1),
+            Boarding::Not(Landing::Failed | Landing::Declined | Landing::Held) => Asked::Later,
             Boarding::Full => {
                 self.count(3);
                 Asked::Later

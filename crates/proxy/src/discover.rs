@@ -4,7 +4,7 @@
 use mirror::Engine;
 use model::{FeedId, Note, Reason, VendorVersion, error_chain};
 
-use crate::gatherer::is_due;
+use crate::gatherer::may_ask;
 use crate::list::Tried;
 use crate::{Book, BookError, Rules, WantedList, Why};
 
@@ -74,7 +74,7 @@ impl Search<'_> {
                 continue;
             };
             let room = self.book.has_room(&self.book.learned()?, &feed, why, self.rules.learned_feeds);
-            if self.engine.follows(&feed) || !(is_due(&entry, now) || room && entry.is_shut_out()) {
+            if self.engine.follows(&feed) || !(may_ask(&entry, now) || room && entry.is_shut_out()) {
                 continue;
             }
             let failure = match probe(self.engine, self.book, &feed, entry.guess.as_deref()).await {
@@ -96,7 +96,7 @@ impl Search<'_> {
     async fn lines(&mut self) -> Result<(), BookError> {
         for pattern in &self.rules.patterns {
             let now = self.engine.ports().clock.now();
-            if self.book.probed(&pattern.name).is_some_and(|at| now.since(at) < self.rules.probe) {
+            if !self.book.is_probe_due(&pattern.name, now, self.rules.probe) {
                 continue;
             }
             let mut walk = pattern.walk(&self.engine.feeds());

@@ -1,8 +1,8 @@
 //! What is told of a route beside its bytes: the vendor's headers that are passed on, and since when the vendor has not
 //! confirmed what is served.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use vendors::elastic::{forwarded_feed, is_forwarded};
 
 use crate::Book;
 use crate::book::{AllTold, Lines, Told};
+use crate::due::is_due;
 
 const LAST_MODIFIED: &str = "last-modified";
 
@@ -48,12 +49,21 @@ pub struct Faces {
     /// What was told and is written down.
     kept: Mutex<AllTold>,
     confirmed: Mutex<HashMap<Subject, Arc<AtomicI64>>>,
+    polls: Mutex<HashMap<RoutePath, Poll>>,
+}
+
+/// Whether somebody asked for what is served at a path since the last look, and whether it was followed no longer then.
+#[derive(Debug, Default)]
+struct Poll {
+    asked: Arc<AtomicBool>,
+    left: bool,
 }
 
 impl Faces {
     /// Faces by what is known in this book.
     pub fn new(book: Arc<Book>) -> Self {
-        Self { book, told: Mutex::default(), kept: Mutex::default(), confirmed: Mutex::default() }
+        let (told, kept) = (Mutex::default(), Mutex::default());
+        Self { book, told, kept, confirmed: Mutex::default(), polls: Mutex::default() }
     }
 
     /// What is told of a route whose bytes are now served by this feed: of the head that they came with, what `may` be.
@@ -101,6 +111,23 @@ impl Faces {
         Arc::clone(lock(&self.confirmed).entry(subject).or_default())
     }
 
+    /// Where it is noted that somebody asks for what is served at a path.
+    pub(crate) fn asked(&self, path: &RoutePath) -> Arc<AtomicBool> {
+        Arc::clone(&lock(&self.polls).entry(path.clone()).or_default().asked)
+    }
+
+    /// The paths at which somebody asked for what is served there and followed no longer, since that was first seen.
+    pub(crate) fn take_left(&self, is_left: impl Fn(&RoutePath) -> bool) -> Vec<RoutePath> {
+        let mut polls = lock(&self.polls);
+        polls.retain(|_, poll| Arc::strong_count(&poll.asked) > 1);
+        let asked = polls.iter_mut().filter_map(|(path, poll)| {
+            let asked = poll.asked.swap(false, Ordering::Relaxed);
+            let was_left = std::mem::replace(&mut poll.left, is_left(path));
+            (asked && was_left && poll.left).then(|| path.clone())
+        });
+        asked.collect()
+    }
+
     /// Since when what is served is not confirmed, for the feeds where that is so: of what no manifest names, the path
     /// that was confirmed longest ago.
     pub fn unconfirmed(&self) -> Vec<(FeedId, Timestamp)> {
@@ -121,7 +148,7 @@ impl Faces {
     }
 
     /// Forgets what was told of routes that are served no longer, keeps the rest for other processes, and looks what the
-    /// vendor has not confirmed for too long. What is followed no longer is not asked for, and nothing is said of it.
+    /// vendor has not confirmed for too long: what is served and followed no longer is confirmed by nobody.
     pub(crate) async fn tend(&self, engine: &Engine, late: Late) -> Result<(), EngineError> {
         let Some(current) = engine.ports().rings.current(&engine.settings().ring).await? else { return Ok(()) };
         let routes = &current.generation.routes;
@@ -130,14 +157,16 @@ impl Faces {
         }
         self.keep();
         let now = engine.ports().clock.now();
+        let served: HashSet<&FeedId> = routes.values().map(|route| &route.feed).collect();
         let mut since = HashMap::new();
         for record in engine.ports().catalog.feeds().await? {
-            if record.feed.vendor() != Vendor::Elastic || is_forwarded(&record.feed) || !engine.follows(&record.feed) {
+            let counts = || engine.follows(&record.feed) || served.contains(&record.feed);
+            if record.feed.vendor() != Vendor::Elastic || is_forwarded(&record.feed) || !counts() {
                 continue;
             }
-            let failed = record.outcome == Outcome::Failed || now.since(record.checked_at) > late.feeds;
-            if let Some(at) = record.succeeded_at.filter(|_| failed) {
-                since.insert(Subject::Feed(record.feed), at);
+            let failed = record.outcome == Outcome::Failed || is_due(record.checked_at, now, late.feeds);
+            if let Some(at) = record.succeeded_at.filter(|_| failed || engine.left(&record.feed)) {
+                since.insert(Subject::Feed(record.feed), at.min(now));
             }
         }
         for file in self.book.forwarded() {
@@ -211,6 +240,22 @@ mod tests {
         assert_eq!(told(&faces, b"again", FIRST), ["content-type"], "nor with the bytes after those");
         assert_eq!(told(&faces, b"three", LATER), ["content-type", "last-modified"]);
         assert_eq!(told(&faces, b"four", "no date"), ["content-type"]);
+    }
+
+    #[test]
+    fn what_was_asked_for_while_it_was_followed_is_no_reason_to_follow_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (faces, path) = (faces(dir.path()), "/downloads/a".parse().unwrap());
+        let asked = faces.asked(&path);
+        let ask = || asked.store(true, Ordering::Relaxed);
+        let looks = [(true, false), (true, true), (false, true), (true, true), (true, false)];
+        let taken = looks.map(|(asks, is_left)| {
+            if asks {
+                ask();
+            }
+            faces.take_left(|_| is_left).len()
+        });
+        assert_eq!(taken, [0, 0, 0, 1, 0]);
     }
 
     #[test]

@@ -107,20 +107,25 @@ impl Flights {
     /// Asks for something at `now` (monotonic); what the vendor did not have is not asked for again for `absent`.
     pub(crate) fn board(&self, key: &Key, now: Duration, absent: Duration) -> Boarding {
         let mut map = self.map();
+        // What was held a moment ago is served in a moment, unless it was let go meanwhile: whoever still asks has it looked
+        // for, which asks nobody while it is there.
+        let mut free = false;
         match map.get(key) {
             Some(Flight::Flying(progress)) => return Boarding::Join(progress.clone()),
             Some(Flight::Landed(landing, at)) => {
                 let rest = if matches!(landing, Landing::Absent | Landing::Declined) { absent } else { FAILED };
-                if now.saturating_sub(*at) < rest {
+                let rests = now.saturating_sub(*at) < rest;
+                if rests && *landing != Landing::Held {
                     return Boarding::Not(*landing);
                 }
+                free = rests;
             }
             None => {}
         }
         let alike =
             |(other, flight): &(&Key, &Flight)| other.is_path() == key.is_path() && matches!(flight, Flight::Flying(_));
         let most = if key.is_path() { FLYING_PATHS } else { FLYING };
-        if map.iter().filter(alike).count() >= most || !self.begun(key).one_more(now) {
+        if map.iter().filter(alike).count() >= most || !free && !self.begun(key).one_more(now) {
             return Boarding::Full;
         }
         let (told, progress) = watch::channel(None);
@@ -191,6 +196,24 @@ mod tests {
         flights.land(&key("9.9.8"), Landing::Failed, MINUTE);
         assert!(matches!(flights.board(&key("9.9.8"), MINUTE, hour), Boarding::Not(Landing::Failed)));
         assert!(matches!(flights.board(&key("9.9.8"), MINUTE * 2, hour), Boarding::Fly(..)));
+    }
+
+    #[test]
+    fn what_was_held_is_looked_for_again_at_once_and_costs_no_beginning() {
+        let flights = Flights::default();
+        let mut begun = 0;
+        for _ in 0..2 * BEGUN {
+            let Boarding::Fly(..) = flights.board(&key("9.0.0"), MINUTE, MINUTE) else { panic!("it was let go") };
+            flights.land(&key("9.0.0"), Landing::Held, MINUTE);
+        }
+        for patch in 0..2 * BEGUN {
+            let key = key(&format!("9.9.{patch}"));
+            if matches!(flights.board(&key, MINUTE, MINUTE), Boarding::Fly(..)) {
+                flights.land(&key, Landing::Absent, MINUTE);
+                begun += 1;
+            }
+        }
+        assert_eq!(begun, BEGUN - 1, "the first of them alone counts");
     }
 
     #[test]

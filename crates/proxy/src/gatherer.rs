@@ -10,9 +10,11 @@ use model::{FeedId, RingName, RoutePath, Timestamp, error_chain};
 
 use crate::desk::Begun;
 use crate::discover::{full, probe};
+use crate::due::is_due;
+use crate::forwarded::stop_forwarding;
 use crate::list::Tried;
 use crate::spool::gather;
-use crate::unforward::stop_forwarding;
+use crate::state::ForwardedFile;
 use crate::{Desk, Landing, Pattern, Rules, Stays, WantedEntry, WantedList, Why};
 
 /// How long what the vendor did not have is not tried again by itself.
@@ -109,19 +111,22 @@ impl Gatherer {
         for seen in &gathered.seen {
             changed |= list.add(seen, &settings);
         }
+        for seen in &self.desk.take_left(engine) {
+            changed |= list.add(seen, &settings);
+        }
         // What was asked for is in the spool a moment after the vendor was asked for it.
         self.notes.extend(self.desk.take_notes());
         let now = engine.ports().clock.now();
         self.notes.retain(|(feed, tried)| {
             let noted = list.note(feed, tried);
             changed |= noted;
-            !noted && now.since(tried.at) < NOTED
+            !noted && !is_due(tried.at, now, NOTED)
         });
         self.path_notes.extend(self.desk.take_path_notes());
         self.path_notes.retain(|(path, tried)| {
             let noted = list.note_path(path, tried);
             changed |= noted;
-            !noted && now.since(tried.at) < NOTED
+            !noted && !is_due(tried.at, now, NOTED)
         });
         match held(engine, list).await {
             Ok(held) => changed |= list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone()))),
@@ -151,9 +156,9 @@ impl Gatherer {
             };
             // Looked at again for each: what was begun before may have taken the last place.
             let room = self.desk.has_room(engine, &feed, why);
-            if room && begun < AT_ONCE && (is_due(&entry, now) || entry.is_shut_out()) {
+            if room && begun < AT_ONCE && (may_ask(&entry, now) || entry.is_shut_out()) {
                 begun += usize::from(self.desk.begin(&feed, entry.guess, why) == Begun::Now);
-            } else if !room && is_due(&entry, now) {
+            } else if !room && may_ask(&entry, now) {
                 shut.push((feed, entry.guess));
             }
         }
@@ -187,7 +192,7 @@ impl Gatherer {
             return;
         }
         let suggests = |entry: &WantedEntry| {
-            is_due(entry, now).then(|| Some((entry.feed.clone()?, entry.guess.clone()?))).flatten()
+            may_ask(entry, now).then(|| Some((entry.feed.clone()?, entry.guess.clone()?))).flatten()
         };
         for (feed, guess) in self.entries().iter().filter_map(suggests).take(AT_ONCE) {
             if let Err(failure) = probe(engine, self.desk.book(), &feed, Some(&guess)).await {
@@ -210,7 +215,7 @@ impl Gatherer {
         for pattern in &rules.patterns {
             let now = clock.now();
             let rests = |at: &Duration| clock.monotonic().saturating_sub(*at) < REST;
-            let due = self.desk.book().probed(&pattern.name).is_none_or(|at| now.since(at) >= rules.probe);
+            let due = self.desk.book().is_probe_due(&pattern.name, now, rules.probe);
             if !due || self.failed.get(&pattern.name).is_some_and(rests) {
                 continue;
             }
@@ -267,13 +272,17 @@ impl Gatherer {
 
     /// Fetches again what is old: one path a turn.
     async fn refresh_forwarded(&mut self, engine: &Engine, refresh: Duration) {
-        let files = self.desk.book().forwarded();
         let now = engine.ports().clock.now();
-        let old = files.iter().filter(|file| now.since(file.fetched_at) >= refresh);
-        if let Some(file) = old.min_by_key(|file| file.fetched_at) {
-            self.desk.refresh(&file.route).await;
+        if let Some(path) = oldest(&self.desk.book().forwarded(), now, refresh) {
+            self.desk.refresh(&path).await;
         }
     }
+}
+
+/// Of what is to be fetched again the path that was fetched longest ago.
+fn oldest(files: &[ForwardedFile], now: Timestamp, refresh: Duration) -> Option<RoutePath> {
+    let due = files.iter().filter(|file| is_due(file.fetched_at, now, refresh));
+    due.min_by_key(|file| file.fetched_at).map(|file| file.route.clone())
 }
 
 /// Lets go of what is served by now; what cannot be looked up stays.
@@ -285,12 +294,12 @@ pub async fn drop_held(engine: &Engine, list: &mut WantedList) {
 }
 
 /// Whether the vendor may be asked for something that was wanted.
-pub(crate) fn is_due(entry: &WantedEntry, now: Timestamp) -> bool {
-    let rested = entry.tried.as_ref().is_none_or(|tried| now.since(tried.at) >= AGAIN);
+pub(crate) fn may_ask(entry: &WantedEntry, now: Timestamp) -> bool {
+    let rested = entry.tried.as_ref().is_none_or(|tried| is_due(tried.at, now, AGAIN));
     rested && now.since(entry.last) < LATELY
 }
 
-/// What of the list is served by now.
+/// What of the list is served by now, and followed: what is served and followed no longer is not renewed, and leaves.
 async fn held(
     engine: &Engine,
     list: &WantedList,
@@ -301,8 +310,62 @@ async fn held(
     for ring in rings {
         let Some(current) = engine.ports().rings.current(ring).await? else { continue };
         let routes = &current.generation.routes;
-        let here = entries.iter().filter(|entry| entry.ring == *ring && routes.contains_key(&entry.path));
+        let here = entries.iter().filter(|entry| {
+            let left = || entry.feed.as_ref().is_some_and(|feed| engine.left(feed));
+            entry.ring == *ring && routes.contains_key(&entry.path) && !left()
+        });
         found.extend(here.map(|entry| (entry.ring.clone(), entry.path.clone())));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Digest, Reason};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn what_was_tried_by_a_clock_that_was_ahead_may_be_asked_for_s28() {
+        let entry = |tried: i64| WantedEntry {
+            feed: None,
+            path: "/downloads/a".parse().unwrap(),
+            ring: RingName::broad(),
+            count: 1,
+            first: at(0),
+            last: at(0),
+            guess: None,
+            tried: Some(Tried { at: at(tried), reason: Reason::NotFound, detail: String::new() }),
+        };
+        assert!(!may_ask(&entry(10), at(20)) && may_ask(&entry(30), at(20)));
+        assert!(may_ask(&entry(10), at(10).after(AGAIN)));
+    }
+
+    #[test]
+    fn what_was_forwarded_by_a_clock_that_was_ahead_is_fetched_again_and_not_confirmed_s28() {
+        let file = |path: &str, fetched: i64| ForwardedFile {
+            route: path.parse().unwrap(),
+            digest: Some(Digest::of(path.as_bytes())),
+            size: 1,
+            fetched_at: at(fetched),
+            brought: None,
+            confirmed_at: None,
+            is_copy: false,
+            missed: 0,
+        };
+        let (minute, files) = (Duration::from_secs(60), [file("/downloads/a", 50), file("/downloads/b", 1000)]);
+        assert_eq!(oldest(&files, at(100), minute), Some("/downloads/b".parse().unwrap()));
+        assert_eq!(oldest(&files[..1], at(100), minute), None);
+        assert_eq!(oldest(&files, at(110), minute), Some("/downloads/a".parse().unwrap()));
+        let [old, ahead] = &files;
+        assert_eq!((old.unconfirmed(at(100), minute), ahead.unconfirmed(at(100), minute)), (None, Some(at(100))));
+        // Asked again in vain: since when that is so is counted from when it was seen.
+        let asked =
+            ForwardedFile { confirmed_at: Some(ahead.confirmed_by(at(100))), fetched_at: at(130), ..ahead.clone() };
+        assert_eq!(asked.unconfirmed(at(140), minute), Some(at(100)));
+    }
 }

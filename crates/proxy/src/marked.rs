@@ -15,6 +15,8 @@ pub struct Marked {
     pub entry: WantedEntry,
     /// Dated manifests may lie at several paths, of which endpoints asked for another.
     pub held_at_another_path: bool,
+    /// It is served where it was asked for, and followed no longer: it is not renewed, and leaves with a coming gc.
+    pub not_renewed: bool,
 }
 
 /// The entries, each with what its ring serves of its feed.
@@ -29,9 +31,11 @@ pub async fn marked(engine: &Engine, entries: Vec<WantedEntry>) -> Result<Vec<Ma
             rings.insert(entry.ring.clone(), engine.ports().rings.current(&entry.ring).await?);
         }
         let current = rings.get(&entry.ring).and_then(Option::as_ref);
+        let routed = current.is_some_and(|ring| ring.generation.routes.contains_key(&entry.path));
         let held =
             entry.feed.as_ref().zip(current).is_some_and(|(feed, ring)| ring.generation.feeds.contains_key(feed));
-        marked.push(Marked { entry, held_at_another_path: held });
+        let left = entry.feed.as_ref().is_some_and(|feed| engine.left(feed));
+        marked.push(Marked { entry, held_at_another_path: held && !routed, not_renewed: routed && left });
     }
     Ok(marked)
 }

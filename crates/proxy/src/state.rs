@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use vendors::elastic::{Forwarded, ForwardedPath};
 
 use crate::Named;
+use crate::due::is_due;
 
 /// How many guesses at the form of a path wait for the vendor's answer.
 const GUESSES: usize = 16;
@@ -91,11 +92,16 @@ pub(crate) struct ForwardedFile {
 }
 
 impl ForwardedFile {
+    /// When the vendor last gave these bytes, as far as that can be known: no later than now.
+    pub(crate) fn confirmed_by(&self, now: Timestamp) -> Timestamp {
+        self.confirmed_at.unwrap_or(self.fetched_at).min(now)
+    }
+
     /// Since when the vendor has not given these bytes, where it did not when it was last asked, or was not asked for
     /// longer than `late`.
     pub(crate) fn unconfirmed(&self, now: Timestamp, late: Duration) -> Option<Timestamp> {
         let confirmed = self.confirmed_at.unwrap_or(self.fetched_at);
-        (confirmed < self.fetched_at || now.since(confirmed) > late).then_some(confirmed)
+        (confirmed < self.fetched_at || is_due(confirmed, now, late)).then(|| confirmed.min(now))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What lies beyond the index: a client may wait for it, and routes may carry what another server says of them.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use content_http::{After, Beyond, Face, Instead};
@@ -14,11 +14,13 @@ struct Desk {
     asked: Mutex<Vec<String>>,
     landed: watch::Sender<Option<After>>,
     confirmed: Arc<AtomicI64>,
+    polled: Arc<AtomicBool>,
 }
 
 impl Desk {
     fn new() -> Arc<Self> {
-        Arc::new(Self { asked: Mutex::default(), landed: watch::Sender::new(None), confirmed: Arc::default() })
+        let (asked, landed) = (Mutex::default(), watch::Sender::new(None));
+        Arc::new(Self { asked, landed, confirmed: Arc::default(), polled: Arc::default() })
     }
 
     fn asked(&self) -> Vec<String> {
@@ -48,6 +50,7 @@ impl Beyond for Desk {
             trust: Some("transport-only"),
             last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
             confirmed: Some(Arc::clone(&self.confirmed)),
+            asked: Some(Arc::clone(&self.polled)),
         })
     }
 }

@@ -38,7 +38,7 @@ impl Learned for Book {
     }
 
     fn named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
-        self.names.read(feed, files);
+        self.note_named(feed, files);
     }
 
     fn came(&self, files: &[(Digest, &Exchange)]) {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use model::{Digest, FeedId, RoutePath};
+use model::{Digest, FeedId, RoutePath, error_chain};
 use platform::fs::Mode;
 use platform::lock::FileLock;
 use serde::{Deserialize, Serialize};
@@ -72,12 +72,6 @@ impl Names {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn read(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
-        if !files.is_empty() {
-            self.all().insert(feed.clone(), by_path(files));
-        }
-    }
-
     fn strays(&self) -> MutexGuard<'_, Option<Strays>> {
         self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +86,20 @@ impl Names {
 }
 
 impl Book {
+    /// A feed's newest manifest names these files. One that names the very same, and was taken for nobody's, is this feed's:
+    /// it lay at a second path a moment earlier than at the first.
+    pub(super) fn note_named(&self, feed: &FeedId, files: &[(RoutePath, Digest)]) {
+        let files = by_path(files);
+        if files.is_empty() || self.keeps_nothing() {
+            return;
+        }
+        let known = self.change_strays(|strays| strays.strays.retain(|stray| stray.files != files));
+        if let Err(error) = known {
+            tracing::warn!(%feed, error = %error_chain(&error), "what it names may still count as named by no feed");
+        }
+        self.names.all().insert(feed.clone(), files);
+    }
+
     /// The digests that the manifests read last name at a path, whether they are served or were refused.
     ///
     /// # Errors
@@ -170,6 +178,25 @@ mod tests {
         // Nobody knows what it said: nothing counts as named by none.
         std::fs::write(dir.path().join("wanted").join(STRAYS), "{").unwrap();
         assert!(book().named_at(&path("/downloads/a")).is_err());
+    }
+
+    #[test]
+    fn a_manifest_that_was_newer_at_a_second_path_is_nobodys_only_until_its_feed_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::new(dir.path(), Keeping::default());
+        let feed = "elastic/9.0.0@2026-01-15".parse().unwrap();
+        let newer = [(path("/downloads/a"), Digest::of(b"a")), (path("/downloads/b"), Digest::of(b"b"))];
+        let newest = [(path("/downloads/c"), Digest::of(b"c"))];
+        book.note_stray(&path("/downloads/second"), &newer).unwrap();
+        book.note_named(&feed, &newer[..1]);
+        book.forget_named(&feed);
+        assert_eq!(book.named_at(&path("/downloads/b")).unwrap(), [Digest::of(b"b")], "it names more");
+        book.note_named(&feed, &newer);
+        book.note_named(&feed, &newest);
+        assert_eq!(book.named_at(&path("/downloads/a")).unwrap(), [], "it was superseded");
+        assert_eq!(book.named_at(&path("/downloads/c")).unwrap(), [Digest::of(b"c")]);
+        let next = Book::new(dir.path(), Keeping::default());
+        assert_eq!(next.named_at(&path("/downloads/a")).unwrap(), []);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use mirror::Learned as _;
 
 use super::*;
+use crate::state::ForwardedFile;
 
 fn feed(text: &str) -> FeedId {
     text.parse().unwrap()
@@ -133,10 +134,24 @@ fn forwarded_paths_stay_below_their_bytes_i6() {
             is_copy: false,
             missed: 0,
         };
-        book.change_forwarded(|files| files.push(file)).unwrap();
+        book.change_forwarded(0, |files| files.push(file)).unwrap();
     }
     let left: Vec<String> = book.forwarded().iter().map(|file| file.route.to_string()).collect();
     assert_eq!(left, ["/downloads/3", "/downloads/4"]);
     assert_eq!(book.state().unwrap().serial, 5);
     assert_eq!(book.feeds(), Some(vec![feed("elastic/forwarded")]));
+    // Whatever was forgotten of how far was counted.
+    book.change_forwarded(9, |_| ()).unwrap();
+    assert_eq!(book.state().unwrap().serial, 10);
+}
+
+#[test]
+fn a_clock_that_was_ahead_keeps_no_pattern_from_being_asked_for_s28() {
+    let dir = tempfile::tempdir().unwrap();
+    let (book, every) = (book(dir.path()), std::time::Duration::from_secs(60));
+    assert!(book.is_probe_due("9.2.*", at(1), every));
+    book.note_probed("9.2.*", at(1000)).unwrap();
+    assert!(!book.is_probe_due("9.2.*", at(1000), every) && book.is_probe_due("9.2.*", at(1), every));
+    book.note_probed("9.2.*", at(1)).unwrap();
+    assert!(!book.is_probe_due("9.2.*", at(60), every) && book.is_probe_due("9.2.*", at(61), every));
 }

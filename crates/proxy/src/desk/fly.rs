@@ -25,7 +25,7 @@ impl Desk {
             return Landing::Failed;
         };
         // Another run may have brought it meanwhile.
-        if is_served(&engine, feed).await {
+        if is_served(&engine, feed).await && !engine.left(feed) {
             return Landing::Held;
         }
         self.take_guess(guess.as_deref());

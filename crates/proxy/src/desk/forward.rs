@@ -3,19 +3,24 @@
 //! A file is fetched by itself, looked at, and only then becomes part of the release of what is forwarded: one that does
 //! not come, or is not what it may be, changes nothing for the others.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use mirror::{Engine, SyncRequest};
-use model::{Digest, Exchange, Held, Note, Reason, RoutePath, Vendor, error_chain};
+use mirror::Engine;
+use model::{Digest, Exchange, Held, Note, Reason, Route, RoutePath, Vendor, error_chain};
 use vendors::Target;
 use vendors::elastic::{ElasticSettings, SignatureMode, forwarded_feed, is_forwarded};
 
 use super::Desk;
 use super::confirm::Word;
 use super::fly::landing_of;
+use super::second::is_routed;
 use crate::Landing;
+use crate::forwarded::{UnforwardError, change_forwarded, publish_forwarded};
 use crate::state::ForwardedFile;
+
+/// What a ring serves where.
+type Routes = BTreeMap<RoutePath, Route>;
 
 /// How often in a row the vendor must lack what is forwarded until that goes.
 const MISSES: u32 = 2;
@@ -52,6 +57,9 @@ impl Desk {
     /// Fetches a path that no manifest names, once it is known that none does.
     pub(super) async fn forward(&self, path: &RoutePath) -> Landing {
         let Some(engine) = self.engine() else { return Landing::Failed };
+        if is_routed(&engine, path).await == Some(true) {
+            return Landing::Held;
+        }
         let asked = engine.ports().clock.monotonic();
         for mut progress in self.flights.of_feeds() {
             let _ = progress.wait_for(Option::is_some).await;
@@ -168,17 +176,17 @@ impl Desk {
     /// Makes a file part of what is forwarded.
     async fn publish(&self, engine: &Engine, file: ForwardedFile) -> Landing {
         let path = file.route.clone();
-        let added = self.book.change_forwarded(|files| {
+        let added = change_forwarded(engine, &self.book, |files| {
             files.retain(|known| known.route != path);
             files.push(file);
         });
-        if let Err(error) = added {
+        if let Err(error) = added.await {
             tracing::error!(error = %error_chain(&error), "a path could not be forwarded");
             return Landing::Failed;
         }
         let landing = self.sync_forwarded(engine).await;
         if landing != Landing::Held {
-            self.drop_forwarded(&path);
+            self.drop_forwarded(engine, std::slice::from_ref(&path)).await;
         }
         landing
     }
@@ -190,10 +198,10 @@ impl Desk {
         !named.is_empty() && file.digest.is_some_and(|digest| !named.contains(&digest))
     }
 
-    fn drop_forwarded(&self, path: &RoutePath) {
-        let dropped = self.book.change_forwarded(|files| files.retain(|known| known.route != *path));
-        if let Err(error) = dropped {
-            tracing::error!(error = %error_chain(&error), "a forwarded path could not be let go");
+    async fn drop_forwarded(&self, engine: &Engine, paths: &[RoutePath]) {
+        let dropped = change_forwarded(engine, &self.book, |files| files.retain(|known| !paths.contains(&known.route)));
+        if let Err(error) = dropped.await {
+            tracing::error!(error = %error_chain(&error), "forwarded paths could not be let go");
         }
     }
 
@@ -201,8 +209,8 @@ impl Desk {
     async fn let_go(&self, engine: &Engine, paths: &[RoutePath]) {
         for path in paths {
             tracing::info!(%path, "forwarded no longer");
-            self.drop_forwarded(path);
         }
+        self.drop_forwarded(engine, paths).await;
         self.sync_forwarded(engine).await;
     }
 
@@ -210,12 +218,16 @@ impl Desk {
     /// other bytes in one that was refused; copies of manifests that are served no longer; and everything else where
     /// nothing is to be forwarded any more.
     pub(crate) async fn weed_forwarded(&self, engine: &Engine) {
-        if self.book.forwarded().is_empty() {
+        let knows = self.book.knows_forwarded();
+        if knows && self.book.forwarded().is_empty() {
             return;
         }
         let _turn = self.forwarding.lock().await;
         let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
         let routes = current.as_ref().map(|current| &current.generation.routes);
+        if !knows && let Err(error) = self.take_up(engine, routes).await {
+            tracing::error!(error = %error_chain(&error), "what is served of what was forwarded could not be written down");
+        }
         let theirs = |path: &RoutePath| {
             let route = routes.and_then(|routes| routes.get(path));
             route.is_some_and(|route| route.until.is_none() && !is_forwarded(&route.feed))
@@ -234,6 +246,31 @@ impl Desk {
         }
     }
 
+    /// Where what was learned is lost, what is served of what was forwarded is known anew: it would stand still else.
+    async fn take_up(&self, engine: &Engine, routes: Option<&Routes>) -> Result<(), UnforwardError> {
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            routes.into_iter().flatten().partition(|(_, route)| is_forwarded(&route.feed));
+        let file = |(path, route): (&RoutePath, &Route)| ForwardedFile {
+            route: path.clone(),
+            digest: Some(route.digest),
+            size: route.size,
+            fetched_at: route.since,
+            brought: None,
+            confirmed_at: None,
+            is_copy: theirs.iter().any(|(_, known)| known.digest == route.digest),
+            missed: 0,
+        };
+        let files: Vec<ForwardedFile> = ours.into_iter().map(file).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(
+            paths = files.len(),
+            "what was learned is not there: what is served of what was forwarded is known anew"
+        );
+        change_forwarded(engine, &self.book, |known| *known = files).await
+    }
+
     /// Fetches a forwarded path again. What was fetched before stays unless something takes its place that may, or the
     /// vendor has it no longer, asked twice.
     pub(crate) async fn refresh(&self, path: &RoutePath) {
@@ -244,8 +281,7 @@ impl Desk {
         let Some(before) = before else { return };
         let now = engine.ports().clock.now();
         // When it was asked for last; when the vendor gave it last stays, unless it does now.
-        let asked =
-            ForwardedFile { confirmed_at: before.confirmed_at.or(Some(before.fetched_at)), fetched_at: now, ..before };
+        let asked = ForwardedFile { confirmed_at: Some(before.confirmed_by(now)), fetched_at: now, ..before };
         match fetched {
             Ok(found) if !self.is_contradicted(&found.file) => {
                 if found.file.digest == asked.digest {
@@ -270,8 +306,8 @@ impl Desk {
         if self.publish(engine, file).await == Landing::Held {
             return;
         }
-        let kept = self.book.change_forwarded(|files| files.push(before.clone()));
-        match kept {
+        let kept = change_forwarded(engine, &self.book, |files| files.push(before.clone()));
+        match kept.await {
             Ok(()) => self.keep(before),
             Err(error) => {
                 tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
@@ -304,10 +340,8 @@ impl Desk {
     async fn sync_forwarded_once(&self, engine: &Engine) -> Landing {
         let Some(feed) = forwarded_feed() else { return Landing::Failed };
         let Some(_claim) = self.claim(engine, &feed).await else { return Landing::Failed };
-        let _trial = self.book.try_out(&feed, None);
-        let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
-        match engine.sync(&request, Arc::new(mirror::Silent)).await {
-            Ok(report) => landing_of(report.feeds.first(), true),
+        match publish_forwarded(engine, &self.book).await {
+            Ok(report) => landing_of(report.as_ref(), true),
             Err(error) => {
                 tracing::warn!(error = %error_chain(&error), "what is forwarded could not be published");
                 Landing::Failed
@@ -321,13 +355,16 @@ impl Desk {
         let digests: Vec<Digest> = files.iter().filter_map(|file| file.digest).collect();
         let Ok(held) = engine.ports().blobs.find_all(&digests).await else { return false };
         let held: Vec<Digest> = held.into_iter().flatten().map(|held| held.digest()).collect();
-        let mut lost = files.iter().filter(|file| !file.digest.is_some_and(|digest| held.contains(&digest))).peekable();
-        let any = lost.peek().is_some();
-        for file in lost {
-            tracing::warn!(path = %file.route, "its bytes are gone, and the vendor gives others or none; forwarded no longer");
-            self.drop_forwarded(&file.route);
+        let lost = files.into_iter().filter(|file| !file.digest.is_some_and(|digest| held.contains(&digest)));
+        let lost: Vec<RoutePath> = lost.map(|file| file.route).collect();
+        for path in &lost {
+            tracing::warn!(%path, "its bytes are gone, and the vendor gives others or none; forwarded no longer");
         }
-        any
+        if lost.is_empty() {
+            return false;
+        }
+        self.drop_forwarded(engine, &lost).await;
+        true
     }
 
     /// What was fetched and is forwarded no longer, or never was, leaves the disk before it has the room of what may be

@@ -15,11 +15,20 @@ impl Desk {
         feed: &FeedId,
         (path, guess): (&RoutePath, Option<String>),
     ) -> Landing {
-        match is_routed(engine, path).await {
-            Some(true) => return Landing::Held,
-            Some(false) => {}
-            None => return Landing::Failed,
+        let landing = match is_routed(engine, path).await {
+            Some(true) => Landing::Held,
+            Some(false) => self.second(engine, feed, (path, guess)).await,
+            None => Landing::Failed,
+        };
+        if landing == Landing::Held
+            && let Err(error) = self.book.drop_stray(path)
+        {
+            tracing::warn!(%path, error = %error_chain(&error), "what it names still counts as named by no feed");
         }
+        landing
+    }
+
+    async fn second(&self, engine: &Engine, feed: &FeedId, (path, guess): (&RoutePath, Option<String>)) -> Landing {
         let refused = match self.copy(engine, path).await {
             Ok(landing) => return landing,
             Err(refused) => refused,
@@ -41,16 +50,13 @@ impl Desk {
             self.leave_guess(guess.as_deref());
             return false;
         }
-        if let Err(error) = self.book.drop_stray(path) {
-            tracing::warn!(%path, error = %error_chain(&error), "what it names still counts as named by no feed");
-        }
         tracing::info!(%feed, %path, outcome = report.map(|report| report.outcome.as_str()), "its manifest lies here now");
         true
     }
 }
 
 /// Whether something is served at a path; none where that cannot be told.
-async fn is_routed(engine: &Engine, path: &RoutePath) -> Option<bool> {
+pub(super) async fn is_routed(engine: &Engine, path: &RoutePath) -> Option<bool> {
     let current = engine.ports().rings.current(&engine.settings().ring).await.ok()?;
     Some(current.is_some_and(|current| current.generation.routes.contains_key(path)))
 }

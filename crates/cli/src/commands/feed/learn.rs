@@ -100,7 +100,11 @@ pub(crate) async fn forget(args: &Forget, context: &mut Context) -> Result<Exit,
         }
         let recorded = engine.record_learning(&feed, "forget", "the operator's word").await;
         recorded.map_err(|error| Failure::engine("feed forget", &error))?;
-        context.out.line(format!("{feed} is followed no longer; `waystation gc` lets it leave its rings"))?;
+        let again = match &config.elastic {
+            Some(elastic) if elastic.demand.learns() => "; an endpoint that asks for it has it followed again",
+            _ => "",
+        };
+        context.out.line(format!("{feed} is followed no longer; `waystation gc` lets it leave its rings{again}"))?;
     }
     Ok(Exit::DONE)
 }

@@ -70,11 +70,12 @@ pub(crate) async fn run(args: &Wanted, context: &mut Context) -> Result<Exit, Fa
 
 /// What came of asking the vendor, in few words.
 fn tried(marked: &Marked, now: Timestamp) -> String {
-    match &marked.entry.tried {
+    let tried = match &marked.entry.tried {
         _ if marked.held_at_another_path => "held at another path".to_owned(),
         None => "not asked".to_owned(),
         Some(tried) => format!("{}, {}", tried.reason.code(), show::ago(now, Some(tried.at))),
-    }
+    };
+    if marked.not_renewed { format!("served, not renewed ({tried})") } else { tried }
 }
 
 fn table(entries: &[Marked], now: Timestamp, context: &mut Context) -> Result<(), Failure> {
@@ -126,9 +127,12 @@ mod tests {
             tried: None,
         };
         let dated = entry(Some("elastic/9.0.0@2026-01-15"), "/downloads/a/2026-01-15/artifacts-9.0.0.zip");
-        let told =
-            |held| tried(&Marked { entry: dated.clone(), held_at_another_path: held }, Timestamp::from_micros(0));
-        assert_eq!((told(true).as_str(), told(false).as_str()), ("held at another path", "not asked"));
+        let told = |held_at_another_path, not_renewed| {
+            let marked = Marked { entry: dated.clone(), held_at_another_path, not_renewed };
+            tried(&marked, Timestamp::from_micros(0))
+        };
+        assert_eq!((told(true, false).as_str(), told(false, false).as_str()), ("held at another path", "not asked"));
+        assert_eq!(told(false, true), "served, not renewed (not asked)");
         assert_eq!(name(&dated), "elastic/9.0.0@2026-01-15 at /downloads/a/2026-01-15/artifacts-9.0.0.zip");
         let plain = entry(Some("elastic/9.0.0"), "/downloads/endpoint/manifest/artifacts-9.0.0.zip");
         assert_eq!(name(&plain), "elastic/9.0.0");

@@ -1,0 +1,45 @@
+//! What is forwarded, as the book keeps it.
+
+use super::{Book, BookError};
+use crate::state::{FORWARDED, ForwardedFile};
+
+impl Book {
+    pub(crate) fn forwarded(&self) -> Vec<ForwardedFile> {
+        self.state().map(|state| state.forwarded).unwrap_or_default()
+    }
+
+    /// Whether anything was ever written down of what is forwarded; also if that cannot be told.
+    pub(crate) fn knows_forwarded(&self) -> bool {
+        self.state().map_or(true, |state| state.serial > 0)
+    }
+
+    /// Changes what is forwarded; the release that is made of it is another from then on, with a number above all that were
+    /// counted here and above `newest`.
+    pub(crate) fn change_forwarded(
+        &self,
+        newest: u64,
+        change: impl FnOnce(&mut Vec<ForwardedFile>),
+    ) -> Result<(), BookError> {
+        let most = self.keeping().forwarded_bytes;
+        self.change(|state| {
+            change(&mut state.forwarded);
+            trim(&mut state.forwarded, most);
+            state.serial = state.serial.max(newest).saturating_add(1);
+        })
+    }
+
+    /// Notes what was fetched, which changes nothing that is forwarded.
+    pub(crate) fn settle_forwarded(&self, settle: impl FnOnce(&mut Vec<ForwardedFile>)) -> Result<(), BookError> {
+        self.change(|state| settle(&mut state.forwarded))
+    }
+}
+
+/// Lets the oldest go until the rest fits; what is being fetched stays.
+fn trim(files: &mut Vec<ForwardedFile>, most: u64) {
+    let total = |files: &[ForwardedFile]| files.iter().map(|file| file.size).fold(0, u64::saturating_add);
+    while files.len() > FORWARDED || total(files) > most {
+        let held = files.iter().enumerate().filter(|(_, file)| file.digest.is_some());
+        let Some(oldest) = held.min_by_key(|(_, file)| file.fetched_at).map(|(at, _)| at) else { return };
+        files.remove(oldest);
+    }
+}

@@ -1,0 +1,115 @@
+//! What is forwarded becomes a release of a feed of our own, numbered by us; and how that ends.
+
+use std::sync::Arc;
+
+use mirror::{Engine, EngineError, FeedReport, SyncRequest};
+use model::{FeedId, VendorVersion};
+use vendors::elastic::{forwarded_feed, is_forwarded};
+
+use crate::state::ForwardedFile;
+use crate::{Book, BookError};
+
+/// Why what is forwarded could not be changed, or let go.
+#[derive(Debug, thiserror::Error)]
+pub enum UnforwardError {
+    /// What was forwarded cannot be read or kept.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// The ring cannot be read, or nothing can be published.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Something else fetches it just now.
+    #[error("elastic/forwarded is being fetched just now; try again")]
+    Busy,
+    /// It was not published that nothing is forwarded any more.
+    #[error("{paths} of elastic/forwarded still served: {why}; `waystation feed show elastic/forwarded` says more")]
+    Served {
+        /// How many paths.
+        paths: usize,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What stays of what was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// Nothing.
+    Nothing,
+    /// Second paths of manifests: those are no less proven than the manifests that they have the bytes of.
+    Copies,
+}
+
+/// Serves nothing any more that was forwarded so far but what `stays`, and at once: it was proven by nothing but the way
+/// it came. How many paths that were. The engine must take `book` for what was learned.
+///
+/// # Errors
+/// [`UnforwardError`]; then some of it may be served still, and the next try goes on.
+pub async fn stop_forwarding(engine: &Engine, book: &Book, stays: Stays) -> Result<usize, UnforwardError> {
+    let Some(feed) = forwarded_feed() else { return Ok(0) };
+    let kept = |file: &ForwardedFile| stays == Stays::Copies && file.is_copy;
+    let files = book.forwarded();
+    let copies = files.iter().filter(|file| kept(file)).count();
+    let served = served(engine).await?.saturating_sub(copies);
+    let known = files.len().saturating_sub(copies);
+    if served == 0 && known == 0 {
+        return Ok(0);
+    }
+    let _claim = engine.claim(&feed).ok_or(UnforwardError::Busy)?;
+    change_forwarded(engine, book, |files| files.retain(kept)).await?;
+    let report = publish_forwarded(engine, book).await?;
+    match self::served(engine).await?.saturating_sub(copies) {
+        0 => Ok(served.max(known)),
+        paths => Err(UnforwardError::Served { paths, why: why(report) }),
+    }
+}
+
+/// How many paths are served that were forwarded.
+async fn served(engine: &Engine) -> Result<usize, EngineError> {
+    let current = engine.ports().rings.current(&engine.settings().ring).await?;
+    let routes = current.iter().flat_map(|current| current.generation.routes.values());
+    Ok(routes.filter(|route| is_forwarded(&route.feed)).count())
+}
+
+fn why(report: Option<FeedReport>) -> String {
+    let Some(report) = report else { return "its run told nothing".to_owned() };
+    let (reason, detail) = (report.reason.map(model::Reason::code), report.detail.unwrap_or_default());
+    format!("it is {} ({}) {detail}", report.outcome.as_str(), reason.unwrap_or("no reason told")).trim_end().to_owned()
+}
+
+/// Changes what is forwarded. The release that is made of it is newer than all that are on record, also where it is not
+/// known any more how far was counted.
+pub(crate) async fn change_forwarded(
+    engine: &Engine,
+    book: &Book,
+    change: impl FnOnce(&mut Vec<ForwardedFile>),
+) -> Result<(), UnforwardError> {
+    let newest = match forwarded_feed() {
+        Some(feed) => newest(engine, &feed).await?,
+        None => 0,
+    };
+    Ok(book.change_forwarded(newest, change)?)
+}
+
+/// The number of the newest release that is on record or served.
+async fn newest(engine: &Engine, feed: &FeedId) -> Result<u64, EngineError> {
+    let record = engine.ports().catalog.feed(feed).await?;
+    let current = engine.ports().rings.current(&engine.settings().ring).await?;
+    let recorded = record.iter().flat_map(|record| [&record.mark, &record.offered]).flatten();
+    let served = current.iter().filter_map(|current| current.generation.feeds.get(feed));
+    let versions = recorded.chain(served.map(|served| &served.vendor_version));
+    Ok(versions.filter_map(number).max().unwrap_or(0))
+}
+
+fn number(version: &VendorVersion) -> Option<u64> {
+    version.version.as_str().rsplit('.').next()?.parse().ok()
+}
+
+/// Makes a release of what is forwarded, and publishes it: all of it is held, so that nobody is asked. How that ended.
+pub(crate) async fn publish_forwarded(engine: &Engine, book: &Book) -> Result<Option<FeedReport>, UnforwardError> {
+    let Some(feed) = forwarded_feed() else { return Ok(None) };
+    let _trial = book.try_out(&feed, None);
+    let request = SyncRequest { feeds: vec![feed], wait: true, tentative: true, ..SyncRequest::default() };
+    let report = engine.sync(&request, Arc::new(mirror::Silent)).await?;
+    Ok(report.feeds.into_iter().next())
+}
