@@ -10,9 +10,9 @@ use blob_store::Current;
 use blob_store::reader::BlobFiles;
 use config::Config;
 use mirror::{Engine, EngineError, Silent};
-use model::{Clock, Digest, FeedId, Generation, RingName, RoutePath, Timestamp, Vendor};
+use model::{Clock, Digest, FeedId, Generation, Reason, RingName, RoutePath, Timestamp, Vendor};
 use platform::fs::{Folder, FsError, Mode, Owners};
-use tree::{Claim, Depth, Files, Report, Rules, Tree, TreeError};
+use tree::{Claim, Depth, Failed, Files, Report, Rules, Tree, TreeError};
 
 use crate::archive::{self, Strays};
 use crate::place::TREES;
@@ -91,31 +91,65 @@ impl<'a> Keeper<'a> {
         let wanted = laid_out(current.generation, back, left);
         let (followed, before) = (&self.engine.settings().feeds, self.tree.written()?);
         for (at, until) in leaving(&wanted.generation, followed) {
-            voice.say(&format!(
-                "{at} is not asked for any more: it stays until {until}, or longer where runs are rare, and then leaves the folder"
-            ));
+            // Where runs are rare it stays for longer than that.
+            let how_long = if now < until {
+                format!("until {until}, or longer where runs are rare")
+            } else {
+                "for some more runs".to_owned()
+            };
+            voice.say(&format!("{at} is not asked for any more: it stays {how_long}, and then leaves the folder"));
         }
         let gone = left_behind(&before, &wanted.generation, followed);
+        let first = digests(&wanted.generation);
         let mut report = self.bring(wanted, depth).await?;
         if !report.blobs.is_empty() {
-            let healed = self.engine.heal(&report.blobs, Arc::new(Silent)).await?;
-            voice.complain(&format!(
-                "Warning: {} files in the state had other bytes than they should, or were gone: they were set aside and are \
-                 fetched again; look after that disk",
-                healed.found.faults.len()
-            ));
+            self.heal(&report.blobs, voice).await?;
             if let Some(current) = self.engine.ports().rings.current(&self.ring).await.map_err(EngineError::from)? {
-                let altered = report.altered;
-                report = self.bring(laid_out(current.generation, back, left), depth).await?;
-                report
-                    .altered
-                    .extend(altered.into_iter().filter(|path| !report.altered.contains(path)).collect::<Vec<_>>());
+                let wanted = laid_out(current.generation, back, left);
+                let then = digests(&wanted.generation);
+                let altered = std::mem::take(&mut report.altered);
+                report = self.bring(wanted, depth).await?;
+                lost(&mut report, &altered, |path| !then.contains_key(path));
+                let again = |path: &String| first.get(path) == then.get(path) && !report.altered.contains(path);
+                let again: Vec<String> = altered.into_iter().filter(again).collect();
+                report.altered.extend(again);
             }
         }
         for at in gone.iter().filter(|at| report.failed.iter().all(|failed| failed.folder != **at)) {
             voice.say(&format!("{at}, which is not asked for any more, has left the folder"));
         }
         Ok(Some(report))
+    }
+
+    /// Has the state look into what the folder could not be made of, and fetch it again.
+    async fn heal(&self, blobs: &[Digest], voice: &mut Voice<'_>) -> Result<(), CompatError> {
+        let faults = self.engine.heal(blobs, Arc::new(Silent)).await?.found.faults;
+        let wrong: Vec<Digest> = faults.iter().map(|fault| fault.digest).collect();
+        let held = self.engine.ports().blobs.find_all(&wrong).await.map_err(EngineError::from)?;
+        let became = match (held.iter().flatten().count(), wrong.len()) {
+            (_, 0) => return Ok(()),
+            (0, _) => {
+                "could not be fetched again: the vendor does not offer them any more, or cannot be asked".to_owned()
+            }
+            (again, all) if again == all => "fetched again".to_owned(),
+            (again, all) => {
+                format!("{again} of {all} were fetched again: the vendor does not offer the others any more")
+            }
+        };
+        voice.complain(&format!(
+            "Warning: {} in the state had other bytes than they should, or were gone: they were set aside and {became}; look \
+             after that disk",
+            if wrong.len() == 1 { "1 file".to_owned() } else { format!("{} files", wrong.len()) }
+        ));
+        Ok(())
+    }
+
+    /// Whether nothing is left of what the folder showed: somebody emptied it, or its volume is not mounted.
+    pub(crate) fn emptied(&self) -> Result<bool, CompatError> {
+        let shows = self.tree.standing()?.is_some_and(|standing| standing.generation.is_some());
+        let written = self.tree.written()?;
+        let is_gone = |path: &RoutePath| self.tree.root().join(below(path)).symlink_metadata().is_err();
+        Ok(shows && !written.is_empty() && written.iter().all(is_gone))
     }
 
     async fn bring(&self, wanted: Current, depth: Depth) -> Result<Report, CompatError> {
@@ -179,6 +213,21 @@ fn bases(generation: &Generation) -> Vec<String> {
 
 fn is_back(path: &RoutePath, bases: &[String]) -> bool {
     bases.iter().any(|base| path.is_under(base))
+}
+
+/// What stands behind each path, as the folder has it.
+fn digests(generation: &Generation) -> BTreeMap<String, Digest> {
+    generation.routes.iter().map(|(path, route)| (below(path), route.digest)).collect()
+}
+
+/// Tells what had been altered and is served no longer: nobody has its bytes any more, so it left the folder.
+fn lost(report: &mut Report, altered: &[String], is_gone: impl Fn(&String) -> bool) {
+    let gone: BTreeSet<&str> =
+        altered.iter().filter(|path| is_gone(path)).filter_map(|path| Some(path.rsplit_once('/')?.0)).collect();
+    let detail =
+        "what stood there had been altered, its bytes are gone in the state as well, and it has left the folder";
+    let failed = |at: &str| Failed { folder: at.to_owned(), reason: Reason::BlobDamaged, detail: detail.to_owned() };
+    report.failed.extend(gone.into_iter().map(failed));
 }
 
 /// A path as the folder has it.

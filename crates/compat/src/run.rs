@@ -9,7 +9,7 @@ use config::{Config, ConfigError};
 use mirror::{Engine, EngineError, FeedReport, Silent, SyncReport, SyncRequest};
 use model::{Clock, FeedId, Outcome as FeedOutcome, Reason, error_chain};
 use platform::fs::{FsError, Mode};
-use tree::{Depth, Report, TreeError};
+use tree::{Claim, Depth, Report, Tree, TreeError};
 
 use crate::alone::{Alone, alone};
 use crate::derive::overruling;
@@ -17,7 +17,7 @@ use crate::keeping::Keeper;
 use crate::takeover::Judged;
 use crate::teller::{Back, Teller};
 use crate::voice::{Said, Voice};
-use crate::{Derived, Log, Settings, place, takeover};
+use crate::{Derived, Settings, place, takeover};
 
 /// The file in the state folder that other commands can read.
 pub(crate) const CONFIG: &str = "waystation.toml";
@@ -25,9 +25,6 @@ pub(crate) const CONFIG: &str = "waystation.toml";
 pub(crate) const DATA: &str = "data";
 /// What the process is called in locks and in the history.
 pub(crate) const VERB: &str = "defender-downloader";
-
-/// What is named as the log where none is wanted.
-const NO_LOG: &str = "/dev/null";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,19 +183,10 @@ pub async fn run(
     depth: Depth,
     people: &mut (dyn FnMut(Said<'_>) + Send),
 ) -> Result<Outcome, CompatError> {
-    let (log, refused) = match Log::open(&settings.log, Arc::clone(&clock)) {
-        // As the script has it: nobody wants one.
-        _ if settings.log == Path::new(NO_LOG) => (None, None),
-        Ok(log) => (Some(log), None),
-        Err(error) => (None, Some(error_chain(&error))),
-    };
-    let mut voice = Voice { log, people, lost: refused.is_some() };
-    if let Some(refused) = refused {
-        voice
-            .complain(&format!("Error: the log cannot be used, and what is told here is told nowhere else: {refused}"));
-    }
+    let mut voice = Voice::new(settings, &clock, people);
     voice.note("Script started.");
-    let ended = fill(settings, state, (clock, environment), depth, &mut voice).await;
+    let ended = fill(settings, state, (Arc::clone(&clock), environment), depth, &mut voice).await;
+    voice.settle(settings, &clock);
     match &ended {
         Ok(outcome) if outcome.ended == Ended::Done => voice.note("Script completed."),
         Ok(_) => voice.complain("Script completed with errors: see above for what failed and why."),
@@ -226,7 +214,9 @@ async fn fill(
     }
     // Nothing is made, neither here nor there, before it is known that the two belong together.
     place::judged(state, &settings.folder)?;
+    Tree::fits(&settings.folder, Claim::TakeOver)?;
     let folder = place::shared(&settings.folder)?;
+    voice.settle(settings, &clock);
     let private = place::prepared(state)?;
     let _mine = place::alone_in(&private, &folder, clock.now())?;
     let one = alone(&folder)?;
@@ -262,18 +252,19 @@ async fn fill(
         teller.failure(feed).await?;
         teller.notes(feed).await?;
     }
-    let left = teller.ahead(&ahead).await?;
+    let back = if settings.back { Back::Kept } else { Back::Not };
+    let (left, lost) = teller.ahead(&ahead, back).await?;
     // What is no longer kept goes before the folder needs the room.
     if let Err(error) = engine.collect().await {
         teller.voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
     }
-    let mut tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
-    if healed(tree.as_ref(), &engine, teller.voice).await? {
-        tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
+    let emptied = keeper.emptied()?;
+    let tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
+    if emptied {
+        teller.emptied(&folder);
     }
     let strays = keeper.strays(&left).await?;
-    let back = if settings.back { Back::Kept } else { Back::Not };
-    let doubtful = [teller.strays(&strays), teller.odd(back).await?, !left.is_empty()].contains(&true);
+    let doubtful = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, !left.is_empty()].contains(&true);
     let behind = teller.ending(&report.feeds, (&spare, &left), tree.as_ref());
     let all = behind == report.feeds.len() + spare.len();
     let ended = match report.exit_code() {
@@ -290,20 +281,6 @@ async fn fill(
         _ => Ended::Part,
     };
     Ok(Outcome { ended, feeds: report.feeds, tree })
-}
-
-/// Has what the folder could not be made of looked into, and fetched again where the state's disk changed it.
-async fn healed(tree: Option<&Report>, engine: &Engine, voice: &mut Voice<'_>) -> Result<bool, CompatError> {
-    let Some(tree) = tree.filter(|tree| !tree.blobs.is_empty()) else { return Ok(false) };
-    let found = engine.heal(&tree.blobs, Arc::new(Silent)).await?.found;
-    let count = found.faults.len();
-    if count > 0 {
-        voice.complain(&format!(
-            "Warning: {count} files of the state had changed on the disk; they were set aside and fetched again. Check the \
-             disk."
-        ));
-    }
-    Ok(count > 0)
 }
 
 /// Has the engine fetch all but what need not be.

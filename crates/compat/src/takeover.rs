@@ -40,6 +40,8 @@ pub(crate) struct Ahead {
     pub(crate) feed: FeedId,
     /// What the pair says that it is.
     pub(crate) definitions: Version,
+    /// What the pair in `_back` says that it is, where there is one.
+    pub(crate) back: Option<Version>,
 }
 
 /// A pair that lies in the folder.
@@ -113,7 +115,11 @@ async fn ahead(folder: &Path, pair: &Pair, known: &[Release], engine: &Engine) -
     let digest = tokio::task::spawn_blocking(read).await.map_err(|error| CompatError::Task(error.to_string()))?;
     // A companion alone that was altered makes no release of an archive that is known.
     let is_news = |digest: &Digest| !known.iter().flat_map(|release| &release.items).any(|item| item.digest == *digest);
-    Ok(digest.filter(is_news).map(|_| Ahead { feed: pair.feed.clone(), definitions }))
+    let back = || {
+        let at = with_back(&place(&pair.feed)?);
+        archive::definitions(&Folder::open(folder).ok()?, at.to_str()?)?.parse().ok()
+    };
+    Ok(digest.filter(is_news).map(|_| Ahead { feed: pair.feed.clone(), definitions, back: back() }))
 }
 
 /// What the ring serves out of the folder, and nobody but a person vouches for, as far as its bytes are held.
@@ -163,6 +169,15 @@ pub(crate) fn place(feed: &FeedId) -> Option<PathBuf> {
     let mut parts = feed.as_str().split('/').skip(1);
     let (platform, track, arch) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Path::new(platform).join(track).join(format!("arch_{arch}")))
+}
+
+/// `linux/production_back/arch_x86_64` of `linux/production/arch_x86_64`.
+pub(crate) fn with_back(place: &Path) -> PathBuf {
+    let mut parts: Vec<String> = place.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if let Some(track) = parts.get_mut(1) {
+        track.push_str("_back");
+    }
+    parts.iter().collect()
 }
 
 /// Whether the vendor still offers a pair just so; if not, why that cannot be said.

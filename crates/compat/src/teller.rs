@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Strictness};
 use mirror::{Engine, EngineError, FeedReport};
-use model::{FeedId, Note, Outcome as FeedOutcome, Reason, ReleaseId, error_chain};
+use model::{FeedId, Note, Outcome as FeedOutcome, Reason, ReleaseId, ServedFeed, Version, error_chain};
 use tree::{Failed, Report};
 
 use crate::archive::{Bad, Strays};
@@ -94,16 +94,19 @@ impl Teller<'_, '_> {
         Ok(record.map(|record| record.release.verdict.notes).unwrap_or_default())
     }
 
-    /// Tells what is newer in the folder than what the state came to; the feeds of which the folder stays as it is.
-    pub(crate) async fn ahead(&mut self, ahead: &[Ahead]) -> Result<Vec<FeedId>, CompatError> {
+    /// Tells what is newer in the folder than what the state came to: the feeds of which the folder stays as it is, and
+    /// whether another loses what endpoints could go back to.
+    pub(crate) async fn ahead(&mut self, ahead: &[Ahead], back: Back) -> Result<(Vec<FeedId>, bool), CompatError> {
         let serving = takeover::serving(self.engine).await?;
-        let mut left = Vec::new();
-        for Ahead { feed, definitions } in ahead {
+        let (mut left, mut lost) = (Vec::new(), false);
+        for one in ahead {
+            let Ahead { feed, definitions, .. } = one;
             let served = serving.as_ref().and_then(|serving| serving.feeds.get(feed));
-            let served = served.map(|served| &served.vendor_version.version);
-            if served.is_some_and(|served| served >= definitions) {
+            if let Some(served) = served.filter(|served| served.vendor_version.version >= *definitions) {
+                lost |= back == Back::Kept && self.overtaken(one, served).await?;
                 continue;
             }
+            let served = served.map(|served| &served.vendor_version.version);
             let has = served.map_or_else(|| "nothing".to_owned(), ToString::to_string);
             self.voice.complain(&format!(
                 "Error: {feed}: the folder holds {definitions}, which the state does not know, and the state has {has}: was the \
@@ -112,7 +115,44 @@ impl Teller<'_, '_> {
             ));
             left.push(feed.clone());
         }
-        Ok(left)
+        Ok((left, lost))
+    }
+
+    /// Tells what the folder shows and leaves it with what the state serves now, where that is newer than the release before
+    /// that takes its place: nobody vouches for it.
+    async fn overtaken(&mut self, ahead: &Ahead, served: &ServedFeed) -> Result<bool, CompatError> {
+        let before = match &served.back {
+            Some(id) => self.engine.ports().catalog.release(id).await.map_err(EngineError::from)?,
+            None => None,
+        };
+        let before = before.map(|record| record.release.vendor_version.version);
+        let is_lost = |version: &&Version| {
+            **version < served.vendor_version.version && before.as_ref().is_none_or(|before| *version > before)
+        };
+        let shown = [Some(&ahead.definitions), ahead.back.as_ref()].into_iter().flatten();
+        let lost: Vec<String> = shown.filter(is_lost).map(ToString::to_string).collect();
+        if lost.is_empty() {
+            return Ok(false);
+        }
+        let before = before.map_or_else(|| "none".to_owned(), |before| before.to_string());
+        self.voice.complain(&format!(
+            "Warning: {}: the folder held {}, which the state does not know: was the state brought back from a copy? The \
+             vendor is at {} by now and nobody vouches for them any more, so they leave the folder; the release before, in \
+             _back, is {before} now",
+            ahead.feed,
+            lost.join(" and "),
+            served.vendor_version.version,
+        ));
+        Ok(true)
+    }
+
+    /// Tells that nothing was left in the folder of what had been put there.
+    pub(crate) fn emptied(&mut self, folder: &Path) {
+        self.voice.complain(&format!(
+            "Warning: {} was empty, although it had been filled before, and is filled anew: if a volume belongs there, it is \
+             not mounted, and what was put there lies where it will be mounted; if it was emptied on purpose, all is well",
+            folder.display()
+        ));
     }
 
     /// Tells what somebody else left where endpoints look; whether somebody has to look at it.
@@ -155,7 +195,7 @@ impl Teller<'_, '_> {
             }
         }
         let stays: Vec<PathBuf> =
-            left.iter().filter_map(takeover::place).flat_map(|place| [with_back(&place), place]).collect();
+            left.iter().filter_map(takeover::place).flat_map(|place| [takeover::with_back(&place), place]).collect();
         for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
             // Of what stays as it is all was told.
             if !stays.iter().any(|place| Path::new(foreign).starts_with(place)) {
@@ -222,13 +262,4 @@ fn told(feed: &FeedId, note: &Note) -> String {
 fn is_behind(feed: &FeedId, tree: Option<&Report>) -> bool {
     let (Some(tree), Some(place)) = (tree, takeover::place(feed)) else { return false };
     tree.failed.iter().any(|failed| place.starts_with(&failed.folder))
-}
-
-/// `linux/production_back/arch_x86_64` of `linux/production/arch_x86_64`.
-fn with_back(place: &Path) -> PathBuf {
-    let mut parts: Vec<String> = place.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    if let Some(track) = parts.get_mut(1) {
-        track.push_str("_back");
-    }
-    parts.iter().collect()
 }

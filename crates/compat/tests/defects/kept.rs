@@ -43,10 +43,58 @@ async fn what_rotted_in_the_state_is_set_aside_and_fetched_again_in_the_same_run
     fs::remove_file(&zip).unwrap();
     let (ended, told) = stage.heard().await;
     assert_eq!(ended, Some(Ended::Done), "{told:?}");
-    assert!(told.iter().any(|line| line.contains("set aside")), "{told:?}");
+    let healed = told.iter().filter(|line| line.contains("set aside")).collect::<Vec<_>>();
+    assert!(healed.len() == 1 && healed[0].contains("1 file in the state"), "{told:?}");
     assert_eq!(stage.files(), before);
     assert_eq!(fs::read(&blob).unwrap(), whole);
     assert_eq!(fs::read_dir(stage.state.join("data/damaged")).unwrap().count(), 1);
+}
+
+/// The release before rotted in the state and in the folder, and the vendor has it no more.
+#[tokio::test]
+async fn what_is_lost_for_good_is_told_as_that_and_never_as_put_back() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    stage.publish();
+    stage.run().await.unwrap();
+    let back = stage.folder.join("linux/production_back/arch_x86_64/updates.zip");
+    let whole = fs::read(&back).unwrap();
+    let name = model::Digest::of(&whole).to_string();
+    fs::write(stage.state.join("data/blobs").join(&name[..2]).join(&name), vec![b'x'; whole.len()]).unwrap();
+    fs::write(&back, vec![b'x'; whole.len()]).unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Part), "{told:?}");
+    let lines = |what: &str| told.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((lines("was put back"), lines("could not be fetched again"), lines("has left the folder")), (0, 1, 1));
+    assert_eq!(lines("somebody else"), 0, "{told:?}");
+    assert!(!back.exists(), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_was_emptied_is_filled_again_and_told() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    for news in [false, true] {
+        fs::remove_dir_all(&stage.folder).unwrap();
+        if news {
+            stage.publish();
+        }
+        let (ended, told) = stage.heard().await;
+        assert_eq!(ended, Some(Ended::Part), "{told:?}");
+        assert!(told.iter().any(|line| line.contains("is not mounted")), "{told:?}");
+        stage.shows_what_the_vendor_has();
+        assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_the_folder_is_there_from_the_first_run_on() {
+    let mut stage = Stage::new();
+    stage.settings.log = stage.folder.join("updates.log");
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Done), "{told:?}");
+    let log = stage.log();
+    assert!(log.contains("Script started.") && log.contains("Script completed."), "{log}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What somebody else left in the folder, and what leaves it.
 
 use std::fs;
+use std::time::Duration;
 
 use compat::Ended;
 use vendor_sim::{ArchiveFault, Fault, FaultRule, Kind};
@@ -94,6 +95,11 @@ async fn what_is_not_asked_for_any_more_is_told_by_each_run_while_it_stays() {
         }
         assert!(stage.folder.join("mac/production/arch_arm64/updates.zip").exists());
     }
+    // Where runs are rare it stays for longer than was said, and no moment of the past is said.
+    let told = stage.heard_later(Duration::from_secs(40 * 3600)).await;
+    let line = told.iter().find(|line| line.contains("mac/production/arch_arm64 is not asked for")).unwrap();
+    assert!(line.contains("it stays for some more runs, and then leaves"), "{line}");
+    assert!(stage.folder.join("mac/production/arch_arm64/updates.zip").exists());
 }
 
 #[tokio::test]

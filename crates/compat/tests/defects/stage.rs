@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::Purpose;
 use catalog::ReleaseFilter;
 use compat::{CompatError, Derived, Ended, Outcome, Said, Settings};
 use mirror::Engine;
-use model::Digest;
+use model::{Clock, Digest, Timestamp};
 use platform::SystemClock;
 use tempfile::TempDir;
 use tree::Depth;
@@ -24,6 +25,19 @@ pub(crate) struct Stage {
     pub(crate) settings: Settings,
     pub(crate) folder: PathBuf,
     pub(crate) state: PathBuf,
+}
+
+/// The system's clock, put on.
+struct Later(SystemClock, Duration);
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        self.0.now().after(self.1)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
 }
 
 /// The first target of the script.
@@ -114,6 +128,17 @@ impl Stage {
         };
         let clock = Arc::new(SystemClock::new());
         compat::run(&self.settings, &self.state, (clock, &self.environment()), depth, &mut people).await.unwrap();
+        told
+    }
+
+    /// What is told by a run after this time.
+    pub(crate) async fn heard_later(&self, time: Duration) -> Vec<String> {
+        let mut told = Vec::new();
+        let mut people = |said: Said<'_>| match said {
+            Said::Line(text) | Said::Error(text) => told.push(text.to_owned()),
+        };
+        let clock = Arc::new(Later(SystemClock::new(), time));
+        compat::run(&self.settings, &self.state, (clock, &self.environment()), Depth::Look, &mut people).await.unwrap();
         told
     }
 

@@ -207,5 +207,47 @@ async fn what_rotted_in_the_state_and_in_the_folder_is_fetched_again() {
     }
     let (ended, told) = stage.heard().await;
     assert_eq!((ended, stage.files() == before), (Some(Ended::Done), true), "{told:?}");
-    assert!(told.iter().any(|line| line.contains("set aside and are fetched again")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("set aside and fetched again")), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_a_state_from_a_copy_loses_of_the_releases_to_go_back_to_is_told() {
+    let stage = Stage::new();
+    let kept = stage.state.with_file_name("kept");
+    stage.run().await.unwrap();
+    copy(&stage.state, &kept);
+    let mut versions = Vec::new();
+    for _ in 0..2 {
+        stage.publish();
+        versions.push(stage.vendor.defender_release(x64()).unwrap().definitions.clone());
+        stage.run().await.unwrap();
+    }
+    fs::remove_dir_all(&stage.state).unwrap();
+    fs::rename(&kept, &stage.state).unwrap();
+    stage.publish();
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Part), "{told:?}");
+    let lost = format!("linux/production/x86_64: the folder held {} and {},", versions[1], versions[0]);
+    assert!(told.iter().any(|line| line.contains(&lost)), "{lost}: {told:?}");
+    stage.shows_what_the_vendor_has();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done, "told once");
+}
+
+#[tokio::test]
+async fn a_state_is_made_for_no_folder_that_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut stage = Stage::new();
+    let ring = stage.folder.with_file_name("ring");
+    fs::create_dir(&ring).unwrap();
+    fs::write(ring.join(".waystation-tree"), "token 1\n").unwrap();
+    let open = stage.folder.with_file_name("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    for folder in [ring.clone(), ring.join("linux"), open.clone(), open.join("new")] {
+        stage.settings.folder = folder;
+        let refused = stage.run().await.unwrap_err();
+        assert!(matches!(refused, CompatError::Tree(_)), "{refused}");
+        assert!(!stage.state.exists(), "{refused}");
+    }
+    assert_eq!((fs::read_dir(&ring).unwrap().count(), fs::read_dir(&open).unwrap().count()), (1, 0));
 }
