@@ -1,5 +1,6 @@
 //! One run of one feed: does what the vendor's session says until it proposes, finds nothing new or refuses.
 
+mod places;
 mod trail;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use vendors::{
 };
 
 use self::trail::{Trail, attestation};
-use crate::probe::Nowhere;
 use crate::sync::Shared;
 use crate::{Engine, EngineError, Progress};
 
@@ -216,25 +216,6 @@ impl FeedRun {
         let settings = self.shared.lying.clone().unwrap_or_else(|| self.engine.vendor_settings());
         let places = vendors::registry(self.feed.vendor()).places(&self.feed, &settings);
         if places.is_empty() { vec![Place { name: None, settings }] } else { places }
-    }
-
-    /// Talks to the vendor at each place where the feed may lie, until there is something at one.
-    async fn search(&self, memory: Memory, meter: &FeedMeter, offered: &mut Option<Offered>) -> Result<Found, Note> {
-        let mut nowhere = Nowhere::default();
-        for place in self.places() {
-            match self.converse(&place, memory.clone(), meter, offered).await {
-                Ok(found) => {
-                    if let Some(name) = place.name {
-                        self.engine.learned.proved(&name);
-                    }
-                    return Ok(found);
-                }
-                // Its manifest was read: it lies here, whatever is wrong with the rest.
-                Err(failure) if offered.is_some() => return Err(failure),
-                Err(failure) => nowhere.add(self, &place, failure)?,
-            }
-        }
-        Err(nowhere.note(&self.feed))
     }
 
     /// Reads a document for a plan.

@@ -192,6 +192,14 @@ impl Engine {
         if let Some(served) = served.filter(|served| served.vendor_version == *version) {
             same_version.push(served.release);
         }
+        // The very bytes that are served, at another path or at more than one: nothing differs under the version.
+        let same = match served {
+            Some(served) => catalog.release(&served.release).await?,
+            None => None,
+        };
+        if same.is_some_and(|same| proposal.has_the_bytes_of(&same.release.items)) {
+            same_version.clear();
+        }
         let last = last.map(|found| found.release.items);
         Ok(Context {
             mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),

@@ -7,6 +7,7 @@ use mirror::{EngineError, SyncRequest};
 use model::Outcome::{Current, Failed, Published, Quarantined};
 use model::{Attestation, Reason};
 use tempfile::TempDir;
+use vendor_sim::{Change, ElasticTarget};
 
 use crate::world::{DEFENDER, ELASTIC, OTHER, World, ended, id, line};
 
@@ -204,5 +205,75 @@ async fn folders_that_hold_nothing_that_is_followed() {
         let error = world.try_sync(&request).await.unwrap_err();
         assert!(matches!(error, EngineError::Folder(_)), "{error}");
         assert_eq!(error.reason(), Reason::NotInFolder);
+    }
+}
+
+const DATED: &str = "elastic/8.18.3@2026-01-15";
+const FIRST: &str = "/downloads/endpoint/manifest/artifacts-8.18.3-2026-01-15.zip";
+const SECOND: &str = "/downloads/endpoint/manifest/2026-01-15/artifacts-8.18.3.zip";
+
+fn dated() -> ElasticTarget {
+    DATED.trim_start_matches("elastic/").parse().unwrap()
+}
+
+/// Whether something stands at the two paths, not for its grace alone.
+async fn stands(world: &World) -> [bool; 2] {
+    let routes = world.generation().await.unwrap().routes;
+    [FIRST, SECOND].map(|path| routes.get(&path.parse().unwrap()).is_some_and(|route| route.until.is_none()))
+}
+
+#[tokio::test]
+async fn a_manifest_is_served_at_each_path_where_it_lies_and_moves_with_it() {
+    let mut world = World::with_dated(DATED.trim_start_matches("elastic/").split_once('@').unwrap()).await;
+    world.settings.feeds = vec![id(DATED)];
+    let folder = TempDir::new().unwrap();
+    let place = |path: &str| folder.path().join(path.trim_start_matches('/'));
+    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
+    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
+    assert_eq!(stands(&world).await, [true, false]);
+    // Endpoints ask at another path: the next copy has it there, too.
+    fs::create_dir_all(place(SECOND).parent().unwrap()).unwrap();
+    fs::copy(place(FIRST), place(SECOND)).unwrap();
+    for outcome in [Published, Current] {
+        ended(&world.sync_from(folder.path()).await, DATED, outcome, None);
+        assert_eq!(stands(&world).await, [true, true]);
+    }
+    fs::remove_file(place(FIRST)).unwrap();
+    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
+    assert_eq!(stands(&world).await, [false, true]);
+    // The vendor has the very bytes, where they were first.
+    world.settings.vendors.elastic.dated_templates =
+        vec!["/downloads/endpoint/manifest/artifacts-{version}-{date}.zip".to_owned()];
+    for outcome in [Published, Current] {
+        ended(&world.sync().await, DATED, outcome, None);
+        assert_eq!(stands(&world).await, [true, false]);
+    }
+    // Other bytes under the version are what they were before.
+    world.sim.publish_elastic(dated(), Change::same_version()).unwrap();
+    ended(&world.sync().await, DATED, Quarantined, Some(Reason::SameVersionOtherBytes));
+}
+
+#[tokio::test]
+async fn of_two_manifests_of_a_feed_in_a_folder_the_newest_counts() {
+    let mut world = World::with_dated(DATED.trim_start_matches("elastic/").split_once('@').unwrap()).await;
+    world.settings.feeds = vec![id(DATED)];
+    let folder = TempDir::new().unwrap();
+    let place = |path: &str| folder.path().join(path.trim_start_matches('/'));
+    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
+    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
+    // A copy of a mirror has what was superseded, too, for as long as its grace lasts there.
+    let superseded = fs::read(place(FIRST)).unwrap();
+    world.sim.publish_elastic(dated(), Change::of(1)).unwrap();
+    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
+    fs::create_dir_all(place(SECOND).parent().unwrap()).unwrap();
+    fs::rename(place(FIRST), place(SECOND)).unwrap();
+    fs::write(place(FIRST), superseded).unwrap();
+    for outcome in [Published, Current] {
+        ended(&world.sync_from(folder.path()).await, DATED, outcome, None);
+        assert_eq!(
+            world.serves(DATED).await,
+            Some(world.sim.elastic_release(dated()).unwrap().manifest_version.clone())
+        );
+        assert_eq!(stands(&world).await, [false, true]);
     }
 }

@@ -36,10 +36,13 @@ impl World {
             }
         }
         for feed in generation.feeds.keys().filter(|feed| feed.vendor() == Vendor::Elastic) {
-            let version = feed.segments().next().unwrap_or_default();
-            let path: RoutePath = format!("/downloads/endpoint/manifest/artifacts-{version}.zip").parse().unwrap();
-            let zip = manifests.get(&path).unwrap_or_else(|| panic!("I1: {path} is not served"));
-            self.closed(&generation, feed, zip);
+            // At its own path, or, where the vendor publishes none, wherever it was found.
+            let lies = |path: &RoutePath| {
+                generation.routes.get(path).is_some_and(|route| route.feed == *feed && route.until.is_none())
+            };
+            let mut found = manifests.iter().filter(|(path, _)| lies(path)).map(|(_, zip)| zip).peekable();
+            assert!(found.peek().is_some(), "I1: no manifest of {feed} is served");
+            found.for_each(|zip| self.closed(&generation, feed, zip));
         }
         self.back_is_older(&generation).await;
         self.goes_on(&generation);
