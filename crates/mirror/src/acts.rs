@@ -69,6 +69,7 @@ impl Engine {
     async fn try_admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
+        self.adopt_locked().await?;
         let Standing { found, present, takes_back } = self.settle_around(text, "admit").await?;
         let (release, state) = (found.release.clone(), found.state);
         let Some(admitted) = Admitted::by_operator(found.release.clone(), state) else {
@@ -85,7 +86,10 @@ impl Engine {
         left.extend(self.overtaken(&release, takes_back).await?);
         // Before anything is recorded: endpoints must not lose what is whole to what rotted meanwhile.
         let proven = Proven::default();
-        if let Some(why) = self.prove_release(&release, present.as_ref(), &proven).await?.any() {
+        let unfit = self.prove_release(&release, present.as_ref(), &proven).await?.any();
+        // What is served as `_back` is not read again, and may be there without being believed.
+        let exposed = self.missing(&release).await.filter(|why| why.reason == Reason::UnsafeFile);
+        if let Some(why) = unfit.or(exposed) {
             return Err(self.not_as_held(&found, &why).await?);
         }
         let before = self.record_of(&release).await?;
@@ -154,7 +158,7 @@ impl Engine {
     /// Some of its bytes changed on the disk, or cannot be read: has the next run fetch what the vendor offers.
     async fn not_as_held(&self, found: &ReleaseRecord, why: &Note) -> Result<EngineError, EngineError> {
         let Note { reason, detail } = why;
-        if *reason == Reason::StoreFailed {
+        if matches!(reason, Reason::StoreFailed | Reason::UnsafeFile) {
             let detail = format!("release {} was not let in: {detail}", found.number);
             return Ok(EngineError::NotPublished(Note { reason: *reason, detail }));
         }
@@ -199,8 +203,9 @@ impl Engine {
         Ok(self.ports.catalog.apply(Batch { feeds, states, history, ..Batch::default() }).await?)
     }
 
-    /// Ends a quarantine or a path conflict against the release: it is not served, and the mark stays where it was. The
-    /// ring remembers it: a generation is published that serves the same as before.
+    /// Ends a quarantine or a path conflict against the release, or bars one that was admitted and is not what is served:
+    /// then `_back` has it no longer. The mark stays where it was. The ring remembers it: a generation is published that
+    /// serves the same as before but for that.
     /// Where an offer was quarantined because it goes back to a release that was admitted before, it is the offer
     /// that is declined; the release keeps its state.
     ///
@@ -217,14 +222,16 @@ impl Engine {
     async fn try_reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
+        self.adopt_locked().await?;
         let standing = self.settle_around(text, "reject").await?;
         let mut record = self.record_of(&standing.found.release).await?;
         standing.may_be_rejected(&record)?;
         let Standing { found, takes_back, .. } = standing;
         let release = &found.release;
         let offered = record.release == Some(release.id);
-        let declines =
-            found.state == ReleaseState::Admitted && record.outcome == Outcome::Quarantined && takes_back.is_none();
+        let declines = found.state == ReleaseState::Admitted
+            && (offered && record.outcome == Outcome::Quarantined)
+            && takes_back.is_none();
         if waits(&record, release) {
             in_order(&mut record);
         }
@@ -261,7 +268,7 @@ impl Engine {
             state: if declines { found.state } else { ReleaseState::Rejected },
             outcome: record.outcome,
             generation,
-            detail: unkept.or(record.detail),
+            detail: unkept.or_else(|| record.detail.filter(|_| offered)).or_else(|| Some(told(release, why, declines))),
         })
     }
 
@@ -305,14 +312,24 @@ impl Standing {
                 release.feed
             )));
         }
-        let is_settled = matches!(state, ReleaseState::Admitted | ReleaseState::Expired);
-        if is_settled && takes_back.is_none() && !waits(record, release) {
-            return Err(EngineError::NotNow(format!(
-                "release {number} is {state} and waits for nothing; to leave it, admit another release of {}",
-                release.feed
-            )));
+        if takes_back.is_some() || waits(record, release) {
+            return Ok(());
         }
-        Ok(())
+        match state {
+            ReleaseState::Admitted if served.is_some_and(|served| served.release == release.id) => {
+                Err(EngineError::NotNow(format!(
+                    "release {number} is what is served; to leave it, admit another release of {}",
+                    release.feed
+                )))
+            }
+            ReleaseState::Admitted if record.declined == Some(release.id) => Err(EngineError::NotNow(format!(
+                "going back to release {number} is declined already, and it stays admitted"
+            ))),
+            ReleaseState::Expired => Err(EngineError::NotNow(format!(
+                "release {number} is expired: its bytes were let go, and nothing of it is served"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

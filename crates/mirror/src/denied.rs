@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
 use catalog::{Batch, EntryKind, ReleaseFilter};
-use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
+use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
 use serde_json::json;
+use trust::Admitted;
 
 use crate::plan::Newcomer;
 use crate::word::goes_back;
@@ -51,6 +52,35 @@ impl Engine {
             denied.insert(feed.clone(), ids);
         }
         Ok(denied)
+    }
+
+    /// The bytes that are served and that of all releases only denied ones name: they leave at once, grace or not. Where
+    /// releases are not on record nobody can tell, and nothing does.
+    pub(crate) async fn barred(
+        &self,
+        present: &Generation,
+        denied: &BTreeMap<FeedId, Vec<ReleaseId>>,
+        incumbents: &BTreeMap<FeedId, Admitted>,
+    ) -> Result<BTreeSet<Digest>, EngineError> {
+        let mut barred = BTreeSet::new();
+        if present.feeds.keys().any(|feed| !incumbents.contains_key(feed)) {
+            return Ok(barred);
+        }
+        for id in denied.values().flatten() {
+            let named = self.ports.catalog.release(id).await?.map_or_else(Vec::new, |found| found.release.items);
+            barred.extend(named.into_iter().map(|item| item.digest));
+        }
+        let served: BTreeSet<Digest> = present.routes.values().map(|route| route.digest).collect();
+        barred.retain(|digest| served.contains(digest));
+        if !barred.is_empty() {
+            let admitted = ReleaseFilter { state: Some(ReleaseState::Admitted), ..ReleaseFilter::default() };
+            for found in self.ports.catalog.releases(&admitted).await? {
+                for item in &found.release.items {
+                    barred.remove(&item.digest);
+                }
+            }
+        }
+        Ok(barred)
     }
 
     /// Whether the ring remembers all that it is to remember as denied, but for one feed.

@@ -117,6 +117,15 @@ pub enum EngineError {
     /// The folder to take from holds nothing that is followed.
     #[error("{0}")]
     Folder(String),
+    /// The disk was full, what nothing refers to went, and there is no room for more all the same.
+    #[error("the disk was full: {freed}, and that was not enough")]
+    StillFull {
+        /// What went, in words.
+        freed: String,
+        /// What failed after that.
+        #[source]
+        source: Box<EngineError>,
+    },
     /// A publication did not take place; what was served is served on.
     #[error("nothing was published: {}", .0.detail)]
     NotPublished(Note),
@@ -152,6 +161,7 @@ impl EngineError {
             Self::UnknownFeed { .. } | Self::NoFeeds => Reason::NotFollowed,
             Self::NoPast(_) => Reason::NoPast,
             Self::Stopped | Self::Interrupted | Self::StoppedWaiting => Reason::Interrupted,
+            Self::StillFull { source, .. } => source.reason(),
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),

@@ -1,6 +1,7 @@
 //! Retention and collection: only what Waystation wrote and nothing refers to is let go.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 use std::io;
 
 use async_trait::async_trait;
@@ -96,6 +97,18 @@ impl Freed {
     }
 }
 
+impl fmt::Display for Freed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "what nothing refers to went (blobs: {}, bytes of unfinished downloads: {}, old generation files: {})",
+            self.removed,
+            self.partial_bytes,
+            self.generations.len()
+        )
+    }
+}
+
 impl Engine {
     /// What [`Engine::collect`] would let go.
     ///
@@ -123,13 +136,21 @@ impl Engine {
                     partial_bytes = freed.partial_bytes,
                     "the disk was full: what nothing refers to went first"
                 );
-                let data = json!({ "act": "make-room", "blobs": freed.removed, "bytes": freed.bytes });
-                let entry = self.entry(EntryKind::Upkeep, "gc", data);
-                self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
-                Ok(freed.added_to(self.collect_once().await?))
+                match self.collect_after(&freed).await {
+                    Ok(report) => Ok(freed.added_to(report)),
+                    // What went does not come back because the rest failed.
+                    Err(error) => Err(EngineError::StillFull { freed: freed.to_string(), source: Box::new(error) }),
+                }
             }
             done => done,
         }
+    }
+
+    async fn collect_after(&self, freed: &Freed) -> Result<GcReport, EngineError> {
+        let data = json!({ "act": "make-room", "blobs": freed.removed, "bytes": freed.bytes });
+        let entry = self.entry(EntryKind::Upkeep, "gc", data);
+        self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
+        self.collect_once().await
     }
 
     /// Lets go, without writing anything, what no release, no reservation and no route refers to, and what stands for
@@ -183,6 +204,7 @@ impl Engine {
     async fn let_go(&self, calm: &Calm) -> Result<GcPlan, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
+        self.adopt_locked().await?;
         self.settle_locked().await?;
         self.forget_rejected().await;
         let plan = self.census(calm).await?.plan;
@@ -270,7 +292,7 @@ impl Engine {
         calm: &Calm,
     ) -> Result<HashSet<ReleaseId>, EngineError> {
         let records = self.ports.catalog.feeds().await?;
-        let newest = newest_earlier(held, generation);
+        let newest = self.newest_earlier(held, generation).await?;
         let (mut kept, mut guests) = (Vec::new(), Vec::new());
         for found in held {
             let id = found.release.id;
@@ -290,6 +312,34 @@ impl Engine {
         }
         let expired = expire(kept, calm.kept_since.of(vendor), self.settings.keep(vendor).bytes);
         Ok(expired.into_iter().chain(guests).collect())
+    }
+
+    /// For each feed that is served, the admitted release before the one that is served and whose bytes are there: what to
+    /// go back to.
+    async fn newest_earlier(
+        &self,
+        held: &[ReleaseRecord],
+        generation: &Generation,
+    ) -> Result<HashSet<ReleaseId>, EngineError> {
+        let mut earlier: BTreeMap<&FeedId, Vec<&ReleaseRecord>> = BTreeMap::new();
+        for found in held.iter().filter(|found| found.state == ReleaseState::Admitted) {
+            let release = &found.release;
+            let served = generation.feeds.get(&release.feed);
+            if served.is_some_and(|served| release.vendor_version.version < served.vendor_version.version) {
+                earlier.entry(&release.feed).or_default().push(found);
+            }
+        }
+        let mut newest = HashSet::new();
+        for mut releases in earlier.into_values() {
+            releases.sort_by(|a, b| b.release.vendor_version.version.cmp(&a.release.vendor_version.version));
+            for found in releases {
+                newest.insert(found.release.id);
+                if self.is_held(&found.release).await? {
+                    break;
+                }
+            }
+        }
+        Ok(newest)
     }
 
     /// Served, served as `_back`, still reachable in its grace, or dated.
@@ -332,23 +382,6 @@ fn planned(found: &ReleaseRecord) -> PlannedRelease {
         feed: found.release.feed.clone(),
         vendor_version: found.release.vendor_version.to_string(),
     }
-}
-
-/// For each feed that is served, the admitted release before the one that is served: what to go back to.
-fn newest_earlier(held: &[ReleaseRecord], generation: &Generation) -> HashSet<ReleaseId> {
-    let mut newest: BTreeMap<&FeedId, &ReleaseRecord> = BTreeMap::new();
-    for found in held.iter().filter(|found| found.state == ReleaseState::Admitted) {
-        let release = &found.release;
-        let served = generation.feeds.get(&release.feed);
-        if served.is_none_or(|served| release.vendor_version.version >= served.vendor_version.version) {
-            continue;
-        }
-        let best = newest.entry(&release.feed).or_insert(found);
-        if best.release.vendor_version.version < release.vendor_version.version {
-            *best = found;
-        }
-    }
-    newest.into_values().map(|found| found.release.id).collect()
 }
 
 struct Unlink<'a>(&'a dyn BlobStore);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, NewEntry};
 use model::{
-    Digest, FeedId, Note, Outcome, Release, ReleaseId, ReleaseState, RingName, ServedFeed, Timestamp, Trust,
-    VendorVersion,
+    Digest, FeedId, Generation, Note, Outcome, Release, ReleaseId, ReleaseState, RingName, ServedFeed, Timestamp,
+    Trust, VendorVersion,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -223,6 +223,12 @@ impl ToldVerdict {
             _ => None,
         })
     }
+}
+
+/// What a generation serves, for an entry: what the ring remembers of releases, their verdicts' entries tell.
+pub(crate) fn told_feeds(generation: &Generation) -> BTreeMap<&FeedId, ServedFeed> {
+    let told = |served: &ServedFeed| ServedFeed { remembers: Vec::new(), ..served.clone() };
+    generation.feeds.iter().map(|(feed, served)| (feed, told(served))).collect()
 }
 
 /// What an intended publication's entry says.

@@ -36,6 +36,7 @@ mod prune;
 mod publish;
 mod rebuild;
 mod reconcile;
+mod remembered;
 mod report;
 pub mod retention;
 mod returning;

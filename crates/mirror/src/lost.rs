@@ -9,7 +9,7 @@ use model::{Digest, FeedId, Note, Reason, ServedFeed};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::history::{ToldEnd, particulars};
+use crate::history::{ToldEnd, particulars, told_feeds};
 use crate::{Engine, EngineError};
 
 /// The most entries of upkeep on a ring since its last publication that are looked through.
@@ -120,27 +120,40 @@ impl Engine {
         Ok([known.unwrap_or(0), intended.unwrap_or(0)])
     }
 
-    /// Records that the ring serves a generation of which the history does not know, so that it does from then on.
+    /// Records what the ring serves and the catalog does not know, so that it does from then on.
     pub(crate) async fn adopt(&self) -> Result<(), EngineError> {
-        let strange = |found: &Option<Note>| found.as_ref().is_some_and(|note| note.reason == Reason::CatalogDisagrees);
-        if !strange(&self.contradiction().await?) {
+        if self.strange().await?.is_none() && self.unrecorded().await?.is_empty() {
             return Ok(());
         }
         let _lock = self.ports.locks.publish().await?;
-        let Some(fault) = self.contradiction().await?.filter(|note| note.reason == Reason::CatalogDisagrees) else {
-            return Ok(());
-        };
+        self.adopt_locked().await
+    }
+
+    /// The same for who holds the publication lock and has closed what was open.
+    pub(crate) async fn adopt_locked(&self) -> Result<(), EngineError> {
+        let fault = self.strange().await?;
         let Some(Current { generation, digest }) = self.present().await? else { return Ok(()) };
-        let number = generation.number;
-        tracing::error!(ring = %generation.ring, number, detail = %fault.detail, "adopted the generation that the ring serves");
-        let data = json!({
-            "act": "adopt", "number": number, "digest": digest, "made_at": generation.at, "feeds": generation.feeds,
-            "reason": fault.reason, "detail": fault.detail,
-        });
-        let history = vec![self.entry(EntryKind::Upkeep, generation.ring.as_str(), data)];
-        let mut batch = Batch { history, ..Batch::default() };
-        self.deny_again(&generation, &mut batch).await?;
+        let mut batch = Batch::default();
+        self.record_again(&generation, &mut batch).await?;
+        if let Some(fault) = &fault {
+            let number = generation.number;
+            tracing::error!(ring = %generation.ring, number, detail = %fault.detail, "adopted the generation that the ring serves");
+            let data = json!({
+                "act": "adopt", "number": number, "digest": digest, "made_at": generation.at,
+                "feeds": told_feeds(&generation), "reason": fault.reason, "detail": fault.detail,
+            });
+            batch.history.push(self.entry(EntryKind::Upkeep, generation.ring.as_str(), data));
+            self.deny_again(&generation, &mut batch).await?;
+        }
+        if batch.history.is_empty() {
+            return Ok(());
+        }
         Ok(self.ports.catalog.apply(batch).await?)
+    }
+
+    /// How the ring's files contradict the history, where that is for want of the history: it was lost, or is an older one.
+    async fn strange(&self) -> Result<Option<Note>, EngineError> {
+        Ok(self.contradiction().await?.filter(|note| note.reason == Reason::CatalogDisagrees))
     }
 
     /// Whether the history tells of the publication of this very generation, as far back as is looked.

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    Digest, FeedId, Generation, ItemKind, Note, ReleaseId, ReleaseItem, Route, RoutePath, ServedFeed, Timestamp, Vendor,
+    Digest, FeedId, Generation, ItemKind, Note, Release, ReleaseId, ReleaseItem, Remembered, Route, RoutePath,
+    ServedFeed, Timestamp, Vendor,
 };
 use trust::Admitted;
 
@@ -43,7 +44,7 @@ pub struct Input<'a> {
     pub denied: &'a BTreeMap<FeedId, Vec<ReleaseId>>,
     /// Feeds to be served no longer.
     pub retire: &'a BTreeSet<FeedId>,
-    /// Superseded bytes that are held no longer: there is nothing to keep reachable.
+    /// Superseded bytes that are not to stay reachable: they are held no longer, or only what was denied names them.
     pub gone: &'a BTreeSet<Digest>,
     /// How long superseded routes stay.
     pub grace: Graces,
@@ -163,7 +164,9 @@ impl Layout<'_> {
     fn served(&self, admitted: &Admitted, back: Option<&Admitted>) -> ServedFeed {
         let release = admitted.release();
         let back_bases = vendors::registry(release.feed.vendor()).back_bases(&release.feed);
-        let before = self.input.present.feeds.get(&release.feed).filter(|served| served.release == release.id);
+        let present = self.input.present.feeds.get(&release.feed);
+        let before = present.filter(|served| served.release == release.id);
+        let named = [Some(admitted), back].into_iter().flatten();
         ServedFeed {
             release: release.id,
             vendor_version: release.vendor_version.clone(),
@@ -172,6 +175,7 @@ impl Layout<'_> {
             bases: release.bases.iter().cloned().chain(back_bases).collect(),
             back: back.map(|back| back.release().id),
             denied: self.input.denied.get(&release.feed).cloned().unwrap_or_default(),
+            remembers: named.map(|admitted| remembered(admitted.release(), present)).collect(),
         }
     }
 
@@ -221,6 +225,12 @@ impl Layout<'_> {
         let items = self.seats.taken.get(feed).map(|admitted| &admitted.release().items);
         items.into_iter().flatten().any(|item| module.back_route(feed, &item.route).as_ref() == Some(path))
     }
+}
+
+/// What the next generation remembers of a release: what the `present` one does, however often it was met since.
+fn remembered(release: &Release, present: Option<&ServedFeed>) -> Remembered {
+    let known = present.and_then(|served| served.remembers.iter().find(|known| known.release == release.id));
+    known.map_or_else(|| release.into(), Clone::clone)
 }
 
 /// Nobody is in the middle of what no manifest names: it needs no grace, and may have to leave at once.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blob_store::{Current, Verification};
-use catalog::FeedRecord;
-use model::{Digest, Generation, Note, Outcome, Reason, Release, RoutePath};
+use catalog::{FeedRecord, ReleaseRecord};
+use model::{Digest, Generation, Note, Outcome, Reason, Release, ReleaseState, RoutePath, ServedFeed};
 
 use crate::feed_run::note;
 use crate::publish::{Pending, failure};
@@ -94,29 +94,58 @@ impl Engine {
         self.prove(news.blobs, proven).await
     }
 
-    /// Where what is served of a feed is not what its vendor offers, as after a rollback, no run fetches it again when its
-    /// bytes go: that is told until somebody lets another release in, or the vendor publishes one.
+    /// What is wrong with what is served of a feed, although its vendor was asked and answered well: that is told until it
+    /// is so no more. `before` is the feed's record as it was.
     pub(crate) async fn tell_lost(
         &self,
         record: &mut FeedRecord,
+        before: &FeedRecord,
         present: Option<&Current>,
     ) -> Result<(), EngineError> {
         let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
-        let Some(served) = served.filter(|served| record.release != Some(served.release)) else { return Ok(()) };
-        if record.outcome != Outcome::Current {
-            return Ok(());
-        }
+        let Some(served) = served.filter(|_| record.outcome == Outcome::Current) else { return Ok(()) };
         let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(()) };
-        let Some(missing) = self.missing(&found.release).await else { return Ok(()) };
-        let detail = format!(
-            "{}; release {} is served, and the vendor offers another that was declined: admit a release that is held",
-            missing.detail, found.number
-        );
-        record.outcome = Outcome::Failed;
+        let declined = record.release != Some(served.release);
+        let Some(Note { reason, detail }) = self.wrong_with(served, &found, declined).await? else { return Ok(()) };
         record.detail = Some(detail);
-        record.reason = Some(Reason::BlobMissing);
-        record.failures = record.failures.saturating_add(1);
+        record.reason = Some(if reason == Reason::StoreFailed { Reason::BlobMissing } else { reason });
+        not_in_order(record, before);
         Ok(())
+    }
+
+    /// What is wrong with what is served of a feed: the operator left it, and what was gone back to is lost; or its own bytes
+    /// are, and no run fetches them again, as the vendor offers what was declined; or those of the release in `_back`.
+    async fn wrong_with(
+        &self,
+        served: &ServedFeed,
+        found: &ReleaseRecord,
+        declined: bool,
+    ) -> Result<Option<Note>, EngineError> {
+        let (number, feed) = (found.number, &found.release.feed);
+        if found.state == ReleaseState::Rejected {
+            let detail = format!(
+                "release {number} was rejected and is served, as what was gone back to is not held: admit another release \
+                 of {feed}"
+            );
+            return Ok(Some(note(Reason::RejectedServed, detail)));
+        }
+        if let Some(missing) = self.missing(&found.release).await.filter(|_| declined) {
+            let detail = format!(
+                "{}; release {number} is served, and the vendor offers another that was declined: admit a release that is held",
+                missing.detail
+            );
+            return Ok(Some(note(missing.reason, detail)));
+        }
+        let Some(back) = served.back else { return Ok(None) };
+        let Some(back) = self.ports.catalog.release(&back).await? else { return Ok(None) };
+        let missing = self.missing(&back.release).await.filter(|missing| missing.reason != Reason::UnsafeFile);
+        Ok(missing.map(|missing| {
+            let detail = format!(
+                "{}; it belongs to release {}, the one before: `_back` goes on to the newest that is held, if there is one",
+                missing.detail, back.number
+            );
+            note(missing.reason, detail)
+        }))
     }
 
     async fn prove(&self, blobs: BTreeMap<Digest, (RoutePath, u64)>, proven: &Proven) -> Result<Unfit, EngineError> {
@@ -138,10 +167,11 @@ impl Engine {
                         unfit.why.insert(digest, damaged(&path, &fault));
                         faults.push(BlobFault { routes: vec![path], ..fault });
                     }
-                    Seen::Unread(error) => {
+                    Seen::Unread(fault) => {
                         unfit.aside = false;
-                        let detail = format!("{path}: blob {digest} cannot be read now: {error}");
-                        unfit.why.insert(digest, note(Reason::StoreFailed, detail));
+                        let error = fault.error.unwrap_or_default();
+                        let detail = format!("{path}: blob {digest} cannot be used now: {error}");
+                        unfit.why.insert(digest, note(fault.reason, detail));
                     }
                 },
             }
@@ -153,7 +183,8 @@ impl Engine {
         Ok(unfit)
     }
 
-    async fn is_there(&self, digest: Digest) -> bool {
+    /// Whether something stands under a blob's name, whatever may be wrong with it.
+    pub(crate) async fn is_there(&self, digest: Digest) -> bool {
         !matches!(self.ports.blobs.find(digest).await, Ok(None))
     }
 }
@@ -187,6 +218,14 @@ fn damaged(path: &RoutePath, fault: &BlobFault) -> Note {
         }
         (None, None) => note(Reason::BlobMissing, format!("{path}: blob {digest} is not held")),
     }
+}
+
+/// The vendor was asked and answered well, and the feed is not in order all the same: what was remembered of the vendor
+/// stands, so that nothing is fetched again for it, and the feed was last in order when it was `before`.
+pub(crate) fn not_in_order(record: &mut FeedRecord, before: &FeedRecord) {
+    record.outcome = Outcome::Failed;
+    record.succeeded_at = before.succeeded_at;
+    record.failures = before.failures.saturating_add(1);
 }
 
 /// Takes out what must not be served, as it failed.

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
-use catalog::{Batch, EntryKind, FeedRecord, Publication};
-use model::{
-    Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, RoutePath, ServedFeed,
-};
+use catalog::{Batch, EntryKind, FeedRecord, Publication, ReleaseFilter};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, RoutePath, Version};
 use serde_json::json;
 use trust::Admitted;
 
 use crate::engine::restore;
 use crate::feed_run::note;
+use crate::history::told_feeds;
 use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::proof::{Proven, Unfit, take_out};
 use crate::rebuild::FAR;
@@ -69,11 +68,8 @@ impl Engine {
             let present = self.present().await?;
             let coming = what.pending.iter().chain(&waiting).map(|it| it.record.feed.clone()).collect();
             let mut returning = self.returning(present.as_ref(), &coming).await?;
-            // What this very publication lets go does not come back with it.
-            let goes = |id: ReleaseId| {
-                what.batch.states.iter().any(|(gone, state, _)| (*gone, *state) == (id, ReleaseState::Expired))
-            };
-            returning.retain(|it| !goes(it.admitted.release().id));
+            let leaves = leaving(&what.batch);
+            returning.retain(|it| !leaves.contains(&it.admitted.release().id));
             let (mut plan, incumbent) = loop {
                 let mut newcomers: Vec<Newcomer> =
                     what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
@@ -135,7 +131,7 @@ impl Engine {
     /// The highest number of all generation files, whole or not.
     pub(crate) async fn newest_number(&self) -> Result<u64, EngineError> {
         let numbers = self.ports.rings.numbers(&self.settings.ring).await?;
-        Ok(numbers.into_iter().filter(|number| *number <= FAR).max().unwrap_or(0))
+        Ok(numbers.into_iter().filter(|number| *number < FAR).max().unwrap_or(0))
     }
 
     pub(crate) async fn plan_for(
@@ -148,8 +144,10 @@ impl Engine {
         let empty = Generation::empty(self.settings.ring.clone(), now);
         let generation = present.map_or(&empty, |current| &current.generation);
         let incumbents = self.incumbents(generation).await?;
-        let earlier = self.earlier(generation, newcomers).await?;
+        let earlier = self.earlier(generation, newcomers, &leaving(&what.batch)).await?;
         let denied = self.denied(generation, newcomers).await?;
+        let mut gone = self.gone(generation).await;
+        gone.extend(self.barred(generation, &denied, &incumbents).await?);
         let input = Input {
             present: generation,
             incumbents: &incumbents,
@@ -157,7 +155,7 @@ impl Engine {
             earlier: &earlier,
             denied: &denied,
             retire: &what.retire,
-            gone: &self.gone(generation).await,
+            gone: &gone,
             grace: self.settings.grace,
             calm: what.calm,
             now,
@@ -172,56 +170,54 @@ impl Engine {
             generation.routes.values().filter(|route| route.until.is_some()).map(|route| route.digest).collect();
         // A store that cannot answer at all is no reason to let anything go.
         let Ok(found) = self.ports.blobs.find_all(&superseded).await else { return BTreeSet::new() };
-        superseded.into_iter().zip(found).filter(|(_, held)| held.is_none()).map(|(digest, _)| digest).collect()
+        let mut gone = BTreeSet::new();
+        for (digest, _) in superseded.into_iter().zip(found).filter(|(_, held)| held.is_none()) {
+            if !self.is_there(digest).await {
+                gone.insert(digest);
+            }
+        }
+        gone
     }
 
-    /// For each feed whose layout serves an earlier release: those that this ring has served, that are admitted and
-    /// held whole, newest version first.
+    /// For each feed whose layout serves an earlier release: those that are admitted and held whole, newest version first,
+    /// down to the newest that is older than whatever may be served. What is admitted is what one may go back to: neither
+    /// how many generations followed, nor whether their files are kept, takes anything away.
     async fn earlier(
         &self,
         present: &Generation,
         newcomers: &[Newcomer],
+        leaves: &BTreeSet<ReleaseId>,
     ) -> Result<BTreeMap<FeedId, Vec<Admitted>>, EngineError> {
         let mut found = BTreeMap::new();
         for feed in &present_and_coming(present, newcomers) {
             if vendors::registry(feed.vendor()).back_bases(feed).is_empty() {
                 continue;
             }
-            let served = present.feeds.get(feed);
-            let back = steps_back(feed, served, newcomers);
-            // Going back, or coming back, needs to know what came before; otherwise the present generation says it all.
-            let mut ids: BTreeSet<ReleaseId> = if back { self.served_before(feed).await? } else { BTreeSet::new() };
-            if let Some(served) = served {
-                ids.insert(served.release);
-                ids.extend(served.back);
-            }
+            let back = present.feeds.get(feed).and_then(|served| served.back);
+            let lowest = lowest(feed, present, newcomers);
+            let state = Some(ReleaseState::Admitted);
+            let filter = ReleaseFilter { feed: Some(feed.clone()), state, ..ReleaseFilter::default() };
+            let mut known = self.ports.catalog.releases(&filter).await?;
+            known.retain(|known| !leaves.contains(&known.release.id));
+            known.sort_by(|a, b| b.release.vendor_version.version.cmp(&a.release.vendor_version.version));
             let mut releases = Vec::new();
-            for id in ids {
-                let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
-                // A store that cannot answer is no reason to take away what stands in `_back`.
-                if self.is_held(admitted.release()).await? {
-                    releases.push(admitted);
+            for known in known {
+                let older = Some(&known.release.vendor_version.version) < lowest.as_ref();
+                // A store that cannot answer is no reason to take away what stands in `_back`, nor are bytes that are
+                // there and not to be believed just now.
+                let missing = self.first_missing(&known.release).await?;
+                let stands = back == Some(known.release.id);
+                if missing.is_some_and(|missing| !stands || missing.reason != Reason::UnsafeFile) {
+                    continue;
+                }
+                releases.extend(restore(known));
+                if older {
+                    break;
                 }
             }
-            releases.sort_by(|a, b| b.release().vendor_version.version.cmp(&a.release().vendor_version.version));
             found.insert(feed.clone(), releases);
         }
         Ok(found)
-    }
-
-    /// The releases that the ring's kept generations served of a feed.
-    async fn served_before(&self, feed: &FeedId) -> Result<BTreeSet<ReleaseId>, EngineError> {
-        let ring = &self.settings.ring;
-        let mut ids = BTreeSet::new();
-        for number in self.ports.rings.numbers(ring).await? {
-            // One that cannot be read is no reason not to go back.
-            let Ok(Some(generation)) = self.ports.rings.generation(ring, number).await else { continue };
-            if let Some(served) = generation.feeds.get(feed) {
-                ids.insert(served.release);
-                ids.extend(served.back);
-            }
-        }
-        Ok(ids)
     }
 
     /// Releases that an earlier publication had to hold back because of another feed's paths: what is published now
@@ -281,9 +277,11 @@ impl Engine {
         let found = self.ports.blobs.find_all(&digests).await?;
         let gone =
             release.items.iter().zip(found).find(|(item, held)| held.is_none_or(|held| held.size() != item.size));
-        Ok(gone.map(|(item, _)| {
-            let detail = format!("{}: blob {} is not held as it should be", item.route, item.digest);
-            note(Reason::StoreFailed, detail)
+        let Some((item, _)) = gone else { return Ok(None) };
+        let is = format!("{}: blob {} is not held as it should be", item.route, item.digest);
+        Ok(Some(match self.ports.blobs.find(item.digest).await {
+            Err(error) => note(error.reason(), format!("{is}: {}", model::error_chain(&error))),
+            Ok(_) => note(Reason::StoreFailed, is),
         }))
     }
 
@@ -296,7 +294,8 @@ impl Engine {
     ) -> Result<Moved, EngineError> {
         let generation = &plan.generation;
         let publication = self.publication(generation);
-        let data = json!({ "number": generation.number, "digest": publication.digest, "feeds": generation.feeds });
+        let data =
+            json!({ "number": generation.number, "digest": publication.digest, "feeds": told_feeds(generation) });
         batch.history.push(self.entry(EntryKind::PublicationIntended, generation.ring.as_str(), data));
         batch.publications.push(publication);
         self.ports.catalog.apply(batch).await?;
@@ -389,10 +388,17 @@ fn present_and_coming(present: &Generation, newcomers: &[Newcomer]) -> BTreeSet<
     present.feeds.keys().chain(coming).cloned().collect()
 }
 
-/// Whether a feed goes behind what is served of it, or comes where nothing is.
-fn steps_back(feed: &FeedId, served: Option<&ServedFeed>, newcomers: &[Newcomer]) -> bool {
-    let mut releases = newcomers.iter().map(|newcomer| newcomer.admitted.release()).filter(|it| it.feed == *feed);
-    releases.any(|release| served.is_none_or(|served| release.vendor_version.version < served.vendor_version.version))
+/// The lowest version that may be served of a feed: what is served now, or what comes.
+fn lowest(feed: &FeedId, present: &Generation, newcomers: &[Newcomer]) -> Option<Version> {
+    let coming = newcomers.iter().map(|newcomer| newcomer.admitted.release()).filter(|it| it.feed == *feed);
+    let coming = coming.map(|release| &release.vendor_version.version);
+    coming.chain(present.feeds.get(feed).map(|served| &served.vendor_version.version)).min().cloned()
+}
+
+/// What a batch lets go, or turns down: it does not come back with the very publication that records it.
+fn leaving(batch: &Batch) -> BTreeSet<ReleaseId> {
+    let leaves = batch.states.iter().filter(|(_, state, _)| *state != ReleaseState::Admitted);
+    leaves.map(|(release, ..)| *release).collect()
 }
 
 /// How moving the pointer ended.

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use blob_store::Current;
 use catalog::{FeedRecord, ReleaseFilter};
-use model::{FeedId, Outcome, Reason, ReleaseState, Timestamp};
+use model::{FeedId, Outcome, Reason, ReleaseState};
 use trust::Admitted;
 
 use crate::engine::restore;
 use crate::plan::Newcomer;
+use crate::proof::not_in_order;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -49,11 +50,11 @@ impl Engine {
     }
 
     /// A feed of which nothing is served, and nothing comes, is not in order, whatever its vendor was found to offer;
-    /// `succeeded` is when it last was.
+    /// `before` is its record as it was.
     pub(crate) async fn tell_unserved(
         &self,
         record: &mut FeedRecord,
-        succeeded: Option<Timestamp>,
+        before: &FeedRecord,
         present: Option<&Current>,
     ) -> Result<(), EngineError> {
         let stands = is_served(present, &record.feed) || self.newest_standing(&record.feed).await?.is_some();
@@ -63,10 +64,8 @@ impl Engine {
         let why = record.detail.take().map_or_else(String::new, |why| format!("{why}; "));
         record.detail =
             Some(format!("{why}nothing of this feed is served, and no other release of it is held: admit one"));
-        record.outcome = Outcome::Failed;
         record.reason = record.reason.or(Some(Reason::StoreFailed));
-        record.succeeded_at = succeeded;
-        record.failures = record.failures.saturating_add(1);
+        not_in_order(record, before);
         Ok(())
     }
 }

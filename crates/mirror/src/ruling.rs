@@ -65,7 +65,9 @@ impl Engine {
         }
         let coming = pending.iter().map(|pending| pending.record.feed.clone()).collect();
         let returns = !self.returning(present.as_ref(), &coming).await?.is_empty();
-        let mut done = if pending.is_empty() && !returns {
+        // Where the bytes in `_back` are lost, an earlier release takes their place.
+        let lost = records.iter().any(|(record, _)| record.reason == Some(Reason::BlobMissing));
+        let mut done = if pending.is_empty() && !returns && !lost {
             self.ports.catalog.apply(batch).await?;
             Done::default()
         } else {
@@ -88,7 +90,7 @@ impl Engine {
         keep_ages(&mut record, now);
         keep_declined(&mut record, present);
         record.checked_at = now;
-        let succeeded = record.succeeded_at;
+        let before = record.clone();
         let offered = settled.offered.map(|offered| offered.vendor_version);
         let costs = Costs { bytes: settled.bytes, requests: settled.requests };
         match settled.result {
@@ -109,8 +111,8 @@ impl Engine {
                 }
             }
         }
-        self.tell_lost(&mut record, present).await?;
-        self.tell_unserved(&mut record, succeeded, present).await?;
+        self.tell_lost(&mut record, &before, present).await?;
+        self.tell_unserved(&mut record, &before, present).await?;
         ruling.records.push((record, costs));
         Ok(())
     }
@@ -127,10 +129,15 @@ impl Engine {
             Some(id) => self.ports.catalog.release(id).await?,
             None => None,
         };
-        let rejected = spoken_of.filter(|found| found.state == ReleaseState::Rejected);
         let moved = of.is_some() && record.release != of;
-        match rejected {
-            Some(found) if moved || record.reason != Some(Reason::RejectedBefore) => {
+        let declined = spoken_of.filter(|found| {
+            found.state == ReleaseState::Rejected || (!moved && record.declined == Some(found.release.id))
+        });
+        match declined {
+            // A run that failed for want of what is served instead of it begins anew.
+            Some(found)
+                if moved || record.outcome == Outcome::Failed || record.reason != Some(Reason::RejectedBefore) =>
+            {
                 unchanged(record);
                 turn_down(record, &found.release);
                 record.release = of;

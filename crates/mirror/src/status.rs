@@ -129,7 +129,7 @@ pub struct FeedStatus {
 /// How one release stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReleaseStatus {
-    /// Its number.
+    /// Its number; 0 where only the ring knows it, as the catalog was lost: the next run records it.
     pub number: u64,
     /// Its id.
     pub id: ReleaseId,
@@ -210,8 +210,8 @@ impl Engine {
         let named = recorded.or_else(|| is_unused.then(configured));
         let (mut feeds, mut followed) = (Vec::new(), Vec::new());
         for feed in names {
-            let served = match current.as_ref().and_then(|current| current.feeds.get(&feed)) {
-                Some(served) => catalog.release(&served.release).await?,
+            let served = match &current {
+                Some(current) => self.served_record(current, &feed).await?,
                 None => None,
             };
             let record = records.iter().find(|record| record.feed == feed);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blob_store::Verification;
+use blob_store::{StoreError, Verification};
 use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord};
 use model::{Digest, Outcome, Reason, Release, ReleaseId, ReleaseItem, ReleaseState, RoutePath, error_chain};
 use serde::Serialize;
@@ -18,10 +18,24 @@ pub struct BlobFault {
     pub digest: Digest,
     /// Where it is served, or would be.
     pub routes: Vec<RoutePath>,
+    /// What is the matter.
+    pub reason: Reason,
     /// What its bytes hash to now; none when it is gone or cannot be read.
     pub actual: Option<Digest>,
     /// Why it cannot be read, when that is so.
     pub error: Option<String>,
+}
+
+impl BlobFault {
+    fn new(digest: Digest, reason: Reason) -> Self {
+        Self { digest, routes: Vec::new(), reason, actual: None, error: None }
+    }
+
+    /// The error that says why it cannot be read, judged.
+    fn unreadable(digest: Digest, error: &StoreError) -> Self {
+        let reason = if error.is_damage() { Reason::BlobDamaged } else { error.reason() };
+        Self { error: Some(error_chain(error)), ..Self::new(digest, reason) }
+    }
 }
 
 /// What re-hashing found.
@@ -35,8 +49,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong. Damaged blobs were set aside; the next sync fetches them again.
     pub faults: Vec<BlobFault>,
-    /// What could not be read for a reason that says nothing about its bytes, such as a lack of memory, descriptors or
-    /// permission. These were left where they are.
+    /// What could not be read, or is not to be believed, for a reason that says nothing about its bytes: a lack of memory
+    /// or descriptors, an owner or mode that lets somebody else change it. These were left where they are.
     pub unread: Vec<BlobFault>,
 }
 
@@ -77,12 +91,13 @@ pub(crate) enum Seen {
     Good,
     /// Set aside, or gone.
     Damaged(BlobFault),
-    /// Left where it is, for this error.
-    Unread(String),
+    /// Left where it is.
+    Unread(BlobFault),
 }
 
 impl Engine {
-    /// Every release whose bytes are held.
+    /// Every release whose bytes are held; what the ring serves and the catalog does not know is among them, with the
+    /// number 0.
     ///
     /// # Errors
     /// [`EngineError`] when the catalog cannot be read.
@@ -92,6 +107,7 @@ impl Engine {
             let filter = ReleaseFilter { state: Some(state), ..ReleaseFilter::default() };
             all.extend(self.ports.catalog.releases(&filter).await?);
         }
+        all.extend(self.unrecorded().await?);
         all.sort_by_key(|found| std::cmp::Reverse(found.number));
         Ok(all)
     }
@@ -136,13 +152,12 @@ impl Engine {
                     each(held.size());
                     continue;
                 }
-                Ok(Verification::Absent) => BlobFault { digest, routes: Vec::new(), actual: None, error: None },
+                Ok(Verification::Absent) => BlobFault::new(digest, Reason::BlobMissing),
                 Ok(Verification::Damaged { .. }) | Err(_) => match self.put_out_of_reach(digest).await? {
                     Seen::Damaged(fault) => fault,
                     Seen::Good => continue,
-                    Seen::Unread(error) => {
-                        let routes = routes.into_iter().collect();
-                        report.unread.push(BlobFault { digest, routes, actual: None, error: Some(error) });
+                    Seen::Unread(fault) => {
+                        report.unread.push(BlobFault { routes: routes.into_iter().collect(), ..fault });
                         continue;
                     }
                 },
@@ -170,14 +185,14 @@ impl Engine {
                 continue;
             }
             let served = present.as_ref().and_then(|current| current.generation.feeds.get(&record.feed));
-            // Of what is served and of what the vendor was last found to offer: they differ where an offer was declined.
-            let ids: BTreeSet<ReleaseId> =
-                record.release.into_iter().chain(served.map(|served| served.release)).collect();
+            // Of what is served, in `_back`, too, and of what the vendor was last found to offer: they differ where an
+            // offer was declined.
+            let there = served.map(|served| [Some(served.release), served.back]).into_iter().flatten().flatten();
+            let ids: BTreeSet<ReleaseId> = record.release.into_iter().chain(there).collect();
             let Some(item) = self.hit_of(&ids, served.map(|served| served.release), faults).await? else { continue };
             record.outcome = Outcome::Failed;
             record.reason = Some(Reason::BlobDamaged);
             record.detail = Some(format!("{}: blob {} is damaged or missing", item.route, item.digest));
-            record.validator = None;
             feeds.push(record);
         }
         let records: BTreeMap<String, Value> =
@@ -209,7 +224,8 @@ impl Engine {
     }
 
     /// Sets a blob aside if it is still damaged, when nobody else does the same: a run may have fetched it again in the
-    /// meantime. One that cannot be read for want of something else is left: its bytes may be good.
+    /// meantime. One that cannot be read for want of something else, or that somebody else could change, is left: its bytes
+    /// may be good.
     async fn put_out_of_reach(&self, digest: Digest) -> Result<Seen, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         Ok(self.put_out_of_reach_locked(digest).await)
@@ -217,22 +233,21 @@ impl Engine {
 
     /// The same for who holds the publication lock.
     pub(crate) async fn put_out_of_reach_locked(&self, digest: Digest) -> Seen {
-        let (actual, error) = match self.ports.blobs.verify(digest).await {
+        let mut fault = match self.ports.blobs.verify(digest).await {
             Ok(Verification::Good(_)) => return Seen::Good,
-            Ok(Verification::Absent) => {
-                return Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual: None, error: None });
+            Ok(Verification::Absent) => return Seen::Damaged(BlobFault::new(digest, Reason::BlobMissing)),
+            Ok(Verification::Damaged { actual, .. }) => {
+                BlobFault { actual: Some(actual), ..BlobFault::new(digest, Reason::BlobDamaged) }
             }
-            Ok(Verification::Damaged { actual, .. }) => (Some(actual), None),
-            Err(error) if error.is_damage() => (None, Some(error_chain(&error))),
-            Err(error) => return Seen::Unread(error_chain(&error)),
+            Err(error) => BlobFault::unreadable(digest, &error),
         };
-        let aside = self.ports.blobs.set_aside(digest).await;
-        let error = match (aside, error) {
-            (Ok(()), error) => error,
-            (Err(aside), error) => {
-                Some(format!("{}; not set aside: {}", error.unwrap_or_default(), error_chain(&aside)))
-            }
-        };
-        Seen::Damaged(BlobFault { digest, routes: Vec::new(), actual, error })
+        if fault.reason != Reason::BlobDamaged {
+            return Seen::Unread(fault);
+        }
+        if let Err(aside) = self.ports.blobs.set_aside(digest).await {
+            let error = fault.error.take().map_or_else(String::new, |error| format!("{error}; "));
+            fault.error = Some(format!("{error}not set aside: {}", error_chain(&aside)));
+        }
+        Seen::Damaged(fault)
     }
 }

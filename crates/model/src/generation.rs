@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, FeedId, ReleaseId, RingName, RoutePath, Timestamp, VendorVersion};
+use crate::{Digest, FeedId, Release, ReleaseId, RingName, RoutePath, Timestamp, Trust, VendorVersion};
 
 /// The format's number, in the head of every file.
 const FORMAT: u32 = 1;
@@ -51,6 +51,38 @@ pub struct ServedFeed {
     /// [`ServedFeed::MAX_DENIED`]. The ring keeps the operator's word also where the catalog is lost or an older one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<ReleaseId>,
+    /// What the ring remembers of the releases that it names: with its routes enough to record them again where the
+    /// catalog is lost. Empty in files of earlier versions, and where the history tells of a generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remembers: Vec<Remembered>,
+}
+
+/// What a ring remembers of a release beside its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Which.
+    pub release: ReleaseId,
+    /// What the vendor calls it.
+    pub vendor_version: VendorVersion,
+    /// The date that came with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_time: Option<Timestamp>,
+    /// When it was first held whole.
+    pub held_since: Timestamp,
+    /// What its proof rests on.
+    pub trust: Trust,
+}
+
+impl From<&Release> for Remembered {
+    fn from(release: &Release) -> Self {
+        Self {
+            release: release.id,
+            vendor_version: release.vendor_version.clone(),
+            vendor_time: release.vendor_time,
+            held_since: release.held_since,
+            trust: release.verdict.trust.clone(),
+        }
+    }
 }
 
 impl ServedFeed {
@@ -229,7 +261,7 @@ fn line<'a, T: Deserialize<'a>>(next: Option<(usize, &'a [u8])>) -> Result<T, Ge
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::VendorVersion;
+    use crate::{Attestation, Checked};
 
     fn sample() -> Generation {
         let at = Timestamp::from_micros(1_790_000_000_000_000);
@@ -237,18 +269,19 @@ mod tests {
         let digest = Digest::of(b"zip");
         let mut made = Generation::empty(RingName::broad(), at);
         made.number = 7;
+        let (release, version) = (digest.to_string().parse().unwrap(), "1.459.553.0".parse().unwrap());
+        let vendor_version = VendorVersion { version, engine: "1.1.26080.3".parse().ok() };
+        let trust = Trust { checked: Checked::TransportOnly, attested_by: Attestation::PublicTls };
         made.feeds.insert(
             feed.clone(),
             ServedFeed {
-                release: digest.to_string().parse().unwrap(),
-                vendor_version: VendorVersion {
-                    version: "1.459.553.0".parse().unwrap(),
-                    engine: "1.1.26080.3".parse().ok(),
-                },
+                release,
+                vendor_version: vendor_version.clone(),
                 since: at,
                 bases: vec!["/linux/production".parse().unwrap()],
                 back: None,
                 denied: vec![Digest::of(b"another").to_string().parse().unwrap()],
+                remembers: vec![Remembered { release, vendor_version, vendor_time: Some(at), held_since: at, trust }],
             },
         );
         for (name, until) in [("/linux/production/arch_x86_64/updates.zip", None), ("/old", Some(at))] {

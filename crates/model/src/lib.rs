@@ -33,7 +33,7 @@ pub use feed::{FeedError, FeedId, Vendor};
 pub use freshness::{
     Bound, Clocks, Finding, FreshnessLimits, FreshnessPolicy, Level, Measure, Preset, SourcedTime, TimeSource,
 };
-pub use generation::{Generation, GenerationError, Route, ServedFeed};
+pub use generation::{Generation, GenerationError, Remembered, Route, ServedFeed};
 pub use outcome::Outcome;
 pub use provenance::{Exchange, Provenance, TlsAnchor};
 pub use reason::{Fault, Reason, Retry};

@@ -22,7 +22,7 @@ mod machine;
 mod place;
 mod run;
 
-use model::{Digest, FeedId, RoutePath, Vendor};
+use model::{Digest, FeedId, ItemKind, RoutePath, Vendor};
 use serde::{Deserialize, Serialize};
 
 use crate::{FolderView, Memory, Session, Settings, SourceKind, VendorModule};
@@ -119,6 +119,12 @@ impl VendorModule for Defender {
 
     fn back_bases(&self, feed: &FeedId) -> Vec<RoutePath> {
         Place::of(feed).map(|place| place.back_bases()).unwrap_or_default()
+    }
+
+    fn files(&self, feed: &FeedId, _: &Settings, _: Option<(&RoutePath, &[u8])>) -> Vec<(RoutePath, ItemKind)> {
+        let Ok(place) = Place::of(feed) else { return Vec::new() };
+        let archive = place.archive().map(|route| (route, ItemKind::Artifact));
+        archive.into_iter().chain(place.companion().map(|route| (route, ItemKind::Companion))).collect()
     }
 }
 

@@ -19,7 +19,7 @@ mod wanted;
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Digest, FeedId, RoutePath, Vendor};
+use model::{Digest, FeedId, ItemKind, RoutePath, Vendor};
 use serde::{Deserialize, Serialize};
 use trust::KeyRing;
 
@@ -163,6 +163,25 @@ impl VendorModule for Elastic {
 
     fn back_bases(&self, _feed: &FeedId) -> Vec<RoutePath> {
         Vec::new()
+    }
+
+    fn files(
+        &self,
+        feed: &FeedId,
+        settings: &Settings,
+        manifest: Option<(&RoutePath, &[u8])>,
+    ) -> Vec<(RoutePath, ItemKind)> {
+        let Some((route, zip)) = manifest else {
+            let places = self.places(feed, settings).into_iter().map(|place| place.settings);
+            let all = std::iter::once(settings.clone()).chain(places);
+            let routes = all.flat_map(|settings| layout::routes_of(feed, &settings.elastic));
+            return routes.map(|route| (route, ItemKind::Manifest)).collect();
+        };
+        // Its signature was judged when the release was let in.
+        let settings = ElasticSettings { signature: SignatureMode::Off, ..settings.elastic.clone() };
+        let named = open(zip, route, &settings).map(|opened| opened.artifacts).unwrap_or_default();
+        let artifacts = named.into_iter().map(|artifact| (artifact.route, ItemKind::Artifact));
+        artifacts.chain([(route.clone(), ItemKind::Manifest)]).collect()
     }
 }
 

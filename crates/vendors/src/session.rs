@@ -233,6 +233,16 @@ pub trait VendorModule: Send + Sync {
     }
     /// The bases of those routes.
     fn back_bases(&self, feed: &FeedId) -> Vec<model::RoutePath>;
+    /// The files that a release of the feed consists of, as far as the layout tells: where a manifest may lie, among
+    /// others. With a manifest that lay at a route, all that belongs to a release together with it.
+    fn files(
+        &self,
+        _feed: &FeedId,
+        _settings: &Settings,
+        _manifest: Option<(&model::RoutePath, &[u8])>,
+    ) -> Vec<(model::RoutePath, model::ItemKind)> {
+        Vec::new()
+    }
 }
 
 /// What a folder holds, for [`VendorModule::find_in_folder`].

@@ -174,7 +174,7 @@ fn page(known: &Known<'_>, status: &Status, context: &mut Context) -> Result<(),
             out.line(format!(
                 "served     {}, release {} ({}), {}, {}",
                 served.vendor_version,
-                served.number,
+                if served.number == 0 { show::dash() } else { served.number.to_string() },
                 served.id.short(),
                 show::count(served.files, "file"),
                 show::bytes(served.bytes)

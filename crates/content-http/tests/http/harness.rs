@@ -219,6 +219,7 @@ impl Site {
             bases: vec!["/linux/production".parse().unwrap(), "/linux/production/arch_x86_64".parse().unwrap()],
             back: None,
             denied: Vec::new(),
+            remembers: Vec::new(),
         };
         generation.feeds = BTreeMap::from([(feed, served)]);
         generation

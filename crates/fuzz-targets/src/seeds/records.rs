@@ -15,6 +15,7 @@ const AT: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 pub(super) fn write(book: &mut Book) {
     generations(book);
     pointers(book);
+    sightings(book);
     history(book);
 }
 
@@ -55,6 +56,28 @@ fn pointers(book: &mut Book) {
     book.family(to, "s41-ends", [format!("12 {digest}"), format!("12 {digest}\n\n"), format!("12\t{digest}\r\n")]);
 }
 
+fn sightings(book: &mut Book) {
+    let to = &["sightings"];
+    let path = "/downloads/a.zip".parse().expect("a route");
+    let seen = proxy::Seen { ring: RingName::broad(), path, count: 2, first: AT, last: AT };
+    let line = serde_json::to_string(&seen).expect("records are written as JSON");
+    let late = serde_json::to_string(&proxy::Seen { last: Timestamp::from_micros(i64::MAX), ..seen });
+    book.honest(to, "lines", format!("{line}\n{line}\n"));
+    let long = format!("/downloads/{}", "a".repeat(300));
+    let lines = [
+        line.replace("/downloads/a.zip", "/../../etc/passwd"),
+        line.replace("/downloads/a.zip", &long),
+        late.expect("records are written as JSON"),
+        line.replace("\"count\":2", "\"count\":0"),
+        line.replace("\"count\":2", "\"count\":18446744073709551616"),
+        line.replace("\"ring\":\"broad\"", "\"ring\":\"../broad\""),
+        line.replace('{', "{\"count\":1,"),
+        format!("{line}\r\n\n{line}\0"),
+        "[".repeat(4000),
+    ];
+    book.family(to, "s20-planted", lines);
+}
+
 fn generations(book: &mut Book) {
     let to = &["generation_file"];
     let release = release();
@@ -67,6 +90,7 @@ fn generations(book: &mut Book) {
         bases: release.bases.clone(),
         back: Some(release.id),
         denied: vec![release.id],
+        remembers: Vec::new(),
     };
     made.feeds.insert(feed(), served);
     for item in &release.items {

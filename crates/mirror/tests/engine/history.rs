@@ -69,7 +69,11 @@ async fn live(world: &World) -> Facts {
     let records = world.ports.catalog.feeds().await.unwrap();
     Facts {
         records: records.into_iter().map(|record| FeedRecord { validator: None, ..record }).collect(),
-        ring: world.generation().await.map(|generation| (generation.number, generation.feeds)),
+        ring: world.generation().await.map(|mut generation| {
+            // What the ring remembers of releases, the history tells elsewhere.
+            generation.feeds.values_mut().for_each(|served| served.remembers.clear());
+            (generation.number, generation.feeds)
+        }),
         releases: releases.collect(),
         findings: world.engine().status().await.unwrap().freshness.iter().map(finding).collect(),
     }

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod back;
 mod costs;
 mod damage;
 mod decisions;

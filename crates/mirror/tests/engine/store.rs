@@ -259,7 +259,7 @@ async fn leftovers_are_listed_apart() {
 async fn odd_numbers_of_generations_are_told_and_keep_nobody_from_publishing_s41() {
     let world = whole().await;
     let before = world.generation().await.unwrap().number;
-    let odd = [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1, 1 << 62, (1 << 53) + 1];
+    let odd = [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1, 1 << 62, (1 << 53) + 1, 1 << 53, (1 << 53) - 1, 1 << 40];
     for number in odd {
         fs::write(world.ports.path().join(format!("rings/broad/generation-{number}")), "x").unwrap();
     }

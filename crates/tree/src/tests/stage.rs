@@ -168,6 +168,7 @@ impl Stage {
             bases: Vec::new(),
             back: None,
             denied: Vec::new(),
+            remembers: Vec::new(),
         };
         made.feeds.insert(feed.clone(), served);
     }

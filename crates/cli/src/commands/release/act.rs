@@ -31,11 +31,12 @@ pub(crate) struct Admit {
     json: bool,
 }
 
-/// Ends a quarantine against a release: it is never served
+/// Ends a quarantine against a release, or bars one that was admitted and is not served now: it is never served
 ///
 /// The mark that regressions are measured against stays where it was. The ring remembers the rejection, also where the
-/// catalog is lost: a generation is published that serves the same as before. Where the vendor went back to a release
-/// that was served before, it is the step back that is declined, and the release stays admitted.
+/// catalog is lost: a generation is published that serves the same as before, but for `_back`, which goes on to the
+/// release before where it served this one. Where the vendor went back to a release that was served before, it is the step
+/// back that is declined, and the release stays admitted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
