@@ -5,14 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use blob_store::{BlobReader, BlobStore, BlobWriter, Found, PartialKey, StoreError, Verification};
 use catalog::{Batch, Entry, EntryKind, Publication, verify_chain};
-use mirror::{Engine, Ports};
 use model::Outcome::{Current, Failed, Published, Quarantined};
-use model::{Clock as _, Digest, Held, Reason, Timestamp};
+use model::{Clock as _, Digest, Reason};
 use vendor_sim::{Change, Step};
 
+use crate::hooked::{Op, Then, hooked};
 use crate::keeping::{held, synced};
 use crate::world::{DEFENDER, ELASTIC, OTHER, World, ended};
 
@@ -60,56 +58,6 @@ async fn verify_finds_what_rots_and_the_next_run_heals_it_s16_s17_s18() {
     assert!(report.faults.is_empty() && report.blobs == blobs.len(), "{report:#?}");
 }
 
-/// A store that answers each reading of a blob with this error of the system, and does all else.
-struct Unreadable {
-    inner: Arc<dyn BlobStore>,
-    errno: i32,
-}
-
-#[async_trait]
-impl BlobStore for Unreadable {
-    async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError> {
-        self.inner.begin(resume).await
-    }
-
-    async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
-        self.inner.find(digest).await
-    }
-
-    async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
-        self.inner.open(digest).await
-    }
-
-    async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
-        let source = std::io::Error::from_raw_os_error(self.errno);
-        Err(StoreError::Io { act: "read", path: digest.to_string(), source })
-    }
-
-    async fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
-        self.inner.set_aside(digest).await
-    }
-
-    async fn remove(&self, digest: Digest) -> Result<(), StoreError> {
-        self.inner.remove(digest).await
-    }
-
-    async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
-        self.inner.visit(each).await
-    }
-
-    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
-        self.inner.survey(each).await
-    }
-
-    async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.inner.tidy_partials(before).await
-    }
-
-    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
-        self.inner.free_bytes().await
-    }
-}
-
 #[tokio::test]
 async fn only_a_bad_disk_is_damage_any_other_error_leaves_the_blob_s04_s09_s10() {
     let world = World::on_files().await;
@@ -117,9 +65,10 @@ async fn only_a_bad_disk_is_damage_any_other_error_leaves_the_blob_s04_s09_s10()
     let blobs = some_blobs(&world).await;
     let engine = world.engine();
     let under = |errno| {
-        let inner = Arc::clone(&engine.ports().blobs);
-        let ports = Ports { blobs: Arc::new(Unreadable { inner, errno }), ..engine.ports().clone() };
-        Engine::new(ports, engine.settings().clone())
+        hooked(&engine, move |op| match op {
+            Op::Verify => Then::Fails(errno),
+            _ => Then::GoesOn,
+        })
     };
     const INTR: i32 = 4;
     const NOMEM: i32 = 12;

@@ -2,73 +2,27 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use blob_store::{Current, PointerState, Published, RingState, RingStore, StoreError};
 use mirror::{ActReport, Engine, EngineError};
-use model::{Digest, Generation, Outcome, Reason, ReleaseState, RingName};
+use model::{Outcome, Reason, ReleaseState, RingName};
 use tokio::sync::Notify;
 use vendor_sim::{Change, FaultRule, Kind};
 
 use crate::folder::tree;
+use crate::hooked::{Op, Then, hooked};
 use crate::upstream::fault;
 use crate::world::{DEFENDER, ELASTIC, World, ended, id, line};
-
-/// A ring under which its process is killed before it writes anything.
-struct Deadly {
-    inner: Arc<dyn RingStore>,
-    reached: Arc<Notify>,
-}
-
-impl Deadly {
-    async fn kill<T>(&self) -> T {
-        self.reached.notify_one();
-        std::future::pending().await
-    }
-}
-
-#[async_trait]
-impl RingStore for Deadly {
-    async fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError> {
-        self.inner.current(ring).await
-    }
-    async fn pointer(&self, ring: &RingName) -> Result<PointerState, StoreError> {
-        self.inner.pointer(ring).await
-    }
-    async fn prepare(&self, _: &Generation) -> Result<Digest, StoreError> {
-        self.kill().await
-    }
-    async fn publish(&self, _: &Generation, _: Option<Digest>) -> Result<Published, StoreError> {
-        self.kill().await
-    }
-    async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
-        self.inner.generation(ring, number).await
-    }
-    async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
-        self.inner.numbers(ring).await
-    }
-    async fn rings(&self) -> Result<Vec<RingName>, StoreError> {
-        self.inner.rings().await
-    }
-    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
-        self.inner.inspect(ring).await
-    }
-    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
-        self.inner.mend(ring).await
-    }
-    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
-        self.inner.confirm(ring, digest).await
-    }
-    async fn remove(&self, _: &RingName, _: u64) -> Result<(), StoreError> {
-        self.kill().await
-    }
-}
 
 /// Does something in a process that is killed before it writes to the ring.
 async fn killed(world: &World, act: impl AsyncFnOnce(Engine) -> Result<ActReport, EngineError>) {
     let reached = Arc::new(Notify::new());
-    let mut ports = world.engine().ports().clone();
-    ports.rings = Arc::new(Deadly { inner: Arc::clone(&ports.rings), reached: Arc::clone(&reached) });
-    let engine = Engine::new(ports, world.settings.clone());
+    let told = Arc::clone(&reached);
+    let engine = hooked(&world.engine(), move |op| match op {
+        Op::Publish | Op::RemoveGeneration => {
+            told.notify_one();
+            Then::Dies
+        }
+        Op::Verify | Op::RemoveBlob => Then::GoesOn,
+    });
     tokio::select! {
         done = act(engine) => panic!("it came to an end: {done:?}"),
         () = reached.notified() => {}

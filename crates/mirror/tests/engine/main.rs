@@ -16,6 +16,7 @@ mod decisions;
 mod folder;
 mod freshness;
 mod history;
+mod hooked;
 mod hosts;
 mod identity;
 mod keeping;

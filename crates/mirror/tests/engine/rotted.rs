@@ -6,17 +6,14 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use blob_store::{
-    BlobReader, BlobStore, BlobWriter, Current, Expected, Found, PartialKey, Published as Moved, RingState, RingStore,
-    StoreError, Verification,
-};
+use blob_store::{Expected, Verification};
 use catalog::{ReleaseFilter, ReleaseRecord};
-use mirror::{Depth, Engine, EngineError, Ports, Silent};
+use mirror::{Depth, EngineError, Silent};
 use model::Outcome::{Current as Stays, Failed, Published, Quarantined};
-use model::{Digest, Generation, Held, Reason, ReleaseState, RingName, Timestamp};
+use model::{Digest, Reason, ReleaseState};
 use vendor_sim::{Change, DefenderChange, DefenderTarget, Step};
 
+use crate::hooked::{Op, Then, hooked};
 use crate::world::{DAY, DEFENDER, ELASTIC, World, ended, id};
 
 /// A world on files in which a feed has had three releases, each served in its time; oldest first.
@@ -206,95 +203,6 @@ async fn who_finds_damage_elsewhere_has_it_fetched_again_s16() {
     assert!(world.engine().check_store(Depth::Rehash, &|_| ()).await.is_good());
 }
 
-/// A disk that is full until a blob goes.
-struct Full {
-    blobs: Arc<dyn BlobStore>,
-    rings: Arc<dyn RingStore>,
-    has_room: AtomicBool,
-}
-
-impl Full {
-    fn write(&self) -> Result<(), StoreError> {
-        const NOSPC: i32 = 28;
-        if self.has_room.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        let source = std::io::Error::from_raw_os_error(NOSPC);
-        Err(StoreError::Io { act: "write", path: "rings".to_owned(), source })
-    }
-}
-
-#[async_trait]
-impl BlobStore for Full {
-    async fn begin(&self, resume: Option<PartialKey>) -> Result<Box<dyn BlobWriter>, StoreError> {
-        self.blobs.begin(resume).await
-    }
-    async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
-        self.blobs.find(digest).await
-    }
-    async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
-        self.blobs.open(digest).await
-    }
-    async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
-        self.blobs.verify(digest).await
-    }
-    async fn set_aside(&self, digest: Digest) -> Result<(), StoreError> {
-        self.blobs.set_aside(digest).await
-    }
-    async fn remove(&self, digest: Digest) -> Result<(), StoreError> {
-        self.has_room.store(true, Ordering::SeqCst);
-        self.blobs.remove(digest).await
-    }
-    async fn visit(&self, each: &mut (dyn FnMut(Digest, u64) + Send)) -> Result<(), StoreError> {
-        self.blobs.visit(each).await
-    }
-    async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
-        self.blobs.survey(each).await
-    }
-    async fn tidy_partials(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.blobs.tidy_partials(before).await
-    }
-    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
-        self.blobs.free_bytes().await
-    }
-}
-
-#[async_trait]
-impl RingStore for Full {
-    async fn current(&self, ring: &RingName) -> Result<Option<Current>, StoreError> {
-        self.rings.current(ring).await
-    }
-    async fn prepare(&self, generation: &Generation) -> Result<Digest, StoreError> {
-        self.write()?;
-        self.rings.prepare(generation).await
-    }
-    async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Moved, StoreError> {
-        self.write()?;
-        self.rings.publish(generation, expected).await
-    }
-    async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
-        self.rings.generation(ring, number).await
-    }
-    async fn numbers(&self, ring: &RingName) -> Result<Vec<u64>, StoreError> {
-        self.rings.numbers(ring).await
-    }
-    async fn rings(&self) -> Result<Vec<RingName>, StoreError> {
-        self.rings.rings().await
-    }
-    async fn inspect(&self, ring: &RingName) -> Result<RingState, StoreError> {
-        self.rings.inspect(ring).await
-    }
-    async fn mend(&self, ring: &RingName) -> Result<Option<u64>, StoreError> {
-        self.rings.mend(ring).await
-    }
-    async fn confirm(&self, ring: &RingName, digest: Digest) -> Result<bool, StoreError> {
-        self.rings.confirm(ring, digest).await
-    }
-    async fn remove(&self, ring: &RingName, number: u64) -> Result<(), StoreError> {
-        self.rings.remove(ring, number).await
-    }
-}
-
 #[tokio::test]
 async fn on_a_full_disk_gc_begins_with_what_nothing_refers_to_s01() {
     let world = World::new().await;
@@ -304,13 +212,17 @@ async fn on_a_full_disk_gc_begins_with_what_nothing_refers_to_s01() {
     // What is superseded has left its grace: gc has a generation to publish, and there is no room for one.
     world.lives(DAY * 3).await;
     let engine = world.engine();
-    let full = Arc::new(Full {
-        blobs: Arc::clone(&engine.ports().blobs),
-        rings: Arc::clone(&engine.ports().rings),
-        has_room: AtomicBool::new(false),
+    const NOSPC: i32 = 28;
+    // A disk that is full until a blob goes.
+    let has_room = Arc::new(AtomicBool::new(false));
+    let on_full = hooked(&engine, move |op| match op {
+        Op::Publish if !has_room.load(Ordering::SeqCst) => Then::Fails(NOSPC),
+        Op::RemoveBlob => {
+            has_room.store(true, Ordering::SeqCst);
+            Then::GoesOn
+        }
+        _ => Then::GoesOn,
     });
-    let ports = Ports { blobs: full.clone(), rings: full.clone(), ..engine.ports().clone() };
-    let on_full = Engine::new(ports, engine.settings().clone());
     let refused = on_full.collect().await;
     assert!(refused.as_ref().is_err_and(|error| error.reason() == Reason::DiskFull), "{refused:?}");
 
