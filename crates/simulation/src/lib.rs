@@ -22,7 +22,7 @@
 //! | I2 switch | yes | each superseded artifact stays for the shortest grace since, by the time that truly passed |
 //! | I3 monotonic | yes | a version goes back, or leaps, only to a release whose admission the operator recorded since; `_back` is older; nothing that was turned down comes back |
 //! | I4 verbatim | yes | every routed blob is hashed once, and was published by the vendor whole |
-//! | I5 last good | yes | no followed feed leaves the ring; nothing spoiled is ever routed |
+//! | I5 last good | yes | no followed feed leaves the ring; nothing spoiled is ever routed; `_back` has the newest earlier release that was served, is admitted and held whole |
 //! | I6 bounded | in part | no act takes longer than two hours of simulated time; memory, disk and files: not here |
 //! | I7 confinement | no | no hostile paths reach a file system here: `vendors`, `platform` |
 //! | I8 durable | in part | what was acknowledged is served after every crash of a process, and, where the disk damaged or lost files of the ring, from the next act that takes the publication lock on, under a number above all before; power cuts: `fault-lab` |

@@ -11,6 +11,10 @@ pub enum Lie {
     PointerStays,
     /// The ring moves its pointer to a generation that misses a route.
     PointerToHalf,
+    /// The ring publishes nothing below `_back`.
+    DropsBack,
+    /// The store says that whatever it finds is whole, and reads nothing.
+    VouchesUnread,
     /// The catalog reserves nothing.
     ReservesNothing,
     /// The catalog lets everything be swept that is a candidate.
@@ -33,11 +37,13 @@ pub enum Lie {
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::LosesBlobs,
         Self::TurnsBits,
         Self::PointerStays,
         Self::PointerToHalf,
+        Self::DropsBack,
+        Self::VouchesUnread,
         Self::ReservesNothing,
         Self::SweepsInUse,
         Self::ForgetsReleases,

@@ -1,6 +1,7 @@
 //! The oracle: a client that walks everything served after every operation that can change it, and knows nothing of
 //! the engine but what the ports were told.
 
+mod back;
 mod bytes;
 mod grace;
 mod leap;
@@ -22,6 +23,7 @@ use crate::stores::View;
 use crate::upstream::Upstream;
 use crate::violation::{Holds, Violation};
 
+use back::Made;
 use bytes::Named;
 use grace::Left;
 pub(crate) use recorded::Recorded;
@@ -72,6 +74,10 @@ pub(crate) struct Seen {
     words: BTreeSet<String>,
     /// Of them, those that counted since a publication was last called done.
     spent: BTreeSet<String>,
+    /// Each release as it was recorded.
+    made: HashMap<ReleaseId, Made>,
+    /// The releases that the ring served of each feed, `_back` with them, as far as anything of ours can know.
+    served: BTreeMap<FeedId, BTreeSet<ReleaseId>>,
     /// Each release by its id: its feed, and the number in its version that the vendor moves.
     numbers: HashMap<String, (FeedId, u64)>,
     /// The furthest number of each feed that the operator let in.
@@ -114,6 +120,8 @@ impl Seen {
             newest: BTreeMap::new(),
             words: BTreeSet::new(),
             spent: BTreeSet::new(),
+            made: HashMap::new(),
+            served: BTreeMap::new(),
             numbers: HashMap::new(),
             reach: BTreeMap::new(),
             rejected: BTreeSet::new(),

@@ -75,10 +75,14 @@ impl View for MemoryView {
 
     fn spoil(&self, digest: Digest) {
         if let Some(mut bytes) = self.read(digest, 0) {
-            bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1);
+            turn_a_bit(&mut bytes);
             self.blobs.rot(digest, bytes);
         }
     }
+}
+
+fn turn_a_bit(bytes: &mut [u8]) {
+    bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1);
 }
 
 struct FileView {
@@ -110,6 +114,17 @@ pub enum On {
     Memory,
     /// In a folder, with the product's own stores and database.
     Files,
+}
+
+/// What a disk does to a blob.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BlobDamage {
+    /// It is gone.
+    Lost,
+    /// Other bytes stand there, and another number of them.
+    Other,
+    /// One bit is turned: only who reads it finds out.
+    Turned,
 }
 
 /// A folder, and the runtime whose threads its files are reached on.
@@ -194,23 +209,27 @@ impl Stores {
         Some(Self::memory(blobs.fork(), rings.fork(), catalog.fork().await))
     }
 
-    /// The disk changes a blob's bytes, or loses them.
-    pub(crate) async fn damage(&self, digest: Digest, loses: bool) -> Result<(), BuildError> {
+    /// The disk damages a blob.
+    pub(crate) async fn damage(&self, digest: Digest, damage: BlobDamage) -> Result<(), BuildError> {
         if let Some((blobs, ..)) = &self.memory {
-            if loses {
-                blobs.remove(digest).await?
-            } else {
-                blobs.rot(digest, &b"rotten"[..])
+            match damage {
+                BlobDamage::Lost => blobs.remove(digest).await?,
+                BlobDamage::Other => blobs.rot(digest, &b"rotten"[..]),
+                BlobDamage::Turned => self.view.spoil(digest),
             }
             return Ok(());
         }
         let Some(folder) = self.folder() else { return Ok(()) };
         let name = digest.to_string();
         let path = folder.join("data/blobs").join(name.get(..2).unwrap_or_default()).join(&name);
-        if loses {
-            std::fs::remove_file(path)?
-        } else {
-            std::fs::write(path, b"rotten")?
+        match damage {
+            BlobDamage::Lost => std::fs::remove_file(path)?,
+            BlobDamage::Other => std::fs::write(path, b"rotten")?,
+            BlobDamage::Turned => {
+                let mut bytes = std::fs::read(&path)?;
+                turn_a_bit(&mut bytes);
+                std::fs::write(path, bytes)?
+            }
         }
         Ok(())
     }

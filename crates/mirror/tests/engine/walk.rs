@@ -1,10 +1,13 @@
 //! The oracle: reads everything that is served and asserts what must hold at every instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read as _};
 use std::sync::PoisonError;
 
-use model::{Clock as _, Digest, FeedId, Generation, RoutePath, Timestamp, Vendor, Version};
+use catalog::{ReleaseFilter, ReleaseRecord};
+use model::{
+    Clock as _, Digest, FeedId, Generation, ReleaseId, ReleaseState, RoutePath, ServedFeed, Timestamp, Vendor, Version,
+};
 use serde_json::Value;
 use vendors::zip::{Archive, Caps};
 
@@ -14,6 +17,8 @@ use crate::world::World;
 #[derive(Default)]
 pub(crate) struct Seen {
     versions: BTreeMap<FeedId, Version>,
+    /// The releases that the ring served of each feed.
+    served: BTreeMap<FeedId, BTreeSet<ReleaseId>>,
     /// Elastic's artifacts: their bytes, and when they were last current.
     artifacts: BTreeMap<RoutePath, (Digest, Timestamp)>,
     /// Paths may change their bytes: the simulated addresses are fixed.
@@ -45,7 +50,8 @@ impl World {
             found.for_each(|zip| self.closed(&generation, feed, zip));
         }
         self.back_is_older(&generation).await;
-        self.goes_on(&generation);
+        let denied = self.denied().await;
+        self.goes_on(&generation, &denied);
     }
 
     /// The operator sent a feed back, or a version that was seen was lost on purpose.
@@ -79,7 +85,9 @@ impl World {
 
     async fn back_is_older(&self, generation: &Generation) {
         for (feed, served) in &generation.feeds {
+            let due = self.due_in_back(feed, served).await;
             let Some(back) = served.back else {
+                assert!(due.is_none(), "I5: {feed} has no _back, and {due:?} was served and is held");
                 let stray = generation
                     .routes
                     .iter()
@@ -90,10 +98,53 @@ impl World {
             let record = self.ports.catalog.release(&back).await.unwrap();
             let Some(record) = record else { continue };
             assert!(record.release.vendor_version.version < served.vendor_version.version, "I3: _back of {feed}");
+            let newest = due.is_none_or(|due| due <= record.release.vendor_version.version);
+            assert!(newest, "I5: a newer one than _back of {feed} was served and is held");
         }
     }
 
-    fn goes_on(&self, generation: &Generation) {
+    /// The newest release older than what is served that the ring served before, that is admitted and held whole.
+    async fn due_in_back(&self, feed: &FeedId, served: &ServedFeed) -> Option<Version> {
+        let before = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = seen.served.entry(feed.clone()).or_default();
+            known.insert(served.release);
+            known.extend(served.back);
+            known.clone()
+        };
+        let mut due = None;
+        for release in before.iter().filter(|_| feed.vendor() == Vendor::Defender) {
+            let Some(found) = self.ports.catalog.release(release).await.unwrap() else { continue };
+            let version = found.release.vendor_version.version.clone();
+            let older = found.state == ReleaseState::Admitted && version < served.vendor_version.version;
+            if older && self.is_whole(&found).await {
+                due = due.max(Some(version));
+            }
+        }
+        due
+    }
+
+    async fn is_whole(&self, found: &ReleaseRecord) -> bool {
+        for item in &found.release.items {
+            let held = self.ports.blobs.find(item.digest).await.ok().flatten();
+            if held.is_none_or(|held| held.size() != item.size) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What rejected releases name and no admitted one does: it leaves at once.
+    async fn denied(&self) -> BTreeSet<Digest> {
+        let named = async |state| {
+            let filter = ReleaseFilter { state: Some(state), ..ReleaseFilter::default() };
+            let found = self.ports.catalog.releases(&filter).await.unwrap();
+            found.into_iter().flat_map(|found| found.release.items).map(|item| item.digest).collect::<BTreeSet<_>>()
+        };
+        &named(ReleaseState::Rejected).await - &named(ReleaseState::Admitted).await
+    }
+
+    fn goes_on(&self, generation: &Generation, denied: &BTreeSet<Digest>) {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (feed, served) in &generation.feeds {
@@ -113,7 +164,7 @@ impl World {
             seen.artifacts.insert(path.clone(), (route.digest, now));
         }
         for (path, (digest, last)) in &seen.artifacts {
-            if now.since(*last) < self.settings.grace.elastic {
+            if now.since(*last) < self.settings.grace.elastic && !denied.contains(digest) {
                 let route = generation.routes.get(path).unwrap_or_else(|| panic!("I2: {path} left in its grace"));
                 assert_eq!(route.digest, *digest, "I2: {path}");
             }

@@ -7,6 +7,7 @@ use catalog::{Batch, EntryKind};
 use model::{Digest, FeedId, Release, ReleaseId, ReleaseState};
 
 use super::Oracle;
+use super::back::Made;
 use super::leap::counter;
 use super::spoken::{Said, said};
 use crate::violation::{Holds, Violation};
@@ -17,6 +18,7 @@ pub(crate) struct Recorded {
     words: Vec<String>,
     said: Vec<Said>,
     held: Vec<ReleaseId>,
+    made: Vec<(ReleaseId, Made)>,
     /// Each of them with its feed and the number that its vendor moves.
     numbers: Vec<(String, (FeedId, u64))>,
     /// How much time had truly passed.
@@ -47,6 +49,7 @@ impl Recorded {
             said: said(batch),
             truly,
             held: batch.releases.iter().map(|new| new.release.id).collect(),
+            made: batch.releases.iter().map(|new| (new.release.id, made(&new.release))).collect(),
             numbers: numbers(batch),
             done: done(batch),
             states: states(batch),
@@ -62,6 +65,11 @@ fn numbers(batch: &Batch) -> Vec<(String, (FeedId, u64))> {
         Some((release.id.to_string(), (release.feed.clone(), counter(&release.vendor_version.version)?)))
     };
     releases.filter_map(number).collect()
+}
+
+fn made(release: &Release) -> Made {
+    let files = release.items.iter().map(|item| (item.digest, item.size)).collect();
+    Made { version: release.vendor_version.version.clone(), files }
 }
 
 fn done(batch: &Batch) -> Vec<Digest> {
@@ -104,6 +112,7 @@ impl Oracle {
             seen.held.entry(id).or_insert(truly);
         }
         seen.states.extend(recorded.states);
+        seen.made.extend(recorded.made);
         seen.is_done(&recorded.done);
         seen.numbers.extend(recorded.numbers);
         for word in &recorded.words {

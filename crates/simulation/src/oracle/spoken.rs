@@ -119,5 +119,6 @@ impl Oracle {
         seen.declined.clear();
         seen.words.clear();
         seen.states.clear();
+        seen.forget_served();
     }
 }

@@ -55,10 +55,12 @@ impl Oracle {
                 seen.newest.remove(feed);
             }
             let before = seen.current.as_ref().and_then(|before| before.generation.feeds.get(feed));
+            self.steps_back(seen, feed, served, before)?;
             turned_down(seen, feed, served, before)?;
             admitted(seen, feed, served, before)?;
             stepped(seen, feed, served)?;
             forward(seen, feed, served)?;
+            seen.notes_served(feed, served);
         }
         if generation.number <= seen.top {
             let what = format!("generation {} follows {}", generation.number, seen.top);

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
-use model::{Digest, FeedId, Vendor, Version};
+use model::{Digest, FeedId, ReleaseId, Vendor, Version};
 
 use super::{Oracle, Seen};
 use crate::violation::{Holds, Violation};
@@ -15,13 +15,15 @@ use crate::violation::{Holds, Violation};
 pub(super) struct Done {
     current: Current,
     newest: BTreeMap<FeedId, Version>,
+    served: BTreeMap<FeedId, BTreeSet<ReleaseId>>,
 }
 
 impl Seen {
     /// The publications of these generations are called done.
     pub(super) fn is_done(&mut self, digests: &[Digest]) {
         if let Some(current) = self.current.as_ref().filter(|current| digests.contains(&current.digest)) {
-            self.done = Some(Done { current: current.clone(), newest: self.newest.clone() });
+            let (newest, served) = (self.newest.clone(), self.served.clone());
+            self.done = Some(Done { current: current.clone(), newest, served });
             self.spent.clear();
         }
     }
@@ -30,6 +32,7 @@ impl Seen {
     fn fall_back_to_done(&mut self) {
         let done = self.done.clone();
         self.newest = done.as_ref().map(|done| done.newest.clone()).unwrap_or_default();
+        self.served = done.as_ref().map(|done| done.served.clone()).unwrap_or_default();
         self.current = done.map(|done| done.current);
         // What a publication that is lost without a trace was said for may be said for again.
         let spent = std::mem::take(&mut self.spent);
@@ -38,13 +41,16 @@ impl Seen {
     }
 
     /// Whether the disk damaged bytes of a feed, so that nobody can ask for it to be served again. The artifacts of one
-    /// Elastic feed may be those of another.
+    /// Elastic feed may be those of another, and of a path that another took its release names bytes that nobody is
+    /// served.
     pub(super) fn is_beyond(&self, feed: &FeedId) -> bool {
         let shared = |other: &FeedId| feed.vendor() == Vendor::Elastic && other.vendor() == Vendor::Elastic;
-        let routes = self.current.iter().flat_map(|current| current.generation.routes.values());
-        routes
-            .filter(|route| route.feed == *feed || shared(&route.feed))
-            .any(|route| self.rotten.contains(&route.digest))
+        let is_meant = |other: &FeedId| other == feed || shared(other);
+        let Some(Current { generation, .. }) = &self.current else { return false };
+        let routed = generation.routes.values().filter(|route| is_meant(&route.feed)).map(|route| route.digest);
+        let served = generation.feeds.iter().filter(|(feed, _)| is_meant(feed));
+        let named = served.filter_map(|(_, served)| self.made.get(&served.release)).flat_map(|made| &made.files);
+        routed.chain(named.map(|(digest, _)| *digest)).any(|digest| self.rotten.contains(&digest))
     }
 }
 

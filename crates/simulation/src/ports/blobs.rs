@@ -51,7 +51,15 @@ impl BlobStore for Blobs {
 
     async fn verify(&self, digest: Digest) -> Result<Verification, StoreError> {
         let operation = Operation::reads("blobs.verify", digest.short());
-        let verified = self.process.run(operation, self.inner.verify(digest), broken("read")).await;
+        let work = async {
+            if self.process.lie == Some(Lie::VouchesUnread)
+                && let Some(held) = self.inner.find(digest).await?
+            {
+                return Ok(Verification::Good(held));
+            }
+            self.inner.verify(digest).await
+        };
+        let verified = self.process.run(operation, work, broken("read")).await;
         if verified.is_err() {
             self.process.doubt(digest);
         }

@@ -53,6 +53,12 @@ impl RingStore for Rings {
                     half.routes.pop_last();
                     self.inner.publish(&half, expected).await
                 }
+                Some(Lie::DropsBack) => {
+                    let mut without = generation.clone();
+                    without.feeds.values_mut().for_each(|served| served.back = None);
+                    without.routes.retain(|path, _| !path.as_str().contains("_back/"));
+                    self.inner.publish(&without, expected).await
+                }
                 _ => self.inner.publish(generation, expected).await,
             }
         };

@@ -11,7 +11,7 @@ use vendors::elastic::SignatureMode;
 use crate::acts::{Act, Begins, Circumstances, Done};
 use crate::draw::Draw;
 use crate::fate::{Blow, Plan};
-use crate::stores::BuildError;
+use crate::stores::{BlobDamage, BuildError};
 use crate::upstream::{Mischief, Trick};
 use crate::violation::{Holds, Violation};
 use crate::world::{DAY, Ended, FEEDS, World};
@@ -172,8 +172,13 @@ impl Life {
         loose.sort_unstable();
         let Some(digest) = self.unserved.1.pick(&loose).copied() else { return Ok(()) };
         world.oracle.rotted(digest);
-        world.stores.damage(digest, self.unserved.1.chance(250)).await?;
-        world.fate.tell(format!("------ blob {}, which is not served, rots", digest.short()));
+        let damage = match self.unserved.1.below(4) {
+            0 => BlobDamage::Lost,
+            1 => BlobDamage::Other,
+            _ => BlobDamage::Turned,
+        };
+        world.stores.damage(digest, damage).await?;
+        world.fate.tell(format!("------ blob {}, which is not served: {damage:?}", digest.short()));
         Ok(())
     }
 
@@ -187,7 +192,8 @@ impl Life {
             current.iter().flat_map(|current| current.generation.routes.values()).map(|route| route.digest).collect();
         let Some(digest) = self.draw.pick(&digests).copied() else { return Ok(Ok(())) };
         world.oracle.rotted(digest);
-        world.stores.damage(digest, self.draw.chance(500)).await?;
+        let damage = if self.draw.chance(500) { BlobDamage::Lost } else { BlobDamage::Other };
+        world.stores.damage(digest, damage).await?;
         world.fate.tell(format!("------ blob {} rots", digest.short()));
         Ok(Ok(()))
     }
