@@ -136,9 +136,9 @@ impl Tender {
         self.ahead = done.report.bytes.saturating_sub(budget);
         self.scrubbed = Some(done.reached);
         if let Some(first) = done.report.unread.first() {
-            let (blobs, reason) = (done.report.unread.len(), model::Reason::StoreFailed.code());
+            let (blobs, reason) = (done.report.unread.len(), first.reason.code());
             let error = first.error.as_deref().unwrap_or_default();
-            tracing::error!(blobs, digest = %first.digest, reason, error, "cannot be read now; left where they are");
+            tracing::error!(blobs, digest = %first.digest, reason, error, "cannot be used now; left where they are");
         }
         if !done.report.faults.is_empty() {
             for fault in &done.report.faults {

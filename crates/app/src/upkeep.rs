@@ -125,8 +125,8 @@ impl Upkeep {
         for one in &report.unread {
             unread.insert(one.digest);
             if !self.unread.contains(&one.digest) {
-                let (reason, error) = (model::Reason::StoreFailed.code(), one.error.as_deref().unwrap_or_default());
-                tracing::error!(digest = %one.digest, reason, error, "cannot be read now; left where it is");
+                let (reason, error) = (one.reason.code(), one.error.as_deref().unwrap_or_default());
+                tracing::error!(digest = %one.digest, reason, error, "cannot be used now; left where it is");
             }
         }
         let again: Vec<Digest> = unread.iter().copied().collect();

@@ -24,16 +24,18 @@ impl Engine {
                     found.iter().flatten().map(|held| (held.digest(), held.size())).collect();
                 let mut broken =
                     serving.routes.iter().filter(|(_, route)| held.get(&route.digest) != Some(&route.size));
+                let first = broken.clone().next().map(|(_, route)| route.digest)?;
                 let named: Vec<String> = broken.by_ref().take(NAMED).map(|(path, _)| path.to_string()).collect();
                 let count = named.len().saturating_add(broken.count());
-                if count == 0 {
-                    return None;
-                }
                 let more =
                     if count > NAMED { format!(" and {} more", count.saturating_sub(NAMED)) } else { String::new() };
+                // Bytes that are there and not to be believed are nobody's to fetch: the error says what to mend.
+                let why = match self.ports.blobs.find(first).await {
+                    Err(error) => model::error_chain(&error),
+                    Ok(_) => "their bytes are gone or were set aside as damaged".to_owned(),
+                };
                 let detail = format!(
-                    "{count} of {} paths answer 503, once no server has them in memory or open any more: their bytes are \
-                     gone or were set aside as damaged: {}{more}",
+                    "{count} of {} paths answer 503, once no server has them in memory or open any more: {}{more}; {why}",
                     serving.routes.len(),
                     named.join(", ")
                 );

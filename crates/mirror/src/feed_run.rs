@@ -160,9 +160,7 @@ impl FeedRun {
 
     /// What an earlier run left, as far as its verdict still stands, by the feed's record.
     pub(crate) async fn recall(&self, record: Option<&FeedRecord>) -> Result<Recalled, EngineError> {
-        let Some(known) = record.filter(|known| known.outcome != Outcome::Failed) else {
-            return Ok(Recalled::default());
-        };
+        let Some(known) = record else { return Ok(Recalled::default()) };
         // A verdict counts for the origin and the settings that it was reached with, and for no other: bytes that a
         // person brought, or another origin sent, are fetched from here once.
         let Some(stored) = known.validator.as_ref().filter(|stored| self.is_ours(stored)) else {
@@ -187,11 +185,15 @@ impl FeedRun {
     async fn standing(&self, record: &FeedRecord) -> Result<Option<ReleaseRecord>, EngineError> {
         let Some(id) = &record.release else { return Ok(None) };
         let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(None) };
-        let declined = record.reason == Some(Reason::RejectedBefore);
+        // A run that failed stands only where what failed was not the vendor's: it offers what was turned down, and what is
+        // served instead of it is lost.
+        let failed = record.outcome == Outcome::Failed;
+        let declined = record.reason == Some(Reason::RejectedBefore) || record.declined == Some(*id);
         let waits = declined || matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
         let stands = match found.state {
-            ReleaseState::Admitted => waits || self.shared.serving(&self.feed) == Some(*id),
-            ReleaseState::Quarantined | ReleaseState::Rejected => true,
+            ReleaseState::Admitted => waits || (!failed && self.shared.serving(&self.feed) == Some(*id)),
+            ReleaseState::Quarantined => !failed,
+            ReleaseState::Rejected => true,
             ReleaseState::Expired => false,
         };
         Ok(stands.then_some(found))
@@ -347,7 +349,11 @@ impl<'a> Talk<'a> {
                 && let Some(news) = news
             {
                 self.run.shared.observer.on(Progress::Offered(self.run.feed.clone(), news.clone()));
+                let other = self.run.shared.not_repaired_by(&self.run.feed, &news.vendor_version);
                 *offered = Some(news);
+                if let Some(other) = other {
+                    return Err(other);
+                }
                 self.run.engine.learned.offered(&self.run.feed)?;
             }
             event = match step {

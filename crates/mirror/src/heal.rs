@@ -35,8 +35,8 @@ impl Engine {
         self.recheck(&all).await
     }
 
-    /// The same, and fetches from the vendors what turned out to be wrong, as far as they still offer it. Waits for
-    /// another fetch run to end.
+    /// The same, and fetches from the vendors what turned out to be wrong, as far as they still offer it: nothing newer is
+    /// taken, which would be published. Waits for another fetch run to end.
     ///
     /// # Errors
     /// [`EngineError`] when catalog or store fail as such, or the run could not take place.
@@ -52,7 +52,7 @@ impl Engine {
         if feeds.is_empty() {
             return Ok(Healed { found, fetched: None });
         }
-        let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
+        let request = SyncRequest { feeds, wait: true, repair: true, ..SyncRequest::default() };
         Ok(Healed { fetched: Some(self.sync(&request, observer).await?), found })
     }
 }

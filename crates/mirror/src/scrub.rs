@@ -10,6 +10,9 @@ use model::{Digest, Timestamp};
 
 use crate::{Engine, EngineError, VerifyReport};
 
+/// How long a run may last: what it read ends where it began, and it is on record by when it ended.
+const RUN: Duration = Duration::from_secs(3600);
+
 /// A place among all digests: their first eight bytes.
 pub type Place = u64;
 
@@ -57,6 +60,25 @@ impl Engine {
 }
 
 impl Engine {
+    /// Reads what has come due since the last run, for a process that does not stay: what is read thus over all runs is
+    /// all, once in each `period`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when catalog or store fail as such.
+    pub async fn scrub_since_last_run(&self, period: Duration) -> Result<VerifyReport, EngineError> {
+        let now = self.ports.clock.now();
+        let last = self.ports.catalog.feeds().await?.iter().map(|record| record.checked_at).max();
+        // Before the first run nothing is held, and what a clock that was set back makes of the rest is not known.
+        let Some(last) = last.filter(|last| *last < now) else { return Ok(VerifyReport::default()) };
+        let last = last.before(RUN);
+        let (Some(from), Some(to)) = (place_at(last, period), place_at(now, period)) else {
+            return Ok(VerifyReport::default());
+        };
+        let all = now.since(last) >= period.saturating_mul(97) / 100;
+        let from = if all { to.wrapping_add(1) } else { from };
+        Ok(self.scrub(from, to, u64::MAX).await?.report)
+    }
+
     async fn scrub_one(&self, digest: Digest, report: &mut VerifyReport) -> Result<(), EngineError> {
         match self.ports.blobs.verify(digest).await {
             // Gone since it was listed: gc let it go.

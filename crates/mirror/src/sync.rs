@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use catalog::FeedRecord;
-use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, Vendor};
+use model::{Digest, FeedId, Held, Note, Outcome, Reason, ReleaseId, ServedFeed, Vendor, VendorVersion};
 use origin::{HostGate, Origin};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
@@ -37,6 +37,8 @@ pub struct SyncRequest {
     /// Record nothing of a feed of which nothing is held unless the vendor turns out to have it: somebody merely asked
     /// for it, and names that are made up are without number.
     pub tentative: bool,
+    /// Fetch again what is served, and take nothing else: a repair publishes no release.
+    pub repair: bool,
 }
 
 type Inspected = Arc<OnceCell<Result<Vec<Note>, Note>>>;
@@ -52,7 +54,8 @@ pub(crate) struct Shared {
     tentative: bool,
     /// Until when time has surely passed.
     calm: Ends,
-    serving: BTreeMap<FeedId, ReleaseId>,
+    serving: BTreeMap<FeedId, ServedFeed>,
+    repair: bool,
     /// Bytes that this run hashed itself.
     pub(crate) proven: Proven,
     inspected: Mutex<HashMap<(Digest, String), Inspected>>,
@@ -62,7 +65,21 @@ pub(crate) struct Shared {
 impl Shared {
     /// The release that the ring served for a feed when the run began.
     pub(crate) fn serving(&self, feed: &FeedId) -> Option<ReleaseId> {
-        self.serving.get(feed).copied()
+        self.serving.get(feed).map(|served| served.release)
+    }
+
+    /// What a repair must not go on with, where this run is one: the vendor offers another version than the one that is
+    /// served.
+    pub(crate) fn not_repaired_by(&self, feed: &FeedId, offered: &VendorVersion) -> Option<Note> {
+        let served = self.serving.get(feed).map(|served| &served.vendor_version);
+        let other = self.repair && served != Some(offered);
+        let served = served.map_or_else(|| "nothing".to_owned(), VendorVersion::to_string);
+        other.then(|| {
+            let detail = format!(
+                "{feed}: {served} is served, and the vendor offers {offered} by now: `waystation sync` takes what it offers"
+            );
+            note(Reason::BlobMissing, detail)
+        })
     }
 
     /// Looks into held bytes, once for each kind of look over all feeds.
@@ -198,10 +215,7 @@ impl Engine {
         calm: Ends,
     ) -> Result<Run, EngineError> {
         let now = self.ports.clock.now();
-        let serving = self.present().await?.map(|current| {
-            let feeds = current.generation.feeds.into_iter();
-            feeds.map(|(feed, served)| (feed, served.release)).collect()
-        });
+        let serving = self.present().await?.map(|current| current.generation.feeds);
         let (feeds, lying, in_folder) = match &request.from {
             Some(folder) => {
                 let found = self.in_folder(folder, &request.feeds).await?;
@@ -219,6 +233,7 @@ impl Engine {
                 folder: request.from.as_ref().map(|path| path.display().to_string()),
                 lying,
                 tentative: request.tentative,
+                repair: request.repair,
                 calm,
                 serving: serving.unwrap_or_default(),
                 proven: Proven::default(),

@@ -5,6 +5,7 @@ mod plan;
 mod report;
 mod wanted;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use app::{Purpose, Stops};
@@ -17,7 +18,7 @@ use self::discover::Asked;
 use crate::commands::status::nothing_followed;
 use crate::context::{Context, feed};
 use crate::failure::{Exit, Failure};
-use crate::progress;
+use crate::{progress, show};
 
 const NOTHING_OF_PATTERNS: &str = "nothing is followed: the vendor has nothing of what patterns in elastic.versions stand \
                                    for, or could not be asked";
@@ -109,7 +110,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     feeds.sort();
     feeds.dedup();
     let named = if feeds.is_empty() { followed } else { feeds.clone() };
-    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, tentative: false };
+    let request = SyncRequest { feeds, from: args.from.clone(), wait: args.wait, ..SyncRequest::default() };
     let ended = if args.plan {
         let engine = match foreseen {
             Some(engine) => engine,
@@ -149,6 +150,10 @@ async fn fetch(
         progress::observer(context, if request.feeds.is_empty() { &all } else { &request.feeds })
     };
     let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
+    tokio::select! {
+        () = read_again(&engine, config) => {}
+        () = stops.asked(1) => return Ok(Err(EngineError::Stopped)),
+    }
     let ended = tokio::select! {
         ended = engine.sync_until(request, watching, stops.asked(1)) => ended,
         () = stops.asked(2) => Err(EngineError::Interrupted),
@@ -167,6 +172,22 @@ async fn fetch(
         report::write(&report, &engine.settings().ring, &mut context.out)?;
     }
     Ok(Ok(Exit::of(report.exit_code())))
+}
+
+/// Where no `run` reads what is held again, nobody else does: what turns out damaged is set aside, and the run that follows
+/// fetches it.
+async fn read_again(engine: &Engine, config: &Config) {
+    let told = match engine.scrub_since_last_run(config.limits.scrub).await {
+        Ok(found) if found.faults.is_empty() => return,
+        Ok(found) => format!(
+            "{} had changed on the disk or were gone: set aside, to be fetched again where the vendor still offers them. \
+             Check the disk.",
+            show::count(found.faults.len(), "blob")
+        ),
+        Err(error) => format!("what is held could not be read again: {}", show::clean(&model::error_chain(&error))),
+    };
+    // Where nobody reads it, it is in the history all the same.
+    let _ = writeln!(io::stderr(), "{told}");
 }
 
 async fn plan(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use mirror::{BlobFault, CheckProgress, Depth, Engine, StoreReport, VerifyReport};
+use model::Reason;
 use serde::Serialize;
 
 use super::find;
@@ -82,14 +83,18 @@ fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     }
     for unread in &report.unread {
         let why = unread.error.as_deref().unwrap_or_default();
-        out.line(format!("cannot be read now: blob {}, left where it is: {why}", unread.digest))?;
+        out.line(format!("{}: blob {}, left where it is: {why}", unread.reason, unread.digest))?;
     }
     let looked = format!("{}, {}", show::count(report.releases, "release"), show::count(report.blobs, "blob"));
     if report.faults.is_empty() && report.unread.is_empty() {
         return out.line(format!("{looked}, {}: all good", show::bytes(report.bytes)));
     }
-    if !report.unread.is_empty() {
-        let unread = report.unread.len();
+    let open = report.unread.iter().filter(|one| one.reason == Reason::UnsafeFile).count();
+    if open > 0 {
+        out.line(format!("{open} not served, and not set aside: {}", Reason::UnsafeFile.remedy()))?;
+    }
+    let unread = report.unread.len().saturating_sub(open);
+    if unread > 0 {
         out.line(format!(
             "{unread} cannot be read now: mend permissions or free descriptors and memory, then try again"
         ))?;
@@ -104,9 +109,10 @@ fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn told(fault: &BlobFault, out: &mut Out) -> Result<(), Failure> {
-    match fault.actual {
-        Some(actual) => out.line(format!("damaged: blob {} now hashes to {actual}; set aside", fault.digest))?,
-        None => out.line(format!("missing: blob {}", fault.digest))?,
+    match (fault.actual, &fault.error) {
+        (Some(actual), None) => out.line(format!("damaged: blob {} now hashes to {actual}; set aside", fault.digest))?,
+        (_, Some(error)) => out.line(format!("damaged: blob {}: {}", fault.digest, show::clean(error)))?,
+        (None, None) => out.line(format!("missing: blob {}", fault.digest))?,
     }
     fault.routes.iter().try_for_each(|route| out.line(format!("  {route}")))
 }
