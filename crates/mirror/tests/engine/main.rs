@@ -13,6 +13,7 @@ mod back;
 mod costs;
 mod damage;
 mod decisions;
+mod exposed;
 mod folder;
 mod freshness;
 mod history;
