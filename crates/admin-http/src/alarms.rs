@@ -1,5 +1,6 @@
 //! What is shown of alarms.
 
+use mirror::SiteFault;
 use model::{Level, Reason};
 
 /// What is shown of alarms. Labels are bounded: reason codes, levels, and the names of ways in the configuration.
@@ -34,4 +35,8 @@ pub struct WayFacts {
 pub trait AlarmSource: Send + Sync {
     /// How alarms stand; must not wait for anything.
     fn alarms(&self) -> AlarmFacts;
+    /// What is wrong that status does not see, beside what it said: of the content side, of this process, of the history.
+    fn seen(&self, _said: &[SiteFault]) -> Vec<SiteFault> {
+        Vec::new()
+    }
 }

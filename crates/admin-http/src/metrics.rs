@@ -10,7 +10,7 @@ use std::fmt;
 
 use content_http::Stats;
 use mirror::{FeedStatus, Status};
-use model::{Outcome, Timestamp};
+use model::{Outcome, Reason, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -93,7 +93,8 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         "Paths that answer 503 because their bytes cannot be opened or read; they heal by themselves.",
         broken,
     )?;
-    let refused = ring(&|ring| i64::from(ring.refused.is_some()));
+    let refused =
+        ring(&|ring| i64::from(ring.refused.as_ref().is_some_and(|why| why.reason == Reason::GenerationRefused)));
     gauges(
         encoder,
         "ring_refused",

@@ -74,6 +74,16 @@ struct Shared {
     demand: Option<Arc<dyn DemandSource>>,
 }
 
+impl Shared {
+    /// How everything stands, with what is seen by whoever looks after alarms alone.
+    async fn told(&self, source: &dyn StatusSource) -> Result<Status, String> {
+        let mut status = source.status().await?;
+        let seen = self.alarms.as_ref().map(|alarms| alarms.seen(&status.faults));
+        status.faults.extend(seen.unwrap_or_default());
+        Ok(status)
+    }
+}
+
 /// The admin listener, bound and ready to run.
 pub struct AdminServer {
     listener: TcpListener,
@@ -227,7 +237,7 @@ fn readiness(shared: &Shared) -> (StatusCode, String) {
 async fn metrics(State(shared): State<Shared>) -> Response {
     let status = match &shared.status {
         Some(source) => {
-            let told = tokio::time::timeout(shared.patience, source.status()).await;
+            let told = tokio::time::timeout(shared.patience, shared.told(source.as_ref())).await;
             Some(told.unwrap_or_else(|_| Err(format!("the catalog did not answer within {:?}", shared.patience))))
         }
         None => None,
@@ -266,7 +276,7 @@ async fn status(State(shared): State<Shared>) -> Response {
             "this process serves content alone and does not open the catalog; ask the one that runs `waystation run`\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
-    match source.status().await {
+    match shared.told(source.as_ref()).await {
         Ok(status) => axum::Json(status).into_response(),
         Err(error) => {
             tracing::error!(%error, "status cannot be told");

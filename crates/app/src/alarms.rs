@@ -4,7 +4,9 @@
 mod conditions;
 mod entries;
 mod kept;
+mod lost;
 mod mended;
+mod shown;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -19,8 +21,8 @@ use std::time::Duration;
 use admin_http::{AlarmFacts, AlarmSource, WayFacts};
 use alarm::{Book, Change, ChangeKind, Condition, Event, Life, Sight, Source};
 use config::Config;
-use content_http::ContentServer;
-use mirror::{Engine, EngineError};
+use content_http::{ContentServer, Trouble};
+use mirror::{Engine, EngineError, SiteFault};
 use model::{Clock, Level, Reason, Timestamp, Vendor, error_chain};
 use platform::lock::FileLock;
 use tokio::sync::{mpsc, watch};
@@ -33,7 +35,9 @@ use crate::keeper::Keeper;
 use crate::pulse::Pulse;
 use conditions::{Content, Past, Rules, of_content, of_status, without_echoes};
 use entries::record;
+use lost::LostLines;
 use mended::Mended;
+pub use shown::seen_by_run;
 use standing::status;
 use vitals::{Step, Vitals};
 use ways::HEARTBEAT;
@@ -103,6 +107,10 @@ impl AlarmSource for AlarmView {
             dropped: book.dropped(),
             heartbeats: heart.as_ref().map_or_else(Vec::new, |heart| heart.counts().to_vec()),
         }
+    }
+
+    fn seen(&self, said: &[SiteFault]) -> Vec<SiteFault> {
+        seen_by_run(&self.0.book.ledger(), said)
     }
 }
 
@@ -231,6 +239,8 @@ struct Lookout {
     mended: Mended,
     /// How often content was asked for, when it was last looked at.
     asked: u64,
+    /// What was lost of the access log.
+    lost: LostLines,
     keeping: Option<JoinHandle<()>>,
     /// Held as long as it looks, so that others know at once when nobody does.
     held: Held,
@@ -258,6 +268,7 @@ impl Lookout {
             changes: mpsc::channel(1).0,
             life,
             asked: 0,
+            lost: LostLines::default(),
             steps: Vec::new(),
             mended: Mended::default(),
             rival: Arc::default(),
@@ -344,7 +355,8 @@ impl Lookout {
             self.life.asked = Some(now);
         }
         let stopped_looking = self.vitals.stopped_looking();
-        let content = Content { stats: &stats, asked: self.life.asked, stopped_looking };
+        let lost = self.lost.look(stats.trouble(Trouble::LogLost), (now, self.sights.clock.monotonic()));
+        let content = Content { stats: &stats, asked: self.life.asked, stopped_looking, lost };
         of_content(&content, now, rules)
     }
 

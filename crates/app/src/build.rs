@@ -14,7 +14,7 @@ use trust::{Bounds, KeyRing};
 use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::elastic::{ElasticSettings, SignatureMode};
 
-use crate::learned::ShutOut;
+use crate::learned::LearnedFaults;
 use crate::origins::VendorOrigins;
 
 /// The catalog's folder below the data folder.
@@ -216,10 +216,10 @@ pub async fn engine(
     let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
     let configured = std::fs::File::open(&config.file).and_then(|file| platform::fs::modified(&file)).ok();
     let engine = Engine::new(ports, settings(config, verb)?).configured_at(configured);
-    let shut_out = ShutOut::of(config);
+    let learned = LearnedFaults::of(config);
     let engine = engine.with_faults(move |now| {
         let mut faults = trees.faults(now);
-        faults.extend(shut_out.as_ref().and_then(|shut_out| shut_out.fault(now)));
+        faults.extend(learned.fault(now));
         faults
     });
     Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
@@ -236,7 +236,7 @@ pub(crate) fn check(config: &Config, clock: &Arc<dyn Clock>) -> Result<(), Build
     Ok(())
 }
 
-async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
+pub(crate) async fn open_catalog(data: &Path, purpose: Purpose) -> Result<Arc<dyn Catalog>, BuildError> {
     let path = data.join(CATALOG_FOLDER).join(CATALOG_FILE);
     let opened = match purpose {
         Purpose::Act | Purpose::Schedule => SqlCatalog::open(&path).await,

@@ -186,9 +186,9 @@ impl Daemon {
             let (settings, clocks, ends) = (configs.clone(), Arc::clone(&clock), end.clone());
             let doubted = trees::Doubted::default();
             let found = doubted.clone();
-            let place = current.clone();
+            let sights = (current.clone(), Arc::clone(&content));
             keeper.keep("folders of the rings", move || {
-                trees::keep(settings.subscribe(), place.clone(), Arc::clone(&clocks), found.clone(), ends.clone())
+                trees::keep(settings.subscribe(), sights.clone(), Arc::clone(&clocks), found.clone(), ends.clone())
             });
             let (asked, settings, ends) = (Arc::clone(&demand), configs.clone(), end.clone());
             let (tended, over) = (Arc::clone(&demand), end.clone());
@@ -262,7 +262,7 @@ impl Daemon {
     ) -> Result<AdminServer, DaemonError> {
         let serving: Arc<dyn Serving> =
             Arc::new(ContentFacts::new(Arc::clone(content), &self.config, Arc::clone(pulse)));
-        let facts = || Arc::new(EngineFacts::new(engine, Arc::clone(pulse))) as Arc<dyn StatusSource>;
+        let facts = || Arc::new(EngineFacts(engine)) as Arc<dyn StatusSource>;
         let status = (self.role == Role::Run).then(facts);
         let admin = AdminServer::bind(self.config.admin.address, Some(serving), status).await?;
         tracing::info!(address = %admin.address(), "health, metrics and status");

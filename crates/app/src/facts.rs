@@ -67,26 +67,15 @@ impl Serving for ContentFacts {
     }
 }
 
-/// How the engine sees everything, and what this process knows of the history.
-pub(crate) struct EngineFacts {
-    engine: watch::Receiver<Option<Arc<Engine>>>,
-    pulse: Arc<Pulse>,
-}
-
-impl EngineFacts {
-    pub(crate) fn new(engine: watch::Receiver<Option<Arc<Engine>>>, pulse: Arc<Pulse>) -> Self {
-        Self { engine, pulse }
-    }
-}
+/// How the engine sees everything.
+pub(crate) struct EngineFacts(pub(crate) watch::Receiver<Option<Arc<Engine>>>);
 
 #[async_trait]
 impl StatusSource for EngineFacts {
     async fn status(&self) -> Result<mirror::Status, String> {
-        let engine = self.engine.borrow().clone();
+        let engine = self.0.borrow().clone();
         let engine = engine.ok_or_else(|| "there is no engine".to_owned())?;
-        let mut status = engine.status().await.map_err(|error| error_chain(&error))?;
-        status.faults.extend(self.pulse.heads().broken().map(|(since, detail)| history_broken(since, detail)));
-        Ok(status)
+        engine.status().await.map_err(|error| error_chain(&error))
     }
 }
 

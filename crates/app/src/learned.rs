@@ -117,24 +117,35 @@ pub fn make_spool(config: &Config) -> Result<(), SpoolError> {
     Spool::new(config.spool_dir()).make()
 }
 
-/// Tells what endpoints ask for, the vendor has, and finds no room among what is learned.
-pub(crate) struct ShutOut {
+/// Tells what is wrong about what was learned: that it cannot be read, or that what endpoints ask for and the vendor has
+/// finds no room among it.
+pub(crate) struct LearnedFaults {
     book: Book,
-    most: usize,
+    /// How many are learned at the most; none where nothing more is.
+    most: Option<usize>,
 }
 
-impl ShutOut {
-    /// None where nothing is learned.
-    pub(crate) fn of(config: &Config) -> Option<Self> {
-        let demand = config.elastic.as_ref().map(|elastic| &elastic.demand).filter(|demand| demand.learns())?;
-        Some(Self { book: book(config), most: demand.learned_feeds })
+impl LearnedFaults {
+    /// Of a site's book.
+    pub(crate) fn of(config: &Config) -> Self {
+        let demand = config.elastic.as_ref().map(|elastic| &elastic.demand).filter(|demand| demand.learns());
+        Self { book: book(config), most: demand.map(|demand| demand.learned_feeds) }
     }
 
     pub(crate) fn fault(&self, now: Timestamp) -> Option<SiteFault> {
-        // What cannot be read is told by whoever works with it.
-        if !self.book.is_full(self.most).ok()? {
-            return None;
+        match self.book.is_full(self.most.unwrap_or(usize::MAX)) {
+            Ok(is_full) => self.most.filter(|_| is_full).and_then(|most| self.shut_out(most, now)),
+            Err(error) => Some(SiteFault {
+                subject: "what was learned".to_owned(),
+                key: "learned_unread".to_owned(),
+                since: now,
+                level: Level::Fail,
+                note: Note { reason: Reason::LearnedUnread, detail: error_chain(&error) },
+            }),
         }
+    }
+
+    fn shut_out(&self, most: usize, now: Timestamp) -> Option<SiteFault> {
         let list = match self.book.wanted() {
             Ok(list) => list.entries(),
             Err(error) => {
@@ -155,7 +166,7 @@ impl ShutOut {
         let detail = format!(
             "{}{more}: asked for, offered by the vendor, and not followed; {} feeds are learned, which is elastic.learned_feeds",
             named.join(", "),
-            self.most
+            most
         );
         Some(SiteFault {
             subject: "what endpoints ask for".to_owned(),
@@ -205,13 +216,35 @@ mod tests {
         let (feed, at) = ("elastic/9.0.0".parse().unwrap(), Timestamp::from_micros(DAY));
         book(&config).learn(&feed, proxy::Why::Asked, at, 1).unwrap();
         ask(&config);
-        let shut = ShutOut::of(&config).unwrap();
+        let shut = LearnedFaults::of(&config);
         let fault = shut.fault(at).unwrap();
         assert_eq!((fault.note.reason, fault.since), (Reason::LearnedFull, at));
         assert!(fault.note.detail.starts_with("elastic/9.1.0: asked for"), "{}", fault.note.detail);
         assert_eq!(shut.fault(Timestamp::from_micros(9 * DAY)), None, "nobody asks any more");
         book(&config).forget(&feed).unwrap();
         assert_eq!(shut.fault(at), None, "there is room");
+    }
+
+    #[test]
+    fn what_was_learned_and_cannot_be_read_is_a_fault_until_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        for more in ["", "auto_learn = false\n"] {
+            let text = format!("data_dir = \"data\"\n[elastic]\nversions = [\"9.0.0\"]\n{more}");
+            let config = Config::parse(&text, &folder.path().join("waystation.toml"), &[]).unwrap();
+            std::fs::create_dir_all(&config.data_dir).unwrap();
+            let at = Timestamp::from_micros(DAY);
+            assert_eq!(LearnedFaults::of(&config).fault(at), None, "nothing was learned yet");
+            book(&config).learn(&"elastic/9.1.0".parse().unwrap(), proxy::Why::Asked, at, 9).unwrap();
+            let learned = config.data_dir.join("wanted/learned.json");
+            let whole = std::fs::read(&learned).unwrap();
+            std::fs::write(&learned, "{\"form\":99}").unwrap();
+            let fault = LearnedFaults::of(&config).fault(at).unwrap();
+            assert_eq!((fault.note.reason, fault.level), (Reason::LearnedUnread, Level::Fail));
+            assert!(fault.note.detail.contains("learned.json does not read"), "{}", fault.note.detail);
+            std::fs::write(&learned, whole).unwrap();
+            assert_eq!(LearnedFaults::of(&config).fault(at), None);
+            std::fs::remove_dir_all(&config.data_dir).unwrap();
+        }
     }
 
     #[test]

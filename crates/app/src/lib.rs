@@ -34,7 +34,7 @@ mod tender;
 mod trees;
 mod upkeep;
 
-pub use alarms::Ways;
+pub use alarms::{Ways, seen_by_run};
 pub use build::{BuildError, Purpose, engine, prepare_data_folder, share_with_group, vendor_settings};
 pub use daemon::{Daemon, DaemonError, Role};
 pub use demand::{book, gather_once, wanted_now};

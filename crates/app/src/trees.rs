@@ -1,13 +1,14 @@
 //! Rings as plain folders: kept beside HTTP after each publication, and looked after meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blob_store::StoreError;
 use blob_store::reader::{BlobFiles, RingReader};
 use config::{Config, TreeFiles};
+use content_http::ContentServer;
 use mirror::{Engine, SiteFault};
 use model::{Clock, Digest, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
 use tokio::sync::watch;
@@ -29,14 +30,29 @@ const ROUNDS: u32 = 4;
 
 /// Whether the data folder is the one that this process works on.
 type InPlace = Arc<dyn Fn() -> bool + Send + Sync>;
+/// The number and the time of the generation that endpoints are served over HTTP; none where nobody knows.
+type Served = Arc<dyn Fn(&RingName) -> Option<(u64, Timestamp)> + Send + Sync>;
+
+/// When what stands in the data folder is brought into a ring's folder.
+#[derive(Clone)]
+struct When {
+    in_place: InPlace,
+    /// Nothing older than this: an older copy of the data folder is passed by over HTTP as well.
+    served: Served,
+}
+
+impl Default for When {
+    fn default() -> Self {
+        Self { in_place: Arc::new(|| true), served: Arc::new(|_| None) }
+    }
+}
 
 /// The trees of a configuration.
 #[derive(Clone)]
 pub struct Trees {
     trees: Vec<Tree>,
     data_dir: PathBuf,
-    /// What stands in the data folder is brought only while this says so.
-    in_place: InPlace,
+    when: When,
 }
 
 /// Why a tree is not what its ring serves.
@@ -84,7 +100,7 @@ impl Trees {
     pub fn of(config: &Config, clock: &Arc<dyn Clock>) -> Self {
         let data_dir = config.data_dir.clone();
         let (Some(folder), Ok(source)) = (&config.tree.folder, BlobFiles::open(&data_dir)) else {
-            return Self { trees: Vec::new(), data_dir, in_place: Arc::new(|| true) };
+            return Self { trees: Vec::new(), data_dir, when: When::default() };
         };
         let source = Arc::new(source);
         let made = |ring: &config::Ring| {
@@ -93,17 +109,18 @@ impl Trees {
                 .outside(&data_dir)
                 .with_rules(rules(config))
         };
-        Self { trees: config.rings().iter().map(made).collect(), data_dir, in_place: Arc::new(|| true) }
+        Self { trees: config.rings().iter().map(made).collect(), data_dir, when: When::default() }
     }
 
     /// This tree alone, of the data folder's ring of that name.
     pub fn single(tree: Tree, data_dir: PathBuf) -> Self {
-        Self { trees: vec![tree], data_dir, in_place: Arc::new(|| true) }
+        Self { trees: vec![tree], data_dir, when: When::default() }
     }
 
-    /// Brings nothing while what stands there is not what this process works on: what was rejected may be served in it.
-    fn only_while(self, in_place: InPlace) -> Self {
-        Self { in_place, ..self }
+    /// Brings nothing while what stands there is not what this process works on, or is older than what it serves: what was
+    /// rejected may be served in it.
+    fn only_when(self, when: When) -> Self {
+        Self { when, ..self }
     }
 
     /// Whether there is none.
@@ -127,8 +144,8 @@ impl Trees {
     pub async fn bring(&self, depth: Depth) -> Vec<(RingName, PathBuf, Result<Report, TreesError>)> {
         let mut ended = Vec::new();
         for tree in &self.trees {
-            let (owned, data_dir, in_place) = (tree.clone(), self.data_dir.clone(), Arc::clone(&self.in_place));
-            let done = tokio::task::spawn_blocking(move || bring(&owned, &data_dir, depth, in_place.as_ref())).await;
+            let (owned, data_dir, when) = (tree.clone(), self.data_dir.clone(), self.when.clone());
+            let done = tokio::task::spawn_blocking(move || bring(&owned, &data_dir, depth, &when)).await;
             let done = done.unwrap_or_else(|error| Err(TreesError::Task(error.to_string())));
             if let Some(done) = done.transpose() {
                 ended.push((tree.ring().clone(), tree.root().to_owned(), done));
@@ -231,15 +248,10 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-/// Brings a tree to what its ring serves, again while that moves on; none where the ring serves nothing, or what it serves
-/// was read from a data folder that is not `in_place`.
-fn bring(
-    tree: &Tree,
-    data_dir: &std::path::Path,
-    depth: Depth,
-    in_place: &dyn Fn() -> bool,
-) -> Result<Option<Report>, TreesError> {
-    if !in_place() {
+/// Brings a tree to what its ring serves, again while that moves on; none where the ring serves nothing, or what is read
+/// there is not to be shown now.
+fn bring(tree: &Tree, data_dir: &Path, depth: Depth, when: &When) -> Result<Option<Report>, TreesError> {
+    if !(when.in_place)() {
         return Ok(None);
     }
     let rings = RingReader::open(data_dir)?;
@@ -248,7 +260,8 @@ fn bring(
         let mark = rings.current_mark(tree.ring());
         let Some(current) = rings.load(tree.ring())? else { return Ok(done) };
         // What was read may have stood in a folder that was put in the place of ours meanwhile.
-        if !in_place() {
+        let goes_back = (when.served)(tree.ring()).is_some_and(|served| current.generation.goes_back_from(served));
+        if goes_back || !(when.in_place)() {
             return Ok(done);
         }
         done = Some(tree.bring(&current, depth)?);
@@ -278,10 +291,10 @@ impl Doubted {
 }
 
 /// Keeps the trees of `run` at what its rings serve, whoever publishes, while the data folder is the one that its engine
-/// works on; blobs that cannot be used are `doubted`.
+/// works on, and never older than what `content` serves; blobs that cannot be used are `doubted`.
 pub(crate) async fn keep(
     mut settings: watch::Receiver<Config>,
-    engine: watch::Receiver<Option<Arc<Engine>>>,
+    (engine, content): (watch::Receiver<Option<Arc<Engine>>>, Arc<ContentServer>),
     clock: Arc<dyn Clock>,
     doubted: Doubted,
     end: CancellationToken,
@@ -290,7 +303,13 @@ pub(crate) async fn keep(
         let engine = engine.borrow().clone();
         engine.is_some_and(|engine| engine.in_place().is_ok())
     });
-    let mut keeper = TreeKeeper { clock, doubted, in_place, done: None, next: Duration::ZERO };
+    let served: Served = Arc::new(move |ring| {
+        let rings = content.stats().rings;
+        let served = rings.into_iter().find(|known| known.ring == *ring)?;
+        Some((served.generation?, served.published?))
+    });
+    let when = When { in_place, served };
+    let mut keeper = TreeKeeper { clock, doubted, when, done: None, next: Duration::ZERO };
     loop {
         let config = settings.borrow_and_update().clone();
         tokio::select! {
@@ -309,7 +328,7 @@ pub(crate) async fn keep(
 struct TreeKeeper {
     clock: Arc<dyn Clock>,
     doubted: Doubted,
-    in_place: InPlace,
+    when: When,
     /// What the rings' pointers looked like when the trees were last brought to them.
     done: Option<BTreeMap<RingName, Option<blob_store::reader::Mark>>>,
     /// When all is looked at again.
@@ -319,11 +338,11 @@ struct TreeKeeper {
 impl TreeKeeper {
     async fn turns(&mut self, config: &Config) {
         loop {
-            if config.tree.folder.is_some() && !(self.in_place)() {
+            if config.tree.folder.is_some() && !(self.when.in_place)() {
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
-            let trees = Trees::of(config, &self.clock).only_while(Arc::clone(&self.in_place));
+            let trees = Trees::of(config, &self.clock).only_when(self.when.clone());
             if trees.is_empty() && config.tree.folder.is_none() {
                 return std::future::pending().await;
             }
@@ -384,6 +403,9 @@ fn tell(ring: &RingName, done: &Result<Report, TreesError>) {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use blob_store::{Access, FsRings, FsStore, RingStore as _};
+    use model::Generation;
+
     use super::*;
 
     #[tokio::test]
@@ -401,12 +423,40 @@ mod tests {
         drop(engine);
         let ours = Arc::new(AtomicBool::new(true));
         let place = Arc::clone(&ours);
-        let trees = Trees::of(&config, &clock).only_while(Arc::new(move || place.load(Ordering::SeqCst)));
+        let in_place: InPlace = Arc::new(move || place.load(Ordering::SeqCst));
+        let trees = Trees::of(&config, &clock).only_when(When { in_place, ..When::default() });
         assert!(!trees.is_empty());
         let looked_into = trees.bring(Depth::Look).await.len();
         ours.store(false, Ordering::SeqCst);
         assert!(trees.bring(Depth::Look).await.is_empty());
         assert!(!config.data_dir.join(RECORDS).exists());
         assert_eq!(looked_into, 1, "it is looked into while it is ours");
+    }
+
+    #[tokio::test]
+    async fn a_folder_never_shows_what_is_older_than_what_is_served_s40() {
+        let site = tempfile::tempdir().unwrap();
+        let text = "data_dir = \"data\"\n[elastic]\nversions = [\"9.0.0\"]\n[tree]\nfolder = \"shown\"\n";
+        let config = Config::parse(text, &site.path().join("waystation.toml"), &[]).unwrap();
+        crate::prepare_data_folder(&config.data_dir).unwrap();
+        std::fs::create_dir(site.path().join("shown")).unwrap();
+        let rings = FsRings::open(&config.data_dir, Access::ReadWrite).unwrap();
+        FsStore::open(&config.data_dir, Access::ReadWrite).unwrap();
+        let at = Timestamp::from_micros(1_800_000_000_000_000);
+        let (minute, ring) = (Duration::from_secs(60), RingName::broad());
+        let backup = Generation { number: 3, ..Generation::empty(ring.clone(), at) };
+        let backup_digest = rings.publish(&backup, None).await.unwrap().digest;
+        let clock: Arc<dyn Clock> = Arc::new(platform::SystemClock::new());
+        let shown = |served: Option<(u64, Timestamp)>| {
+            let served: Served = Arc::new(move |_| served);
+            let trees = Trees::of(&config, &clock).only_when(When { served, ..When::default() });
+            async move { trees.bring(Depth::Look).await.len() }
+        };
+        let newer = Some((5, at.after(minute)));
+        assert_eq!(shown(newer).await, 0, "HTTP passes by it as well");
+        // What is published on top of the backup is newer than both.
+        let next = Generation { number: 4, ..Generation::empty(ring, at.after(2 * minute)) };
+        rings.publish(&next, Some(backup_digest)).await.unwrap();
+        assert_eq!((shown(newer).await, shown(None).await), (1, 1));
     }
 }

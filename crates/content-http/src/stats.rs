@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::{Level, RingName, Timestamp};
+use model::{Level, Note, RingName, Timestamp};
 
 /// The status codes that are ever sent.
 pub(crate) const STATUSES: [u16; 17] =
@@ -318,6 +318,7 @@ pub struct RingStats {
     pub routes: usize,
     /// How many of them answer 503 now because their bytes cannot be opened or read.
     pub broken: usize,
-    /// Set while the newest generation is not served because something about it is not whole.
-    pub refused: Option<String>,
+    /// Set while the newest generation is not served: [`model::Reason::RingWentBack`] where it is older than what is, else
+    /// [`model::Reason::GenerationRefused`], for something about it is not whole.
+    pub refused: Option<Note>,
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use model::{Digest, RingName};
+use model::{Digest, Note, Reason, RingName};
 
 use crate::blob::{Blob, Blobs};
 use crate::build::{Builder, Built};
@@ -51,7 +51,7 @@ pub(crate) enum Wake {
 pub(crate) struct View {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     looks: AtomicU64,
-    refused: Mutex<HashMap<RingName, String>>,
+    refused: Mutex<HashMap<RingName, Note>>,
 }
 
 impl View {
@@ -119,7 +119,7 @@ struct Followed {
     /// The digest of the pointer that was last acted on, well or badly.
     pointer: Option<Digest>,
     index: Option<Arc<RingIndex>>,
-    refused: Option<String>,
+    refused: Option<Note>,
     /// The broken blobs for which a generation is refused: kept, so that they are tried again.
     waits_for: Vec<Arc<Blob>>,
     /// The large blobs that are read before a generation is taken over.
@@ -141,14 +141,14 @@ impl Followed {
 /// Why a generation is not taken over.
 enum NotTaken {
     /// Something is wrong with it.
-    Refused { why: SourceError, waits_for: Vec<Arc<Blob>> },
+    Refused { why: Note, waits_for: Vec<Arc<Blob>> },
     /// These are read first.
     Reads(Vec<Arc<Blob>>),
 }
 
 impl<E: Into<SourceError>> From<E> for NotTaken {
     fn from(why: E) -> Self {
-        Self::Refused { why: why.into(), waits_for: Vec::new() }
+        Self::Refused { why: refused(&why.into()), waits_for: Vec::new() }
     }
 }
 
@@ -279,7 +279,7 @@ impl Watcher {
         let followed = self.rings.entry(ring.clone()).or_default();
         let pointer = match self.source.pointer_digest(ring) {
             Ok(pointer) => pointer,
-            Err(error) => return self.refuse(ring, None, &Chain(&error).to_string()) || first,
+            Err(error) => return self.refuse(ring, None, refused(&error)) || first,
         };
         // A refused generation, and a ring whose pointer is gone or was never there, are tried again though
         // nothing moved.
@@ -310,7 +310,7 @@ impl Watcher {
                 followed.refused.take().is_some() || first
             }
             Err(NotTaken::Refused { why, waits_for }) => {
-                let news = self.refuse(ring, pointer, &Chain(&why).to_string());
+                let news = self.refuse(ring, pointer, why);
                 if let Some(followed) = self.rings.get_mut(ring) {
                     (followed.waits_for, followed.reads) = (waits_for, Vec::new());
                 }
@@ -329,18 +329,19 @@ impl Watcher {
         }
     }
 
-    fn refuse(&mut self, ring: &RingName, pointer: Option<Digest>, why: &str) -> bool {
+    fn refuse(&mut self, ring: &RingName, pointer: Option<Digest>, why: Note) -> bool {
         let followed = self.rings.entry(ring.clone()).or_default();
         // A pointer that cannot be read is no other one: what stays wrong is told once.
         let moved = pointer.is_some() && followed.pointer != pointer;
-        let news = followed.refused.as_deref() != Some(why) || moved;
+        let news = followed.refused.as_ref() != Some(&why) || moved;
         if pointer.is_some() {
             followed.pointer = pointer;
         }
         if news {
             self.counters.trouble(Trouble::GenerationRefused);
-            tracing::error!(%ring, why, "the newest generation is not served; the one before is kept");
-            followed.refused = Some(why.to_owned());
+            let (reason, why_not) = (why.reason.code(), &why.detail);
+            tracing::error!(%ring, reason, why = why_not, "the newest generation is not served; the one before is kept");
+            followed.refused = Some(why);
         }
         news
     }
@@ -358,9 +359,14 @@ impl Watcher {
                 return Ok(None);
             }
             // A restored backup goes back, and is waited out; what is published on top of it is newer than what is served.
-            if loaded.generation.number < old.number && loaded.generation.at <= old.at {
+            if loaded.generation.goes_back_from((old.number, old.at)) {
                 let (found, served) = (loaded.generation.number, old.number);
-                return Err(format!("the folder went back to generation {found}, {served} is served").into());
+                let detail = format!(
+                    "the folder went back to generation {found}, {served} is served: put the newer one back, or restart \
+                     to serve {found}"
+                );
+                let why = Note { reason: Reason::RingWentBack, detail };
+                return Err(NotTaken::Refused { why, waits_for: Vec::new() });
             }
         }
         if loaded.generation.ring != *ring {
@@ -374,7 +380,7 @@ impl Watcher {
             let why = first.why();
             if old.is_some_and(Served::is_whole) {
                 let waits_for = broken.into_iter().map(|broken| broken.blob).collect();
-                return Err(NotTaken::Refused { why, waits_for });
+                return Err(NotTaken::Refused { why: refused(&why), waits_for });
             }
             let (generation, broken) = (served.number, broken.len());
             tracing::error!(%ring, generation, broken, why = %Chain(&why), "some routes answer 503 until they are whole");
@@ -404,6 +410,11 @@ impl Watcher {
         self.view.snapshot.store(Arc::new(Snapshot { default, rings }));
         *self.view.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
+}
+
+/// Something about a generation is not whole.
+fn refused(why: &SourceError) -> Note {
+    Note { reason: Reason::GenerationRefused, detail: Chain(why).to_string() }
 }
 
 /// Prints an error and its sources on one line.

@@ -113,7 +113,7 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     let has = |conditions: &[Condition], reason| conditions.iter().any(|condition| condition.reason() == reason);
     // What became of the data folder is why nothing below it can be read or written.
     if has(&conditions, Reason::FolderGone) || has(&conditions, Reason::AnotherHistory) {
-        let echoes = [Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RoutesBroken];
+        let echoes = [Reason::AlarmStateFailed, Reason::GenerationRefused, Reason::RingWentBack, Reason::RoutesBroken];
         conditions.retain(|condition| !echoes.contains(&condition.reason()));
     }
     // Paths that answer 503 stay so until their bytes are back, whatever a run says of their feed meanwhile.
@@ -127,7 +127,8 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     // A ring whose files are gone has no newest generation to be taken over.
     let lost = subjects(&conditions, Reason::RingLost);
     conditions.retain(|condition| {
-        condition.reason() != Reason::GenerationRefused || !lost.iter().any(|subject| subject == condition.subject())
+        !matches!(condition.reason(), Reason::GenerationRefused | Reason::RingWentBack)
+            || !lost.iter().any(|subject| subject == condition.subject())
     });
     // A ring's broken files are why its newest generation is not served.
     let refused = subjects(&conditions, Reason::GenerationRefused);

@@ -1,15 +1,20 @@
 //! What `run` does when another data folder stands where its own was.
+//!
+//! # Decided here
+//! - What stands there is looked at first, through its catalog and for reading alone: who opens it to work on it writes into
+//!   it, and it may be anybody's.
+//! - What cannot be read is not worked on: it may lack anything.
 
 use std::sync::{Arc, PoisonError};
 
 use alarm::Life;
-use catalog::{Catalog, CatalogError, ChainHead, EntryFilter, EntryKind, EntryOrder};
+use catalog::{Catalog, CatalogError, ChainHead, Entry, EntryFilter, EntryKind, EntryOrder};
 use mirror::Engine;
 use model::error_chain;
 
 use super::{Live, nudging};
 use crate::alone;
-use crate::build::{Purpose, engine};
+use crate::build::{BuildError, Purpose, engine, open_catalog};
 use crate::place::Stands;
 
 impl Live {
@@ -24,6 +29,34 @@ impl Live {
         if self.is_left_to_another() {
             return;
         }
+        let known = &before.ports().catalog;
+        let seen = known.chain_head().await.ok().or(self.pulse.heads().newest());
+        match self.look((known.as_ref(), seen)).await {
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::error!(error, "the data folder that stands here now cannot be read, and is left alone");
+            }
+            Ok(Relation::None) => self.leave_alone(Stands::AnotherHistory),
+            Ok(Relation::Behind { lost, is_harmless: false }) => {
+                if self.strange != Some(Stands::OlderCopy) {
+                    tracing::error!(entries = lost, "the copy lacks the newest entries of the history");
+                }
+                self.leave_alone(Stands::OlderCopy);
+            }
+            Ok(relation) => self.take((known.as_ref(), seen), relation).await,
+        }
+    }
+
+    /// How the history that stands there goes with the one before; nothing is written into it.
+    async fn look(&self, before: (&dyn Catalog, Option<ChainHead>)) -> Result<Relation, BuildError> {
+        let data = &self.daemon.config.data_dir;
+        let found = open_catalog(data, Purpose::Look).await?;
+        let unread = |source| BuildError::Catalog { path: data.clone(), source };
+        related(before, found.as_ref()).await.map_err(unread)
+    }
+
+    /// Works on what was found to be the own history, or an older copy of it that lacks no operator's word.
+    async fn take(&mut self, before: (&dyn Catalog, Option<ChainHead>), found: Relation) {
         let config = &self.daemon.config;
         let built = match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
             Ok(built) => built,
@@ -32,29 +65,21 @@ impl Live {
                 return tracing::error!(error, "the data folder that stands here now cannot be opened");
             }
         };
-        let (known, found) = (&before.ports().catalog, &built.ports().catalog);
-        let seen = known.chain_head().await.ok().or(self.pulse.heads().newest());
-        match related((known.as_ref(), seen), found.as_ref()).await {
-            Relation::None => self.leave_alone(Stands::AnotherHistory),
-            Relation::Behind { lost, is_harmless: false } => {
-                if self.strange != Some(Stands::OlderCopy) {
-                    tracing::error!(entries = lost, "the copy lacks the newest entries of the history");
-                }
-                self.leave_alone(Stands::OlderCopy);
-            }
-            Relation::Behind { lost, is_harmless: true } => {
-                tracing::warn!(
-                    entries = lost,
-                    "an older copy of the data folder stands here now: it lacks the newest entries of the history, and no operator's word"
-                );
-                // It stands as an alarm: what was seen since is not in it.
-                if let Some(seen) = seen {
-                    self.pulse.heads().lacks(seen);
-                }
-                self.adopt(built).await;
-            }
-            Relation::Same => self.adopt(built).await,
+        // It may have been exchanged for another one, or written on, since it was looked at; then it is looked at again.
+        if related(before, built.ports().catalog.as_ref()).await.ok() != Some(found) {
+            return;
         }
+        if let Relation::Behind { lost, .. } = found {
+            tracing::warn!(
+                entries = lost,
+                "an older copy of the data folder stands here now: it lacks the newest entries of the history, and no operator's word"
+            );
+            // It stands as an alarm: what was seen since is not in it.
+            if let Some(seen) = before.1 {
+                self.pulse.heads().lacks(seen);
+            }
+        }
+        self.adopt(built).await;
     }
 
     /// Whether another `run` works on what stands there: two on one folder would tell everything twice.
@@ -124,26 +149,32 @@ enum Relation {
 }
 
 /// Whether one history goes on from the other: whichever is older, it ends with an entry that the other has. The
-/// newest head of the one before that was `seen` speaks for it; what nobody can compare is no relation. What cannot be read of the one that stands here now says nothing against it: that is told as
-/// what it is.
-async fn related((before, seen): (&dyn Catalog, Option<ChainHead>), now: &dyn Catalog) -> Relation {
-    let Ok(found) = now.chain_head().await else { return Relation::Same };
-    let Some(known) = seen else { return Relation::None };
+/// newest head of the one before that was `seen` speaks for it; what nobody can compare with it is no relation.
+///
+/// # Errors
+/// [`CatalogError`] when the one that stands there `now` cannot be read.
+async fn related(
+    (before, seen): (&dyn Catalog, Option<ChainHead>),
+    now: &dyn Catalog,
+) -> Result<Relation, CatalogError> {
+    let found = now.chain_head().await?;
+    let Some(known) = seen else { return Ok(Relation::None) };
     if known.seq == 0 || found.seq == 0 {
-        return if known.seq == 0 { Relation::Same } else { Relation::None };
+        return Ok(if known.seq == 0 { Relation::Same } else { Relation::None });
     }
-    let lost = known.seq.saturating_sub(found.seq);
-    let (newer, head) = if lost == 0 { (now, known) } else { (before, found) };
-    let has_it = match newer.history(head.seq, 1).await {
-        Ok(entries) => entries.first().is_some_and(|entry| entry.seq == head.seq && entry.digest == head.digest),
-        Err(_) => lost == 0,
+    let is = |head: ChainHead, entries: &[Entry]| {
+        entries.first().is_some_and(|entry| entry.seq == head.seq && entry.digest == head.digest)
     };
-    match (has_it, lost) {
-        (false, _) => Relation::None,
-        (true, 0) => Relation::Same,
-        // What cannot be read may be anything.
-        (true, _) => Relation::Behind { lost, is_harmless: has_no_act(before, found.seq).await.unwrap_or(false) },
+    let lost = known.seq.saturating_sub(found.seq);
+    if lost == 0 {
+        return Ok(if is(known, &now.history(known.seq, 1).await?) { Relation::Same } else { Relation::None });
     }
+    let known = before.history(found.seq, 1).await.unwrap_or_default();
+    if !is(found, &known) {
+        return Ok(Relation::None);
+    }
+    // What cannot be read may be anything.
+    Ok(Relation::Behind { lost, is_harmless: has_no_act(before, found.seq).await.unwrap_or(false) })
 }
 
 /// Whether nobody said a word after this entry.
@@ -189,11 +220,11 @@ mod tests {
             (&[Check, Act, Check, Upkeep][..], Relation::None),
             (&[Alarm, Act, Check, Check, Act, Check, Act][..], Relation::None),
         ] {
-            assert_eq!(related((&before, seen), &happened(kinds).await).await, relation, "{kinds:?}");
+            assert_eq!(related((&before, seen), &happened(kinds).await).await.unwrap(), relation, "{kinds:?}");
         }
         let empty = MemoryCatalog::new();
         let none = empty.chain_head().await.ok();
-        assert_eq!(related((&empty, none), &before).await, Relation::Same, "nothing is lost");
-        assert_eq!(related((&empty, None), &before).await, Relation::None, "nobody can tell");
+        assert_eq!(related((&empty, none), &before).await.unwrap(), Relation::Same, "nothing is lost");
+        assert_eq!(related((&empty, None), &before).await.unwrap(), Relation::None, "nobody can tell");
     }
 }

@@ -94,13 +94,6 @@ impl HeadState {
         !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_seen
     }
 
-    /// That the history is not what was written, where that is known: since when, and what speaks against it.
-    pub(crate) fn broken(&self) -> Option<(Timestamp, String)> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let broken = seen.faults.iter().find(|fault| fault.reason == Reason::HistoryBroken)?;
-        Some((broken.since, broken.detail.clone()))
-    }
-
     /// What is wrong.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -203,12 +203,26 @@ pub(crate) fn in_short(config: &Config, left: Option<&LeftWithout>, now: Timesta
     format!("alarms: {stand}; {}", watch.in_words())
 }
 
-/// That the history is not the one that a `run` which looks at this moment saw: it knows of what no file tells.
-pub(crate) fn seen_broken(config: &Config, left: Option<&LeftWithout>, now: Timestamp) -> Option<SiteFault> {
-    let ledger = Shelf::new(&config.data_dir).read().ok().flatten()?;
-    let standing = ledger.standing();
-    let told = standing.iter().find(|alarm| alarm.reason == Reason::HistoryBroken)?;
-    Watch::of(config, left, now).is_kept.then(|| app::history_broken(told.since, show::clean(&told.detail)))
+/// What a `run` that looks at this moment sees and status does not, beside what that `said`.
+pub(crate) fn seen_by_run(
+    config: &Config,
+    left: Option<&LeftWithout>,
+    (said, now): (&[SiteFault], Timestamp),
+) -> Vec<SiteFault> {
+    let ledger = Shelf::new(&config.data_dir).read().ok().flatten();
+    let Some(ledger) = ledger.filter(|_| Watch::of(config, left, now).is_kept) else { return Vec::new() };
+    let mut faults = app::seen_by_run(&ledger, said);
+    for fault in &mut faults {
+        for text in [&mut fault.subject, &mut fault.note.detail] {
+            *text = show::clean(text);
+        }
+    }
+    faults
+}
+
+/// Whether a `run` that looks at this moment serves newer generations than stand here, and keeps the rings' folders at these.
+pub(crate) fn serves_newer(config: &Config, now: Timestamp) -> bool {
+    seen_by_run(config, None, (&[], now)).iter().any(|fault| fault.note.reason == Reason::RingWentBack)
 }
 
 fn stand(count: usize) -> String {

@@ -11,7 +11,7 @@ pub(crate) use page::{nothing_followed, outcome, trouble};
 use app::Purpose;
 use clap::Args;
 use config::Config;
-use model::{Level, Reason};
+use model::Level;
 
 use crate::commands::history::doubt;
 use crate::context::Context;
@@ -39,7 +39,8 @@ Exit codes:
      behind, for longer than [freshness] lets pass; or the ring is not what was published last, or
      paths of it answer 503; or the history is not what was written, or history.head_file cannot be
      read; or there is no catalog, and nothing tells whether there ever was one; or `waystation run`
-     lives and does not work on what stands here; the page names which, the reason and what to do")]
+     lives and does not work on what stands here, or sees anything else that fails (a schedule that
+     does not turn, a certificate that ended); the page names which, the reason and what to do")]
 pub(crate) struct Status {
     /// As everything was then, from the history alone: 2026-08-15, 2026-08-15T12:00:00Z, '2h ago'
     #[arg(long, value_name = "TIME")]
@@ -63,9 +64,8 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let left_behind = left.as_ref().map(|left| folder_fault(left.reason, show::clean(&left.in_words()), status.at));
     let said = absent.into_iter().chain(left_behind).chain(doubt.iter().flat_map(|doubt| doubt.faults(status.at)));
     status.faults.splice(0..0, said);
-    if !status.faults.iter().any(|fault| fault.note.reason == Reason::HistoryBroken) {
-        status.faults.extend(super::alarm::seen_broken(&config, left.as_ref(), status.at));
-    }
+    let seen = super::alarm::seen_by_run(&config, left.as_ref(), (&status.faults, status.at));
+    status.faults.extend(seen);
     status.notices.extend(behind(&config, status.ring.generation));
     if args.json {
         context.out.json(&status)?;

@@ -356,6 +356,9 @@ async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
 pub(crate) async fn follow(ended: Result<Exit, Failure>, mend: Mend, context: &Context) -> Result<Exit, Failure> {
     let Ok(exit) = ended else { return ended };
     let config = context.config()?;
+    if super::alarm::serves_newer(&config, context.clock.now()) {
+        return ended;
+    }
     let trees = Trees::of(&config, &Arc::clone(&context.clock));
     let mut brought = trees.bring(Depth::Look).await;
     let unusable = app::unusable(&brought);

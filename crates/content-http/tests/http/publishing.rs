@@ -1,7 +1,7 @@
 //! What is served when, and what is not taken over.
 
 use content_http::Trouble;
-use model::Digest;
+use model::{Digest, Reason};
 
 use crate::harness::{Site, flip, noise, ring, until};
 
@@ -71,7 +71,7 @@ fn a_generation_that_is_not_whole_changes_nothing_s18() {
     }
     let stats = site.server.stats();
     assert_eq!((stats.trouble(Trouble::GenerationRefused), stats.rings[0].generation), (1, Some(1)));
-    assert!(stats.rings[0].refused.as_ref().unwrap().contains("/gone"), "{stats:?}");
+    assert!(stats.rings[0].refused.as_ref().unwrap().detail.contains("/gone"), "{stats:?}");
 
     // Healed, it is taken over although `current` did not move again.
     std::fs::write(&gone, bytes).unwrap();
@@ -105,6 +105,8 @@ fn the_folder_going_back_is_refused_s40() {
     site.source.set(first);
     site.server.nudge();
     until(|| site.server.stats().rings[0].refused.is_some());
+    let why = site.server.stats().rings[0].refused.clone().unwrap();
+    assert_eq!(why.reason, Reason::RingWentBack, "nothing is damaged: {why:?}");
     assert_eq!(site.get("/a", "").body, b"3");
 }
 
@@ -146,7 +148,7 @@ fn a_folder_that_vanishes_takes_nothing_away_and_is_told_s42() {
     site.source.forget("broad");
     until(|| {
         site.server.nudge();
-        site.server.stats().rings[0].refused.as_ref().is_some_and(|why| why.contains("gone"))
+        site.server.stats().rings[0].refused.as_ref().is_some_and(|why| why.detail.contains("gone"))
     });
     assert_eq!(site.get("/a", "").body, b"1");
     assert!(site.server.is_ready());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use e2e::whole::{manifest_path, serves_what_the_vendor_shows};
 use e2e::{Answer, Daemon, Site, get, until};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use vendor_sim::{Change, Network};
 
 use crate::vendor::{FEEDS, VERSIONS, sections, vendor};
@@ -153,6 +154,44 @@ fn what_was_left_behind_is_not_served_again_by_a_folder_begun_anew_s42() {
     run.finish();
 }
 
+#[test]
+fn a_reload_without_a_folder_begins_none_and_beside_a_rival_takes_nothing_of_its_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    site.sync(&[]).expect(0);
+    let run = site.start("run");
+    let read_again = |times: usize| {
+        run.signal(Signal::HUP);
+        until("it was read again", PATIENCE, || {
+            (run.log().matches("configuration read again").count() >= times).then_some(())
+        });
+    };
+    until("it is served", PATIENCE, || (manifest(&run).status == 200).then_some(()));
+    let before = manifest(&run);
+    let (data, away) = taken_away(&site, &run);
+    read_again(1);
+    assert!(!data.exists(), "nothing is begun where nothing stands");
+
+    // Another begins there: to the one that lost its folder it is a rival, whatever is read again.
+    let rival = site.start("run");
+    until("the rival serves", PATIENCE, || (manifest(&rival).status == 200).then_some(()));
+    run.wait_said("another `waystation run` works on it");
+    read_again(2);
+    let ready = get(run.admin, "/readyz").unwrap();
+    assert!(ready.status == 503 && ready.body.starts_with(b"folder_gone: "), "{ready:?}");
+    assert_eq!(manifest(&run).body, before.body);
+    rival.finish();
+    let entries = site.act(&["history", "list", "--json"]).expect(0);
+    let is_its = |entry: &Value| entry["actor"]["pid"].as_u64() == Some(u64::from(run.id()));
+    assert!(!entries.lines().iter().any(is_its), "it writes nothing into the rival's history: {}", entries.text());
+    assert!(entries.lines().iter().all(|entry| entry["actor"]["pid"].is_u64()), "{}", entries.text());
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&away, &data).unwrap();
+    run.wait_said("the data folder is back");
+    run.finish();
+    site.act(&["history", "verify"]).expect(0);
+}
+
 /// The content of a folder, which nobody may write into.
 fn holds(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
@@ -235,7 +274,9 @@ fn an_older_copy_that_lacks_an_operators_word_is_left_alone_until_a_restart_s40(
 #[test]
 fn an_older_copy_without_a_word_lost_is_worked_on_and_everybody_says_that_it_is_older_s40() {
     let vendor = vendor(16 * 1024);
-    let site = Site::new(&sections(&vendor));
+    let [elastic, defender] = <[String; 2]>::try_from(sections(&vendor)).unwrap();
+    let site = Site::new(&[elastic, defender, "[tree]\nfolder = \"shown\"\n".to_owned()]);
+    fs::create_dir(site.folder().join("shown")).unwrap();
     site.sync(&[]).expect(0);
     let (data, backup) = (site.data(), site.folder().join("backup"));
     assert!(Command::new("cp").arg("-a").args([&data, &backup]).status().unwrap().success());
@@ -243,6 +284,12 @@ fn an_older_copy_without_a_word_lost_is_worked_on_and_everybody_says_that_it_is_
     let run = site.start("run");
     let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
     until("everything is served", PATIENCE, shows);
+    let path = manifest_path(VERSIONS[0]);
+    let shown = || fs::read(site.folder().join("shown/broad").join(path.trim_start_matches('/'))).unwrap();
+    let newer = manifest(&run).body;
+    until("the ring's folder shows it", PATIENCE, || (shown() == newer).then_some(()));
+    // Nobody fetches what the copy lacks.
+    vendor.shutdown();
     fs::rename(&data, site.folder().join("away")).unwrap();
     fs::rename(&backup, &data).unwrap();
     run.wait_said("another data folder stands here now, and was opened");
@@ -250,10 +297,14 @@ fn an_older_copy_without_a_word_lost_is_worked_on_and_everybody_says_that_it_is_
     assert!(!told.contains("is not running"), "{told}");
     until("status says what the alarm says", PATIENCE, || {
         let (code, told) = asking(&site, run.admin, &["status"]);
-        (code == Some(4) && told.contains("history_broken")).then_some(())
+        (code == Some(4) && told.contains("history_broken") && told.contains("ring_went_back")).then_some(())
     });
     let status = get(run.admin, "/api/v1/status").unwrap();
-    assert!(String::from_utf8_lossy(&status.body).contains("history_broken"));
+    let status = String::from_utf8_lossy(&status.body);
+    assert!(status.contains("history_broken") && status.contains("ring_went_back"), "{status}");
+    assert!(!status.contains("generation_refused"), "nothing is damaged: {status}");
+    assert_ne!(asking(&site, run.admin, &["sync"]).0, Some(0), "the vendor is gone");
+    assert!(manifest(&run).body == newer && shown() == newer, "neither goes back, whoever looks after the folder");
     run.finish();
 }
 

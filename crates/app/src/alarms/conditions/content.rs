@@ -13,6 +13,8 @@ pub(crate) struct Content<'a> {
     pub(crate) asked: Option<Timestamp>,
     /// Since when rings are no longer looked at, where that is so.
     pub(crate) stopped_looking: Option<Timestamp>,
+    /// Since when lines of the access log are lost, and how many were, where that is so.
+    pub(crate) lost: Option<(Timestamp, u64)>,
 }
 
 fn new(reason: Reason, key: &str, since: Timestamp) -> Condition {
@@ -25,8 +27,8 @@ pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -
     for ring in &content.stats.rings {
         let (name, subject) = (ring.ring.as_str(), format!("ring {}", ring.ring));
         if let Some(why) = &ring.refused {
-            let refused = new(Reason::GenerationRefused, &format!("generation_refused/{name}"), now);
-            conditions.push(refused.on(&subject).because(why).at_level(Level::Fail));
+            let refused = new(why.reason, &format!("generation_refused/{name}"), now);
+            conditions.push(refused.on(&subject).because(&why.detail).at_level(Level::Fail));
         }
         if ring.broken > 0 {
             let detail = format!("{} of {} paths answer 503", ring.broken, ring.routes);
@@ -40,6 +42,11 @@ pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -
     if let Some(since) = content.stopped_looking {
         let stalled = new(Reason::WatcherStalled, "watcher_stalled", since).on("the content side");
         conditions.push(stalled.because("rings are no longer looked at").at_level(Level::Fail));
+    }
+    if let Some((since, lines)) = content.lost {
+        let lost = new(Reason::AccessLogLost, "access_log", since).on("the access log");
+        let were = if lines == 1 { "1 line was".to_owned() } else { format!("{lines} lines were") };
+        conditions.push(lost.because(&format!("{were} lost since {since}")));
     }
     conditions.extend(silent(content.asked, now, rules));
     conditions

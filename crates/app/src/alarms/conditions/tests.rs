@@ -11,7 +11,7 @@ use model::{
     RingName, SourcedTime, TimeSource, Timestamp, Trust, Vendor,
 };
 
-use self::serving::stats;
+use self::serving::{content_of, stats};
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -325,8 +325,18 @@ fn a_ring_whose_files_are_gone_is_told_as_lost_i9() {
     status.ring.fault = Some(Note { reason: Reason::RingLost, detail: "no generation of it is there".to_owned() });
     let mut conditions = of_status(&status, &rules(), &Past::default());
     let stats = stats(0, Some("its generations are gone from the data folder"));
-    conditions.extend(of_content(&Content { stats: &stats, asked: None, stopped_looking: None }, now(), &rules()));
+    conditions.extend(of_content(&content_of(&stats), now(), &rules()));
     assert_eq!(seen(&without_echoes(conditions)), ["fail ring_lost ring/broad"]);
+}
+
+#[test]
+fn an_older_copy_of_a_ring_is_told_as_that_and_not_as_damage_s40() {
+    let mut stats = stats(0, None);
+    let detail = "the folder went back to generation 3, 5 is served".to_owned();
+    stats.rings[0].refused = Some(Note { reason: Reason::RingWentBack, detail });
+    let conditions = of_content(&content_of(&stats), now(), &rules());
+    assert_eq!(seen(&conditions), ["fail ring_went_back generation_refused/broad"]);
+    assert!(conditions[0].reason().remedy().starts_with("Nothing is damaged. "));
 }
 
 #[test]
@@ -405,7 +415,7 @@ fn what_only_follows_is_not_told() {
         vec![finding("defender/linux/production/x86_64", Measure::Check, Level::Fail, Reason::NotChecked)];
     let mut conditions = of_status(&status, &rules(), &Past::default());
     let stats = stats(1, Some("gone"));
-    conditions.extend(of_content(&Content { stats: &stats, asked: None, stopped_looking: None }, now(), &rules()));
+    conditions.extend(of_content(&content_of(&stats), now(), &rules()));
     let stalled =
         Condition::new(Source::Process, "schedule_stalled/defender", Reason::ScheduleStalled, now()).on("defender");
     conditions.push(stalled);
@@ -434,6 +444,8 @@ fn the_page_of_alarms_names_every_reason_i9() {
         include_str!("../../heads.rs"),
         include_str!("../../heads/error.rs"),
         include_str!("../../trees.rs"),
+        include_str!("../../learned.rs"),
+        include_str!("../../../../content-http/src/watch.rs"),
         include_str!("../../../../mirror/src/lost.rs"),
         include_str!("../../../../mirror/src/broken.rs"),
         include_str!("../../../../mirror/src/freshness.rs"),

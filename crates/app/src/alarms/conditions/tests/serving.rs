@@ -18,11 +18,16 @@ pub(super) fn stats(broken: usize, refused: Option<&str>) -> Stats {
             published: None,
             routes: 9,
             broken,
-            refused: refused.map(str::to_owned),
+            refused: refused.map(|why| Note { reason: Reason::GenerationRefused, detail: why.to_owned() }),
         }],
         certificates: Vec::new(),
         since: now(),
     }
+}
+
+/// Nothing but these figures is known.
+pub(super) fn content_of(stats: &Stats) -> Content<'_> {
+    Content { stats, asked: None, stopped_looking: None, lost: None }
 }
 
 fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> CertificateFacts {
@@ -33,7 +38,15 @@ fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> Certif
 
 fn content(stats: &Stats, file: &CertificateFacts, asked: Option<Timestamp>) -> Vec<String> {
     let stats = Stats { certificates: vec![file.clone()], ..stats.clone() };
-    seen(&of_content(&Content { stats: &stats, asked, stopped_looking: None }, now(), &rules()))
+    seen(&of_content(&Content { asked, ..content_of(&stats) }, now(), &rules()))
+}
+
+#[test]
+fn lines_that_are_lost_are_a_warning_s32() {
+    let stats = stats(0, None);
+    let conditions = of_content(&Content { lost: Some((now(), 9)), ..content_of(&stats) }, now(), &rules());
+    assert_eq!(seen(&conditions), ["warn access_log_lost access_log"]);
+    assert!(conditions[0].detail().starts_with("9 lines were lost since 2026-11-20T12:00:00Z"), "{conditions:?}");
 }
 
 #[test]
@@ -64,6 +77,13 @@ fn the_content_side_v23() {
             expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
         assert_eq!(content(&stats(0, None), &list(hours), None), expected, "{hours}");
     }
+    let end = Some(now().after(2400 * HOUR));
+    for (begins, expected) in [(now(), None), (now().after(HOUR), Some("fail"))] {
+        let early = CertificateFacts { begins: Some(begins), ..file(FileKind::Certificate, end, None) };
+        let expected: Vec<String> =
+            expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
+        assert_eq!(content(&stats(0, None), &early, None), expected, "{begins}");
+    }
     assert_eq!(
         content(&stats(0, None), &file(FileKind::Certificate, None, Some("no key")), None),
         ["warn certificate_refused certificate_refused//c.pem"]
@@ -77,10 +97,3 @@ fn endpoints_are_silent_only_after_one_has_asked() {
     assert!(content(&stats, &fine, Some(now().before(24 * HOUR))).is_empty());
     assert_eq!(content(&stats, &fine, Some(now().before(25 * HOUR))), ["warn endpoints_silent endpoints_silent"]);
 }
-    let end = Some(now().after(2400 * HOUR));
-    for (begins, expected) in [(now(), None), (now().after(HOUR), Some("fail"))] {
-        let early = CertificateFacts { begins: Some(begins), ..file(FileKind::Certificate, end, None) };
-        let expected: Vec<String> =
-            expected.iter().map(|level| format!("{level} certificate_expiring certificate_expiring//c.pem")).collect();
-        assert_eq!(content(&stats(0, None), &early, None), expected, "{begins}");
-    }
