@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use model::Clock;
+use model::{Clock, Timestamp};
 use outbound::Outbound;
 use tokio::time::Instant;
 
@@ -73,8 +73,8 @@ pub async fn surroundings(site: &Surroundings, watch: &dyn Watch) -> Report {
         Err(_) => report.add(Finding::fail(Check::Deadline, "[alarm] and [history]", "to try", "the time was over")),
     }
     watch.on("looking at this machine");
-    let (config, environment) = (site.config.clone(), site.environment.clone());
-    let looked = tokio::task::spawn_blocking(move || machine_findings(&config, &environment));
+    let (config, environment, now) = (site.config.clone(), site.environment.clone(), site.clock.now());
+    let looked = tokio::task::spawn_blocking(move || machine_findings(&config, &environment, now));
     match tokio::time::timeout(site.deadline, looked).await {
         Ok(Ok(findings)) => report.add_all(findings),
         Ok(Err(_)) | Err(_) => {
@@ -95,11 +95,11 @@ fn configuration(site: &Surroundings) -> Finding {
     }
 }
 
-fn machine_findings(config: &Config, environment: &[(String, String)]) -> Vec<Finding> {
+fn machine_findings(config: &Config, environment: &[(String, String)], now: Timestamp) -> Vec<Finding> {
     let mut findings = disk::look(config);
     findings.extend(folder::look(&config.data_dir));
     findings.extend(folder::locks(&config.data_dir));
-    findings.extend(secrets::look(config));
+    findings.extend(secrets::look(config, now));
     findings.extend(ports::look(config));
     findings.extend(selinux::look(&config.data_dir));
     findings.extend(machine::look(config, environment));

@@ -1,15 +1,18 @@
 //! The configuration and the files that it names: who may write them, and who may read secrets.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use config::Config;
+use model::Timestamp;
 use platform::fs::read_named;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Check;
+use crate::certificate::Certificate;
 use crate::finding::Finding;
 
 /// The most bytes of a certificate or key that are read.
@@ -25,7 +28,7 @@ enum Kind {
 }
 
 /// Judges every file that the configuration names.
-pub(crate) fn look(config: &Config) -> Vec<Finding> {
+pub(crate) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
     let mut files: Vec<(PathBuf, Kind)> = Vec::new();
     if config.file.exists() {
         // Passwords may stand in it, and then it is as secret as they are.
@@ -44,9 +47,16 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
     }
     files.extend(config.serve.iter().filter_map(|serve| serve.credentials.clone()).map(|path| (path, Kind::Settings)));
     files.extend(named_secrets(config));
+    // Listeners may share a file, and one may be certificate and key.
+    let mut once = BTreeSet::new();
+    files.retain(|(path, _)| once.insert(path.clone()));
     let judged = files.into_iter().filter_map(|(path, kind)| judge(&path, kind));
-    let pairs = config.serve.iter().filter_map(|serve| serve.tls.as_ref());
-    judged.chain(pairs.filter_map(|tls| mismatch(&tls.certificate, &tls.key))).chain(log_folder(config)).collect()
+    let tls = config.serve.iter().filter_map(|serve| serve.tls.as_ref());
+    let pairs: BTreeSet<_> = tls.clone().map(|tls| (&tls.certificate, &tls.key)).collect();
+    let shown: BTreeSet<_> = tls.map(|tls| &tls.certificate).collect();
+    let pairs = pairs.into_iter().filter_map(|(certificate, key)| mismatch(certificate, key));
+    let shown = shown.into_iter().filter_map(|certificate| not_now(certificate, now));
+    judged.chain(pairs).chain(shown).chain(log_folder(config)).collect()
 }
 
 const MISSING: &str =
@@ -55,10 +65,21 @@ const NO_PAIR: &str = "Name the key that the certificate was made for: the progr
 const NO_FOLDER: &str = "Make the folder for whoever runs the program (`LogsDirectory=waystation` in the systemd unit makes \
     /var/log/waystation): the program does not start without it.";
 
+fn chain(certificate: &Path) -> Option<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(&read_named(certificate, LARGEST).ok()?).collect::<Result<_, _>>().ok()
+}
+
+/// A certificate that endpoints refuse for its time. The program starts with it, and says so.
+fn not_now(certificate: &Path, now: Timestamp) -> Option<Finding> {
+    let read: Vec<_> = chain(certificate)?.iter().filter_map(|one| Certificate::read(one)).collect();
+    let bad = read.iter().find(|one| now < one.not_before || one.not_after <= now)?;
+    let came = format!("{} holds from {} to {}, which is not now", bad.subject.words, bad.not_before, bad.not_after);
+    Some(Finding::fail(Check::TlsTime, &certificate.display().to_string(), "the certificates in it", came))
+}
+
 /// A certificate beside another one's key. What cannot be read is told elsewhere.
 fn mismatch(certificate: &Path, key: &Path) -> Option<Finding> {
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&read_named(certificate, LARGEST).ok()?).collect::<Result<_, _>>().ok()?;
+    let chain = chain(certificate)?;
     let secret = PrivateKeyDer::from_pem_slice(&read_named(key, LARGEST).ok()?).ok()?;
     let made = rustls::sign::CertifiedKey::from_der(chain, secret, &rustls::crypto::aws_lc_rs::default_provider());
     let other = matches!(made, Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)));
@@ -128,6 +149,34 @@ mod tests {
     use super::*;
     use crate::Level;
 
+    /// 2026-09-21: rcgen's certificates hold from 1975 to 4096.
+    const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+
+    #[test]
+    fn a_certificate_that_has_not_begun_is_found_and_what_two_listeners_share_is_named_once_v23() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let made = rcgen::generate_simple_self_signed(vec!["mirror".to_owned()]).unwrap();
+        fs::write(at("one.pem"), made.cert.pem()).unwrap();
+        fs::write(at("one.key"), made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(at("one.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        let listener = |port: u16| {
+            format!(
+                "[[serve]]\naddress = \"127.0.0.1:{port}\"\n\
+                tls = {{ certificate = \"one.pem\", key = \"one.key\" }}\n"
+            )
+        };
+        let text = format!("data_dir = \"data\"\n{}{}", listener(1), listener(2));
+        let config = Config::parse(&text, &at("waystation.toml"), &[]).unwrap();
+        let found = look(&config, NOW);
+        assert_eq!(found.iter().filter(|one| one.on[0].ends_with("one.key")).count(), 1, "{found:?}");
+        assert!(found.iter().all(|one| one.level == Level::Ok), "{found:?}");
+        let found = look(&config, Timestamp::from_micros(0));
+        let early: Vec<_> = found.iter().filter(|one| one.level == Level::Fail).collect();
+        assert!(early.len() == 1 && early[0].check == Check::TlsTime, "{found:?}");
+        assert!(early[0].came.contains("holds from 1975-01-01T00:00:00Z"), "{found:?}");
+    }
+
     #[test]
     fn a_configuration_that_holds_a_secret_is_one_s22() {
         for (text, holds) in [
@@ -147,7 +196,7 @@ mod tests {
         let config = Config::parse(text, &path, &[]).unwrap();
         for (mode, level) in [(0o644, Level::Fail), (0o640, Level::Ok)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(look(&config)[0].level, level, "{mode:o}");
+            assert_eq!(look(&config, NOW)[0].level, level, "{mode:o}");
         }
     }
 
@@ -167,7 +216,7 @@ mod tests {
             tls = { certificate = \"one.pem\", key = \"other.key\", client_ca = \"one.pem\", client_crl = \"gone.crl\" }\n\
             [access_log]\npath = \"logs/access.log\"\n";
         let config = Config::parse(text, &at("waystation.toml"), &[]).unwrap();
-        let found = look(&config);
+        let found = look(&config, NOW);
         let told = |end: &str| found.iter().filter(|one| one.level == Level::Fail).find(|one| one.on[0].ends_with(end));
         assert!(told("who").is_some_and(|one| one.came.contains("everybody may write it")), "{found:?}");
         for (end, remedy) in [("gone.crl", MISSING), ("other.key", NO_PAIR), ("logs", NO_FOLDER)] {
@@ -176,7 +225,7 @@ mod tests {
         let good = text.replace("other.key", "one.key").replace("gone.crl", "one.pem").replace("logs/", "");
         let config = Config::parse(&good, &at("waystation.toml"), &[]).unwrap();
         fs::set_permissions(at("who"), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(look(&config).iter().all(|one| one.level != Level::Fail));
+        assert!(look(&config, NOW).iter().all(|one| one.level != Level::Fail));
     }
 
     #[test]

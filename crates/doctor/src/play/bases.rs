@@ -7,6 +7,7 @@ use model::{FeedId, Vendor};
 use crate::Check;
 use crate::finding::Finding;
 use crate::play::Scene;
+use crate::play::fetch::{CLOSED, NO_CERTIFICATE, NO_CREDENTIALS, PLAIN, asks_for_certificate};
 use crate::wire::{Ask, Keep};
 
 /// Enough of a page to know a listing by.
@@ -35,8 +36,12 @@ async fn knock(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
     let asked = Ask::get(base);
     let got = match scene.client.ask(&asked, Keep::Start(START)).await {
         Ok(got) => got,
+        Err(error) if asks_for_certificate(&error) => return vec![closed(base, NO_CERTIFICATE)],
         Err(error) => return vec![Finding::warn(Check::Base, base, asked.shown(), model::error_chain(&error))],
     };
+    if got.head.status == 401 {
+        return vec![closed(base, NO_CREDENTIALS)];
+    }
     let page = String::from_utf8_lossy(&got.body).to_lowercase();
     if got.head.status == 200 && is_listing(&page) {
         return vec![Finding::warn(Check::Listing, base, asked.shown(), "a list of what lies there")];
@@ -57,6 +62,11 @@ async fn knock(scene: &Scene<'_>, base: &str) -> Vec<Finding> {
         Ok(got) => vec![Finding::warn(Check::Base, base, head.shown(), got.head.status.to_string())],
         Err(error) => vec![Finding::warn(Check::Base, base, head.shown(), model::error_chain(&error))],
     }
+}
+
+/// Who asks who comes is no worse for a folder than for what lies in it.
+fn closed(base: &str, came: &str) -> Finding {
+    Finding::fail(Check::Status, base, PLAIN, came).with_remedy(CLOSED)
 }
 
 /// What nginx, Apache, Caddy, lighttpd and Python's server title their listings.

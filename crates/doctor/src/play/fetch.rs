@@ -131,6 +131,10 @@ fn expected(wanted: &Wanted) -> String {
 pub(crate) const CLOSED: &str = "Neither vendor's endpoint is known to show a mirror credentials or a certificate: give endpoints a \
     listener that asks for none (`allow` says who may come), and examine that one.";
 
+/// What came from such a mirror.
+pub(crate) const NO_CREDENTIALS: &str = "401: it asks for credentials, and `doctor` shows none";
+pub(crate) const NO_CERTIFICATE: &str = "it asks for a client's certificate, and `doctor` shows none";
+
 /// Whoever names a file that is missing is at fault, not the file.
 fn refused(wanted: &Wanted, head: &Head) -> Finding {
     let route = wanted.route.as_str();
@@ -140,13 +144,7 @@ fn refused(wanted: &Wanted, head: &Head) -> Finding {
         return Finding::fail(Check::Redirect, route, PLAIN, came);
     }
     if head.status == 401 {
-        return Finding::fail(
-            Check::Status,
-            route,
-            PLAIN,
-            "401: it asks for credentials, and `doctor` shows none".to_owned(),
-        )
-        .with_remedy(CLOSED);
+        return Finding::fail(Check::Status, route, PLAIN, NO_CREDENTIALS).with_remedy(CLOSED);
     }
     let gone = matches!(head.status, 403 | 404 | 410);
     let check = match wanted.role {
@@ -175,8 +173,7 @@ pub(crate) fn asks_for_certificate(error: &WireError) -> bool {
 
 fn broken(wanted: &Wanted, error: &WireError) -> Finding {
     if asks_for_certificate(error) {
-        let came = "it asks for a client's certificate, and `doctor` shows none".to_owned();
-        return Finding::fail(Check::Status, &wanted.route, PLAIN, came).with_remedy(CLOSED);
+        return Finding::fail(Check::Status, &wanted.route, PLAIN, NO_CERTIFICATE).with_remedy(CLOSED);
     }
     let check = match error {
         WireError::Short { .. } => Check::ArtifactCut,

@@ -68,6 +68,7 @@ faults! {
     a_doubled_slash_is_404: OneSlash => [DoubleSlash Warn];
     the_server_clock_is_off_by_an_hour_u54: DateOff => [Date Warn];
     a_companion_is_older_than_its_archive: CompanionOld => [CompanionAgrees Warn];
+    who_comes_is_asked_of_everybody_v34: AsksWhoComes => [Status Fail];
     something_else_than_http_listens_v19: NotHttp => [Base Warn, Status Fail];
 }
 

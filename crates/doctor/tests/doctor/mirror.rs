@@ -47,6 +47,7 @@ pub(crate) enum Wrong {
     CompanionOld,
     Silent,
     NotHttp,
+    AsksWhoComes,
 }
 
 /// A running mirror.
@@ -154,6 +155,9 @@ impl Site {
     }
 
     fn answer(&self, request: &Request) -> Answer {
+        if self.is(Wrong::AsksWhoComes) {
+            return Answer::plain(401, "");
+        }
         if request.old && self.is(Wrong::NotOld) {
             return Answer::plain(505, "");
         }
