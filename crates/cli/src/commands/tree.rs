@@ -197,6 +197,12 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
     let Some(serves) = one.serves else {
         return out.line(format!("ring {}: nothing was published yet, so there is no folder", one.ring));
     };
+    // What the records say is old where nobody can look; the refusal says it all.
+    if let Some(Err(error)) = found {
+        let folder = one.root.display();
+        out.line(format!("ring {}: serves generation {serves}; {folder} could not be looked at", one.ring))?;
+        return refused(error, out);
+    }
     let standing = one.standing.as_ref();
     let shows = match standing.and_then(|standing| Some((standing.generation?, standing.since))) {
         Some((generation, since)) if generation == serves => format!("shows it since {}", show::at(now, since)),
@@ -214,10 +220,7 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
                 trouble.detail,
                 show::at(now, Some(trouble.since))
             ))?;
-            // A look that is refused says itself what to do.
-            if !matches!(found, Some(Err(_))) {
-                out.line(format!("  {}", trouble.reason.remedy()))?;
-            }
+            out.line(format!("  {}", trouble.reason.remedy()))?;
         }
     }
     match found {
@@ -230,8 +233,7 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
             troubles(report, out)
         }
         Some(Ok(report)) => foreign(report, out),
-        Some(Err(error)) => refused(error, out),
-        None => Ok(()),
+        Some(Err(_)) | None => Ok(()),
     }
 }
 

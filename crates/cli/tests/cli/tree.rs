@@ -87,10 +87,11 @@ fn a_volume_that_is_not_mounted_is_told_to_be_mounted_and_nothing_else() {
     let (site, tree) = site();
     site.run(&["sync"]).with(0);
     fs::rename(&tree, tree.with_file_name("away")).unwrap();
-    for verb in [&["tree", "status"][..], &["sync"]] {
+    for verb in [&["tree", "status"][..], &["sync"], &["tree", "status"]] {
         let told = site.run(verb);
         let told = format!("{}{}", told.stdout, told.stderr);
-        assert!(told.contains("mount it") && !told.contains("empty this one"), "{told}");
+        assert!(told.matches("mount it").count() == 1 && !told.contains("empty this one"), "{told}");
+        assert!(!told.contains("shows it since"), "{told}");
     }
     fs::rename(tree.with_file_name("away"), &tree).unwrap();
     publish(&site);
