@@ -133,6 +133,9 @@ pub struct FeedSeen {
     pub feed: FeedId,
     /// The vendor's version that is served, where it could be read.
     pub vendor_version: Option<String>,
+    /// That of the release before, where the layout has one and it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
     /// How far its bytes could be checked, in words.
     pub checked: Option<String>,
     /// Files fetched whole and compared.

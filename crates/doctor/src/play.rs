@@ -164,7 +164,7 @@ impl Scene<'_> {
             self.watch.on(&format!("walking {feed}"));
             let mut course = Course::new(self, feed, View::Current);
             let played = course.run().await;
-            report.feeds.push(played.seen.clone());
+            let mut seen = played.seen.clone();
             report.add_all(played.findings.iter().cloned());
             for facts in manners::chosen(&played) {
                 report.add_all(manners::look(self, facts).await);
@@ -176,8 +176,10 @@ impl Scene<'_> {
                 report.add_all(back.iter().flat_map(|back| back.findings.iter().cloned()));
                 files.extend(back.iter().flat_map(|back| back.files.iter().cloned()));
                 report.add_all(agree::with_back(&played, back.as_ref()));
+                seen.back = back.and_then(|back| back.seen.vendor_version);
                 walked.push(played);
             }
+            report.feeds.push(seen);
         }
         report.add_all(agree::among(&walked));
         report.add_all(tags::shared(&files));

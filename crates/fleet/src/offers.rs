@@ -39,7 +39,7 @@ impl Offer {
 }
 
 /// What a mirror's ring offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offers {
     /// The ring; none where only an address is known.
     pub ring: Option<RingName>,
@@ -47,6 +47,10 @@ pub struct Offers {
     pub feeds: BTreeMap<FeedId, Offer>,
     /// Of which it is not known whether it offers them: where they lie is not known.
     pub unasked: BTreeSet<FeedId>,
+    /// What is offered beside it as the release before, of the feeds that have one.
+    pub back: BTreeMap<FeedId, Offer>,
+    /// Versions that the operator rejected or went back from, as far as that is known; none that is good as well.
+    pub rejected: BTreeMap<FeedId, BTreeSet<Version>>,
 }
 
 impl Offers {

@@ -20,10 +20,12 @@ fn offers(feed: &str, version: &str) -> Offers {
     let bound = Bound { warn: Duration::from_secs(86_400), fail: Duration::from_secs(2 * 86_400) };
     let held = vec![(version.clone(), NOW.before(Duration::from_secs(86_400)))];
     let offer = Offer { version: VendorVersion::plain(version), held, bound };
+    let feed: model::FeedId = feed.parse().expect("a feed");
     Offers {
         ring: Some("broad".parse().expect("a ring")),
-        feeds: [(feed.parse().expect("a feed"), offer)].into(),
-        unasked: Default::default(),
+        feeds: [(feed.clone(), offer.clone())].into(),
+        back: [(feed, offer)].into(),
+        ..Offers::default()
     }
 }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::{Value, json};
-use vendor_sim::{Change, ElasticTarget, Fault, FaultRule, Kind, Pattern, Stack, Times};
+use vendor_sim::{
+    Change, DefenderChange, DefenderFeed, DefenderTarget, ElasticTarget, Fault, FaultRule, Kind, Pattern, Stack, Times,
+};
 
 use crate::daemon::Running;
 use crate::site::{Ended, Site, command};
@@ -309,7 +311,25 @@ fn endpoints_of_another_mirror_ring_or_track_are_told() {
     write("other", &format!("{url}/rings/nightly/linux/production/"));
     assert_eq!(told(&["--url", &url], 1)[0], "other unknown [unknown_ring]");
     write("other", &format!("{url}/linux/production_back/"));
-    assert_eq!(told(&["--url", &url], 0)[0], "other equal [on_back]");
+    for rest in [&["--url", &url][..], &[]] {
+        assert_eq!(told(rest, 4)[0], "other unknown [unserved,on_back]", "one release is held");
+    }
+    site.vendors.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
+    site.run(&["sync"]).with(0);
+    // Another one, which has begun with it.
+    let (_anew, anew) = serving(&site);
+    for rest in [&["--url", &anew, "--also-at", &url][..], &[]] {
+        assert_eq!(told(rest, 0)[0], "other equal [on_back]", "it went back");
+    }
+    // What the operator goes back from is rejected, as the data folder knows.
+    let here = std::fs::read_to_string(folder.join("ours")).unwrap();
+    let newest = site.vendors.defender_release(DefenderFeed::ALL[0]).unwrap().definitions.clone();
+    std::fs::write(folder.join("other"), here.replace(&version, &newest)).unwrap();
+    assert_eq!(told(&[], 0)[0], "other equal []");
+    let releases = site.run(&["release", "list", "--json"]).with(0).lines();
+    let good = releases.iter().find(|one| one.to_string().contains(&version)).unwrap()["number"].to_string();
+    site.run(&["release", "admit", &good, "--reason", "the new one is bad"]).with(0);
+    assert_eq!(told(&[], 1)[0], "other ahead [rejected_definitions]");
     let nowhere = run(&["--url", "http://127.0.0.1:1"]).with(1).stderr;
     assert!(nowhere.contains("serves nothing of Defender"), "{nowhere}");
     let told = run(&["--ring", "nightly"]).with(2).stderr;

@@ -50,7 +50,7 @@ struct Stop;
 
 impl<'a> Course<'a> {
     pub(crate) fn new(scene: &'a Scene<'a>, feed: &'a FeedId, view: View) -> Self {
-        let seen = FeedSeen { feed: feed.clone(), vendor_version: None, checked: None, files: 0, bytes: 0 };
+        let seen = FeedSeen { feed: feed.clone(), vendor_version: None, back: None, checked: None, files: 0, bytes: 0 };
         let played = Played { feed: feed.clone(), seen, version: None, files: Vec::new(), findings: Vec::new() };
         Self { scene, feed, view, played, stand_in: false }
     }

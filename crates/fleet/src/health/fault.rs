@@ -74,7 +74,7 @@ faults! {
         "The configured address names a ring that the mirror does not serve."
         "`waystation ring list` names the rings; deliver the address that `waystation configure defender` prints.";
     Unserved "unserved" Fail
-        "The configured address names a platform or track that the mirror does not serve there: the endpoint gets 404."
+        "The configured address names a platform or track that the mirror does not serve there, or the release before where there is none: the endpoint gets 404."
         "Point it at what is served (`waystation configure defender`), or follow that platform and track ([defender] platforms, tracks).";
     NoDefinitions "no_definitions" Fail
         "Its report names no definitions: it has none, or the report is none of definitions."
@@ -82,6 +82,9 @@ faults! {
     OnBack "on_back" Warn
         "The configured address is that of the release before (_back)."
         "Good for a rollback by hand; point it at …/production/ again after it.";
+    RejectedDefinitions "rejected_definitions" Fail
+        "Its definitions are those of a release that was rejected or gone back from here."
+        "`mdatp definitions update` on the endpoint takes it back to what its ring offers; if it stays so, look at where its definitions come from.";
     EngineDrift "engine_drift" Warn
         "The definitions are those of the ring, and the engine is not: it may have been refused while definitions went on."
         "On the endpoint look at engine_load_status; since 101.26062.0005 an engine whose signature fails is not loaded, without another alarm.";

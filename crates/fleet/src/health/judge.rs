@@ -6,7 +6,7 @@ use model::{Bound, FeedId, Level, RingName, Timestamp, Version};
 use serde::Serialize;
 use settings::defender::Address;
 
-use super::place::Candidates;
+use super::place::{Candidates, is_back};
 use super::{Fault, Health, Mirror};
 use crate::offers::Offer;
 
@@ -86,7 +86,7 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     let definitions = health.definitions();
     let places = Places { source: source.map(Address::read), configured: configured.map(Address::read) };
     let address = places.configured.as_ref().or(places.source.as_ref().filter(|source| !source.is_of_vendor()));
-    let Candidates { ring, offers: offered } = mirror.candidates(address);
+    let Candidates { ring, offers: offered, rejected } = mirror.candidates(address);
     let held: Vec<(&FeedId, &Offer)> = match &definitions {
         Some(own) => offered.iter().filter(|(_, offer)| offer.version.version == *own).copied().collect(),
         None => Vec::new(),
@@ -98,6 +98,9 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     // Several may have the same definitions: an engine that one of them has is none that drifted.
     if !held.is_empty() && held.iter().all(|(_, offer)| drifts(offer)) {
         faults.push(Fault::EngineDrift);
+    }
+    if held.is_empty() && definitions.as_ref().is_some_and(|own| rejected.contains(own)) {
+        faults.push(Fault::RejectedDefinitions);
     }
     let own_age = health.updated_minutes_ago().map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
     let (lacking, why) = match (state, &definitions) {
@@ -114,6 +117,13 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
         }
         (State::Between, Some(own)) => (Level::Warn, Some(between(own, &offered))),
         (State::Unknown, own) => unknown(own.is_some(), &faults, own_age, mirror),
+        (State::Ahead, _) if address.is_some_and(is_back) => (
+            Level::Warn,
+            Some(
+                "it is pointed at the release before, and has not gone back to it: its definitions are newer"
+                    .to_owned(),
+            ),
+        ),
         (State::Ahead | State::Between, _) => (Level::Warn, None),
         _ => (Level::Fine, None),
     };

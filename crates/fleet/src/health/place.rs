@@ -1,6 +1,8 @@
 //! Where an endpoint is pointed at, as its report says it, and whether that is the mirror.
 
-use model::{Bound, FeedId, RingName, Vendor};
+use std::collections::BTreeSet;
+
+use model::{Bound, FeedId, RingName, Vendor, Version};
 use settings::defender::Address;
 use url::Url;
 
@@ -28,6 +30,8 @@ pub(super) struct Candidates<'m> {
     pub(super) ring: Option<&'m RingName>,
     /// The offers of each feed that it may follow.
     pub(super) offers: Vec<(&'m FeedId, &'m Offer)>,
+    /// What was rejected of them.
+    pub(super) rejected: BTreeSet<&'m Version>,
 }
 
 impl<'m> Mirror<'m> {
@@ -40,7 +44,9 @@ impl<'m> Mirror<'m> {
         if !is_whole || address.goes_on() || address.is_too_far() {
             faults.push(Fault::WrongAddress);
         }
-        let Some((_, track)) = address.layout() else { return faults };
+        if address.layout().is_none() {
+            return faults;
+        }
         let ours = is_folder || self.addresses.is_empty() || self.addresses.iter().any(|one| address.is_below(one));
         if !ours {
             faults.push(Fault::WrongMirror);
@@ -49,7 +55,7 @@ impl<'m> Mirror<'m> {
         } else if !self.rings.is_empty() && self.candidates(Some(address)).offers.is_empty() {
             faults.push(Fault::Unserved);
         }
-        if track != plain(track) {
+        if is_back(address) {
             faults.push(Fault::OnBack);
         }
         faults
@@ -81,8 +87,15 @@ impl<'m> Mirror<'m> {
             [only] => only.ring.as_ref(),
             _ => None,
         };
-        let offers = rings.into_iter().flat_map(|ring| ring.of(Vendor::Defender));
-        Candidates { ring, offers: offers.filter(|(feed, _)| fits(feed)).collect() }
+        // The release before is an offer of its own.
+        let is_back = address.is_some_and(is_back);
+        let offers = rings.iter().flat_map(|ring| if is_back { &ring.back } else { &ring.feeds });
+        let rejected = rings.iter().flat_map(|ring| &ring.rejected).filter(|(feed, _)| fits(feed));
+        Candidates {
+            ring,
+            offers: offers.filter(|(feed, _)| feed.vendor() == Vendor::Defender && fits(feed)).collect(),
+            rejected: rejected.flat_map(|(_, versions)| versions).collect(),
+        }
     }
 
     /// The rings that an endpoint with this address may be on.
@@ -108,6 +121,11 @@ impl<'m> Mirror<'m> {
             },
         }
     }
+}
+
+/// Whether an address is that of the release before.
+pub(super) fn is_back(address: &Address) -> bool {
+    address.layout().is_some_and(|(_, track)| track != plain(track))
 }
 
 /// A track without `_back`.

@@ -95,7 +95,7 @@ async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<O
         return Err(Failure::usage(text));
     }
     if feeds.is_empty() {
-        return Ok(Offers { ring: None, feeds: Default::default(), unasked: Default::default() });
+        return Ok(Offers::default());
     }
     let walk = |feeds: Vec<FeedId>| Walk {
         mirror: &mirror,

@@ -1,62 +1,91 @@
 //! What rings serve, out of the data folder; what a mirror serves, out of its answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::ReleaseFilter;
 use config::Config;
 use doctor::Report;
 use fleet::{Offer, Offers};
 use mirror::Engine;
-use model::{FeedId, FreshnessPolicy, Generation, Preset, ReleaseState, Timestamp, Vendor, VendorVersion, Version};
+use model::{
+    FeedId, FreshnessPolicy, Generation, Preset, ReleaseId, ReleaseState, Timestamp, Vendor, VendorVersion, Version,
+};
 
 use crate::failure::Failure;
 
 /// What every ring offers of a vendor, first to last.
 pub(super) async fn offers(engine: &Engine, config: &Config, vendor: Vendor) -> Result<Vec<Offers>, Failure> {
-    let mut held: BTreeMap<FeedId, Vec<(Version, Timestamp)>> = BTreeMap::new();
+    let mut known: BTreeMap<FeedId, Known> = BTreeMap::new();
     let mut all = Vec::new();
     for ring in config.rings() {
         let current = engine.ports().rings.current(&ring.name).await;
         let current = current.map_err(|error| Failure::new(&format!("cannot read ring {}", ring.name), &error))?;
         let generation: Option<Generation> = current.map(|current| current.generation);
-        let mut feeds = BTreeMap::new();
+        let mut offers = Offers { ring: Some(ring.name.clone()), ..Offers::default() };
         for (feed, served) in generation.iter().flat_map(|generation| &generation.feeds) {
             if feed.vendor() != vendor {
                 continue;
             }
-            if !held.contains_key(feed) {
-                held.insert(feed.clone(), history(engine, feed).await?);
+            if !known.contains_key(feed) {
+                known.insert(feed.clone(), history(engine, feed).await?);
             }
-            let held = held.get(feed).cloned().unwrap_or_default();
+            let Some(known) = known.get(feed) else { continue };
             let bound = config.freshness.of(feed).age;
-            feeds.insert(feed.clone(), Offer { version: served.vendor_version.clone(), held, bound });
+            let offer = |version: &VendorVersion| Offer { version: version.clone(), held: known.held.clone(), bound };
+            offers.feeds.insert(feed.clone(), offer(&served.vendor_version));
+            let back = served.back.and_then(|id| known.versions.get(&id));
+            offers.back.extend(back.map(|version| (feed.clone(), offer(version))));
+            offers.rejected.insert(feed.clone(), known.rejected.clone());
         }
-        all.push(Offers { ring: Some(ring.name.clone()), feeds, unasked: Default::default() });
+        all.push(offers);
     }
     Ok(all)
 }
 
-/// When each version of a feed was held; those that were never good to serve are left out.
-async fn history(engine: &Engine, feed: &FeedId) -> Result<Vec<(Version, Timestamp)>, Failure> {
+/// What the catalog knows of a feed.
+#[derive(Default)]
+struct Known {
+    /// When each version was held; those that were never good to serve are left out.
+    held: Vec<(Version, Timestamp)>,
+    /// What was rejected or gone back from, and is in no good release.
+    rejected: BTreeSet<Version>,
+    versions: BTreeMap<ReleaseId, VendorVersion>,
+}
+
+async fn history(engine: &Engine, feed: &FeedId) -> Result<Known, Failure> {
     let filter = ReleaseFilter { feed: Some(feed.clone()), ..ReleaseFilter::default() };
     let records = engine.ports().catalog.releases(&filter).await;
     let records = records.map_err(|error| Failure::new("cannot read the catalog", &error))?;
-    let good = records.iter().filter(|record| matches!(record.state, ReleaseState::Admitted | ReleaseState::Expired));
-    Ok(good.map(|record| (record.release.vendor_version.version.clone(), record.release.held_since)).collect())
+    let mut known = Known::default();
+    for record in &records {
+        let (release, version) = (&record.release, &record.release.vendor_version);
+        known.versions.insert(release.id, version.clone());
+        match record.state {
+            ReleaseState::Admitted | ReleaseState::Expired => {
+                known.held.push((version.version.clone(), release.held_since));
+            }
+            ReleaseState::Rejected => known.rejected.extend([version.version.clone()]),
+            ReleaseState::Quarantined => {}
+        }
+    }
+    let Known { held, rejected, .. } = &mut known;
+    rejected.retain(|version| held.iter().all(|(good, _)| good != version));
+    Ok(known)
 }
 
 /// What a mirror was seen to serve. Since when is not known of it.
 pub(super) fn seen(report: &Report, config: Option<&Config>) -> Offers {
     let preset = FreshnessPolicy::preset(Preset::Stig);
     let policy = config.map_or(&preset, |config| &config.freshness);
-    let offer = |feed: &FeedId, text: &str| {
-        Some(Offer { version: vendor_version(text)?, held: Vec::new(), bound: policy.of(feed).age })
+    let offer = |feed: &FeedId, text: &Option<String>| {
+        let version = vendor_version(text.as_deref()?)?;
+        Some((feed.clone(), Offer { version, held: Vec::new(), bound: policy.of(feed).age }))
     };
-    let feeds = report
-        .feeds
-        .iter()
-        .filter_map(|seen| Some((seen.feed.clone(), offer(&seen.feed, seen.vendor_version.as_deref()?)?)));
-    Offers { ring: None, feeds: feeds.collect(), unasked: Default::default() }
+    Offers {
+        feeds: report.feeds.iter().filter_map(|seen| offer(&seen.feed, &seen.vendor_version)).collect(),
+        back: report.feeds.iter().filter_map(|seen| offer(&seen.feed, &seen.back)).collect(),
+        ..Offers::default()
+    }
 }
 
 /// `1.0.100`, or `1.459.553.0 (engine 1.1.26080.3)`.

@@ -20,6 +20,7 @@ fn offers(since_days: u64) -> Offers {
         ring: None,
         feeds: feeds.iter().map(|(feed, version)| (feed.parse().unwrap(), offer(version))).collect(),
         unasked: ["elastic/9.0.0@2026-01-12", "elastic/9.0.0/candidate"].map(|feed| feed.parse().unwrap()).into(),
+        ..Offers::default()
     }
 }
 

@@ -29,7 +29,7 @@ fn rings() -> Vec<Offers> {
                 (format!("defender/linux/production/{arch}").parse().unwrap(), offer)
             })
             .collect::<BTreeMap<FeedId, Offer>>(),
-        unasked: Default::default(),
+        ..Offers::default()
     };
     vec![ring("canary", "1.459.600.0", "1.1.26090.1", 1), ring("broad", "1.459.553.0", "1.1.26080.3", 60)]
 }
@@ -112,8 +112,6 @@ fn an_endpoint_of_another_mirror_is_not_called_equal() {
 fn a_ring_that_is_not_there_and_the_release_before_are_told() {
     let row = check("https://m.example/", "https://m.example/rings/nightly/", State::Unknown, &[Fault::UnknownRing]);
     assert_eq!((row.level, row.offered, row.ring), (Level::Fail, None, None));
-    let row = check("linux/production/", "linux/production_back/", State::Equal, &[Fault::OnBack]);
-    assert_eq!((row.level, row.ring.unwrap().as_str()), (Level::Warn, "broad"));
     let configured = |address: &str, faults: &[Fault]| {
         let to = format!("configured : \"{address}\"");
         check("configured : \"https://m.example/linux/production/\"", &to, State::Equal, faults);
@@ -122,6 +120,47 @@ fn a_ring_that_is_not_there_and_the_release_before_are_told() {
     for wrong in ["https://m.example/", "https://m.example/linux/", "m.example/linux/production/"] {
         configured(wrong, &[Fault::OtherSource, Fault::WrongAddress]);
     }
+}
+
+#[test]
+fn who_is_pointed_at_the_release_before_is_held_against_that() {
+    let back = BASE.replace("linux/production/", "linux/production_back/");
+    let row = |own: &str, rings: &[Offers]| judged(&back.replace("1.459.553.0", own), rings, &[]);
+    let mut rings = rings();
+    let offer = |feeds: &BTreeMap<FeedId, Offer>, arch: &str| {
+        let feed = format!("defender/linux/production/{arch}").parse().unwrap();
+        let held = ["1.459.541.0", "1.459.553.0"]
+            .map(|text| (text.parse().unwrap(), NOW.before(Duration::from_secs(60 * 3600))));
+        let version = VendorVersion { version: "1.459.541.0".parse().unwrap(), engine: None };
+        (feed, Offer { version, held: held.into(), ..feeds.values().next().unwrap().clone() })
+    };
+    rings[1].back = ["x86_64", "arm64"].map(|arch| offer(&rings[1].feeds, arch)).into();
+    let told = |row: Row| (row.state, row.level, row.faults);
+    assert_eq!(told(row("1.459.541.0", &rings)), (State::Equal, Level::Warn, vec![Fault::OnBack]), "it went back");
+    let stays = row("1.459.553.0", &rings);
+    assert!(stays.why.as_ref().unwrap().contains("has not gone back"), "{stays:?}");
+    assert_eq!(told(stays), (State::Ahead, Level::Warn, vec![Fault::OnBack]));
+    assert_eq!(row("1.459.1.0", &rings).state, State::Behind);
+    // Of one processor alone.
+    rings[1].back.remove(&"defender/linux/production/arm64".parse().unwrap());
+    assert_eq!(row("1.459.541.0", &rings).feed.unwrap().as_str(), "defender/linux/production/x86_64");
+    rings[1].back.clear();
+    let nothing = row("1.459.553.0", &rings);
+    assert!(nothing.beyond_policy);
+    assert_eq!(told(nothing), (State::Unknown, Level::Fail, vec![Fault::Unserved, Fault::OnBack]), "it gets 404");
+}
+
+#[test]
+fn definitions_that_were_rejected_here_are_called_that_wherever_they_came_from() {
+    let mut rings = rings();
+    let row = |rings: &[Offers]| judged(&BASE.replace("1.459.553.0", "1.459.588.0"), rings, &[]);
+    assert_eq!((row(&rings).state, row(&rings).faults), (State::Ahead, vec![]));
+    let feed: FeedId = "defender/linux/production/arm64".parse().unwrap();
+    rings[1].rejected.insert(feed, ["1.459.588.0".parse().unwrap(), "1.459.553.0".parse().unwrap()].into());
+    let told = row(&rings);
+    assert_eq!((told.state, told.level, told.faults), (State::Ahead, Level::Fail, vec![Fault::RejectedDefinitions]));
+    // What is served on another processor is what it may well be.
+    assert_eq!(judged(BASE, &rings, &[]).faults, []);
 }
 
 #[test]
@@ -201,7 +240,7 @@ fn mixed() -> Vec<Offers> {
         ("defender/mac/production/x86_64", "1.459.590.0"),
     ];
     let feeds = feeds.map(|(feed, version)| (feed.parse().unwrap(), offer(version)));
-    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into(), unasked: Default::default() }]
+    vec![Offers { ring: Some("broad".parse().unwrap()), feeds: feeds.into(), ..Offers::default() }]
 }
 
 #[test]
