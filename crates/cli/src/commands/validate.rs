@@ -5,6 +5,7 @@ mod defender;
 mod elastic;
 mod fleet;
 mod health;
+mod look;
 mod mirror;
 mod rings;
 mod walk;

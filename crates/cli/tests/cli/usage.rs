@@ -194,3 +194,17 @@ fn a_report_that_cannot_be_written_is_a_failure_s05() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("waystation: cannot write the report: "));
 }
+
+#[test]
+fn a_date_that_nobody_has_a_manifest_of_takes_no_place() {
+    let site = Site::builder().build();
+    for (feed, why) in [("9.2.0@2999-01-01", "has to be before today"), ("8.10.4@2024-01-15", "8.11 and later can")] {
+        let told = site.run(&["feed", "learn", "9.1.0", feed]).with(2).stderr;
+        assert!(told.contains(&format!("nobody has elastic/{feed}: ")) && told.contains(why), "{told}");
+    }
+    let list = site.run(&["feed", "list", "--json"]).with(0).lines();
+    assert!(
+        list.iter().all(|known| known["followed_for"] == "configured"),
+        "what stood beside it is not learned: {list:?}"
+    );
+}

@@ -5,7 +5,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use vendor_sim::{
-    Change, DefenderChange, DefenderFeed, DefenderTarget, ElasticTarget, Fault, FaultRule, Kind, Pattern, Stack, Times,
+    Change, DefenderChange, DefenderFeed, DefenderTarget, ElasticTarget, Fault, FaultRule, Kind, Pattern, Stack, Step,
+    Times,
 };
 
 use crate::daemon::Running;
@@ -50,7 +51,7 @@ fn a_mirror_is_compared_with_the_vendor_and_walked() {
     for vendor in ["elastic", "defender"] {
         let rows = site.run(&["validate", vendor, "--url", &url, "--json"]).with(0).lines();
         assert_eq!((&rows[0]["state"], &rows[0]["level"]), (&json!("equal"), &json!("fine")), "{rows:?}");
-        assert!(rows[0]["walked"]["files"].as_u64().unwrap() >= 1, "{rows:?}");
+        assert!(rows[0]["walked"]["files"].as_u64().unwrap() >= 1 && rows[0]["route"] == "same", "{rows:?}");
         assert!(rows.iter().all(|row| row["finding"]["level"] != "fail"), "{rows:?}");
     }
     site.vendors.publish_elastic("9.0.0", Change::of(1)).unwrap();
@@ -107,6 +108,36 @@ fn what_endpoints_would_not_get_ends_with_1_u13() {
     let prefix = format!("{url}/elsewhere");
     let told = site.run(&["validate", "elastic", "--url", &prefix]).with(1).stdout;
     assert!(told.contains("fail  not_found"), "{told}");
+}
+
+#[test]
+fn a_route_that_gives_another_release_than_the_ring_is_told() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    // A host that has the same manifest one release behind, as a cache or an old copy has it: the vendor's own went back.
+    site.vendors.publish_elastic("9.0.0", Change::regress()).unwrap();
+    let url = site.vendors.elastic_url();
+    let validate = ["validate", "elastic", "--no-vendor", "--quick", "--url", &url];
+    let told = site.run(&validate).with(1).stdout;
+    assert!(told.contains("elastic/9.0.0: endpoints are given 1.0.1048 at http://"), "{told}");
+    assert!(told.contains(", and ring broad serves 1.0.1049: ") && !told.contains("nothing is wrong"), "{told}");
+    // What is newer than the ring is none of it either: what it went back from may be served on somewhere.
+    site.vendors.publish_elastic("9.0.0", Change { step: Step::To(2000), ..Change::of(1) }).unwrap();
+    let rows = site.run(&[&validate[..], &["--json"]].concat()).with(1).lines();
+    assert_eq!((&rows[0]["route"], &rows[0]["walked"]["vendor_version"]), (&json!("other"), &json!("1.0.2000")));
+}
+
+#[test]
+fn a_route_that_learns_of_a_publication_some_moments_later_is_waited_for() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let (_running, url) = serving(&site);
+    for _ in 0..3 {
+        site.vendors.publish_elastic("9.0.0", Change::of(1)).unwrap();
+        site.run(&["sync"]).with(0);
+        let told = site.run(&["validate", "elastic", "--url", &url]).with(0).stdout;
+        assert!(told.contains("nothing is wrong"), "{told}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use model::FeedId;
 use serde::Serialize;
-use vendors::elastic::{Rule, check_date};
+use vendors::elastic::{Rule, check_date, never_offered};
 
 use super::check::named;
 use crate::context::Context;
@@ -89,9 +89,19 @@ fn line_of(feed: &FeedId) -> (u32, u32) {
 
 /// What speaks against a dated feed whatever the build of its endpoints; none where nothing does, or it has no date.
 pub(super) fn broken(feed: &FeedId, context: &Context) -> Result<Option<String>, Failure> {
-    let Some(date) = feed.date().and_then(|date| date.to_string().parse::<Date>().ok()) else { return Ok(None) };
+    let Some(date) = date_of(feed) else { return Ok(None) };
     let rules = check_date(line_of(feed), Date::MIN, date, today(context)?);
     Ok(rules.into_iter().find_map(|rule| rule.broken))
+}
+
+/// Why nobody can have a dated feed, neither the vendor nor a folder; none where somebody may, or it has no date.
+pub(super) fn never(feed: &FeedId, context: &Context) -> Result<Option<String>, Failure> {
+    let Some(date) = date_of(feed) else { return Ok(None) };
+    Ok(never_offered(line_of(feed), date, today(context)?))
+}
+
+fn date_of(feed: &FeedId) -> Option<Date> {
+    feed.date().and_then(|date| date.to_string().parse().ok())
 }
 
 fn line(rule: &Rule) -> Line<'_> {

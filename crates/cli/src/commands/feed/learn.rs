@@ -8,7 +8,7 @@ use model::{FeedId, Reason};
 use proxy::Why;
 
 use super::check::named;
-use super::dates::broken;
+use super::dates::{broken, never};
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -39,6 +39,14 @@ pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, F
             .with_next("add one; it needs no version in it"));
     };
     let feeds: Vec<_> = args.feeds.iter().map(|text| named(text)).collect::<Result<_, _>>()?;
+    for feed in &feeds {
+        if let Some(never) = never(feed, context)? {
+            let text = format!("feed learn: nobody has {feed}: {never}");
+            return Err(
+                Failure::usage(text).with_next("`waystation feed check-date` applies the vendor's rules for dates")
+            );
+        }
+    }
     let engine = context.engine(&config, "feed learn", Purpose::Act).await?;
     let book = app::book(&config);
     for feed in feeds {

@@ -24,8 +24,9 @@ Examples:
 
 Exit codes:
   0  in order, or within policy
-  1  the vendor could not be asked, an archive is not served whole, an endpoint takes definitions from elsewhere, or a
-     report cannot be read or is more than one
+  1  the vendor could not be asked, an archive is not served whole, or in another version than
+     the ring serves, an endpoint takes definitions from elsewhere, or a report cannot be read
+     or is more than one
   2  wrong usage or configuration
   4  freshness beyond policy: of a feed, or of an endpoint")]
 pub(crate) struct Defender {

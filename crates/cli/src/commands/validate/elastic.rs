@@ -23,8 +23,8 @@ The key is read from --api-key-file or WAYSTATION_ELASTICSEARCH_API_KEY: id:key,
 
 Exit codes:
   0  in order, or within policy
-  1  the vendor could not be asked, a feed is not served or the walk found what endpoints would not get, or the
-     fleet cannot be read
+  1  the vendor could not be asked, a feed is not served, the walk found what endpoints would
+     not get, or get in another version than the ring serves, or the fleet cannot be read
   2  wrong usage or configuration
   4  freshness beyond policy: of a feed, or of an endpoint; or no endpoint reported")]
 pub(crate) struct Elastic {

@@ -10,8 +10,8 @@ use mirror::{FeedPlan, Status, SyncRequest};
 use model::{FeedId, Level, Reason, RingName, Vendor, VendorVersion, Version};
 use serde::Serialize;
 
-use super::rings;
-use super::walk::{Route, Walk};
+use super::look::{Gives, Site, gives, look, seen};
+use super::walk::Route;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::show;
@@ -55,6 +55,9 @@ struct Row {
     /// What the public route gave; none where it was not walked.
     #[serde(skip_serializing_if = "Option::is_none")]
     walked: Option<FeedSeen>,
+    /// That beside what the ring serves; none where it was not walked, or the ring serves nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<Gives>,
 }
 
 /// What the walk found, as JSON lines have it.
@@ -86,25 +89,13 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
     let status = engine.status().await.map_err(failed)?;
     let request = SyncRequest { feeds: feeds.clone(), ..SyncRequest::default() };
     let plans = if job.route.no_vendor { Vec::new() } else { engine.plan_sync(&request).await.map_err(failed)? };
-    let offers = rings::offers(&engine, &config, job.vendor).await?;
     let ring = job.ring.cloned().unwrap_or_else(|| config.default_ring());
     let address = if job.route.no_walk { None } else { job.route.address(Some(&config))? };
-    let report = match &address {
-        None => None,
-        Some(mirror) => {
-            let served = |feed: &FeedId| of_ring(&offers, &ring).is_some_and(|ring| ring.feeds.contains_key(feed));
-            let offered = |feed: &FeedId| plans.iter().any(|plan| plan.feed == *feed && plan.vendor_version.is_some());
-            // What the vendor has and the ring has not is what endpoints would not get.
-            let some = feeds.iter().any(served);
-            let walked = |feed: &&FeedId| served(feed) || some && offered(feed);
-            let feeds: Vec<FeedId> = feeds.iter().filter(walked).cloned().collect();
-            let walk = Walk { mirror, ring: Some(&ring), config: Some(&config), feeds, versions_alone: false };
-            if walk.feeds.is_empty() { None } else { Some(job.route.walk(walk, context).await?) }
-        }
-    };
+    let site = Site { config: &config, engine: &engine, ring: &ring, feeds: &feeds, plans: &plans };
+    let (offers, report) = look(job, &site, address.as_ref(), context).await?;
     let rows: Vec<Row> =
         feeds.iter().map(|feed| row(feed, &ring, &plans, &offers, (&status, report.as_ref()))).collect();
-    tell(job, &rows, report.as_ref(), context)?;
+    tell(job, &rows, (&ring, report.as_ref()), context)?;
     if report.is_none() && !job.route.no_walk && !job.json {
         context.out.line(match address {
             Some(_) => "nothing is served yet: nothing was walked".to_owned(),
@@ -118,10 +109,6 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
 /// Whether what endpoints ask for is followed beside what the configuration names.
 fn learns(config: &Config) -> bool {
     config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
-}
-
-fn of_ring<'a>(offers: &'a [Offers], ring: &RingName) -> Option<&'a Offers> {
-    offers.iter().find(|offers| offers.ring.as_ref() == Some(ring))
 }
 
 fn row(
@@ -142,16 +129,18 @@ fn row(
         (None, None) => State::Unserved,
         (Some(_), served) => state(offered.as_ref().map(|offered| &offered.version), served),
     };
+    let walked = report.and_then(|report| seen(report, feed));
     let findings = status.freshness.iter().filter(|finding| finding.feed == *feed);
     Row {
         feed: feed.clone(),
         state: if plan.and_then(|plan| plan.reason) == Some(Reason::NotFound) { State::Unoffered } else { state },
         level: findings.map(|finding| finding.level).max().unwrap_or_default(),
+        route: gives(rings.get(ring), walked),
         offered,
         rings,
         reason: plan.and_then(|plan| plan.reason),
         detail: plan.and_then(|plan| plan.detail.clone()),
-        walked: report.and_then(|report| report.feeds.iter().find(|seen| seen.feed == *feed)).cloned(),
+        walked: walked.cloned(),
     }
 }
 
@@ -179,7 +168,33 @@ impl State {
     }
 }
 
-fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Context) -> Result<(), Failure> {
+impl Row {
+    /// Whether endpoints get something else than what the ring serves.
+    fn is_other(&self) -> bool {
+        matches!(self.route, Some(Gives::Older | Gives::Other))
+    }
+
+    fn given(&self) -> String {
+        self.walked.as_ref().and_then(|seen| seen.vendor_version.clone()).unwrap_or_else(show::dash)
+    }
+
+    fn other(&self, ring: &RingName, report: Option<&Report>) -> String {
+        let (feed, given, served) = (&self.feed, self.given(), show::version(self.rings.get(ring)));
+        let at = report.map_or("the public route", |report| report.subject.as_str());
+        format!(
+            "{feed}: endpoints are given {given} at {at}, and ring {ring} serves {served}: look for a cache in between that \
+             keeps manifests, for a `waystation serve` on an old or copied data folder, and for another mirror that answers \
+             there"
+        )
+    }
+}
+
+fn tell(
+    job: &Job<'_>,
+    rows: &[Row],
+    (ring, report): (&RingName, Option<&Report>),
+    context: &mut Context,
+) -> Result<(), Failure> {
     let troubles: Vec<&Finding> = report.into_iter().flat_map(Report::troubles).collect();
     let out = &mut context.out;
     if job.json {
@@ -204,7 +219,7 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
             if rings.is_empty() { show::dash() } else { rings.join(", ") },
             row.state.as_str().to_owned(),
             row.level.to_string(),
-            walked.and_then(|seen| seen.vendor_version.clone()).unwrap_or_else(show::dash),
+            row.given(),
             walked.map_or_else(show::dash, |seen| seen.files.to_string()),
         ]);
     }
@@ -222,7 +237,10 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
         let reason = row.reason.map_or_else(String::new, |reason| format!("{reason}: "));
         out.line(format!("{}: {reason}{}", row.feed, row.detail.as_deref().unwrap_or_default()))?;
     }
-    if let (Some(report), true) = (report, troubles.is_empty()) {
+    for row in rows.iter().filter(|row| row.is_other()) {
+        out.line(row.other(ring, report))?;
+    }
+    if let (Some(report), true) = (report, troubles.is_empty() && !rows.iter().any(Row::is_other)) {
         let files: usize = report.feeds.iter().map(|seen| seen.files).sum();
         out.line(format!("{} through {}: nothing is wrong", show::count(files, "file"), report.subject))?;
     }
@@ -239,7 +257,7 @@ fn tell(job: &Job<'_>, rows: &[Row], report: Option<&Report>, context: &mut Cont
 fn exit(rows: &[Row], report: Option<&Report>) -> Exit {
     let broken = report.is_some_and(|report| report.level == doctor::Level::Fail);
     let not_got = |row: &Row| matches!(row.state, State::Unserved | State::Unasked | State::Unoffered);
-    if broken || rows.iter().any(not_got) {
+    if broken || rows.iter().any(|row| not_got(row) || row.is_other()) {
         return Exit::FAILED;
     }
     if rows.iter().any(|row| row.level == Level::Fail) { Exit::STALE } else { Exit::DONE }
