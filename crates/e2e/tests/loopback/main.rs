@@ -17,6 +17,7 @@ mod endpoint;
 mod folder;
 mod killed;
 mod learned;
+mod left;
 mod lifecycle;
 mod moved;
 mod second;

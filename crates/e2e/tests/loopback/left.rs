@@ -1,0 +1,129 @@
+//! What is served and followed no longer, and asked for all the same; and what is known of it where what was learned is
+//! lost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use e2e::whole::manifest_path;
+use e2e::{Answer, Site, get, until};
+use rustix::process::Signal;
+use serde_json::Value;
+use vendor_sim::{Change, ElasticSettings, Settings, Simulator};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn vendor(versions: &[&str]) -> Simulator {
+    let versions = versions.iter().map(ToString::to_string).collect();
+    let elastic = ElasticSettings { versions, artifacts: 6, artifact_size: 4 * 1024, ..ElasticSettings::default() };
+    Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap()
+}
+
+fn section(vendor: &Simulator, lines: &str) -> [String; 1] {
+    [format!("[elastic]\norigin = \"{}\"\nmode = \"proxy\"\nrevalidate = \"1s\"\n{lines}", vendor.elastic_url())]
+}
+
+fn answered(mirror: SocketAddr, path: &str, status: u16) -> Answer {
+    until(&format!("{path} is answered {status}"), PATIENCE, || {
+        get(mirror, path).ok().filter(|answer| answer.status == status)
+    })
+}
+
+/// Has the vendor publish a newer release of 9.0.0, and waits until that is served.
+fn renewed(vendor: &Simulator, mirror: SocketAddr) -> Answer {
+    let path = manifest_path("9.0.0");
+    let before = get(mirror, &path).unwrap();
+    vendor.publish_elastic("9.0.0", Change::of(2)).unwrap();
+    until("the newer is served", PATIENCE, || {
+        let now = get(mirror, &path).unwrap();
+        assert_eq!(now.status, 200, "it is served all the while");
+        (now.body != before.body).then_some(now)
+    })
+}
+
+fn listed(site: &Site, list: &[&str], feed: &str) -> Option<Value> {
+    let lines = site.act(list).expect(0).lines();
+    lines.into_iter().find(|line| line["feed"] == feed)
+}
+
+#[test]
+fn what_endpoints_go_on_to_ask_for_is_renewed_though_nothing_names_it_any_more_i5() {
+    let vendor = vendor(&["9.0.0", "9.1.0"]);
+    let site = Site::new(&section(&vendor, "versions = [\"9.0.0\"]\n"));
+    let run = site.start("run");
+    answered(run.content, &manifest_path("9.0.0"), 200);
+    site.configure(&section(&vendor, "versions = [\"9.1.0\"]\n"));
+    run.signal(Signal::HUP);
+    run.wait_said("configuration changed");
+    renewed(&vendor, run.content);
+    let why = || listed(&site, &["feed", "list", "--json"], "elastic/9.0.0").map(|line| line["followed_for"].clone());
+    assert_eq!(why(), Some("asked".into()));
+
+    // Nor does it stand still where the operator forgot it, and it left the ring but for its grace.
+    let told = site.act(&["feed", "forget", "9.0.0"]).expect(0).text();
+    assert!(told.contains("has it followed again"), "{told}");
+    site.act(&["gc"]).expect(0);
+    renewed(&vendor, run.content);
+    assert_eq!(why(), Some("asked".into()));
+    run.finish();
+}
+
+#[test]
+fn what_cannot_be_followed_again_is_served_with_its_age_and_told() {
+    let vendor = vendor(&["9.0.0", "9.1.0", "9.2.0"]);
+    let site = Site::new(&section(&vendor, "versions = [\"9.0.0\"]\nlearned_feeds = 1\n"));
+    let run = site.start("run");
+    answered(run.content, &manifest_path("9.0.0"), 200);
+    answered(run.content, &manifest_path("9.1.0"), 200);
+    site.configure(&section(&vendor, "versions = [\"9.2.0\"]\nlearned_feeds = 1\n"));
+    run.signal(Signal::HUP);
+    run.wait_said("configuration changed");
+    let path = manifest_path("9.0.0");
+    until("it is wanted", PATIENCE, || {
+        assert_eq!(get(run.content, &path).unwrap().status, 200);
+        let entry = listed(&site, &["feed", "wanted", "--json"], "elastic/9.0.0")?;
+        assert_eq!((&entry["not_renewed"], &entry["held_at_another_path"]), (&true.into(), &false.into()), "{entry}");
+        (entry["tried"]["reason"] == "learned_full").then_some(())
+    });
+    until("its age is told", PATIENCE, || get(run.content, &path).unwrap().header("age").is_some().then_some(()));
+    let status = site.act(&["status"]).text();
+    assert!(status.contains("learned_full") && status.contains("elastic/9.0.0"), "{status}");
+    let wanted = site.act(&["feed", "wanted"]).expect(0).text();
+    assert!(wanted.contains("served, not renewed (learned_full"), "{wanted}");
+    site.act(&["feed", "forget", "9.1.0"]).expect(0);
+    renewed(&vendor, run.content);
+    until("it is confirmed", PATIENCE, || get(run.content, &path).unwrap().header("age").is_none().then_some(()));
+    run.finish();
+}
+
+#[test]
+fn where_what_was_learned_is_lost_nothing_stands_still_and_forwarding_still_ends_s41() {
+    let vendor = vendor(&["9.0.0", "9.1.0", "9.2.0"]);
+    let last = |version| vendor.elastic_release(version).unwrap().artifacts.last().unwrap().relative_url.clone();
+    let unnamed = [last("9.1.0"), last("9.2.0")];
+    let site = Site::new(&section(&vendor, ""));
+    let learned = site.data().join("wanted/learned.json");
+    let run = site.start("run");
+    answered(run.content, &manifest_path("9.0.0"), 200);
+    answered(run.content, &unnamed[0], 200);
+    std::fs::write(&learned, "{\"form\":9}").unwrap();
+    let status = site.act(&["status"]).expect(4).text();
+    assert!(status.contains("learned_unread") && status.contains("feed learn"), "{status}");
+    until("an alarm stands", PATIENCE, || {
+        site.act(&["alarm", "list", "--json"]).text().contains("learned_unread").then_some(())
+    });
+    std::fs::remove_file(&learned).unwrap();
+    run.wait_said("what is served of what was forwarded is known anew");
+    renewed(&vendor, run.content);
+    answered(run.content, &unnamed[1], 200);
+    answered(run.content, &unnamed[0], 200);
+    run.finish();
+
+    std::fs::remove_file(&learned).unwrap();
+    let told = site.act(&["feed", "forget", "elastic/forwarded"]).expect(0).text();
+    assert!(told.contains("2 paths served no longer"), "{told}");
+    let serve = site.start("serve");
+    for path in &unnamed {
+        answered(serve.content, path, 404);
+    }
+    serve.finish();
+}
