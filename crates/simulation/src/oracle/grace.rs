@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{Digest, Generation, Route, RoutePath, Vendor};
+use model::{Digest, Generation, ReleaseState, Route, RoutePath, Vendor};
 
 use super::{Oracle, Seen};
 use crate::violation::{Holds, Violation};
@@ -23,6 +23,15 @@ fn is_artifact(path: &RoutePath, route: &Route) -> bool {
 }
 
 impl Seen {
+    /// Whether rejected releases name these bytes and no admitted one does: what was denied leaves at once.
+    fn is_denied(&self, digest: Digest) -> bool {
+        let names = |state| {
+            let of = |release| self.states.get(release) == Some(&state);
+            self.made.iter().any(|(release, made)| of(release) && made.files.iter().any(|(file, _)| *file == digest))
+        };
+        names(ReleaseState::Rejected) && !names(ReleaseState::Admitted)
+    }
+
     /// What is superseded here may go at any time.
     pub(super) fn owe_nothing(&mut self, generation: &Generation) {
         let superseded =
@@ -53,6 +62,7 @@ impl Oracle {
             if !self.clock.outlived((left.truly, truly), left.grace)
                 && !bytes_changed
                 && !seen.rotten.contains(&left.digest)
+                && !seen.is_denied(left.digest)
             {
                 return Err(Violation::new(
                     "I2",
