@@ -89,6 +89,9 @@ impl Engine {
         let mut record = known.unwrap_or_else(|| FeedRecord::new(settled.feed.clone(), now));
         keep_ages(&mut record, now);
         keep_declined(&mut record, present);
+        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
+        // A feed whose record was lost with the catalog counts from what is served.
+        record.mark = record.mark.or_else(|| served.map(|served| served.vendor_version.clone()));
         record.checked_at = now;
         let before = record.clone();
         let offered = settled.offered.map(|offered| offered.vendor_version);

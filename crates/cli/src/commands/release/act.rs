@@ -95,7 +95,7 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     tell(&report, &did, context)?;
     if let Some(number) = report.generation {
         context.out.line(format!(
-            "  published generation {number}, which serves the same as before and remembers the rejection"
+            "  published generation {number}, which remembers the rejection and serves nothing of it"
         ))?;
     }
     Ok(Exit::DONE)
