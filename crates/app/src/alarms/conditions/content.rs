@@ -27,7 +27,7 @@ pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -
     for ring in &content.stats.rings {
         let (name, subject) = (ring.ring.as_str(), format!("ring {}", ring.ring));
         if let Some(why) = &ring.refused {
-            let refused = new(why.reason, &format!("generation_refused/{name}"), now);
+            let refused = new(why.reason, &format!("{}/{name}", why.reason), now);
             conditions.push(refused.on(&subject).because(&why.detail).at_level(Level::Fail));
         }
         if ring.broken > 0 {

@@ -335,7 +335,7 @@ fn an_older_copy_of_a_ring_is_told_as_that_and_not_as_damage_s40() {
     let detail = "the folder went back to generation 3, 5 is served".to_owned();
     stats.rings[0].refused = Some(Note { reason: Reason::RingWentBack, detail });
     let conditions = of_content(&content_of(&stats), now(), &rules());
-    assert_eq!(seen(&conditions), ["fail ring_went_back generation_refused/broad"]);
+    assert_eq!(seen(&conditions), ["fail ring_went_back ring_went_back/broad"]);
     assert!(conditions[0].reason().remedy().starts_with("Nothing is damaged. "));
 }
 
