@@ -15,6 +15,7 @@ use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::proof::{Proven, Unfit, take_out};
 use crate::rebuild::FAR;
 use crate::ruling::Costs;
+use crate::word::goes_back;
 use crate::{Ends, Engine, EngineError};
 
 /// How often a publication begins anew because somebody else moved the pointer.
@@ -224,6 +225,7 @@ impl Engine {
     /// may make room for them, as when feeds that share a path change its bytes together.
     async fn waiting(&self, what: &Publishing) -> Result<Vec<Pending>, EngineError> {
         let mut found = Vec::new();
+        let present = self.present().await?;
         for known in self.ports.catalog.feeds().await? {
             // What this very publication records of the feed is newer than what the catalog still has.
             let news = what.batch.feeds.iter().rfind(|record| record.feed == known.feed);
@@ -236,7 +238,10 @@ impl Engine {
             }
             let Some(id) = record.release else { continue };
             let Some(admitted) = self.ports.catalog.release(&id).await?.and_then(restore) else { continue };
-            if self.missing(admitted.release()).await.is_none() {
+            let served = present.as_ref().and_then(|current| current.generation.feeds.get(&record.feed));
+            // A record that a crash left behind the ring, or an older catalog's, takes nothing back.
+            let overtaken = goes_back(admitted.release(), served);
+            if !overtaken && self.missing(admitted.release()).await.is_none() {
                 let record = FeedRecord { reason: None, detail: None, ..record };
                 let newcomer = Newcomer { admitted, takes_paths: false };
                 found.push(Pending { newcomer, record, costs: Costs::default() });

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mirror::{ActReport, Engine, EngineError};
+use catalog::{Batch, FeedRecord};
+use mirror::{ActReport, Engine, EngineError, Silent, SyncRequest};
 use model::{Outcome, Reason, ReleaseState, RingName};
 use tokio::sync::Notify;
 use vendor_sim::{Change, FaultRule, Kind};
@@ -113,6 +114,22 @@ async fn two(feed: &str) -> (World, String, String) {
     world.may_go_back();
     let newer = serves(&world, feed).await;
     (world, newer, older)
+}
+
+/// A crash after the ring moved leaves a feed's record where it waited for a path, and so does an older catalog.
+#[tokio::test]
+async fn what_waited_for_a_path_and_was_overtaken_takes_nothing_back_s11_s18() {
+    let (world, newer, older) = two(ELASTIC).await;
+    let catalog = &world.ports.catalog;
+    let record = catalog.feed(&id(ELASTIC)).await.unwrap().unwrap();
+    let release = Some(older.parse().unwrap());
+    let left = FeedRecord { release, outcome: Outcome::Held, reason: Some(Reason::PathConflict), ..record };
+    catalog.apply(Batch { feeds: vec![left], ..Batch::default() }).await.unwrap();
+    world.publish();
+    let request = SyncRequest { feeds: vec![id(DEFENDER)], ..SyncRequest::default() };
+    let report = world.engine().sync(&request, Arc::new(Silent)).await.unwrap();
+    ended(&report, DEFENDER, Outcome::Published, None);
+    assert_eq!(serves(&world, ELASTIC).await, newer);
 }
 
 /// No older generation file brings back what was left, whoever carried the word out.
