@@ -16,6 +16,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A host cannot send us away for longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// What the catalog keeps of a wait that does not count any more.
+const FORGOTTEN: Timestamp = Timestamp::from_micros(i64::MIN);
+
+/// Whether a wait counts. One further ahead than any we grant means that the clock was set back: it is void.
+fn stands(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.since(now) <= LONGEST_WAIT
+}
+
 /// What all runs of a process share: places in flight towards each host, and who is fetching which digest just now.
 #[derive(Debug, Default)]
 pub struct Crowd {
@@ -34,10 +42,20 @@ pub struct HostGate {
 }
 
 impl HostGate {
-    /// A gate that knows the waits that the catalog remembers.
+    /// A gate that knows the waits that the catalog remembers. One that is over or void is forgotten for good: a clock that
+    /// is set back, or that comes near it again, does not bring it back.
+    ///
+    /// # Errors
+    /// When the catalog fails.
     pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
-        let waits = catalog.host_waits().await?.into_iter().collect();
-        Ok(Self { per_host: per_host.max(1), crowd: Arc::default(), waits: Mutex::new(waits), catalog, clock })
+        let now = clock.now();
+        let known: Vec<_> = catalog.host_waits().await?.into_iter().filter(|(_, until)| *until != FORGOTTEN).collect();
+        let (waits, past): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, until)| stands(*until, now));
+        if !past.is_empty() {
+            let host_waits = past.into_iter().map(|(host, _)| (host, FORGOTTEN)).collect();
+            catalog.apply(Batch { host_waits, ..Batch::default() }).await?;
+        }
+        Ok(Self { per_host: per_host.max(1), crowd: Arc::default(), waits: Mutex::new(waits.into_iter().collect()), catalog, clock })
     }
 
     /// Shares places and fetches with other runs.
@@ -75,8 +93,7 @@ impl HostGate {
     fn remaining(&self, host: &str) -> Option<(Timestamp, Duration)> {
         let until = *self.waits.lock().unwrap_or_else(PoisonError::into_inner).get(host)?;
         let now = self.clock.now();
-        // A wait further ahead than any we grant means that the clock was set back: it is void.
-        (until > now && until.since(now) <= LONGEST_WAIT).then(|| (until, until.since(now)))
+        stands(until, now).then(|| (until, until.since(now)))
     }
 
     /// Notes that a host asked to come back later, durably; answers how long that is.

@@ -99,6 +99,8 @@ async fn a_wait_ends_after_a_day_and_a_clock_set_back_voids_it_u16_s28() {
     assert!(read(&setup, &ask(None)).await.is_ok());
     setup.clock.set(0);
     assert!(read(&setup, &ask(None)).await.is_ok(), "further ahead than any wait that is granted");
+    setup.clock.set(1_000_000 + 86_300);
+    assert!(read(&setup, &ask(None)).await.is_ok(), "what was over and void does not come back");
     assert_eq!(setup.catalog.host_waits().await.unwrap().len(), 1);
 }
 
