@@ -96,7 +96,8 @@ fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let (above, rest) =
         path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)))?;
-    Some(above.join(rest))
+    // An empty rest would leave a slash at the end.
+    Some(rest.components().fold(above, |path, part| path.join(part)))
 }
 
 /// Makes the root; for a folder that is taken over, what is above it, too.
