@@ -55,7 +55,13 @@ impl HostGate {
             let host_waits = past.into_iter().map(|(host, _)| (host, FORGOTTEN)).collect();
             catalog.apply(Batch { host_waits, ..Batch::default() }).await?;
         }
-        Ok(Self { per_host: per_host.max(1), crowd: Arc::default(), waits: Mutex::new(waits.into_iter().collect()), catalog, clock })
+        Ok(Self {
+            per_host: per_host.max(1),
+            crowd: Arc::default(),
+            waits: Mutex::new(waits.into_iter().collect()),
+            catalog,
+            clock,
+        })
     }
 
     /// Shares places and fetches with other runs.
