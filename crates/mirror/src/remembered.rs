@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
-use blob_store::Current;
+use blob_store::{Current, StoreError};
 use catalog::{Batch, NewRelease, ReleaseRecord};
 use model::{
     Attestation, Checked, FeedId, Generation, ItemKind, Note, Provenance, Reason, Release, ReleaseId, ReleaseItem,
@@ -56,8 +56,7 @@ impl Engine {
         }
         let ring = &self.settings.ring;
         for number in self.ports.rings.numbers(ring).await?.into_iter().rev() {
-            // One that cannot be read tells nothing.
-            let Ok(Some(earlier)) = self.ports.rings.generation(ring, number).await else { continue };
+            let Some(earlier) = whole(self.ports.rings.generation(ring, number).await)? else { continue };
             for release in self.proven_in(&earlier, &mut known).await? {
                 let denied = present.feeds.get(&release.feed).is_some_and(|served| served.denied.contains(&release.id));
                 if !denied && self.is_held(&release).await? {
@@ -113,7 +112,7 @@ impl Engine {
         let manifests: Vec<ReleaseItem> =
             items.values().filter(|item| item.kind == ItemKind::Manifest && item.size <= MANIFEST).cloned().collect();
         for manifest in manifests {
-            let Ok(Some(mut reader)) = self.ports.blobs.open(manifest.digest).await else { continue };
+            let Some(mut reader) = whole(self.ports.blobs.open(manifest.digest).await)? else { continue };
             let mut bytes = Vec::new();
             if reader.by_ref().take(MANIFEST).read_to_end(&mut bytes).is_err() {
                 continue;
@@ -123,6 +122,12 @@ impl Engine {
         }
         Ok(items.into_values().collect())
     }
+}
+
+/// What is damaged tells nothing, now or later; what cannot be read just now is to be asked again, before anything is
+/// recorded: then nobody would look any more.
+fn whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    read.or_else(|error| if error.is_damage() { Ok(None) } else { Err(error) })
 }
 
 /// The files of the release in `_back` of a feed, which has the same as the one that is served.
