@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use app::{Purpose, TreeStanding, Trees, TreesError};
 use clap::{Args, Subcommand};
-use mirror::{Engine, Silent};
-use model::{Digest, Reason, RingName};
+use mirror::{Engine, Healed, Silent};
+use model::{Digest, Outcome, Reason, RingName};
 use serde::Serialize;
 use tree::{Depth, Report, Standing, TreeError};
 
@@ -63,7 +63,7 @@ pub(crate) struct Status {
 ///
 /// What Waystation did not write is told and left alone. A folder of this installation whose records were lost is taken
 /// over, one that was emptied is filled again. A file of the data folder that turns out damaged is set aside and fetched
-/// again, if the vendor still offers it.
+/// again, if the vendor still offers it. Nothing newer is taken: that is for `waystation sync`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -329,13 +329,13 @@ pub(crate) enum Mend {
 
 /// Has the store look into blobs that could not be used; whether the folder is worth another try.
 async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
-    let found = match mend {
-        Mend::SetAside => engine.reread(blobs).await,
-        Mend::Fetch => engine.heal(blobs, Arc::new(Silent)).await.map(|healed| healed.found),
+    let healed = match mend {
+        Mend::SetAside => engine.reread(blobs).await.map(|found| Healed { found, fetched: None }),
+        Mend::Fetch => engine.heal(blobs, Arc::new(Silent)).await,
     };
-    match found {
-        Ok(found) if found.faults.is_empty() => false,
-        Ok(found) => {
+    match healed {
+        Ok(Healed { found, .. }) if found.faults.is_empty() => false,
+        Ok(Healed { found, fetched }) => {
             let blobs = show::count(found.faults.len(), "blob");
             let what = if mend == Mend::Fetch {
                 "set aside and fetched again, where the vendor still offers them"
@@ -344,6 +344,12 @@ async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
             };
             // Where nobody reads it, it is in the history all the same.
             let _ = writeln!(io::stderr(), "{blobs} had changed on the disk or were gone: {what}. Check the disk.");
+            let feeds = fetched.into_iter().flat_map(|fetched| fetched.feeds);
+            for feed in feeds.filter(|feed| feed.outcome == Outcome::Failed) {
+                let reason = feed.reason.map_or("failed", Reason::code);
+                let detail = show::clean(feed.detail.as_deref().unwrap_or_default());
+                let _ = writeln!(io::stderr(), "{}: {reason}: {detail}", feed.feed);
+            }
             mend == Mend::Fetch
         }
         Err(error) => {
