@@ -110,7 +110,9 @@ fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
 
 fn told(fault: &BlobFault, out: &mut Out) -> Result<(), Failure> {
     match (fault.actual, &fault.error) {
-        (Some(actual), None) => out.line(format!("damaged: blob {} now hashes to {actual}; set aside", fault.digest))?,
+        (Some(actual), None) => {
+            out.line(format!("damaged: blob {} now hashes to {actual}; set aside", fault.digest))?
+        }
         (_, Some(error)) => out.line(format!("damaged: blob {}: {}", fault.digest, show::clean(error)))?,
         (None, None) => out.line(format!("missing: blob {}", fault.digest))?,
     }
