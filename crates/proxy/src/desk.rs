@@ -4,8 +4,10 @@ mod confirm;
 mod fly;
 mod forward;
 mod left;
+mod refresh;
 mod second;
 mod tend;
+mod weed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

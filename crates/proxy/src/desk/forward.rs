@@ -3,11 +3,10 @@
 //! A file is fetched by itself, looked at, and only then becomes part of the release of what is forwarded: one that does
 //! not come, or is not what it may be, changes nothing for the others.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use mirror::Engine;
-use model::{Digest, Exchange, Held, Note, Reason, Route, RoutePath, Vendor, error_chain};
+use model::{Digest, Exchange, Held, Note, Reason, RoutePath, Vendor, error_chain};
 use vendors::Target;
 use vendors::elastic::{ElasticSettings, SignatureMode, forwarded_feed, is_forwarded};
 
@@ -16,23 +15,17 @@ use super::confirm::Word;
 use super::fly::landing_of;
 use super::second::is_routed;
 use crate::Landing;
-use crate::forwarded::{UnforwardError, change_forwarded, publish_forwarded};
+use crate::forwarded::{change_forwarded, publish_forwarded};
 use crate::state::ForwardedFile;
 
-/// What a ring serves where.
-type Routes = BTreeMap<RoutePath, Route>;
-
-/// How often in a row the vendor must lack what is forwarded until that goes.
-const MISSES: u32 = 2;
-
 /// A file that may be forwarded.
-struct Candidate {
-    file: ForwardedFile,
+pub(super) struct Candidate {
+    pub(super) file: ForwardedFile,
 }
 
 /// Why a path is not forwarded.
 pub(super) struct Refused {
-    landing: Landing,
+    pub(super) landing: Landing,
     pub(super) why: Note,
 }
 
@@ -109,7 +102,7 @@ impl Desk {
     }
 
     /// Whether a second path of a manifest may be served, or any other path that no manifest names.
-    fn may_forward(&self, file: &ForwardedFile) -> bool {
+    pub(super) fn may_forward(&self, file: &ForwardedFile) -> bool {
         let rules = self.rules.borrow();
         rules.proxy && (file.is_copy || rules.forwards)
     }
@@ -127,7 +120,7 @@ impl Desk {
     }
 
     /// Fetches one file, and looks whether it may be forwarded at all.
-    async fn fetch_alone(&self, engine: &Engine, path: &RoutePath) -> Result<Candidate, Refused> {
+    pub(super) async fn fetch_alone(&self, engine: &Engine, path: &RoutePath) -> Result<Candidate, Refused> {
         let cap = engine.vendor_settings().elastic.forwarded.cap;
         let item = engine.hold_alone(Vendor::Elastic, &Target(path.as_str().to_owned()), cap).await?;
         self.tally(engine, item.held.size());
@@ -174,7 +167,7 @@ impl Desk {
     }
 
     /// Makes a file part of what is forwarded.
-    async fn publish(&self, engine: &Engine, file: ForwardedFile) -> Landing {
+    pub(super) async fn publish(&self, engine: &Engine, file: ForwardedFile) -> Landing {
         let path = file.route.clone();
         let added = change_forwarded(engine, &self.book, |files| {
             files.retain(|known| known.route != path);
@@ -192,7 +185,7 @@ impl Desk {
     }
 
     /// Whether a manifest names other bytes where a forwarded file stands.
-    fn is_contradicted(&self, file: &ForwardedFile) -> bool {
+    pub(super) fn is_contradicted(&self, file: &ForwardedFile) -> bool {
         // What cannot be read was told, and kept from being forwarded, before this was fetched.
         let named = self.book.named_at(&file.route).unwrap_or_default();
         !named.is_empty() && file.digest.is_some_and(|digest| !named.contains(&digest))
@@ -206,125 +199,12 @@ impl Desk {
     }
 
     /// Forwards these no longer, from now on.
-    async fn let_go(&self, engine: &Engine, paths: &[RoutePath]) {
+    pub(super) async fn let_go(&self, engine: &Engine, paths: &[RoutePath]) {
         for path in paths {
             tracing::info!(%path, "forwarded no longer");
         }
         self.drop_forwarded(engine, paths).await;
         self.sync_forwarded(engine).await;
-    }
-
-    /// Lets go of what is forwarded and should not be: what a manifest names by now, in a set that is served or with
-    /// other bytes in one that was refused; copies of manifests that are served no longer; and everything else where
-    /// nothing is to be forwarded any more.
-    pub(crate) async fn weed_forwarded(&self, engine: &Engine) {
-        let knows = self.book.knows_forwarded();
-        if knows && self.book.forwarded().is_empty() {
-            return;
-        }
-        let _turn = self.forwarding.lock().await;
-        let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
-        let routes = current.as_ref().map(|current| &current.generation.routes);
-        if !knows && let Err(error) = self.take_up(engine, routes).await {
-            tracing::error!(error = %error_chain(&error), "what is served of what was forwarded could not be written down");
-        }
-        let theirs = |path: &RoutePath| {
-            let route = routes.and_then(|routes| routes.get(path));
-            route.is_some_and(|route| route.until.is_none() && !is_forwarded(&route.feed))
-        };
-        let is_served = |digest: Digest| {
-            let mut all = routes.into_iter().flat_map(|routes| routes.values());
-            all.any(|route| route.digest == digest && route.until.is_none() && !is_forwarded(&route.feed))
-        };
-        let weeds = |file: &ForwardedFile| {
-            let stale = file.is_copy && !file.digest.is_some_and(is_served);
-            stale || !self.may_forward(file) || theirs(&file.route) || self.is_contradicted(file)
-        };
-        let paths: Vec<RoutePath> = self.book.forwarded().into_iter().filter(weeds).map(|file| file.route).collect();
-        if !paths.is_empty() {
-            self.let_go(engine, &paths).await;
-        }
-    }
-
-    /// Where what was learned is lost, what is served of what was forwarded is known anew: it would stand still else.
-    async fn take_up(&self, engine: &Engine, routes: Option<&Routes>) -> Result<(), UnforwardError> {
-        let (ours, theirs): (Vec<_>, Vec<_>) =
-            routes.into_iter().flatten().partition(|(_, route)| is_forwarded(&route.feed));
-        let file = |(path, route): (&RoutePath, &Route)| ForwardedFile {
-            route: path.clone(),
-            digest: Some(route.digest),
-            size: route.size,
-            fetched_at: route.since,
-            brought: None,
-            confirmed_at: None,
-            is_copy: theirs.iter().any(|(_, known)| known.digest == route.digest),
-            missed: 0,
-        };
-        let files: Vec<ForwardedFile> = ours.into_iter().map(file).collect();
-        if files.is_empty() {
-            return Ok(());
-        }
-        tracing::warn!(
-            paths = files.len(),
-            "what was learned is not there: what is served of what was forwarded is known anew"
-        );
-        change_forwarded(engine, &self.book, |known| *known = files).await
-    }
-
-    /// Fetches a forwarded path again. What was fetched before stays unless something takes its place that may, or the
-    /// vendor has it no longer, asked twice.
-    pub(crate) async fn refresh(&self, path: &RoutePath) {
-        let Some(engine) = self.engine() else { return };
-        let fetched = self.fetch_alone(&engine, path).await;
-        let _turn = self.forwarding.lock().await;
-        let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
-        let Some(before) = before else { return };
-        let now = engine.ports().clock.now();
-        // When it was asked for last; when the vendor gave it last stays, unless it does now.
-        let asked = ForwardedFile { confirmed_at: Some(before.confirmed_by(now)), fetched_at: now, ..before };
-        match fetched {
-            Ok(found) if !self.is_contradicted(&found.file) => {
-                if found.file.digest == asked.digest {
-                    self.keep(ForwardedFile { confirmed_at: Some(now), missed: 0, ..asked });
-                } else {
-                    self.publish_or_keep(&engine, found.file, asked).await;
-                }
-            }
-            Ok(_) => self.keep(asked),
-            Err(Refused { landing: Landing::Absent, .. }) if asked.missed + 1 >= MISSES => {
-                self.let_go(&engine, std::slice::from_ref(path)).await;
-            }
-            Err(Refused { landing, why }) => {
-                tracing::warn!(%path, reason = why.reason.code(), detail = why.detail, "what is forwarded stays as it was");
-                let missed = asked.missed + u32::from(landing == Landing::Absent);
-                self.keep(ForwardedFile { missed, ..asked });
-            }
-        }
-    }
-
-    async fn publish_or_keep(&self, engine: &Engine, file: ForwardedFile, before: ForwardedFile) {
-        if self.publish(engine, file).await == Landing::Held {
-            return;
-        }
-        let kept = change_forwarded(engine, &self.book, |files| files.push(before.clone()));
-        match kept.await {
-            Ok(()) => self.keep(before),
-            Err(error) => {
-                tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
-            }
-        }
-    }
-
-    /// Notes what is known of a file, which changes nothing that is forwarded.
-    fn keep(&self, as_it_is: ForwardedFile) {
-        let kept = self.book.settle_forwarded(|files| {
-            for file in files.iter_mut().filter(|file| file.route == as_it_is.route) {
-                file.clone_from(&as_it_is);
-            }
-        });
-        if let Err(error) = kept {
-            tracing::error!(error = %error_chain(&error), "a forwarded path could not be kept as it was");
-        }
     }
 
     /// Makes a release of what is forwarded: all of it is held, so that nobody is asked. Bytes that are gone here, and
