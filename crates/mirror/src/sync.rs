@@ -76,7 +76,7 @@ impl Shared {
         let served = served.map_or_else(|| "nothing".to_owned(), VendorVersion::to_string);
         other.then(|| {
             let detail = format!(
-                "{feed}: {served} is served, and the vendor offers {offered} by now: `waystation sync` takes what it offers"
+                "{served} is served, and the vendor offers {offered} by now: `waystation sync` takes what it offers"
             );
             note(Reason::BlobMissing, detail)
         })
