@@ -65,6 +65,8 @@ impl Demand {
     ) -> Self {
         let seeing = Self::seeing(config, clock);
         let (book, rules) = (Arc::clone(&seeing.book), seeing.rules.subscribe());
+        let place = engine.clone();
+        book.write_only_while(move || stands(&place));
         let desk = Desk::new(engine.clone(), book, rules, tokio::runtime::Handle::current());
         let fetching = Self { desk: Some(Arc::new(desk)), engine, ..seeing };
         fetching.set(config);
@@ -109,14 +111,18 @@ impl Demand {
     /// Whether what is left and gathered may be written: the data folder is the one that this process works on. Who has no
     /// engine works on none.
     fn in_place(&self) -> bool {
-        let engine = self.engine.borrow().clone();
-        engine.is_none_or(|engine| engine.in_place().is_ok())
+        stands(&self.engine)
     }
 
     /// What it knows of faces; none where nobody fetches.
     fn fetches(&self) -> Option<&Arc<Desk>> {
         self.desk.as_ref().filter(|_| self.rules.borrow().proxy)
     }
+}
+
+fn stands(engine: &watch::Receiver<Option<Arc<Engine>>>) -> bool {
+    let engine = engine.borrow().clone();
+    engine.is_none_or(|engine| engine.in_place().is_ok())
 }
 
 /// Whether there is a section for Elastic, and nothing will ever be fetched because of it.
@@ -389,12 +395,15 @@ mod tests {
         let left = || std::fs::read_dir(config.spool_dir()).unwrap().count();
         leave(Arc::clone(&demand), Arc::clone(&spool), ended.clone()).await;
         assert_eq!((left(), demand.in_place()), (0, false));
+        let learn = || demand.book().learn(&"elastic/9.9.9".parse().unwrap(), proxy::Why::Asked, clock.now(), 9);
+        assert!(matches!(learn(), Err(proxy::BookError::Away { .. })) && !data.join("wanted").exists());
         // It is back, and what was seen meanwhile is not forgotten.
         std::fs::remove_dir_all(&data).unwrap();
         std::fs::rename(&away, &data).unwrap();
         spool.make().unwrap();
-        leave(demand, spool, ended).await;
+        leave(Arc::clone(&demand), spool, ended).await;
         assert_eq!(left(), 1);
+        assert!(demand.book().learn(&"elastic/9.9.9".parse().unwrap(), proxy::Why::Asked, clock.now(), 9).unwrap());
     }
 
     /// It listens before it can fetch: what cannot be fetched yet is asked for later, and is not said to be nowhere.

@@ -10,9 +10,10 @@ mod names;
 mod tests;
 mod trial;
 
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use model::{FeedId, Timestamp};
@@ -68,6 +69,12 @@ pub enum BookError {
         /// Which.
         path: PathBuf,
     },
+    /// Another data folder stands where the one was that is worked on.
+    #[error("{path} is gone, or another stands in its place: nothing that is learned is written there")]
+    Away {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// There is no room for one more.
     #[error(
         "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room, and `waystation feed list` says what each is followed for"
@@ -100,8 +107,19 @@ pub struct Book {
     heads: Mutex<heads::Cached>,
     names: names::Names,
     trying: Mutex<trial::AllTried>,
+    in_place: Place,
     /// Of a book that only supposes: what it says, as soon as it says more than the files.
     supposed: Option<Mutex<Option<State>>>,
+}
+
+/// Says whether the data folder is the one that is worked on, where somebody knows.
+#[derive(Default)]
+struct Place(OnceLock<Box<dyn Fn() -> bool + Send + Sync>>);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").finish_non_exhaustive()
+    }
 }
 
 /// Tells one writing of a file from the next.
@@ -117,6 +135,7 @@ impl Book {
             heads: Mutex::default(),
             names: names::Names::default(),
             trying: Mutex::default(),
+            in_place: Place::default(),
             supposed: None,
         }
     }
@@ -124,6 +143,12 @@ impl Book {
     /// A book that goes on from what was learned, and keeps nothing: for who only looks what would be.
     pub fn supposing(data: &Path, keeping: Keeping) -> Self {
         Self { supposed: Some(Mutex::default()), ..Self::new(data, keeping) }
+    }
+
+    /// Writes nothing from now on while another folder stands where the one was that is worked on, as `in_place` says; the
+    /// first who says so counts.
+    pub fn write_only_while(&self, in_place: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.in_place.0.set(Box::new(in_place));
     }
 
     pub(crate) fn keeps_nothing(&self) -> bool {
@@ -268,7 +293,12 @@ impl Book {
     }
 
     fn folder(&self) -> Result<Folder, BookError> {
-        let folder = Folder::open(&self.data)?.ensure_folder(FOLDER, Mode::PRIVATE_FOLDER)?;
+        let data = Folder::open(&self.data)?;
+        // Once it is open: what is written goes into this one, whatever stands there next.
+        if self.in_place.0.get().is_some_and(|in_place| !in_place()) {
+            return Err(BookError::Away { path: self.data.clone() });
+        }
+        let folder = data.ensure_folder(FOLDER, Mode::PRIVATE_FOLDER)?;
         folder.check(Owners::us())?;
         Ok(folder)
     }
