@@ -55,7 +55,7 @@ impl Engine {
             let what = if strangers.is_empty() {
                 "no feed that is known here".to_owned()
             } else {
-                format!("{}, which are not followed", list(&strangers))
+                format!("{}, and nothing that is followed", list(&strangers))
             };
             let folder = folder.display();
             return Err(EngineError::Folder(format!("{folder} holds {what}; followed are: {}", list(&all))));

@@ -1,7 +1,7 @@
 //! How a run ended, in a table and in JSON lines.
 
 use mirror::{FeedReport, FolderReport, SyncReport};
-use model::{FeedId, Outcome, Reason, ReleaseId, RingName, Version};
+use model::{FeedId, Outcome, Reason, ReleaseId, RingName, Vendor, Version};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -115,11 +115,11 @@ fn in_folder(folder: &FolderReport, out: &mut Out) -> Result<(), Failure> {
             names(&folder.lacks)
         ))?;
     }
-    if let Some(first) = folder.strangers.first() {
-        out.line(format!(
-            "in the folder, and not followed: {}; `waystation feed learn {first}` follows it",
-            names(&folder.strangers)
-        ))?;
+    if !folder.strangers.is_empty() {
+        // Others are followed by configuration alone.
+        let learnable = folder.strangers.iter().find(|feed| feed.vendor() == Vendor::Elastic);
+        let learn = learnable.map(|feed| format!("; `waystation feed learn {feed}` follows it")).unwrap_or_default();
+        out.line(format!("in the folder, and not followed: {}{learn}", names(&folder.strangers)))?;
     }
     Ok(())
 }
