@@ -18,7 +18,7 @@ pub(crate) struct Certificate {
 pub(crate) struct Name {
     /// Its DER, without the outer head: what tells two names apart.
     pub(crate) der: Vec<u8>,
-    /// Its common name, else its organisation, else a dash.
+    /// Its common name, else its organisation, else a dash; fit to show.
     pub(crate) words: String,
 }
 
@@ -123,7 +123,7 @@ fn words(tag: u8, text: &[u8]) -> String {
     } else {
         String::from_utf8_lossy(text).into_owned()
     };
-    all.chars().take(MAX_WORDS).collect()
+    model::shown(&all, MAX_WORDS)
 }
 
 /// A tag, what it holds, and what follows it.

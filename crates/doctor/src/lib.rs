@@ -17,6 +17,7 @@ mod around;
 mod certificate;
 mod check;
 mod finding;
+pub mod fuzzing;
 mod play;
 mod tls;
 mod wire;

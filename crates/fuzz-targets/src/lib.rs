@@ -11,6 +11,7 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "a property that does not hold is told to a fuzzer by a panic")]
 
 mod answers;
+mod certificates;
 mod configuration;
 mod dates;
 mod defender;
@@ -27,6 +28,7 @@ mod wrap;
 mod zip;
 
 pub use answers::{answer_head, redirect_location, retry_after, url_template};
+pub use certificates::{certificate, mirror_head};
 pub use configuration::configuration;
 pub use dates::http_date;
 pub use defender::{defender_archive, defender_companion, defender_info};
@@ -35,7 +37,7 @@ pub use endpoints::{health_report, managed_settings, policy_response};
 pub use json::strict_json;
 pub use keys::pem_keys;
 pub use names::url_key;
-pub use records::{generation_file, history, ring_pointer};
+pub use records::{generation_file, history, ring_pointer, sightings};
 pub use requests::{etag_list, forwarded, proxy_header, range_header, request_head};
 pub use versions::version_order;
 pub use wrap::zip_of_one;
@@ -59,6 +61,7 @@ macro_rules! targets {
 
 targets![
     answer_head,
+    certificate,
     configuration,
     defender_archive,
     defender_companion,
@@ -73,6 +76,7 @@ targets![
     http_date,
     managed_settings,
     manifest_json,
+    mirror_head,
     pem_keys,
     policy_response,
     proxy_header,
@@ -81,6 +85,7 @@ targets![
     request_head,
     retry_after,
     ring_pointer,
+    sightings,
     strict_json,
     url_key,
     url_template,

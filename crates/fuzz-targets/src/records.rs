@@ -11,6 +11,7 @@ use catalog::{
 };
 use futures_util::FutureExt as _;
 use model::{Digest, FeedId, Generation, Release, ReleaseId, Timestamp};
+use proxy::fuzzing;
 use serde_json::Value;
 
 use crate::{fit_to_show, reads_back};
@@ -49,6 +50,21 @@ fn generation(bytes: &[u8]) {
         let cut = written.get(..at).unwrap_or_default();
         assert!(Generation::decode(cut).is_err(), "it can be cut at {at}");
     }
+}
+
+/// Text as a file that the content side left of what it saw, which another may have put there: each line is taken or
+/// refused, and what is taken can have been seen by now and is bounded.
+pub fn sightings(bytes: &[u8]) {
+    let now = Timestamp::from_micros(1_790_000_000_000_000);
+    let text = String::from_utf8_lossy(bytes);
+    let (seen, refused) = fuzzing::sightings(&text, now);
+    assert_eq!(seen.len() as u64 + refused, text.lines().count() as u64);
+    for one in &seen {
+        reads_back(one);
+        assert!(one.count > 0 && one.first <= one.last && one.last <= now && one.path.as_str().len() <= 256, "{one:?}");
+    }
+    let lines: Vec<String> = seen.iter().filter_map(|one| serde_json::to_string(one).ok()).collect();
+    assert_eq!(fuzzing::sightings(&lines.join("\n"), now), (seen, 0));
 }
 
 /// Lines of JSON as rows of the catalog: what is taken reads back; what happened is chained, and no chain that does

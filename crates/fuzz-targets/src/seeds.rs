@@ -1,6 +1,7 @@
 //! The inputs that every corpus begins with: honest ones, every hostile family that applies to the parser (named by
 //! its number in the list of attacks that the tests are named after), and honest ones cut and with bits flipped.
 
+mod certificates;
 mod documents;
 mod endpoints;
 mod manifests;
@@ -29,6 +30,7 @@ pub const LARGEST: usize = 8 << 10;
 pub fn all() -> Vec<Seed> {
     let mut book = Book::default();
     manifests::write(&mut book);
+    certificates::write(&mut book);
     zips::write(&mut book);
     documents::write(&mut book);
     endpoints::write(&mut book);

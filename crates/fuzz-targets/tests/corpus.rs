@@ -54,6 +54,7 @@ macro_rules! replays {
 
 replays![
     answer_head,
+    certificate,
     configuration,
     defender_archive,
     defender_companion,
@@ -68,6 +69,7 @@ replays![
     http_date,
     managed_settings,
     manifest_json,
+    mirror_head,
     pem_keys,
     policy_response,
     proxy_header,
@@ -76,6 +78,7 @@ replays![
     request_head,
     retry_after,
     ring_pointer,
+    sightings,
     strict_json,
     url_key,
     url_template,

@@ -37,6 +37,7 @@ mod export;
 mod faces;
 mod flight;
 mod forwarded;
+pub mod fuzzing;
 mod gatherer;
 mod list;
 mod marked;

@@ -96,12 +96,12 @@ pub(crate) fn gather(path: &Path, now: Timestamp) -> Result<Gathered, FsError> {
     let folder = match Folder::open(path) {
         Ok(folder) => folder,
         Err(error) if error.is_missing() => {
-            return Ok(Gathered { folder: None, files: Vec::new(), seen: Vec::new(), refused: 0 });
+            return Ok(Gathered::empty());
         }
         Err(error) => return Err(error),
     };
     let files = names(&folder)?;
-    let mut gathered = Gathered { folder: None, files: Vec::new(), seen: Vec::new(), refused: 0 };
+    let mut gathered = Gathered::empty();
     for name in files.into_iter().take(FILES) {
         match read(&folder, &name) {
             Some(text) => gathered.take(&text, now),
@@ -114,7 +114,11 @@ pub(crate) fn gather(path: &Path, now: Timestamp) -> Result<Gathered, FsError> {
 }
 
 impl Gathered {
-    fn take(&mut self, text: &str, now: Timestamp) {
+    pub(crate) const fn empty() -> Self {
+        Self { folder: None, files: Vec::new(), seen: Vec::new(), refused: 0 }
+    }
+
+    pub(crate) fn take(&mut self, text: &str, now: Timestamp) {
         for line in text.lines() {
             match serde_json::from_str::<Seen>(line).ok().filter(|seen| seen.is_plausible(now)) {
                 Some(seen) => self.seen.push(seen),
