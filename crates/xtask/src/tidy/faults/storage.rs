@@ -27,6 +27,10 @@ pub(super) const ROWS: &[Row] = &[
         "S10",
         "no permission on the root, one folder, one blob; immutable files",
         "a reason, and the others are served",
+    )
+    .but(
+        "owner, mode and the immutable flag are played by the errors that they give, EACCES and EPERM: no mode keeps out \
+         root, whom these tests run as",
     ),
     Row::new("S11", "killed before each operation", "recovered, and the store is sound"),
     Row::new(
