@@ -153,6 +153,8 @@ async fn present(now: Timestamp, engine: &Engine) -> Result<Told, Failure> {
     for (feed, served) in served {
         let known = engine.ports().catalog.release(&served.release).await;
         let known = known.map_err(|error| Failure::new("ring", &error))?;
+        // As the history tells it: what the ring remembers of releases, `release show` tells.
+        let served = ServedFeed { remembers: Vec::new(), ..served };
         feeds.push(Served { feed, number: known.map(|known| known.number), served });
     }
     Ok(Told { at: now, ring: ring.clone(), generation, since, entry: None, perhaps: None, feeds })
