@@ -20,6 +20,7 @@ mod alone;
 mod archive;
 mod derive;
 mod keeping;
+mod lending;
 mod log;
 mod place;
 mod run;

@@ -17,7 +17,7 @@ use crate::keeping::Keeper;
 use crate::takeover::Judged;
 use crate::teller::{Back, Teller};
 use crate::voice::{Said, Voice};
-use crate::{Derived, Settings, place, takeover};
+use crate::{Derived, Settings, lending, place, takeover};
 
 /// The file in the state folder that other commands can read.
 pub(crate) const CONFIG: &str = "waystation.toml";
@@ -244,6 +244,13 @@ async fn fill(
     let keeper = Keeper::new(&folder, config, &engine, &clock)?;
     // A folder that would be refused in the end is told before anything is fetched for it.
     keeper.probe().await?;
+    match lending::given_back(&folder, &engine).await? {
+        0 => {}
+        count => voice.complain(&format!(
+            "Warning: the state had lost {count} of the files that it serves, and took them from the folder, which has them \
+             whole; look after the state's disk"
+        )),
+    }
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
     let Judged { spare, ahead, .. } = take_over(&folder, config, &engine, (&clock, voice)).await?;
     let report = fetched(&engine, &spare, &stops).await?;

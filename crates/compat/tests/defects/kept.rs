@@ -50,6 +50,24 @@ async fn what_rotted_in_the_state_is_set_aside_and_fetched_again_in_the_same_run
     assert_eq!(fs::read_dir(stage.state.join("data/damaged")).unwrap().count(), 1);
 }
 
+/// A publication leaves out what is not held: the release before would go, though the folder has it whole.
+#[tokio::test]
+async fn what_the_state_lost_comes_back_out_of_the_folder_that_has_it_s16() {
+    let stage = Stage::new();
+    stage.run().await.unwrap();
+    stage.publish();
+    stage.run().await.unwrap();
+    let before = stage.files();
+    let whole = fs::read(stage.folder.join("linux/production_back/arch_x86_64/updates.zip")).unwrap();
+    let name = model::Digest::of(&whole).to_string();
+    let blob = stage.state.join("data/blobs").join(&name[..2]).join(&name);
+    fs::remove_file(&blob).unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, stage.files() == before), (Some(Ended::Done), true), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("had lost 1 of the files")), "{told:?}");
+    assert_eq!(fs::read(&blob).unwrap(), whole);
+}
+
 /// The release before rotted in the state and in the folder, and the vendor has it no more.
 #[tokio::test]
 async fn what_is_lost_for_good_is_told_as_that_and_never_as_put_back() {

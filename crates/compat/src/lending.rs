@@ -1,0 +1,50 @@
+//! What the state lost and the folder still has.
+//!
+//! A publication leaves out what is not held, and `_back` goes on to an older release: what the folder still has whole goes
+//! back into the state first. Its digest proves it.
+
+use std::fs::File;
+use std::path::Path;
+
+use blob_store::Expected;
+use mirror::Engine;
+use model::{Digest, Route};
+use platform::fs::Folder;
+use tokio::io::AsyncReadExt as _;
+
+use crate::run::CompatError;
+use crate::takeover;
+
+/// How much of a file is read at once.
+const READ: usize = 256 << 10;
+
+/// Gives the state what it serves and holds no longer, as far as the folder has it; how many files.
+pub(crate) async fn given_back(folder: &Path, engine: &Engine) -> Result<usize, CompatError> {
+    let (Some(serving), Ok(root)) = (takeover::serving(engine).await?, Folder::open(folder)) else { return Ok(0) };
+    let digests: Vec<Digest> = serving.routes.values().map(|route| route.digest).collect();
+    let held = engine.ports().blobs.find_all(&digests).await?;
+    let mut given = 0;
+    for ((path, route), _) in serving.routes.iter().zip(held).filter(|(_, held)| held.is_none()) {
+        let opened = root.open_regular(path.as_str().trim_start_matches('/')).ok();
+        if let Some((file, _)) = opened.filter(|(_, size)| *size == route.size) {
+            given += usize::from(lent(file, route, engine).await.is_some());
+        }
+    }
+    Ok(given)
+}
+
+/// It is a help: what it fails for, the run meets again and tells.
+async fn lent(file: File, route: &Route, engine: &Engine) -> Option<()> {
+    let mut file = tokio::fs::File::from_std(file);
+    let mut writer = engine.ports().blobs.begin(None).await.ok()?;
+    loop {
+        let mut chunk = vec![0; READ];
+        match file.read(&mut chunk).await.ok()? {
+            0 => break,
+            read => chunk.truncate(read),
+        }
+        writer.write(chunk.into()).await.ok()?;
+    }
+    let expected = Expected { digest: Some(route.digest), size: Some(route.size) };
+    writer.finish(expected).await.ok().map(drop)
+}
