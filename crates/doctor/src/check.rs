@@ -77,7 +77,7 @@ checks! {
         "Issue a certificate with this name as a subject alternative name, or give endpoints the name that it has.";
     TlsTime "tls_time"
         "The certificate is valid now and stays so for two weeks."
-        "Endpoints refuse an expired certificate, all at the same minute."
+        "Endpoints refuse a certificate that has ended, or has not begun, all at the same minute."
         "Renew the certificate. If it is valid, check this machine's clock.";
     TlsVersion "tls_version"
         "TLS 1.2 or 1.3 is spoken, and nothing older."
