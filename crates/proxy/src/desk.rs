@@ -199,9 +199,12 @@ impl Desk {
         !vendors::elastic::is_forwarded(feed) && wanted(path, &self.settings(&engine)).is_none()
     }
 
-    /// What is served and the vendor has not confirmed when it should, with its last word.
+    /// What is followed and served, and the vendor has not confirmed when it should, with its last word.
     pub fn unconfirmed(&self) -> Vec<(FeedId, model::Timestamp)> {
-        self.faces.unconfirmed()
+        let engine = self.engine();
+        let mut found = self.faces.unconfirmed();
+        found.retain(|(feed, _)| !engine.as_ref().is_some_and(|engine| engine.left(feed)));
+        found
     }
 
     /// Somebody asked for a path that is not served.
