@@ -109,7 +109,10 @@ fn a_route_shows_its_face_and_its_age_and_no_date_is_compared_with_another_kind(
     let desk = Desk::new();
     let site = Site::beyond(Arc::clone(&desk) as Arc<dyn Beyond>);
     site.publish("broad", &[("/faced", b"A"), ("/plain", b"B")]);
+    let was_polled = || desk.polled.swap(false, Ordering::Relaxed);
+    assert!(site.get("/plain", "").status == 200 && !was_polled());
     let answer = site.get("/faced", "");
+    assert!(was_polled());
     assert_eq!(answer.header("Content-Type"), Some("application/x-vendor"));
     assert_eq!(answer.header("Content-Language"), Some("en"));
     assert_eq!(
@@ -128,6 +131,7 @@ fn a_route_shows_its_face_and_its_age_and_no_date_is_compared_with_another_kind(
     let age = |path: &str, more: &str| site.get(path, more).header("Age").map(|age| age.parse::<u64>().unwrap());
     assert!(age("/faced", "").unwrap() > 1_000_000);
     let tag = format!("If-None-Match: {}\r\n", Digest::of(b"A").etag());
-    assert!(age("/faced", &tag).is_some());
+    was_polled();
+    assert!(age("/faced", &tag).is_some() && was_polled(), "a 304 as well");
     assert_eq!(age("/plain", ""), None);
 }
