@@ -48,9 +48,12 @@ impl Unfit {
         self.why.is_empty()
     }
 
-    /// Whether all of them are out of reach now: who plans anew does not meet them again.
-    pub(crate) fn is_aside(&self) -> bool {
-        self.aside
+    /// Whether planning anew may lead elsewhere: all of them are out of reach now, and some were not met before. What a
+    /// release that is served names, and is not served for want of its path, is met again however often one plans.
+    pub(crate) fn is_news(&self, met: &mut BTreeSet<Digest>) -> bool {
+        let before = met.len();
+        met.extend(self.why.keys());
+        self.aside && met.len() > before
     }
 
     /// What is wrong with a release, if anything is.

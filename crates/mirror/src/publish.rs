@@ -71,6 +71,7 @@ impl Engine {
             let mut returning = self.returning(present.as_ref(), &coming).await?;
             let leaves = leaving(&what.batch);
             returning.retain(|it| !leaves.contains(&it.admitted.release().id));
+            let mut met = BTreeSet::new();
             let (mut plan, incumbent) = loop {
                 let mut newcomers: Vec<Newcomer> =
                     what.pending.iter().chain(&waiting).map(|it| it.newcomer.clone()).collect();
@@ -89,7 +90,8 @@ impl Engine {
                 returning.retain(|it| unfit.of(it.admitted.release()).is_none());
                 let fewer = what.pending.len() + waiting.len() + returning.len() < before;
                 // What is neither out of reach nor a newcomer's would be met again for ever.
-                if !fewer && !unfit.is_aside() {
+                let leads_elsewhere = unfit.is_news(&mut met) || fewer;
+                if !leads_elsewhere {
                     let cause = unfit.any().unwrap_or_else(|| note(Reason::StoreFailed, "blobs cannot be read"));
                     return self.give_up(what.pending, failed, cause).await;
                 }

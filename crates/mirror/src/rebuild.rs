@@ -2,7 +2,7 @@
 //! then, and also while they say nothing. Its files may be gone, or damaged every one, or the newest of them only, so
 //! that an earlier generation is served meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
 use catalog::{Batch, EntryKind, ReleaseRecord};
@@ -41,8 +41,15 @@ impl Engine {
     /// Makes the ring anew if it lost what was published last; the caller holds the publication lock and has closed what
     /// was open.
     pub(crate) async fn restore_ring_locked(&self) -> Result<(), EngineError> {
-        let Some(Damage { fault, left }) = self.damage().await? else { return Ok(()) };
-        let Some(last) = self.published_last().await? else { return Ok(()) };
+        let mut met = BTreeSet::new();
+        while self.restore_without(&mut met).await? {}
+        Ok(())
+    }
+
+    /// The same once: whether it has to be tried again, because blobs that were not `met` before turned out to be damaged.
+    async fn restore_without(&self, met: &mut BTreeSet<Digest>) -> Result<bool, EngineError> {
+        let Some(Damage { fault, left }) = self.damage().await? else { return Ok(false) };
+        let Some(last) = self.published_last().await? else { return Ok(false) };
         let (mut feeds, lost) = self.still_there(&last).await?;
         if let Some(left) = &left {
             // Feeds of one vendor may share paths: one that stays behind keeps the others, or they would be mixed, also
@@ -61,7 +68,7 @@ impl Engine {
             "the ring lost what was published last: it is made anew"
         );
         if feeds.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let plan = self.plan_anew(left.as_ref(), &last, feeds).await?;
         if left.is_some() {
@@ -69,7 +76,7 @@ impl Engine {
             match unfit.any() {
                 None => {}
                 // What rotted was set aside: what is left of the feeds is looked at anew.
-                Some(_) if unfit.is_aside() => return Box::pin(self.restore_ring_locked()).await,
+                Some(_) if unfit.is_news(met) => return Ok(true),
                 Some(cause) => return Err(EngineError::NotPublished(cause)),
             }
         }
@@ -83,10 +90,10 @@ impl Engine {
             Moved::Done => {
                 self.complete(&plan.generation, &Done::default()).await?;
                 self.remove_damaged(plan.generation.number).await;
-                Ok(())
+                Ok(false)
             }
             // The next who takes the lock looks again.
-            Moved::Overtaken => Ok(()),
+            Moved::Overtaken => Ok(false),
             Moved::Failed(cause) => Err(EngineError::NotPublished(cause)),
         }
     }
