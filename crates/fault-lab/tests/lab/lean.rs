@@ -3,8 +3,9 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use e2e::{Daemon, get, get_with, until};
+use e2e::{Daemon, Download, get, get_with, until};
 use fault_lab::{FailingFolder, Fault, Op, Plan};
+use model::Digest;
 use rustix::io::Errno;
 
 use crate::bench::{Bench, ended, is_full, saw};
@@ -12,6 +13,9 @@ use crate::scenario::{Scenario, publish, sections, vendor};
 use crate::tree::Tree;
 
 const MANIFEST: &str = "/downloads/endpoint/manifest/artifacts-9.0.0.zip";
+const ARCHIVE: &str = "/linux/production/arch_x86_64/updates.zip";
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn s09_a_serve_without_descriptors_serves_again_when_it_has_some() {
@@ -101,6 +105,68 @@ fn s10_s04_parts_that_may_not_be_used() {
         }
     }
     saw(&format!("{cases} cases of parts of the data folder that cannot be used: 0 violations"));
+}
+
+/// What `act` serves of a folder that can be made to fail, and the digest of its one large blob.
+fn failing(act: &str) -> (vendor_sim::Simulator, Bench, FailingFolder, Daemon, Digest) {
+    let vendor = vendor(8 << 10, 3 << 20);
+    let bench = Bench::new(&sections(&vendor, ""));
+    bench.act(&["sync"]).expect(0);
+    let held = bench.folder().join("held");
+    std::fs::rename(bench.data(), &held).unwrap();
+    let folder = FailingFolder::mount(&held, &bench.put("data", None)).unwrap();
+    let daemon = Daemon::start(bench.command(&[], &[act]));
+    let whole = until("it serves", PATIENCE, || get(daemon.content, ARCHIVE).ok().filter(|it| it.status == 200));
+    (vendor, bench, folder, daemon, Digest::of(&whole.body))
+}
+
+/// Until a path gives these bytes again.
+fn served_again(daemon: &Daemon, digest: Digest) {
+    until("it is served again", PATIENCE, || {
+        let answer = get(daemon.content, ARCHIVE).ok().filter(|answer| answer.status == 200)?;
+        assert_eq!(Digest::of(&answer.body), digest);
+        Some(())
+    });
+}
+
+/// The connection ends before the announced length: a client never takes a part for the whole. The blob is set aside
+/// and fetched again, and nothing else suffers.
+#[test]
+fn s04_a_read_error_ends_the_download_and_the_blob_is_fetched_again() {
+    let (_vendor, bench, folder, run, digest) = failing("run");
+    folder.plan(Plan::from(&[Op::Read], 4, Fault::Error(Errno::IO)).on(&digest.to_string()));
+    let mut download = Download::begin(run.content, ARCHIVE, &[]).unwrap();
+    let (status, length) = (download.head.status, download.length);
+    assert_eq!((status, length > 2 << 20), (200, true));
+    assert!(download.read(length).is_err(), "{length} bytes came from a disk that cannot be read");
+    assert!(!folder.hits().is_empty());
+    assert_eq!(get(run.content, MANIFEST).unwrap().status, 200);
+    let damaged = bench.data().join("damaged");
+    until("it is set aside", PATIENCE, || std::fs::read_dir(&damaged).ok()?.next()).unwrap();
+    folder.lift();
+    served_again(&run, digest);
+    run.finish();
+    folder.unmount().unwrap();
+    saw("a read error after 3 reads of a download: cut, set aside, fetched again, served whole");
+}
+
+/// What may not be opened answers 503 for itself alone, and is left where it is: it may be opened once it is allowed.
+#[test]
+fn s10_a_blob_that_may_not_be_opened_is_refused_alone_and_left() {
+    for errno in [Errno::ACCESS, Errno::PERM] {
+        let (_vendor, bench, folder, run, digest) = failing("run");
+        folder.plan(Plan::from(&[Op::Open], 1, Fault::Error(errno)).on(&digest.to_string()));
+        assert_eq!(get(run.content, ARCHIVE).unwrap().status, 503, "{errno}");
+        assert!(!folder.hits().is_empty());
+        assert_eq!(get(run.content, MANIFEST).unwrap().status, 200, "{errno}");
+        folder.lift();
+        served_again(&run, digest);
+        let aside = std::fs::read_dir(bench.data().join("damaged")).map_or(0, Iterator::count);
+        assert_eq!(aside, 0, "{errno}: what is whole was set aside");
+        run.finish();
+        folder.unmount().unwrap();
+    }
+    saw("a blob that may not be opened, by EACCES and EPERM: 503 for it alone, served once it may");
 }
 
 fn is_reasoned(ran: &crate::bench::Ended) -> bool {
