@@ -216,6 +216,16 @@ fn dated() -> ElasticTarget {
     DATED.trim_start_matches("elastic/").parse().unwrap()
 }
 
+/// A mirror of the dated manifest alone, which took it from this folder.
+async fn brought() -> (World, TempDir) {
+    let mut world = World::with_dated(DATED.trim_start_matches("elastic/").split_once('@').unwrap()).await;
+    world.settings.feeds = vec![id(DATED)];
+    let folder = TempDir::new().unwrap();
+    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
+    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
+    (world, folder)
+}
+
 /// Whether something stands at the two paths, not for its grace alone.
 async fn stands(world: &World) -> [bool; 2] {
     let routes = world.generation().await.unwrap().routes;
@@ -224,12 +234,8 @@ async fn stands(world: &World) -> [bool; 2] {
 
 #[tokio::test]
 async fn a_manifest_is_served_at_each_path_where_it_lies_and_moves_with_it() {
-    let mut world = World::with_dated(DATED.trim_start_matches("elastic/").split_once('@').unwrap()).await;
-    world.settings.feeds = vec![id(DATED)];
-    let folder = TempDir::new().unwrap();
+    let (mut world, folder) = brought().await;
     let place = |path: &str| folder.path().join(path.trim_start_matches('/'));
-    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
-    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
     assert_eq!(stands(&world).await, [true, false]);
     // Endpoints ask at another path: the next copy has it there, too.
     fs::create_dir_all(place(SECOND).parent().unwrap()).unwrap();
@@ -255,12 +261,8 @@ async fn a_manifest_is_served_at_each_path_where_it_lies_and_moves_with_it() {
 
 #[tokio::test]
 async fn of_two_manifests_of_a_feed_in_a_folder_the_newest_counts() {
-    let mut world = World::with_dated(DATED.trim_start_matches("elastic/").split_once('@').unwrap()).await;
-    world.settings.feeds = vec![id(DATED)];
-    let folder = TempDir::new().unwrap();
+    let (world, folder) = brought().await;
     let place = |path: &str| folder.path().join(path.trim_start_matches('/'));
-    world.sim.write_elastic_tree(folder.path(), dated()).unwrap();
-    ended(&world.sync_from(folder.path()).await, DATED, Published, None);
     // A copy of a mirror has what was superseded, too, for as long as its grace lasts there.
     let superseded = fs::read(place(FIRST)).unwrap();
     world.sim.publish_elastic(dated(), Change::of(1)).unwrap();
