@@ -6,15 +6,11 @@ use std::time::Duration;
 use e2e::whole::manifest_path;
 use e2e::{Site, closed_address, get, until};
 use serde_json::{Value, json};
-use vendor_sim::{ElasticSettings, Fault, FaultRule, Pattern, Settings, Simulator};
+use vendor_sim::{Fault, FaultRule, Pattern};
+
+use crate::vendor::elastic_of as vendor;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn vendor(versions: &[&str]) -> Simulator {
-    let versions = versions.iter().map(ToString::to_string).collect();
-    let elastic = ElasticSettings { versions, artifacts: 6, artifact_size: 4 * 1024, ..ElasticSettings::default() };
-    Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap()
-}
 
 fn site(origin: &str, lines: &str) -> Site {
     Site::new(&[format!("[elastic]\norigin = \"{origin}\"\n{lines}")])

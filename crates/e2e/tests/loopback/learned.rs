@@ -6,17 +6,13 @@ use std::time::Duration;
 use e2e::whole::manifest_path;
 use e2e::{Answer, Site, get, until};
 use serde_json::Value;
-use vendor_sim::{ElasticSettings, Fault, FaultRule, Network, Pattern, Settings, Simulator};
+use vendor_sim::{Fault, FaultRule, Network, Pattern, Simulator};
 
 use rustix::process::Signal;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::vendor::elastic_of as vendor;
 
-fn vendor(versions: &[&str]) -> Simulator {
-    let versions = versions.iter().map(ToString::to_string).collect();
-    let elastic = ElasticSettings { versions, artifacts: 6, artifact_size: 4 * 1024, ..ElasticSettings::default() };
-    Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap()
-}
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn section(vendor: &Simulator, lines: &str) -> [String; 1] {
     [format!("[elastic]\norigin = \"{}\"\n{lines}", vendor.elastic_url())]

@@ -8,15 +8,11 @@ use e2e::whole::manifest_path;
 use e2e::{Answer, Site, get, until};
 use rustix::process::Signal;
 use serde_json::Value;
-use vendor_sim::{Change, ElasticSettings, Settings, Simulator};
+use vendor_sim::{Change, Simulator};
+
+use crate::vendor::elastic_of as vendor;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-fn vendor(versions: &[&str]) -> Simulator {
-    let versions = versions.iter().map(ToString::to_string).collect();
-    let elastic = ElasticSettings { versions, artifacts: 6, artifact_size: 4 * 1024, ..ElasticSettings::default() };
-    Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap()
-}
 
 fn section(vendor: &Simulator, lines: &str) -> [String; 1] {
     [format!("[elastic]\norigin = \"{}\"\nmode = \"proxy\"\nrevalidate = \"1s\"\n{lines}", vendor.elastic_url())]

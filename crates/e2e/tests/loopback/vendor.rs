@@ -18,6 +18,13 @@ pub(crate) fn vendor(archive_size: u64) -> Simulator {
     Simulator::start(Settings { elastic, defender, ..Settings::lately() }).unwrap()
 }
 
+/// Elastic alone, with these versions of few and small artifacts.
+pub(crate) fn elastic_of(versions: &[&str]) -> Simulator {
+    let versions = versions.iter().map(ToString::to_string).collect();
+    let elastic = ElasticSettings { versions, artifacts: 6, artifact_size: 4 * 1024, ..ElasticSettings::default() };
+    Simulator::start(Settings { elastic, ..Settings::lately() }).unwrap()
+}
+
 /// The sections that follow [`VERSIONS`] and [`FEEDS`].
 pub(crate) fn sections(vendor: &Simulator) -> Vec<String> {
     vec![
