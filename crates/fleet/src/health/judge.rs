@@ -1,5 +1,6 @@
 //! Each report against what rings offer.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::{Bound, FeedId, Level, RingName, Timestamp, Version};
@@ -86,7 +87,7 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     let definitions = health.definitions();
     let places = Places { source: source.map(Address::read), configured: configured.map(Address::read) };
     let address = places.configured.as_ref().or(places.source.as_ref().filter(|source| !source.is_of_vendor()));
-    let Candidates { ring, offers: offered, rejected } = mirror.candidates(address);
+    let Candidates { ring, offers: offered, rejected, rejected_of_all } = mirror.candidates(address);
     let held: Vec<(&FeedId, &Offer)> = match &definitions {
         Some(own) => offered.iter().filter(|(_, offer)| offer.version.version == *own).copied().collect(),
         None => Vec::new(),
@@ -99,9 +100,13 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     if !held.is_empty() && held.iter().all(|(_, offer)| drifts(offer)) {
         faults.push(Fault::EngineDrift);
     }
-    if held.is_empty() && definitions.as_ref().is_some_and(|own| rejected.contains(own)) {
+    let is_among = |versions: &BTreeSet<&Version>| {
+        held.is_empty() && definitions.as_ref().is_some_and(|own| versions.contains(own))
+    };
+    if is_among(&rejected_of_all) {
         faults.push(Fault::RejectedDefinitions);
     }
+    let may_be_rejected = is_among(&rejected) && !is_among(&rejected_of_all);
     let own_age = health.updated_minutes_ago().map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
     let (lacking, why) = match (state, &definitions) {
         // The mildest of what may be meant: who is beyond policy is so for certain.
@@ -127,6 +132,10 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
         (State::Ahead | State::Between, _) => (Level::Warn, None),
         _ => (Level::Fine, None),
     };
+    let (lacking, why) = match may_be_rejected {
+        true => (lacking.max(Level::Warn), Some(perhaps_rejected(why))),
+        false => (lacking, why),
+    };
     let level = faults.iter().map(|fault| fault.level()).max().unwrap_or_default().max(lacking);
     let feed = match (held.as_slice(), offered.as_slice()) {
         ([(feed, _)], _) | ([], [(feed, _)]) if address.is_some() => Some((*feed).clone()),
@@ -150,6 +159,13 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
         faults,
         fail_reason: health.get("definitions_update_fail_reason").map(str::to_owned),
     }
+}
+
+/// Of one processor or system its definitions were rejected, and of another not: which is its own is not known.
+fn perhaps_rejected(why: Option<String>) -> String {
+    let told = "its definitions were rejected for one processor or system and not for another: reports name no processor; \
+                --arch says it where all of them have one";
+    why.map_or_else(|| told.to_owned(), |why| format!("{why}; {told}"))
 }
 
 /// How definitions stand towards all that may be theirs, and which version that was told by.

@@ -30,8 +30,10 @@ pub(super) struct Candidates<'m> {
     pub(super) ring: Option<&'m RingName>,
     /// The offers of each feed that it may follow.
     pub(super) offers: Vec<(&'m FeedId, &'m Offer)>,
-    /// What was rejected of them.
+    /// What was rejected of some feed that it may follow.
     pub(super) rejected: BTreeSet<&'m Version>,
+    /// What was rejected of every feed that it may follow: the vendor gives several the same versions, and a word is on one.
+    pub(super) rejected_of_all: BTreeSet<&'m Version>,
 }
 
 impl<'m> Mirror<'m> {
@@ -91,10 +93,18 @@ impl<'m> Mirror<'m> {
         let is_back = address.is_some_and(is_back);
         let offers = rings.iter().flat_map(|ring| if is_back { &ring.back } else { &ring.feeds });
         let rejected = rings.iter().flat_map(|ring| &ring.rejected).filter(|(feed, _)| fits(feed));
+        let rejected: BTreeSet<&Version> = rejected.flat_map(|(_, versions)| versions).collect();
+        let is_of = |feed: &FeedId| feed.vendor() == Vendor::Defender && fits(feed);
+        let of_all = |version: &&Version| {
+            let mut each =
+                rings.iter().flat_map(|ring| ring.feeds.keys().map(move |feed| (feed, ring.rejected.get(feed))));
+            each.all(|(feed, known)| !is_of(feed) || known.is_some_and(|known| known.contains(*version)))
+        };
         Candidates {
             ring,
-            offers: offers.filter(|(feed, _)| feed.vendor() == Vendor::Defender && fits(feed)).collect(),
-            rejected: rejected.flat_map(|(_, versions)| versions).collect(),
+            offers: offers.filter(|(feed, _)| is_of(feed)).collect(),
+            rejected_of_all: rejected.iter().copied().filter(of_all).collect(),
+            rejected,
         }
     }
 

@@ -156,7 +156,20 @@ fn definitions_that_were_rejected_here_are_called_that_wherever_they_came_from()
     let row = |rings: &[Offers]| judged(&BASE.replace("1.459.553.0", "1.459.588.0"), rings, &[]);
     assert_eq!((row(&rings).state, row(&rings).faults), (State::Ahead, vec![]));
     let feed: FeedId = "defender/linux/production/arm64".parse().unwrap();
-    rings[1].rejected.insert(feed, ["1.459.588.0".parse().unwrap(), "1.459.553.0".parse().unwrap()].into());
+    let rejected = ["1.459.588.0".parse().unwrap(), "1.459.553.0".parse().unwrap()];
+    rings[1].rejected.insert(feed, rejected.clone().into());
+    // Of the other processor that very version may be good: nothing is guessed.
+    let told = row(&rings);
+    assert_eq!((told.state, told.level, told.faults), (State::Ahead, Level::Warn, vec![]));
+    assert!(told.why.unwrap().contains("rejected for one processor"));
+    let of = |arch| {
+        let mirror = Mirror { rings: &rings, addresses: &[], otherwise: None, arch: Some(arch), bound: WEEK };
+        let text = BASE.replace("1.459.553.0", "1.459.588.0");
+        judge("h1", &Health::read(text.as_bytes()).unwrap(), &mirror, NOW).faults
+    };
+    assert_eq!((of("arm64"), of("x86_64")), (vec![Fault::RejectedDefinitions], vec![]));
+    let other: FeedId = "defender/linux/production/x86_64".parse().unwrap();
+    rings[1].rejected.insert(other, rejected[..1].iter().cloned().collect());
     let told = row(&rings);
     assert_eq!((told.state, told.level, told.faults), (State::Ahead, Level::Fail, vec![Fault::RejectedDefinitions]));
     // What is served on another processor is what it may well be.
