@@ -1,5 +1,6 @@
 //! What operators are shown over the network: how the content side stands, and how the engine sees everything.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use admin_http::{Serving, StatusSource};
@@ -15,10 +16,6 @@ use crate::living::whose;
 use crate::place::Away;
 use crate::pulse::Pulse;
 
-/// What `serve` says, which knows of no folder but what it can open.
-const LOST: &str = "files of what is served are gone from the data folder, and what stands there is nothing, or older: put the \
-    right one back, or restart to serve what stands there";
-
 /// How the content side stands.
 pub(crate) struct ContentFacts {
     content: Arc<ContentServer>,
@@ -26,6 +23,7 @@ pub(crate) struct ContentFacts {
     elastic: ElasticSettings,
     pulse: Arc<Pulse>,
     whose: String,
+    data_dir: PathBuf,
 }
 
 impl ContentFacts {
@@ -36,7 +34,20 @@ impl ContentFacts {
             track_templates: elastic.track_templates.clone(),
             ..ElasticSettings::default()
         });
-        Self { content, elastic, pulse, whose: whose(config) }
+        Self { content, elastic, pulse, whose: whose(config), data_dir: config.data_dir.clone() }
+    }
+
+    /// What is told where endpoints get no content for want of its files.
+    fn lost(&self) -> Option<String> {
+        let (broken, all) = self.content.broken();
+        let is_lost = self.content.has_lost_content() || !self.is_ready();
+        let folder = self.data_dir.display();
+        (is_lost && broken > 0).then(|| {
+            format!(
+                "{broken} of {all} paths answer 503, for their files are gone from {folder} or damaged: put the right ones \
+                 back; to serve what stands there if that is older, restart"
+            )
+        })
     }
 }
 
@@ -59,7 +70,7 @@ impl Serving for ContentFacts {
 
     fn trouble(&self) -> Option<(Reason, String)> {
         let away = self.pulse.place().away().map(|away| (away.reason(), away.in_words()));
-        away.or_else(|| self.content.has_lost_content().then(|| (Reason::RoutesBroken, LOST.to_owned())))
+        away.or_else(|| self.lost().map(|words| (Reason::RoutesBroken, words)))
     }
 
     fn whose(&self) -> Option<String> {

@@ -130,23 +130,20 @@ impl Damage {
         self.due().iter().filter(|blob| self.heal(blob, source).is_ok()).count()
     }
 
-    /// Whether the file of a blob can be opened, though nobody asked for it; noted as if somebody had where it cannot.
-    pub(crate) fn is_there(&self, blob: &Arc<Blob>, source: &dyn Source) -> bool {
-        let Some(epoch) = blob.epoch() else { return false };
-        let Err(error) = source.open(&blob.digest, blob.size) else { return true };
-        if self.note(blob, epoch, None, &error) {
-            tracing::error!(blob = %blob.digest, why = %Chain(&error), "{CANNOT}");
-        }
-        false
-    }
-
-    /// Looks at the file of a blob that is served from memory, for whoever asks for it would never notice that it was
-    /// changed, and of a large one, so that it is read before somebody does. One that cannot be looked at now is served on.
-    pub(crate) fn look_behind(&self, blob: &Arc<Blob>, source: &dyn Source) {
-        let Some(epoch) = blob.epoch() else { return };
-        let Err(error) = blob.look_at_file(source) else { return };
-        if !is_of_the_system(&error) && self.note(blob, epoch, None, &error) {
-            tracing::error!(blob = %blob.digest, why = %Chain(&error), "{CANNOT}");
+    /// Looks at the file of a blob, though nobody asks for it: what is gone, and what is large and was changed, is noted as if
+    /// somebody had. One that is served from memory is noted only where it was changed, for whoever asks would never notice.
+    /// What is noted is the error.
+    pub(crate) fn look_behind(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
+        let Some(epoch) = blob.epoch() else { return Ok(()) };
+        let looked = if blob.is_kept() || blob.is_large() {
+            blob.look_at_file(source)
+        } else {
+            source.open(&blob.digest, blob.size).map(drop)
+        };
+        match looked {
+            Err(error) if passes(&error) || blob.is_kept() && is_of_the_system(&error) => Ok(()),
+            Err(error) if self.note(blob, epoch, None, &error) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@ use model::Timestamp;
 const SEQUENCE: u8 = 0x30;
 /// The first thing that is tagged in its context: a certificate's version, a list's extensions.
 const VERSION: u8 = 0xa0;
+const SET: u8 = 0x31;
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -126,6 +127,18 @@ fn number(mut rest: &[u8]) -> Option<&[u8]> {
         }
         rest = behind;
     }
+}
+
+/// What a name says (RFC 5280, 4.1.2.4), without what its parts are called.
+pub(crate) fn name_of(mut name: &[u8]) -> String {
+    const MOST: usize = 120;
+    let mut parts = Vec::new();
+    while let Some((SET, part, rest)) = item(name) {
+        let text = || Some(item(item(sequence(part)?.0)?.2)?.1);
+        parts.extend(text().map(|text| String::from_utf8_lossy(text).into_owned()));
+        name = rest;
+    }
+    model::shown(&parts.join(", "), MOST)
 }
 
 /// Two times, one behind the other.

@@ -53,6 +53,13 @@ impl Served {
         })
     }
 
+    /// Whether nothing can be read of what is not in memory, and not merely for want of a small file or two: what the fleet
+    /// comes for is gone.
+    pub(crate) fn is_hollow(&self) -> bool {
+        let outside = || self.routes.values().map(|entry| &entry.blob).filter(|blob| !blob.is_kept());
+        outside().all(|blob| blob.is_broken()) && outside().any(|blob| !blob.is_small())
+    }
+
     /// Whether any route has bytes to answer with, as far as there are routes.
     pub(crate) fn answers(&self) -> bool {
         self.routes.is_empty() || self.routes.values().any(|entry| !entry.blob.is_broken())

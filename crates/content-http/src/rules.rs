@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
@@ -61,14 +61,14 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn of(policy: &Policy, shelf: &Shelf) -> Result<Self, RulesError> {
-        Self::with(policy, None, shelf)
+    pub(crate) fn of(policy: &Policy, shelf: &Shelf, now: Timestamp) -> Result<Self, RulesError> {
+        Self::with(policy, None, shelf, now)
     }
 
-    /// The rules of a listener that runs, anew: they may take the place of those before. Files that it uses already stay
-    /// in use as they are: whatever became of them on the disk, it is no reason to keep other rules out.
+    /// The rules of a listener that runs, anew: they may take the place of those before. Files that any listener uses already
+    /// stay in use as they are: whatever became of them on the disk, it is no reason to keep other rules out.
     pub(crate) fn after(&self, policy: &Policy, shelf: &Shelf, now: Timestamp) -> Result<Self, RulesError> {
-        let newer = Self::with(policy, Some(self), shelf)?;
+        let newer = Self::with(policy, Some(self), shelf, now)?;
         if let (Some(old), Some(new)) = (&self.tls, &newer.tls) {
             new.may_follow(old, now)?;
         }
@@ -82,14 +82,10 @@ impl Rules {
         self.credentials.iter().zip(&older.credentials).for_each(|(new, old)| new.warn_beside(old));
     }
 
-    fn with(policy: &Policy, before: Option<&Self>, shelf: &Shelf) -> Result<Self, RulesError> {
+    fn with(policy: &Policy, before: Option<&Self>, shelf: &Shelf, now: Timestamp) -> Result<Self, RulesError> {
         let tls = |settings: &TlsSettings| {
             let known = before.and_then(|rules| rules.tls.as_ref()).filter(|one| one.settings() == settings);
-            known.map_or_else(|| Certificate::load(settings, shelf).map(Arc::new), |one| Ok(Arc::clone(one)))
-        };
-        let credentials = |path: &Path| {
-            let known = before.and_then(|rules| rules.credentials.as_ref()).filter(|one| one.path() == path);
-            known.map_or_else(|| Credentials::load(path).map(Arc::new), |one| Ok(Arc::clone(one)))
+            known.map_or_else(|| Certificate::load(settings, shelf, now).map(Arc::new), |one| Ok(Arc::clone(one)))
         };
         Ok(Self {
             prefix: prefix(&policy.path_prefix)?,
@@ -97,7 +93,7 @@ impl Rules {
             allow: policy.allow.clone(),
             trusted_proxies: policy.trusted_proxies.clone(),
             proxy_protocol: policy.proxy_protocol,
-            credentials: policy.credentials.as_deref().map(credentials).transpose()?,
+            credentials: policy.credentials.as_deref().map(|path| shelf.credentials(path)).transpose()?,
         })
     }
 

@@ -164,7 +164,7 @@ impl ContentServer {
             limits: settings.limits,
         });
         let shelf = Shelf::default();
-        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, &shelf)?;
+        let Bound { gates, addresses, sockets } = bind(settings.listeners, workers, &shelf, since)?;
         let files = Arc::new(KeptFiles::new(Arc::clone(&shared.clock)));
         files.replace(in_use(&gates, &addresses));
         let log = settings.access_log.as_ref().map(|log| start_log(log, &common)).transpose()?;
@@ -313,9 +313,16 @@ impl ContentServer {
     }
 
     /// Whether files of what the default ring serves are gone, and what stands in the data folder is nothing that it
-    /// could serve instead: the folder is gone, or an older copy stands in its place.
+    /// could serve instead: the folder is gone, or an older copy stands in its place. Or nothing can be read of what is
+    /// not in memory, whatever stands there.
     pub fn has_lost_content(&self) -> bool {
         self.shared.view.has_lost()
+    }
+
+    /// How many of the default ring's paths answer 503 for want of their bytes, and how many there are.
+    pub fn broken(&self) -> (usize, usize) {
+        let snapshot = self.shared.view.snapshot.load();
+        snapshot.default.served.as_ref().map_or((0, 0), |served| (served.broken(), served.routes.len()))
     }
 
     /// Whether endpoints get content: the default ring serves a generation, not all of it is broken, nothing of it is
@@ -361,7 +368,7 @@ struct Bound {
     sockets: Vec<Vec<(std::net::TcpListener, Arc<Gate>)>>,
 }
 
-fn bind(listeners: Vec<Listener>, workers: usize, shelf: &Shelf) -> Result<Bound, StartError> {
+fn bind(listeners: Vec<Listener>, workers: usize, shelf: &Shelf, now: Timestamp) -> Result<Bound, StartError> {
     let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     let (mut gates, mut addresses) = (Vec::new(), Vec::new());
     for listener in listeners {
@@ -370,7 +377,7 @@ fn bind(listeners: Vec<Listener>, workers: usize, shelf: &Shelf) -> Result<Bound
             Bind::Inherited(socket) => socket.local_addr().map_err(StartError::Inherited)?,
         };
         let wrap = |source| ReloadError::Rules { listener: address, source: Box::new(source) };
-        let rules = Rules::of(&listener.policy, shelf).map_err(wrap)?;
+        let rules = Rules::of(&listener.policy, shelf, now).map_err(wrap)?;
         let gate = Arc::new(Gate { rules: Arc::new(ArcSwap::from_pointee(rules)) });
         let bound = match listener.bind {
             Bind::Address(address) => platform::net::listeners(address, workers)?,

@@ -13,7 +13,7 @@ mod refusal;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use model::Timestamp;
@@ -27,17 +27,33 @@ pub(crate) use part::News;
 pub(crate) use refusal::why_no_tls;
 
 use crate::TlsSettings;
+use crate::credentials::{Credentials, CredentialsError};
 use crate::expiry::Span;
 use crate::stats::{CertificateFacts, FileKind};
 use pair::Pair;
 use part::{Library, Part};
 use people::People;
 
-/// What listeners have of TLS files, so that the same files are read and kept once.
+/// What listeners have of their files, so that the same files are read and kept once.
 #[derive(Default)]
 pub(crate) struct Shelf {
     pairs: Library<Pair>,
     people: Library<People>,
+    credentials: Mutex<Vec<Weak<Credentials>>>,
+}
+
+impl Shelf {
+    /// What is in use of the credentials in this file, whichever listener uses it, or else what it holds now.
+    pub(crate) fn credentials(&self, path: &Path) -> Result<Arc<Credentials>, CredentialsError> {
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|one| one.strong_count() > 0);
+        if let Some(one) = known.iter().filter_map(Weak::upgrade).find(|one| one.path() == path) {
+            return Ok(one);
+        }
+        let one = Arc::new(Credentials::load(path)?);
+        known.push(Arc::downgrade(&one));
+        Ok(one)
+    }
 }
 
 /// What one listener makes of its files.
@@ -59,9 +75,10 @@ struct Followed {
 
 impl Certificate {
     /// What these files hold now, or what is in use of them elsewhere.
-    pub(crate) fn load(settings: &TlsSettings, shelf: &Shelf) -> Result<Self, TlsError> {
-        let pair = shelf.pairs.part(&pair::Paths::of(settings))?;
-        let people = people::Paths::of(settings).map(|paths| shelf.people.part(&paths)).transpose()?;
+    pub(crate) fn load(settings: &TlsSettings, shelf: &Shelf, now: Timestamp) -> Result<Self, TlsError> {
+        let pair = shelf.pairs.part(&pair::Paths::of(settings), now)?;
+        let people = people::Paths::of(settings).map(|paths| shelf.people.part(&paths, now)).transpose()?;
+        people.iter().for_each(|people| people.made().warn_of_nobody(people.paths()));
         let made_of = (pair.made(), people.as_ref().map(|people| people.made()));
         let told = (pair.so_far(), people.as_ref().map_or(0, |people| people.so_far()));
         let config = config(&made_of).map_err(|source| TlsError::of_pair(pair.paths(), None, source))?;

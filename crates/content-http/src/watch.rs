@@ -25,7 +25,7 @@ use model::{Digest, Note, Reason, RingName};
 
 use crate::blob::{Blob, Blobs};
 use crate::build::{Builder, Built};
-use crate::damage::Damage;
+use crate::damage::{CANNOT, Damage};
 use crate::index::{RingIndex, Served, Snapshot};
 use crate::kept::KeptFiles;
 use crate::log::Losses;
@@ -36,8 +36,10 @@ use crate::{Beyond, Source, SourceError};
 const LOOK: Duration = Duration::from_millis(500);
 /// After how many looks a refused generation is tried again though nothing moved, and certificates are looked at.
 const SLOW_LOOKS: u32 = 6;
-/// At how many files that nobody need open is looked then.
+/// At how many files is looked then, whether anybody asks for them or not.
 const FILES_BEHIND: usize = 256;
+/// How many of those found bad at one look are named in the log.
+const MOST_NAMED: usize = 8;
 
 /// What wakes the watcher.
 pub(crate) enum Wake {
@@ -65,11 +67,13 @@ impl View {
         }
     }
 
-    /// Whether files of what the default ring serves are gone, and what stands in the data folder is not served instead.
+    /// Whether files of what the default ring serves are gone, and what stands in the data folder is not served instead; or
+    /// whether it has nothing left but what is in memory.
     pub(crate) fn has_lost(&self) -> bool {
         let default = Arc::clone(&self.snapshot.load().default);
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.contains_key(&default.ring) && default.served.as_ref().is_some_and(|served| !served.is_whole())
+        let is_stale = refused.contains_key(&default.ring);
+        default.served.as_ref().is_some_and(|served| is_stale && !served.is_whole() || served.is_hollow())
     }
 
     /// How often rings were looked at.
@@ -109,7 +113,7 @@ pub(crate) struct Watcher {
     blobs: Blobs,
     rings: HashMap<RingName, Followed>,
     looks: u32,
-    /// How many files that nobody need open were looked at: the next look goes on there.
+    /// At how many files was looked: the next look goes on there.
     behind: usize,
     listing_failed: bool,
 }
@@ -225,31 +229,34 @@ impl Watcher {
         }
         if self.looks.is_multiple_of(SLOW_LOOKS) {
             self.look_behind();
-            self.look_for_lost();
         }
     }
 
-    /// What stands in the folder and is not served may lack files of what is: whether it does is known before anybody
-    /// asks for them. One is enough to tell.
-    fn look_for_lost(&self) {
-        let stale = self.rings.values().filter(|followed| followed.refused.is_some());
-        let served = stale.filter_map(|followed| followed.index.as_ref()?.served.as_ref());
-        for served in served.filter(|served| served.is_whole()) {
-            let mut blobs = served.routes.values().map(|entry| &entry.blob).filter(|blob| !blob.is_kept());
-            while blobs.next().is_some_and(|blob| self.damage.is_there(blob, self.source.as_ref())) {}
-        }
-    }
-
-    /// Looks at some of the files whose bytes are served from memory, and of those that are too large to be proven when
-    /// they are opened: what was changed is read again before anybody asks for it.
+    /// Looks at some of the files behind what is served, in turn, whatever the pointer says: what is gone or was changed is
+    /// known before anybody asks for it. One that is bad is reason to look at all, and so is a folder that holds something
+    /// else than what is served.
     fn look_behind(&mut self) {
         let served = self.rings.values().filter_map(|followed| followed.index.as_ref()?.served.as_ref());
-        let kept = served.flat_map(|served| served.routes.values()).map(|entry| &entry.blob);
-        let kept: Vec<_> = kept.filter(|blob| (blob.is_kept() || blob.is_large()) && !blob.is_broken()).collect();
-        let from = self.behind % kept.len().max(1);
-        let turn: Vec<_> = kept.iter().skip(from).take(FILES_BEHIND).collect();
-        turn.iter().for_each(|blob| self.damage.look_behind(blob, self.source.as_ref()));
-        self.behind = from + turn.len();
+        let blobs = served.flat_map(|served| served.routes.values()).map(|entry| &entry.blob);
+        let blobs: Vec<_> = blobs.filter(|blob| !blob.is_broken()).collect();
+        let is_stale = self.rings.values().any(|followed| followed.refused.is_some());
+        let from = self.behind % blobs.len().max(1);
+        let (mut looked, mut bad) = (0, 0);
+        for blob in blobs.iter().cycle().skip(from).take(blobs.len()) {
+            if looked >= FILES_BEHIND && bad == 0 && !is_stale {
+                break;
+            }
+            looked += 1;
+            let Err(error) = self.damage.look_behind(blob, self.source.as_ref()) else { continue };
+            bad += 1;
+            if bad <= MOST_NAMED {
+                tracing::error!(blob = %blob.digest, why = %Chain(&error), "{CANNOT}");
+            }
+        }
+        if bad > MOST_NAMED {
+            tracing::error!(more = bad - MOST_NAMED, "{CANNOT}");
+        }
+        self.behind = from + looked;
     }
 
     fn followed(&mut self) -> Vec<RingName> {

@@ -95,7 +95,7 @@ pub enum TlsError {
         certificate: PathBuf,
     },
     /// A certificate or list that holds was to be replaced by one that does not.
-    #[error("{path} holds from {from} until {until}, which is not now; the one in use does, and is kept")]
+    #[error("{path} holds from {from} until {until}{whose}, which is not now; the one in use does, and is kept")]
     NotNow {
         /// The file of the certificate or the list.
         path: PathBuf,
@@ -103,6 +103,20 @@ pub enum TlsError {
         from: Timestamp,
         /// When the new one ends.
         until: Timestamp,
+        /// Whose it is where that is to be said, to follow such a sentence.
+        whose: String,
+    },
+    /// Lists of our authorities were to be replaced by those of others alone.
+    #[error(
+        "{path} holds no list of an authority in {client_ca}, but of {whose}: no client would be let in; the one in use is kept"
+    )]
+    Strangers {
+        /// The file of the lists.
+        path: PathBuf,
+        /// That of the authorities.
+        client_ca: PathBuf,
+        /// Whose lists these are.
+        whose: String,
     },
     /// Certificate and key are of a kind that is not supported.
     #[error("certificate {certificate} and its key {key} cannot be used together")]
@@ -132,7 +146,7 @@ impl TlsError {
         match self {
             Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } => Some(path),
             Self::Cut { path } | Self::Encrypted { path } | Self::Der { path, .. } => Some(path),
-            Self::NotNow { path, .. } => Some(path),
+            Self::NotNow { path, .. } | Self::Strangers { path, .. } => Some(path),
             Self::Version { certificate } | Self::Short { certificate, .. } | Self::Order { certificate, .. } => {
                 Some(certificate)
             }

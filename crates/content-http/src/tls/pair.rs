@@ -76,9 +76,12 @@ impl Made for Pair {
     /// What has ended or has not begun takes no other's place while that one holds.
     fn may_follow(&self, older: &Self, paths: &Paths, now: Timestamp) -> Result<(), TlsError> {
         match (older.first, self.first) {
-            (Some(old), Some(new)) if old.holds(now) && !new.holds(now) => {
-                Err(TlsError::NotNow { path: paths.certificate.clone(), from: new.from, until: new.until })
-            }
+            (Some(old), Some(new)) if old.holds(now) && !new.holds(now) => Err(TlsError::NotNow {
+                path: paths.certificate.clone(),
+                from: new.from,
+                until: new.until,
+                whose: String::new(),
+            }),
             _ => Ok(()),
         }
     }

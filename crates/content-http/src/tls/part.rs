@@ -72,10 +72,20 @@ struct Refused {
 }
 
 impl<T: Made> Part<T> {
-    /// What the files hold now. Where that cannot be used, those that are in use already, as `in_use` has them, stay so.
-    fn load(paths: &T::Paths, in_use: impl Fn(&Path) -> Option<Bytes>) -> Result<Self, TlsError> {
+    /// What the files hold now. Where that cannot be used, or may not take the place of what `known` ones have of the same
+    /// file, what these have of it stays in use.
+    fn load(paths: &T::Paths, known: &[Arc<Self>], now: Timestamp) -> Result<Self, TlsError> {
+        let in_use = |path: &Path| known.iter().find_map(|part| part.in_use(path));
         let make = |files: Vec<Bytes>| T::make(paths, &files).map(|made| (made, files));
-        let (made, used) = read::<T>(paths).and_then(make).or_else(|error| {
+        let stands_back = |made: &T, part: &Self| {
+            let error = made.may_follow(&part.made(), paths, now).err()?;
+            error.file().is_some_and(|path| part.in_use(path).is_some()).then_some(error)
+        };
+        let follows = |(made, files): (T, Vec<Bytes>)| {
+            let error = known.iter().find_map(|part| stands_back(&made, part));
+            error.map_or(Ok((made, files)), Err)
+        };
+        let (made, used) = read::<T>(paths).and_then(make).and_then(follows).or_else(|error| {
             let one = |file: &Named<'_>| in_use(file.path).map_or_else(|| file.read(), Ok);
             let files = T::files(paths).iter().map(one).collect::<Result<_, _>>();
             files.and_then(make).map_err(|_| error)
@@ -213,15 +223,14 @@ impl<T: Made> Default for Library<T> {
 
 impl<T: Made> Library<T> {
     /// What is in use of these files, or else what they hold now.
-    pub(super) fn part(&self, paths: &T::Paths) -> Result<Arc<Part<T>>, TlsError> {
+    pub(super) fn part(&self, paths: &T::Paths, now: Timestamp) -> Result<Arc<Part<T>>, TlsError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|part| part.strong_count() > 0);
-        let found = known.iter().filter_map(Weak::upgrade).find(|part| part.paths == *paths);
-        match found {
-            Some(part) => Ok(part),
+        let living: Vec<_> = known.iter().filter_map(Weak::upgrade).collect();
+        match living.iter().find(|part| part.paths == *paths) {
+            Some(part) => Ok(Arc::clone(part)),
             None => {
-                let in_use = |path: &Path| known.iter().filter_map(Weak::upgrade).find_map(|part| part.in_use(path));
-                let part = Arc::new(Part::load(paths, in_use)?);
+                let part = Arc::new(Part::load(paths, &living, now)?);
                 known.push(Arc::downgrade(&part));
                 Ok(part)
             }
@@ -303,8 +312,9 @@ mod tests {
     }
 
     fn parts(settings: &TlsSettings) -> (Part<pair::Pair>, Part<people::People>) {
-        let people = Part::load(&people::Paths::of(settings).unwrap(), |_| None).unwrap();
-        (Part::load(&pair::Paths::of(settings), |_| None).unwrap(), people)
+        let now = Timestamp::from_micros(0);
+        let people = Part::load(&people::Paths::of(settings).unwrap(), &[], now).unwrap();
+        (Part::load(&pair::Paths::of(settings), &[], now).unwrap(), people)
     }
 
     /// So much later that whatever was written before shows.
@@ -367,7 +377,8 @@ mod tests {
     fn the_same_files_are_kept_once() {
         let files = files();
         let (library, paths) = (Library::<people::People>::default(), people::Paths::of(&files.settings()).unwrap());
-        let (one, other) = (library.part(&paths).unwrap(), library.part(&paths).unwrap());
+        let now = Timestamp::from_micros(0);
+        let (one, other) = (library.part(&paths, now).unwrap(), library.part(&paths, now).unwrap());
         assert!(Arc::ptr_eq(&one, &other));
         files.write("clients.crl", &files.list(8));
         one.look(Timestamp::from_micros(0));
@@ -376,6 +387,6 @@ mod tests {
         assert_eq!(one.news(&mut told), []);
         drop((one, other));
         files.write("clients.crl", "nonsense");
-        assert!(library.part(&paths).is_err(), "nobody uses the old one any more");
+        assert!(library.part(&paths, now).is_err(), "nobody uses the old one any more");
     }
 }

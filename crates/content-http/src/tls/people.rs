@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Digest, Timestamp};
+use model::Timestamp;
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateRevocationListDer;
@@ -16,7 +16,7 @@ use super::part::{Bytes, Made, warn_of_fewer};
 use super::pem::{Named, certificates, whole};
 use super::refusal::Telling;
 use crate::TlsSettings;
-use crate::expiry::{List, Span, of_certificate};
+use crate::expiry::{List, Span, name_of, of_certificate};
 
 /// The longest file of authorities that is read.
 const MAX_PEM: u64 = 1024 * 1024;
@@ -47,7 +47,8 @@ pub(crate) struct People {
 
 /// What is known of the authorities.
 pub(crate) struct Authorities {
-    count: usize,
+    /// Their names, as they stand there.
+    names: Vec<Vec<u8>>,
     /// That one's which ends first.
     pub(super) soonest: Option<Span>,
 }
@@ -56,16 +57,17 @@ pub(crate) struct Authorities {
 pub(crate) struct Lists {
     /// That one's which ends first.
     pub(super) soonest: Option<Span>,
-    numbered: Vec<Numbered>,
+    all: Vec<Known>,
 }
 
-/// A list's issuer and its number, without zeros before it.
-struct Numbered {
-    issuer: Digest,
+/// A list's issuer, from when until when it holds, and its number, without zeros before it.
+struct Known {
+    issuer: Vec<u8>,
+    span: Option<Span>,
     number: Option<Vec<u8>>,
 }
 
-impl Numbered {
+impl Known {
     fn is_older_than(&self, other: &Self) -> bool {
         let (Some(ours), Some(theirs)) = (&self.number, &other.number) else { return false };
         self.issuer == other.issuer && (ours.len(), ours) < (theirs.len(), theirs)
@@ -79,9 +81,36 @@ impl Lists {
             let digits = list.number?;
             Some(digits.iter().copied().skip_while(|byte| *byte == 0).collect())
         };
-        let numbered = all.iter().map(|list| Numbered { issuer: Digest::of(list.issuer), number: number(list) });
-        Self { numbered: numbered.collect(), soonest: Span::soonest(all.iter().filter_map(|list| list.span)) }
+        let known = |list: &List<'_>| Known { issuer: list.issuer.to_vec(), span: list.span, number: number(list) };
+        let soonest = Span::soonest(all.iter().filter_map(|list| list.span));
+        Self { all: all.iter().map(known).collect(), soonest }
     }
+
+    /// The list that counts for an issuer: of several, whoever proves a certificate goes by the first.
+    fn of_issuer(&self, issuer: &[u8]) -> Option<&Known> {
+        self.all.iter().find(|one| one.issuer == issuer)
+    }
+}
+
+impl People {
+    /// The authorities of which there is a list, where lists are asked.
+    fn covered(&self) -> impl Iterator<Item = &Vec<u8>> {
+        let of = |lists: &'_ Lists, name: &[u8]| lists.of_issuer(name).is_some();
+        self.authorities.names.iter().filter(move |name| self.lists.as_ref().is_none_or(|lists| of(lists, name)))
+    }
+
+    /// Tells the log where nobody can be let in.
+    pub(super) fn warn_of_nobody(&self, paths: &Paths) {
+        if let (Some(path), None) = (&paths.client_crl, self.covered().next()) {
+            let (path, client_ca) = (path.display(), paths.client_ca.display());
+            tracing::error!(%path, %client_ca, "no list in it is of an authority in client_ca: no client is let in");
+        }
+    }
+}
+
+/// Names for a sentence.
+fn in_words<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> String {
+    names.map(|name| name_of(name)).collect::<Vec<_>>().join("; ")
 }
 
 fn lists(pem: &[u8], path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
@@ -109,7 +138,8 @@ impl Made for People {
             spans.extend(of_certificate(&authority));
             roots.add(authority).map_err(|_| TlsError::no_pem(&[], path, "certificate"))?;
         }
-        let authorities = Authorities { count: roots.len(), soonest: Span::soonest(spans.into_iter()) };
+        let names = roots.roots.iter().map(|root| root.subject.to_vec()).collect();
+        let authorities = Authorities { names, soonest: Span::soonest(spans.into_iter()) };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let mut known = None;
@@ -122,22 +152,48 @@ impl Made for People {
         Ok(Self { verifier: Arc::new(Telling(verifier)), authorities, lists: known })
     }
 
-    /// A list that has ended takes no other's place while that one holds: it would shut everybody out.
+    /// An authority's list that has ended takes no place of one that holds, and lists of strangers take none of those of our
+    /// authorities: they would shut everybody out.
     fn may_follow(&self, older: &Self, paths: &Paths, now: Timestamp) -> Result<(), TlsError> {
-        let soonest = |people: &Self| people.lists.as_ref().and_then(|lists| lists.soonest);
-        match (soonest(older), soonest(self), &paths.client_crl) {
-            (Some(old), Some(Span { from, until }), Some(path)) if old.holds(now) && until <= now => {
-                Err(TlsError::NotNow { path: path.clone(), from, until })
+        let (Some(old), Some(new), Some(path)) = (&older.lists, &self.lists, &paths.client_crl) else { return Ok(()) };
+        for one in &old.all {
+            let before = old.of_issuer(&one.issuer).and_then(|list| list.span);
+            let after = new.of_issuer(&one.issuer).and_then(|list| list.span);
+            if let Some(Span { from, until }) = after.filter(|after| after.until <= now)
+                && before.is_some_and(|before| before.holds(now))
+            {
+                let whose = format!(" (the list of {})", name_of(&one.issuer));
+                return Err(TlsError::NotNow { path: path.clone(), from, until, whose });
             }
-            _ => Ok(()),
         }
+        if older.covered().next().is_some() && self.covered().next().is_none() {
+            let (path, client_ca) = (path.clone(), paths.client_ca.clone());
+            return Err(TlsError::Strangers {
+                path,
+                client_ca,
+                whose: in_words(new.all.iter().map(|list| &list.issuer)),
+            });
+        }
+        Ok(())
     }
 
     fn warn_beside(&self, older: &Self, paths: &Paths) {
-        warn_of_fewer(&paths.client_ca, older.authorities.count, self.authorities.count);
+        let (before, after) = (&older.authorities.names, &self.authorities.names);
+        warn_of_fewer(&paths.client_ca, before.len(), after.len());
+        let gone = in_words(before.iter().filter(|name| !after.contains(name)));
+        if !gone.is_empty() {
+            let path = paths.client_ca.display();
+            tracing::warn!(%path, gone, "authorities that stood in the file are gone from it: their clients are let in no more");
+        }
+        let covered: Vec<_> = self.covered().collect();
+        let bare = in_words(older.covered().filter(|name| after.contains(name) && !covered.contains(name)));
+        if let (Some(path), false) = (&paths.client_crl, bare.is_empty()) {
+            let path = path.display();
+            tracing::warn!(%path, bare, "authorities have no list any more: their clients are let in no more; was it written whole?");
+        }
         if let (Some(new), Some(old), Some(path)) = (&self.lists, &older.lists, &paths.client_crl) {
-            warn_of_fewer(path, old.numbered.len(), new.numbered.len());
-            if new.numbered.iter().any(|new| old.numbered.iter().any(|old| new.is_older_than(old))) {
+            warn_of_fewer(path, old.all.len(), new.all.len());
+            if new.all.iter().any(|new| old.all.iter().any(|old| new.is_older_than(old))) {
                 let path = path.display();
                 tracing::warn!(%path, "a list with a lower number than before was taken over: whom the one before it revoked may be let in again; was an old file put back?");
             }

@@ -151,3 +151,37 @@ fn a_secret_that_is_taken_away_after_new_rules_lets_nobody_in_v34() {
         asked() == 401
     });
 }
+
+#[test]
+fn a_file_of_credentials_in_use_anywhere_keeps_no_rules_out_v34() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let line = |name: &str| format!("{name}:{}\n", model::Digest::of(name.as_bytes()));
+    std::fs::write(&file, line("one")).unwrap();
+    let asks = || Policy { credentials: Some(file.clone()), ..Policy::default() };
+    let site = Site::empty(|settings| {
+        settings.listeners[0].policy = asks();
+        let bind = content_http::Bind::Address("127.0.0.1:0".parse().unwrap());
+        settings.listeners.push(content_http::Listener { bind, policy: Policy::default() });
+    });
+    site.publish("broad", &[("/a", b"A")]);
+    let asked = |listener: usize, name: &str| {
+        let stream = std::net::TcpStream::connect(site.server.local_addresses()[listener]).unwrap();
+        let mut client = crate::harness::Client::new(stream);
+        client.get("/a", &format!("Authorization: Bearer {name}\r\n"));
+        client.answer().unwrap().status
+    };
+    std::fs::write(&file, "nonsense").unwrap();
+    site.server.reload(&[asks(), asks()]).unwrap();
+    assert_eq!([asked(0, "one"), asked(1, "one"), asked(1, "two")], [200, 200, 401]);
+    // Both follow it on.
+    std::fs::write(&file, line("two")).unwrap();
+    until(|| {
+        site.server.nudge();
+        [asked(0, "two"), asked(1, "two"), asked(1, "one")] == [200, 200, 401]
+    });
+    // What was not in use has to be good.
+    let new = folder.path().join("new");
+    std::fs::write(&new, "nonsense").unwrap();
+    assert!(site.server.reload(&[asks(), Policy { credentials: Some(new), ..Policy::default() }]).is_err());
+}

@@ -9,18 +9,24 @@ use model::{Digest, Generation, Route, Timestamp};
 use crate::harness::{Answer, Client, flip, noise, ring, until};
 
 async fn publish(path: &std::path::Path, number: u64, bytes: &[u8]) {
+    publish_all(path, number, &[("/a", bytes)]).await;
+}
+
+async fn publish_all(path: &std::path::Path, number: u64, files: &[(&str, &[u8])]) {
     let store = FsStore::open(path, Access::ReadWrite).unwrap();
     let rings = FsRings::open(path, Access::ReadWrite).unwrap();
-    let mut writer = store.begin(None).await.unwrap();
-    writer.write(bytes.to_vec().into()).await.unwrap();
-    writer.finish(Expected::default()).await.unwrap();
     let before = rings.current(&ring("broad")).await.unwrap().map(|current| current.digest);
     let at = Timestamp::from_micros(1_000_000);
     let mut generation = Generation::empty(ring("broad"), at);
     generation.number = number;
-    let feed = "elastic/9.0.0".parse().unwrap();
-    let route = Route { digest: Digest::of(bytes), size: bytes.len() as u64, feed, since: at, until: None };
-    generation.routes.insert("/a".parse().unwrap(), route);
+    for (path, bytes) in files {
+        let mut writer = store.begin(None).await.unwrap();
+        writer.write(bytes.to_vec().into()).await.unwrap();
+        writer.finish(Expected::default()).await.unwrap();
+        let feed = "elastic/9.0.0".parse().unwrap();
+        let route = Route { digest: Digest::of(bytes), size: bytes.len() as u64, feed, since: at, until: None };
+        generation.routes.insert(path.parse().unwrap(), route);
+    }
     rings.prepare(&generation).await.unwrap();
     rings.publish(&generation, before).await.unwrap();
 }
@@ -143,6 +149,40 @@ async fn a_blob_set_aside_and_fetched_again_is_served_from_the_next_poll_on_s16_
 }
 
 #[tokio::test]
+async fn who_has_nothing_left_but_what_is_in_memory_is_not_ready_s42() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    publish_all(&path, 1, &[("/manifest", b"small"), ("/a", &noise(7, 50_000)), ("/b", &noise(8, 3 << 20))]).await;
+    let source = Arc::new(DataFolder::open(&path).unwrap());
+    let settings = Settings::plain("127.0.0.1:0".parse().unwrap(), ring("broad"));
+    let server = ContentServer::start(settings, source, Arc::new(platform::SystemClock::new())).unwrap();
+    let ask = |path| {
+        let mut client = Client::new(std::net::TcpStream::connect(server.local_addresses()[0]).unwrap());
+        client.get(path, "");
+        client.answer().unwrap().status
+    };
+    let looks_until = |condition: &dyn Fn() -> bool| {
+        until(|| {
+            server.nudge();
+            condition()
+        });
+    };
+    assert_eq!(ask("/manifest"), 200);
+    // One file that is gone is told, and no reason to send everybody away.
+    let (stored, aside) = (stored(&path, &noise(7, 50_000)), folder.path().join("aside"));
+    std::fs::rename(&stored, &aside).unwrap();
+    looks_until(&|| server.broken() == (1, 3));
+    assert!(server.is_ready());
+    std::fs::rename(&aside, &stored).unwrap();
+    looks_until(&|| server.broken() == (0, 3));
+    std::fs::rename(path.join("blobs"), &aside).unwrap();
+    looks_until(&|| !server.is_ready_for(|path| path == "/manifest"));
+    assert_eq!((server.broken(), ask("/manifest")), ((2, 3), 200), "memory serves on");
+    std::fs::rename(&aside, path.join("blobs")).unwrap();
+    looks_until(&|| server.is_ready() && server.broken() == (0, 3));
+}
+
+#[tokio::test]
 async fn who_lost_the_files_of_what_it_serves_is_not_ready_s42() {
     let folder = tempfile::tempdir().unwrap();
     let (path, away, older) = (folder.path().join("data"), folder.path().join("away"), folder.path().join("older"));
@@ -177,4 +217,22 @@ async fn who_lost_the_files_of_what_it_serves_is_not_ready_s42() {
     }
     looks_until(&is_back);
     assert_eq!(poll(&server, 1)[0].body, two);
+    // The blobs alone are gone, whatever the pointer says: it still names what is served.
+    let blobs = path.join("blobs");
+    std::fs::rename(&blobs, &away).unwrap();
+    looks_until(&|| !server.is_ready() && server.broken() == (1, 1));
+    assert!(server.has_lost_content() && server.stats().rings[0].refused.is_none());
+    std::fs::rename(&away, &blobs).unwrap();
+    looks_until(&is_back);
+    // A restore that is half done: the same state, and none of its files yet.
+    put_in_its_place(None);
+    looks_until(&|| !server.is_ready());
+    let copied = std::process::Command::new("cp").arg("-a").args([&away, &path]).status().unwrap();
+    assert!(copied.success());
+    std::fs::rename(path.join("blobs"), folder.path().join("not-yet")).unwrap();
+    let looks = server.watched().looks;
+    looks_until(&|| server.stats().rings[0].refused.is_none() && server.watched().looks > looks + 20);
+    assert!(!server.is_ready());
+    std::fs::rename(folder.path().join("not-yet"), path.join("blobs")).unwrap();
+    looks_until(&is_back);
 }

@@ -23,8 +23,18 @@ pub struct Authority {
 }
 
 pub fn authority() -> Authority {
-    let key = KeyPair::generate().unwrap();
+    of(CertificateParams::default())
+}
+
+pub fn named(name: &str) -> Authority {
     let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    of(params)
+}
+
+fn of(mut params: CertificateParams) -> Authority {
+    let key = KeyPair::generate().unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap().pem();
     Authority { certificate, issuer: Issuer::new(params, key) }
@@ -46,6 +56,13 @@ impl Authority {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
         self.sign(&params)
+    }
+
+    /// Another certificate for a key that there is.
+    pub fn renew(&self, name: &str, (from, until): (i32, i32), key: &str) -> String {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
+        params.signed_by(&KeyPair::from_pem(key).unwrap(), &self.issuer).unwrap().pem()
     }
 
     fn sign(&self, params: &CertificateParams) -> (String, String) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use content_http::{CertificateFacts, Policy, TlsSettings};
 
 use crate::harness::{Site, until};
-use crate::tls::{Authority, Served, authority, put, served, settings};
+use crate::tls::{Authority, Served, authority, named, put, served, settings};
 
 /// A certificate for an RSA key of 1024 bits.
 const SHORT_RSA: &str = "\
@@ -179,6 +179,43 @@ fn a_file_in_use_that_went_bad_keeps_no_new_one_beside_it_out_v34() {
 }
 
 #[test]
+fn a_file_in_use_that_is_out_of_its_time_keeps_no_new_one_beside_it_out_v34() {
+    let (people, others) = (authority(), authority());
+    let served = served(None);
+    let at = |name: &str| served.folder.path().join(name);
+    std::fs::write(list_of(&served), people.list(7, 8, (1990, 3000))).unwrap();
+    served.site.server.reload(&[policy(&served, &people)]).unwrap();
+    let good = people.issue_as("good", Some(7));
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+    // The list in use has ended on the disk, another authority stands in a file of its own, and addresses are shut out.
+    std::fs::write(list_of(&served), people.list(8, 8, (1990, 1993))).unwrap();
+    std::fs::write(at("both.crt"), format!("{}{}", people.certificate, others.certificate)).unwrap();
+    let both = TlsSettings { client_ca: Some(at("both.crt")), ..tls(&served, &people) };
+    let shut = |tls: &TlsSettings| Policy {
+        tls: Some(tls.clone()),
+        allow: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Policy::default()
+    };
+    served.site.server.reload(&[shut(&both)]).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_err(), "whoever is shut out is out");
+    served.site.server.reload(&[Policy { tls: Some(both.clone()), ..Policy::default() }]).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_ok(), "the list that holds is in use");
+    looks_until(&served.site, || refused(&served.site).iter().any(|why| why.contains("clients.crl")));
+    // A renewal that begins later stands in the certificate's place, and its key has another path.
+    let (now, before) = ((1990, 3000), (2001, 3001));
+    put(served.folder.path(), &served.authority.issue_for("mirror", now));
+    let ends = |year: &str| facts(&served.site)[0].not_after.is_some_and(|end| end.to_string().starts_with(year));
+    looks_until(&served.site, || ends("3000"));
+    let key = std::fs::read_to_string(at("tls.key")).unwrap();
+    std::fs::write(at("moved.key"), &key).unwrap();
+    std::fs::write(at("tls.crt"), served.authority.renew("mirror", before, &key)).unwrap();
+    let moved = TlsSettings { key: at("moved.key"), ..both };
+    served.site.server.reload(&[shut(&moved)]).unwrap();
+    assert!(served.try_get("mirror", Some(&good)).is_err());
+    assert!(refused(&served.site).iter().any(|why| why.contains("tls.crt holds from 2001")));
+}
+
+#[test]
 fn a_certificate_that_has_not_begun_is_known_as_that_v23() {
     let (authority, folder) = (authority(), tempfile::tempdir().unwrap());
     // The test's clock stands in 1994. The authority's certificate ends last and began first.
@@ -247,4 +284,38 @@ fn a_byte_order_mark_says_nothing_v23() {
     let (certificate, key) = served.authority.issue("marked");
     put(served.folder.path(), &(format!("\u{feff}{certificate}"), format!("\u{feff}{key}")));
     looks_until(&served.site, || served.try_get("marked", None).is_ok());
+}
+
+#[test]
+fn a_list_of_another_authority_takes_no_place_of_ours_v34() {
+    let (people, others) = (named("ours"), named("theirs"));
+    let served = with_people(&people);
+    let good = people.issue_as("good", Some(7));
+    std::fs::write(list_of(&served), others.revoke(0, 3000)).unwrap();
+    looks_until(&served.site, || refused(&served.site).iter().any(|why| why.contains("but of theirs: no client")));
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+    // With its authority it is what is wanted.
+    std::fs::write(served.folder.path().join("ca.crt"), &others.certificate).unwrap();
+    let theirs = others.issue_as("theirs", Some(7));
+    looks_until(&served.site, || served.try_get("mirror", Some(&theirs)).is_ok());
+    assert!(served.try_get("mirror", Some(&good)).is_err() && refused(&served.site).is_empty());
+}
+
+#[test]
+fn whether_a_list_has_ended_is_asked_of_each_authority_v34() {
+    let (people, others) = (named("ours"), named("theirs"));
+    let served = with_people(&people);
+    let write = |list: &str| std::fs::write(list_of(&served), list).unwrap();
+    let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
+    // One that has ended beside a newer one of ours keeps that not out.
+    let ended = others.list(1, 0, (1990, 1993));
+    write(&format!("{ended}{}", people.list(2, 8, (1990, 3000))));
+    looks_until(&served.site, || served.try_get("mirror", Some(&bad)).is_err());
+    assert!(served.try_get("mirror", Some(&good)).is_ok() && refused(&served.site).is_empty());
+    // Nor does it open the door for ours to end.
+    write(&format!("{ended}{}", people.list(3, 8, (1990, 1993))));
+    looks_until(&served.site, || {
+        refused(&served.site).iter().any(|why| why.contains("(the list of ours), which is not now"))
+    });
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
 }
