@@ -1,6 +1,5 @@
 //! The operator's acts on releases. Each is decided and recorded under the publication lock.
 
-use blob_store::Current;
 use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord, Word};
 use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState};
 use serde::Serialize;
@@ -12,7 +11,8 @@ use crate::plan::Newcomer;
 use crate::proof::Proven;
 use crate::publish::{Pending, Publishing};
 use crate::ruling::Costs;
-use crate::word::{goes_back, in_order, let_in};
+use crate::standing::{Standing, waits};
+use crate::word::{in_order, leaves, let_in};
 use crate::{Engine, EngineError};
 
 /// What an act did.
@@ -53,8 +53,8 @@ impl Engine {
     }
 
     /// Ends a quarantine, a rejection or a path conflict in the release's favour: the mark is set to it, even
-    /// backwards, and it is published. Going back rolls back from what was served: that release counts as rejected
-    /// from then on, so neither the next sync nor `_back` brings it back.
+    /// backwards, and it is published. Going back, also to another release of the same version, rolls back from what was
+    /// served: that release counts as rejected from then on, so neither the next sync nor `_back` brings it back.
     ///
     /// # Errors
     /// [`EngineError::NotNow`] when its bytes were let go or it is what is served.
@@ -81,9 +81,11 @@ impl Engine {
             let ring = &self.settings.ring;
             return Err(EngineError::NotNow(format!("release {} is what ring {ring} serves", found.number)));
         }
+        // A word that is given once more is the same word.
+        let was = takes_back.filter(|word| word.release == release.id).map_or(state, |word| word.was);
         let mut left: Vec<ReleaseId> =
-            served.filter(|_| goes_back(&release, served)).map(|served| served.release).into_iter().collect();
-        left.extend(self.overtaken(&release, takes_back).await?);
+            served.filter(|_| leaves(&release, was, served)).map(|served| served.release).into_iter().collect();
+        left.extend(self.overtaken((&release, was), takes_back).await?);
         // Before anything is recorded: endpoints must not lose what is whole to what rotted meanwhile.
         let proven = Proven::default();
         let unfit = self.prove_release(&release, present.as_ref(), &proven).await?.any();
@@ -93,7 +95,7 @@ impl Engine {
             return Err(self.not_as_held(&found, &why).await?);
         }
         let before = self.record_of(&release).await?;
-        let word = Word { release: release.id, was: state, over: served.map(|served| served.release) };
+        let word = Word { release: release.id, was, over: served.map(|served| served.release) };
         let record = let_in(before.clone(), word);
         self.give_word(&word, &record, &left, why).await?;
         if self.missing(&release).await.is_some() {
@@ -117,31 +119,6 @@ impl Engine {
             generation: done.published,
             detail: ended.and_then(|record| record.detail).or(rolled_back).or(kept),
         })
-    }
-
-    /// Carries out what was said before, but for a word that the act which begins takes back; then finds the release that
-    /// it names, and how that stands.
-    async fn settle_around(&self, text: &str, act: &str) -> Result<Standing, EngineError> {
-        let found = self.find_release(text).await?;
-        let (release, present) = (&found.release, self.present().await?);
-        let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
-        let is_served = served.is_some_and(|served| served.release == release.id);
-        let word = self.word_on(&self.record_of(release).await?, served).await?;
-        // Whatever is let in now replaces what was to be. A step back that was begun is carried out before something is
-        // rejected: what it leaves counts as rejected already.
-        let is_meant = |word: &Word| word.release == release.id && !is_served && !goes_back(release, served);
-        let takes_back = word.filter(|word| act == "admit" || is_meant(word));
-        self.settle_but_locked(takes_back.map(|_| &release.feed)).await?;
-        let (found, present) = (self.find_release(text).await?, self.present().await?);
-        Ok(Standing { found, present, takes_back })
-    }
-
-    /// The release that was let in and not served yet, where this one goes back behind it.
-    async fn overtaken(&self, release: &Release, before: Option<Word>) -> Result<Option<ReleaseId>, EngineError> {
-        let Some(word) = before.filter(|word| word.release != release.id) else { return Ok(None) };
-        let found = self.ports.catalog.release(&word.release).await?;
-        let found = found.filter(|found| release.vendor_version.version < found.release.vendor_version.version);
-        Ok(found.map(|found| found.release.id))
     }
 
     /// Its bytes were let go: has the next run fetch what the vendor offers, whatever it held of it before.
@@ -286,50 +263,9 @@ impl Engine {
         (published, unkept)
     }
 
-    async fn record_of(&self, release: &Release) -> Result<FeedRecord, EngineError> {
+    pub(crate) async fn record_of(&self, release: &Release) -> Result<FeedRecord, EngineError> {
         let known = self.ports.catalog.feed(&release.feed).await?;
         Ok(known.unwrap_or_else(|| FeedRecord::new(release.feed.clone(), self.ports.clock.now())))
-    }
-}
-
-/// A release that an act names, and how it stands.
-struct Standing {
-    found: ReleaseRecord,
-    /// What is served.
-    present: Option<Current>,
-    /// A word on its feed that was not carried out and that the act takes back.
-    takes_back: Option<Word>,
-}
-
-impl Standing {
-    fn may_be_rejected(&self, record: &FeedRecord) -> Result<(), EngineError> {
-        let Self { found, present, takes_back } = self;
-        let (number, state, release) = (found.number, found.state, &found.release);
-        let served = present.as_ref().and_then(|current| current.generation.feeds.get(&release.feed));
-        if state == ReleaseState::Rejected && served.is_some_and(|served| served.release == release.id) {
-            return Err(EngineError::NotNow(format!(
-                "release {number} was rejected before and is served still, for want of another: admit another release of {}",
-                release.feed
-            )));
-        }
-        if takes_back.is_some() || waits(record, release) {
-            return Ok(());
-        }
-        match state {
-            ReleaseState::Admitted if served.is_some_and(|served| served.release == release.id) => {
-                Err(EngineError::NotNow(format!(
-                    "release {number} is what is served; to leave it, admit another release of {}",
-                    release.feed
-                )))
-            }
-            ReleaseState::Admitted if record.declined == Some(release.id) => Err(EngineError::NotNow(format!(
-                "going back to release {number} is declined already, and it stays admitted"
-            ))),
-            ReleaseState::Expired => Err(EngineError::NotNow(format!(
-                "release {number} is expired: its bytes were let go, and nothing of it is served"
-            ))),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -341,9 +277,4 @@ fn told(release: &Release, why: &str, declines: bool) -> String {
     } else {
         format!("release {id} was rejected: {why}")
     }
-}
-
-/// Whether a release is what the vendor was last found to offer, and waits for a person.
-fn waits(record: &FeedRecord, release: &Release) -> bool {
-    record.release == Some(release.id) && matches!(record.outcome, Outcome::Quarantined | Outcome::Held)
 }

@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
-use catalog::{Batch, EntryKind, ReleaseFilter};
-use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
-use serde_json::json;
+use catalog::ReleaseFilter;
+use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, ServedFeed, Timestamp};
 use trust::Admitted;
 
 use crate::plan::Newcomer;
-use crate::word::goes_back;
+use crate::remembered::whole;
+use crate::word::{goes_back, leaves};
 use crate::{Engine, EngineError};
 
 impl Engine {
     /// For each feed that is or will be served, what the next generation is to remember: what the catalog holds as
-    /// rejected, the newest first, and what the ring remembers and the catalog knows nothing of.
+    /// rejected, and what the ring remembers and the catalog knows nothing of, the newest word first.
     pub(crate) async fn denied(
         &self,
         present: &Generation,
@@ -25,33 +25,83 @@ impl Engine {
             present.feeds.keys().chain(newcomers.iter().map(|newcomer| &newcomer.admitted.release().feed)).collect();
         let mut denied = BTreeMap::new();
         for feed in feeds {
-            let rejected = ReleaseFilter {
-                feed: Some(feed.clone()),
-                state: Some(ReleaseState::Rejected),
-                limit: ServedFeed::MAX_DENIED,
-                ..ReleaseFilter::default()
-            };
-            let mut ids: Vec<ReleaseId> = Vec::new();
-            for id in present.feeds.get(feed).into_iter().flat_map(|served| &served.denied) {
-                if self.ports.catalog.release(id).await?.is_none() {
-                    ids.push(*id);
-                }
-            }
-            // Only a word goes back: what it leaves is denied, also where no catalog knows it.
-            if let Some(served) = present.feeds.get(feed)
-                && newcomers
-                    .iter()
-                    .any(|it| it.admitted.release().feed == *feed && goes_back(it.admitted.release(), Some(served)))
-                && self.ports.catalog.release(&served.release).await?.is_none()
-            {
-                ids.push(served.release);
-            }
-            ids.extend(self.ports.catalog.releases(&rejected).await?.into_iter().map(|found| found.release.id));
-            ids.truncate(ServedFeed::MAX_DENIED);
-            ids.sort_unstable();
-            denied.insert(feed.clone(), ids);
+            denied.insert(feed.clone(), self.denied_of(feed, present, newcomers).await?);
         }
         Ok(denied)
+    }
+
+    async fn denied_of(
+        &self,
+        feed: &FeedId,
+        present: &Generation,
+        newcomers: &[Newcomer],
+    ) -> Result<Vec<ReleaseId>, EngineError> {
+        let state = Some(ReleaseState::Rejected);
+        let rejected = ReleaseFilter { feed: Some(feed.clone()), state, ..ReleaseFilter::default() };
+        let rejected = self.ports.catalog.releases(&rejected).await?;
+        let mut fresh: BTreeMap<ReleaseId, Timestamp> =
+            rejected.into_iter().map(|found| (found.release.id, found.state_since)).collect();
+        let mut told = Vec::new();
+        for release in self.remembered_as_denied(feed, present).await? {
+            let since = fresh.remove(&release);
+            // What the catalog knows otherwise was let in since.
+            if since.is_some() || self.ports.catalog.release(&release).await?.is_none() {
+                told.push(Denied { release, since });
+            }
+        }
+        let mut fresh: Vec<(ReleaseId, Timestamp)> = fresh.into_iter().collect();
+        fresh.sort_by_key(|(_, since)| *since);
+        let fresh = fresh.into_iter().map(|(release, since)| Denied { release, since: Some(since) });
+        let left = self.left_unknown(feed, present, newcomers).await?;
+        let left = left.map(|release| Denied { release, since: Some(self.ports.clock.now()) });
+        let all = fresh.chain(left).fold(told, joined);
+        Ok(all.into_iter().map(|denied| denied.release).take(ServedFeed::MAX_DENIED).collect())
+    }
+
+    /// What is served of a feed, where the operator's word leaves it and no catalog knows it.
+    async fn left_unknown(
+        &self,
+        feed: &FeedId,
+        present: &Generation,
+        newcomers: &[Newcomer],
+    ) -> Result<Option<ReleaseId>, EngineError> {
+        let Some(served) = present.feeds.get(feed) else { return Ok(None) };
+        let word = self.ports.catalog.feed(feed).await?.and_then(|record| record.word);
+        // Only a word goes back.
+        let leaves =
+            newcomers.iter().map(|newcomer| newcomer.admitted.release()).filter(|it| it.feed == *feed).any(|it| {
+                let word = word.filter(|word| word.release == it.id);
+                word.map_or_else(|| goes_back(it, Some(served)), |word| leaves(it, word.was, Some(served)))
+            });
+        let unknown = leaves && self.ports.catalog.release(&served.release).await?.is_none();
+        Ok(unknown.then_some(served.release))
+    }
+
+    /// What the ring remembers as denied of a feed, the newest word first. Of one that it does not serve now, the newest
+    /// kept generation tells that did.
+    async fn remembered_as_denied(&self, feed: &FeedId, present: &Generation) -> Result<Vec<ReleaseId>, EngineError> {
+        if let Some(served) = present.feeds.get(feed) {
+            return Ok(served.denied.clone());
+        }
+        let ring = &self.settings.ring;
+        for number in self.ports.rings.numbers(ring).await?.into_iter().rev() {
+            let earlier = whole(self.ports.rings.generation(ring, number).await)?;
+            if let Some(served) = earlier.and_then(|mut earlier| earlier.feeds.remove(feed)) {
+                return Ok(served.denied);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whether the ring remembers that a release was rejected or left.
+    pub(crate) async fn is_denied(
+        &self,
+        feed: &FeedId,
+        release: &ReleaseId,
+        present: Option<&Current>,
+    ) -> Result<bool, EngineError> {
+        let Some(Current { generation, .. }) = present else { return Ok(false) };
+        Ok(self.remembered_as_denied(feed, generation).await?.contains(release))
     }
 
     /// The bytes that are served and that of all releases only denied ones name: they leave at once, grace or not. Where
@@ -94,24 +144,52 @@ impl Engine {
         let mut feeds = generation.feeds.iter().filter(|(feed, _)| spared != Some(*feed));
         Ok(feeds.all(|(feed, served)| denied.get(feed).is_none_or(|ids| *ids == served.denied)))
     }
+}
 
-    /// Adds to a batch what the ring remembers as denied and the catalog holds otherwise: it is an older one, or was
-    /// copied from one.
-    pub(crate) async fn deny_again(&self, present: &Generation, batch: &mut Batch) -> Result<(), EngineError> {
-        let now = self.ports.clock.now();
-        for (feed, served) in &present.feeds {
-            for id in &served.denied {
-                let Some(found) = self.ports.catalog.release(id).await? else { continue };
-                if found.state == ReleaseState::Rejected {
-                    continue;
-                }
-                tracing::error!(%feed, release = found.number, "the ring remembers that it was rejected: it counts as rejected again");
-                batch.states.push((*id, ReleaseState::Rejected, now));
-                let state = ReleaseState::Rejected;
-                let data = json!({ "act": "deny-again", "feed": feed, "was": found.state, "state": state });
-                batch.history.push(self.entry(EntryKind::Upkeep, id.to_string(), data));
-            }
-        }
-        Ok(())
+/// A release that is denied, and since when, where the catalog knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Denied {
+    release: ReleaseId,
+    since: Option<Timestamp>,
+}
+
+/// Takes a word that the ring does not remember in among those that it does, in order of time: what no catalog knows is
+/// older than any that came since, so that of too many the oldest are forgotten.
+fn joined(mut told: Vec<Denied>, new: Denied) -> Vec<Denied> {
+    let at = match told.iter().position(|known| known.since.is_some() && known.since <= new.since) {
+        // Those right before it of which no time is known may be older as well.
+        Some(at) => told.iter().take(at).rposition(|known| known.since.is_some()).map_or(0, |newer| newer + 1),
+        None => told.iter().rposition(|known| known.since.is_some()).map_or(0, |newer| newer + 1),
+    };
+    told.insert(at, new);
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(name: &str, since: Option<i64>) -> Denied {
+        let release = Digest::of(name.as_bytes()).to_string().parse().unwrap();
+        Denied { release, since: since.map(Timestamp::from_micros) }
+    }
+
+    #[track_caller]
+    fn check(told: &[(&str, Option<i64>)], new: (&str, i64), expected: &[&str]) {
+        let told = told.iter().map(|(name, since)| denied(name, *since)).collect();
+        let all = joined(told, denied(new.0, Some(new.1)));
+        let expected: Vec<_> = expected.iter().map(|name| denied(name, None).release).collect();
+        assert_eq!(all.into_iter().map(|it| it.release).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn words_stay_in_order_of_time_also_where_the_catalog_was_lost_s18() {
+        check(&[], ("a", 1), &["a"]);
+        check(&[("a", Some(1))], ("b", 2), &["b", "a"]);
+        check(&[("b", Some(2))], ("a", 1), &["b", "a"]);
+        // What no catalog knows was said before the loss.
+        check(&[("b", None), ("a", None)], ("c", 1), &["c", "b", "a"]);
+        check(&[("c", Some(3)), ("b", None), ("a", None)], ("d", 4), &["d", "c", "b", "a"]);
+        check(&[("c", None), ("b", None), ("a", Some(1))], ("d", 2), &["d", "c", "b", "a"]);
     }
 }

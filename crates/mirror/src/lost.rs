@@ -1,7 +1,7 @@
 //! Whether the ring's files are the ones that the history tells of: a folder that was lost, or an older or a newer copy
 //! that was put in its place, is a fault however whole it looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
 use catalog::{Batch, Entry, EntryFilter, EntryKind, EntryOrder};
@@ -133,8 +133,12 @@ impl Engine {
     pub(crate) async fn adopt_locked(&self) -> Result<(), EngineError> {
         let fault = self.strange().await?;
         let Some(Current { generation, digest }) = self.present().await? else { return Ok(()) };
+        if fault.is_none() && self.proven_in(&generation, &mut BTreeSet::new()).await?.is_empty() {
+            return Ok(());
+        }
+        let kept = self.kept_generations(&generation).await?;
         let mut batch = Batch::default();
-        self.record_again(&generation, &mut batch).await?;
+        self.record_again(&kept, &mut batch).await?;
         if let Some(fault) = &fault {
             let number = generation.number;
             tracing::error!(ring = %generation.ring, number, detail = %fault.detail, "adopted the generation that the ring serves");
@@ -143,7 +147,7 @@ impl Engine {
                 "feeds": told_feeds(&generation), "reason": fault.reason, "detail": fault.detail,
             });
             batch.history.push(self.entry(EntryKind::Upkeep, generation.ring.as_str(), data));
-            self.deny_again(&generation, &mut batch).await?;
+            self.heed(&kept, &mut batch).await?;
         }
         if batch.history.is_empty() {
             return Ok(());

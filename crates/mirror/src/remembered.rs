@@ -11,6 +11,7 @@ use model::{
     ReleaseState, Remembered, RoutePath, ServedFeed, Trust, Verdict,
 };
 
+use crate::heeded::denied_in;
 use crate::{Engine, EngineError};
 
 /// The most bytes of a manifest that is read to tell what belongs to its release.
@@ -46,19 +47,16 @@ impl Engine {
         Ok(self.proven_in(&generation, &mut BTreeSet::new()).await?.into_iter().map(unnumbered).collect())
     }
 
-    /// Adds to a batch what the ring serves and the catalog does not know, as admitted, and what its kept generations
+    /// Adds to a batch what the ring serves and the catalog does not know, as admitted, and what its `kept` generations
     /// served before that is held still: what one may go back to outlives the catalog.
-    pub(crate) async fn record_again(&self, present: &Generation, batch: &mut Batch) -> Result<(), EngineError> {
+    pub(crate) async fn record_again(&self, kept: &[Generation], batch: &mut Batch) -> Result<(), EngineError> {
+        let Some((present, earlier)) = kept.split_first() else { return Ok(()) };
+        let denied = denied_in(kept);
         let mut known = BTreeSet::new();
         let mut found = self.proven_in(present, &mut known).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let ring = &self.settings.ring;
-        for number in self.ports.rings.numbers(ring).await?.into_iter().rev() {
-            let Some(earlier) = whole(self.ports.rings.generation(ring, number).await)? else { continue };
-            for release in self.proven_in(&earlier, &mut known).await? {
-                let denied = present.feeds.get(&release.feed).is_some_and(|served| served.denied.contains(&release.id));
+        for earlier in earlier {
+            for release in self.proven_in(earlier, &mut known).await? {
+                let denied = denied.get(&release.feed).is_some_and(|denied| denied.contains(&release.id));
                 if !denied && self.is_held(&release).await? {
                     found.push(release);
                 }
@@ -75,7 +73,7 @@ impl Engine {
     }
 
     /// What a generation names and the catalog does not know, nor is `known` already, where its files prove it.
-    async fn proven_in(
+    pub(crate) async fn proven_in(
         &self,
         generation: &Generation,
         known: &mut BTreeSet<ReleaseId>,
@@ -126,7 +124,7 @@ impl Engine {
 
 /// What is damaged tells nothing, now or later; what cannot be read just now is to be asked again, before anything is
 /// recorded: then nobody would look any more.
-fn whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+pub(crate) fn whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     read.or_else(|error| if error.is_damage() { Ok(None) } else { Err(error) })
 }
 

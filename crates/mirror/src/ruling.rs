@@ -166,9 +166,8 @@ impl Engine {
         let mut context = self.context(&proposal, record, present).await?;
         record.validator = validator;
         let id = proposal.id();
-        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
         // A catalog that was lost does not make the ring forget the operator's word.
-        let unrecorded = context.known.is_none() && served.is_some_and(|served| served.denied.contains(&id));
+        let unrecorded = context.known.is_none() && self.is_denied(&record.feed, &id, present).await?;
         if unrecorded {
             context.known = Some(ReleaseState::Rejected);
         }

@@ -47,6 +47,8 @@ impl Engine {
 
     /// The same, but for the feed that the operator speaks of just then.
     pub(crate) async fn settle_but_locked(&self, spared: Option<&FeedId>) -> Result<bool, EngineError> {
+        // A catalog that does not know what the ring serves knows no newer word than the ring.
+        self.adopt_locked().await?;
         let present = self.present().await?;
         let mut what = Publishing::new(Vec::new(), Batch::default());
         self.add_words(present.as_ref(), spared, &mut what).await?;

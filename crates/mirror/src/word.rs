@@ -51,7 +51,7 @@ impl Engine {
             return Ok(());
         };
         if !self.is_held(&found.release).await? {
-            if goes_back(&found.release, served) {
+            if leaves(&found.release, word.was, served) {
                 tracing::error!(%feed, release = found.number, "what the operator went back to is not held any more");
                 return Ok(());
             }
@@ -193,6 +193,17 @@ pub(crate) fn goes_back(release: &Release, served: Option<&ServedFeed>) -> bool 
     served.is_some_and(|served| release.vendor_version.version < served.vendor_version.version)
 }
 
+/// Whether the operator's word for a release, which stood as `was` until then, leaves what is served for good: it goes
+/// back in version, or to another release of the same version that was let in or turned down before. One that waited for
+/// its first word is news, and what it replaces stays what one may go back to.
+pub(crate) fn leaves(release: &Release, was: ReleaseState, served: Option<&ServedFeed>) -> bool {
+    let is_other_of_the_version = |served: &ServedFeed| {
+        release.vendor_version.version == served.vendor_version.version && release.id != served.release
+    };
+    let same = was != ReleaseState::Quarantined && served.is_some_and(is_other_of_the_version);
+    same || goes_back(release, served)
+}
+
 /// Whether the ring follows the word, or has gone on to something newer since.
 fn is_over(word: &Word, found: &ReleaseRecord, served: Option<&ServedFeed>) -> bool {
     let Some(served) = served else { return false };
@@ -201,7 +212,7 @@ fn is_over(word: &Word, found: &ReleaseRecord, served: Option<&ServedFeed>) -> b
 }
 
 /// The record once there is nothing left to carry out.
-fn ended(record: FeedRecord, word: &Word, served: Option<&ServedFeed>) -> FeedRecord {
+pub(crate) fn ended(record: FeedRecord, word: &Word, served: Option<&ServedFeed>) -> FeedRecord {
     let Some(served) = served.filter(|_| record.outcome == Outcome::Held && record.release == Some(word.release))
     else {
         return FeedRecord { word: None, ..record };

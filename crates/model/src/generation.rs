@@ -47,8 +47,9 @@ pub struct ServedFeed {
     /// The release that `_back` serves, where the feed's layout has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<ReleaseId>,
-    /// Releases of the feed that the operator rejected or rolled back from, in order of id; no more than
-    /// [`ServedFeed::MAX_DENIED`]. The ring keeps the operator's word also where the catalog is lost or an older one.
+    /// Releases of the feed that the operator rejected or rolled back from, the newest word first (in order of id in files
+    /// of earlier versions); no more than [`ServedFeed::MAX_DENIED`]. The ring keeps the operator's word also where the
+    /// catalog is lost or an older one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<ReleaseId>,
     /// What the ring remembers of the releases that it names: with its routes enough to record them again where the

@@ -236,7 +236,7 @@ impl Fold {
         for id in expired(data) {
             self.set_state(id, (ReleaseState::Expired, entry.at), entry, sources);
         }
-        if let (Ok(id), Some(state)) = (entry.subject.parse(), denied_again(data)) {
+        if let (Ok(id), Some(state)) = (entry.subject.parse(), set_again(data)) {
             self.set_state(id, (state, entry.at), entry, sources);
         }
         if let (Some(ring), Some(told)) = (ring_of(entry), ToldAdopted::read(data)) {
@@ -368,8 +368,9 @@ fn content(release: &PastRelease) -> Content {
     }
 }
 
-/// The state of a release that counts as rejected again because its ring remembered the word.
-fn denied_again(data: &Value) -> Option<ReleaseState> {
+/// The state that a release counts in again because its ring was newer than the catalog.
+fn set_again(data: &Value) -> Option<ReleaseState> {
     let text = |name: &str| data.get(name).and_then(Value::as_str);
-    (text("act") == Some("deny-again")).then(|| text("state").and_then(ReleaseState::from_word))?
+    matches!(text("act"), Some("deny-again" | "admit-again"))
+        .then(|| text("state").and_then(ReleaseState::from_word))?
 }

@@ -14,7 +14,7 @@ use crate::upstream::fault;
 use crate::world::{DEFENDER, ELASTIC, World, ended, id, line};
 
 /// Does something in a process that is killed before it writes to the ring.
-async fn killed(world: &World, act: impl AsyncFnOnce(Engine) -> Result<ActReport, EngineError>) {
+pub(crate) async fn killed(world: &World, act: impl AsyncFnOnce(Engine) -> Result<ActReport, EngineError>) {
     let reached = Arc::new(Notify::new());
     let told = Arc::clone(&reached);
     let engine = hooked(&world.engine(), move |op| match op {

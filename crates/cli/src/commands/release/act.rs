@@ -94,9 +94,7 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     };
     tell(&report, &did, context)?;
     if let Some(number) = report.generation {
-        context
-            .out
-            .line(format!("  published generation {number}, which remembers the rejection and serves nothing of it"))?;
+        context.out.line(format!("  published generation {number}, which remembers the rejection"))?;
     }
     Ok(Exit::DONE)
 }
