@@ -222,7 +222,7 @@ impl Beyond for Demand {
 
     fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Option<Face> {
         let unnamed = vendors::elastic::is_forwarded(feed);
-        let trust = unnamed.then_some(UNNAMED);
+        let trust = (unnamed && !self.book.is_copy(path, digest)).then_some(UNNAMED);
         let asked = self.desk.as_ref().and_then(|desk| desk.asked_at(path));
         let Some((told, confirmed)) = self.told(feed, path, digest) else {
             return (unnamed || asked.is_some()).then(|| Face { trust, asked, ..Face::default() });

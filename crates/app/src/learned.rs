@@ -42,32 +42,25 @@ pub fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError
 
 /// Finds out at the vendor what is to be followed beside what is, of what endpoints asked for and patterns stand for,
 /// and follows it.
-///
-/// # Errors
-/// [`BookError`] when what was learned cannot be read or kept.
-pub async fn discover(config: &Config, engine: &Engine) -> Result<Discovery, BookError> {
+pub async fn discover(config: &Config, engine: &Engine) -> Discovery {
     proxy::discover(engine, &book(config), &rules(config)).await
 }
 
 /// Follows what lies in a folder, as far as endpoints asked for it or patterns stand for it; what they asked for is
 /// gathered first.
-///
-/// # Errors
-/// [`BookError`] when what was learned cannot be read or kept.
-pub async fn follow_found(config: &Config, engine: &Engine, found: &[FeedId]) -> Result<Discovery, BookError> {
-    gather_once(config, engine)?;
-    proxy::follow_found(engine, &book(config), &rules(config), found).await
+pub async fn follow_found(config: &Config, engine: &Engine, found: &[FeedId]) -> Discovery {
+    let gathered = gather_once(config, engine);
+    let mut found = proxy::follow_found(engine, &book(config), &rules(config), found).await;
+    found.unread.extend(gathered.err());
+    found
 }
 
 /// As [`discover`], and nothing is changed: an engine that follows what would be followed, and what that is.
-///
-/// # Errors
-/// [`BookError`] when what was learned cannot be read.
-pub async fn foresee(config: &Config, engine: Engine) -> Result<(Engine, Discovery), BookError> {
+pub async fn foresee(config: &Config, engine: Engine) -> (Engine, Discovery) {
     let book = Arc::new(Book::supposing(&config.data_dir, keeping(config)));
     let engine = engine.with_learned(Arc::clone(&book) as Arc<dyn mirror::Learned>);
-    let found = proxy::discover(&engine, &book, &rules(config)).await?;
-    Ok((engine, found))
+    let found = proxy::discover(&engine, &book, &rules(config)).await;
+    (engine, found)
 }
 
 /// Follows what a list from elsewhere asks for, as far as the vendor has it and there is room.
@@ -117,8 +110,8 @@ pub fn make_spool(config: &Config) -> Result<(), SpoolError> {
     Spool::new(config.spool_dir()).make()
 }
 
-/// Tells what is wrong about what was learned: that it cannot be read, or that what endpoints ask for and the vendor has
-/// finds no room among it.
+/// Tells what is wrong about what was learned: that it, or the list of what endpoints ask for, cannot be read, or that what
+/// they ask for and the vendor has finds no room among it.
 pub(crate) struct LearnedFaults {
     book: Book,
     /// How many are learned at the most; none where nothing more is.
@@ -133,49 +126,48 @@ impl LearnedFaults {
     }
 
     pub(crate) fn fault(&self, now: Timestamp) -> Option<SiteFault> {
-        match self.book.is_full(self.most.unwrap_or(usize::MAX)) {
-            Ok(is_full) => self.most.filter(|_| is_full).and_then(|most| self.shut_out(most, now)),
-            Err(error) => Some(SiteFault {
-                subject: "what was learned".to_owned(),
-                key: "learned_unread".to_owned(),
-                since: now,
-                level: Level::Fail,
-                note: Note { reason: Reason::LearnedUnread, detail: error_chain(&error) },
-            }),
+        let unread = |subject: &str, key: &str, level, error: &BookError| SiteFault {
+            subject: subject.to_owned(),
+            key: key.to_owned(),
+            since: now,
+            level,
+            note: Note { reason: Reason::LearnedUnread, detail: error_chain(error) },
+        };
+        let is_full = match self.book.is_full(self.most.unwrap_or(usize::MAX)) {
+            Ok(is_full) => is_full,
+            Err(error) => return Some(unread("what was learned", "learned_unread", Level::Fail, &error)),
+        };
+        match self.book.wanted() {
+            Ok(list) => self.most.filter(|_| is_full).and_then(|most| shut_out(&list.entries(), most, now)),
+            // Counts alone are lost with it: all that is followed goes on.
+            Err(error) => Some(unread("what endpoints ask for", "wanted_unread", Level::Warn, &error)),
         }
     }
+}
 
-    fn shut_out(&self, most: usize, now: Timestamp) -> Option<SiteFault> {
-        let list = match self.book.wanted() {
-            Ok(list) => list.entries(),
-            Err(error) => {
-                tracing::debug!(error = %error_chain(&error), "the wanted list cannot be read");
-                return None;
-            }
-        };
-        let missed = |entry: &&proxy::WantedEntry| entry.is_shut_out() && now.since(entry.last).as_secs() < MISSED;
-        let since = list.iter().filter(missed).map(|entry| entry.first).min()?;
-        let mut feeds: Vec<&FeedId> = list.iter().filter(missed).filter_map(|entry| entry.feed.as_ref()).collect();
-        feeds.sort();
-        feeds.dedup();
-        let named: Vec<&str> = feeds.iter().take(NAMED).map(|feed| feed.as_str()).collect();
-        let more = match feeds.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let detail = format!(
-            "{}{more}: asked for, offered by the vendor, and not followed; {} feeds are learned, which is elastic.learned_feeds",
-            named.join(", "),
-            most
-        );
-        Some(SiteFault {
-            subject: "what endpoints ask for".to_owned(),
-            key: "learned_full".to_owned(),
-            since,
-            level: Level::Warn,
-            note: Note { reason: Reason::LearnedFull, detail },
-        })
-    }
+fn shut_out(list: &[proxy::WantedEntry], most: usize, now: Timestamp) -> Option<SiteFault> {
+    let missed = |entry: &&proxy::WantedEntry| entry.is_shut_out() && now.since(entry.last).as_secs() < MISSED;
+    let since = list.iter().filter(missed).map(|entry| entry.first).min()?;
+    let mut feeds: Vec<&FeedId> = list.iter().filter(missed).filter_map(|entry| entry.feed.as_ref()).collect();
+    feeds.sort();
+    feeds.dedup();
+    let named: Vec<&str> = feeds.iter().take(NAMED).map(|feed| feed.as_str()).collect();
+    let more = match feeds.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let detail = format!(
+        "{}{more}: asked for, offered by the vendor, and not followed; {} feeds are learned, which is elastic.learned_feeds",
+        named.join(", "),
+        most
+    );
+    Some(SiteFault {
+        subject: "what endpoints ask for".to_owned(),
+        key: "learned_full".to_owned(),
+        since,
+        level: Level::Warn,
+        note: Note { reason: Reason::LearnedFull, detail },
+    })
 }
 
 /// Whether the spool lies in the data folder and that is ours: then whoever comes first makes it.
@@ -242,6 +234,11 @@ mod tests {
             assert_eq!((fault.note.reason, fault.level), (Reason::LearnedUnread, Level::Fail));
             assert!(fault.note.detail.contains("learned.json does not read"), "{}", fault.note.detail);
             std::fs::write(&learned, whole).unwrap();
+            let wanted = config.data_dir.join("wanted/wanted.json");
+            std::fs::write(&wanted, "{").unwrap();
+            let fault = LearnedFaults::of(&config).fault(at).unwrap();
+            assert_eq!((fault.key.as_str(), fault.level), ("wanted_unread", Level::Warn), "counts alone are lost");
+            std::fs::remove_file(&wanted).unwrap();
             assert_eq!(LearnedFaults::of(&config).fault(at), None);
             std::fs::remove_dir_all(&config.data_dir).unwrap();
         }

@@ -289,7 +289,7 @@ reasons! {
         "See what holds it back with `status`; then publish it, or extend the soak.";
     ClockJumped "clock_jumped" Operator Later
         "A time on record lies ahead of this machine's clock, so that an age cannot be told: the clock was ahead then, or is behind now."
-        "Compare this machine's clock with another and see that it is synchronised; the next check in order ends this.";
+        "Compare this machine's clock with another and see that it is synchronised. Where the time of a check lies ahead, the next check in order ends this; where that at which a release was first offered does, the vendor's next release.";
     DateNotBelieved "date_not_believed" Vendor Later
         "The vendor's date for its content is absurd: before 2010, or after the content was offered here."
         "Check this machine's clock; if it is right, the date is the vendor's mistake, and the age counts from when the content was first offered.";
@@ -330,7 +330,7 @@ reasons! {
         "Lines of the access log are lost: who asked for what is not on record for that time. Serving goes on."
         "Check the disk and the folder of access_log.path, or who reads its pipe; the log says why. What was lost does not come back.";
     LearnedUnread "learned_unread" Operator Later
-        "What was learned from endpoints' requests cannot be read: what was learned is served on, and not renewed."
+        "The list of what endpoints ask for, or what was learned from it, cannot be read: what is configured is fetched and what is served goes on; what was learned is not renewed, and nothing more is learned."
         "See the detail for the file and the cause: put a copy of it back, or go on with the version that wrote it.";
     HeadFailed "head_failed" Operator Later
         "A head of the history cannot be told to the file or the syslog of [history], so that entries cut off would not show."

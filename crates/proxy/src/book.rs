@@ -13,6 +13,7 @@ mod trial;
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ const LOCK: &str = "lock";
 /// The longest form of a path that is kept: as long as a path may be, and its marks.
 const GUESS_BYTES: usize = 1200;
 /// What it comes to where nothing is known any more of what was learned.
-const ANEW: &str = ": what endpoints ask for is followed again as they ask, and what the operator named once it is named again (`waystation feed learn`; `waystation feed list` shows what was followed)";
+const ANEW: &str = ": what endpoints ask for is followed again as they ask, and what the operator named once it is named again (`waystation feed learn`; `waystation history list` shows what was, and `waystation feed list`, once it is removed, what is served)";
 /// Far beyond what the caps let grow.
 const FILE_BYTES: u64 = 8 << 20;
 
@@ -107,6 +108,8 @@ pub struct Book {
     heads: Mutex<heads::Cached>,
     names: names::Names,
     trying: Mutex<trial::AllTried>,
+    /// That what was learned cannot be read is told once, until it can.
+    told: AtomicBool,
     in_place: Place,
     /// Of a book that only supposes: what it says, as soon as it says more than the files.
     supposed: Option<Mutex<Option<State>>>,
@@ -135,6 +138,7 @@ impl Book {
             heads: Mutex::default(),
             names: names::Names::default(),
             trying: Mutex::default(),
+            told: AtomicBool::new(false),
             in_place: Place::default(),
             supposed: None,
         }

@@ -17,45 +17,42 @@ pub struct Discovery {
     pub troubles: Vec<(FeedId, Note)>,
     /// The lines of versions that were gone through, each with the highest version that was asked for.
     pub lines: Vec<(String, FeedId)>,
+    /// What cannot be read or kept of what was asked for or learned: it was gone on without.
+    pub unread: Vec<BookError>,
 }
 
 /// Finds out what is to be followed beside what is, and follows it; the engine must take `book` for what was learned. With
-/// a book that only supposes, nothing is changed.
-///
-/// # Errors
-/// [`BookError`] when what was learned cannot be read or kept.
-pub async fn discover(engine: &Engine, book: &Book, rules: &Rules) -> Result<Discovery, BookError> {
+/// a book that only supposes, nothing is changed. What cannot be read keeps nothing from being fetched: it is told, and the
+/// rest is gone on with.
+pub async fn discover(engine: &Engine, book: &Book, rules: &Rules) -> Discovery {
     let mut search = Search { engine, book, rules, found: Discovery::default() };
-    let mut list = book.wanted()?;
-    search.wanted(&mut list).await?;
-    book.keep_wanted(&list)?;
-    search.lines().await?;
-    Ok(search.found)
+    // Where that does not read, nothing more can be learned: nobody is asked in vain.
+    if let Err(error) = book.learned() {
+        search.found.unread.push(error);
+        return search.found;
+    }
+    if let Err(error) = search.asked_for().await {
+        search.found.unread.push(error);
+    }
+    if let Err(error) = search.lines().await {
+        search.found.unread.push(error);
+    }
+    search.found
 }
 
 /// Follows what was found in a folder, as far as endpoints asked for it or patterns stand for it, and there is room. Nobody
-/// is asked.
-///
-/// # Errors
-/// [`BookError`] when what was learned cannot be read or kept.
-pub async fn follow_found(
-    engine: &Engine,
-    book: &Book,
-    rules: &Rules,
-    found: &[FeedId],
-) -> Result<Discovery, BookError> {
-    let wanted: Vec<FeedId> = book.wanted()?.entries().into_iter().filter_map(|entry| entry.feed).collect();
+/// is asked. What cannot be read is told, and the rest is gone on with.
+pub async fn follow_found(engine: &Engine, book: &Book, rules: &Rules, found: &[FeedId]) -> Discovery {
     let mut search = Search { engine, book, rules, found: Discovery::default() };
-    for feed in found.iter().filter(|feed| !engine.follows(feed)) {
-        let why = rules.why(feed).filter(|why| *why == Why::Pattern || wanted.contains(feed));
-        let Some(why) = why else { continue };
-        if book.has_room(&book.learned()?, feed, why, rules.learned_feeds) {
-            search.learn(feed.clone(), why).await?;
-        } else {
-            search.found.troubles.push((feed.clone(), full(None, rules.learned_feeds)));
-        }
+    let list = book.wanted().unwrap_or_else(|error| {
+        search.found.unread.push(error);
+        WantedList::default()
+    });
+    let wanted: Vec<FeedId> = list.entries().into_iter().filter_map(|entry| entry.feed).collect();
+    if let Err(error) = search.found_in_folder(found, &wanted).await {
+        search.found.unread.push(error);
     }
-    Ok(search.found)
+    search.found
 }
 
 struct Search<'a> {
@@ -66,6 +63,27 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    async fn found_in_folder(&mut self, found: &[FeedId], wanted: &[FeedId]) -> Result<(), BookError> {
+        let most = self.rules.learned_feeds;
+        for feed in found.iter().filter(|feed| !self.engine.follows(feed)) {
+            let why = self.rules.why(feed).filter(|why| *why == Why::Pattern || wanted.contains(feed));
+            let Some(why) = why else { continue };
+            if self.book.has_room(&self.book.learned()?, feed, why, most) {
+                self.learn(feed.clone(), why).await?;
+            } else {
+                self.found.troubles.push((feed.clone(), full(None, most)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A list that does not read is left as it is: whoever gathers what is asked for next begins it anew.
+    async fn asked_for(&mut self) -> Result<(), BookError> {
+        let mut list = self.book.wanted()?;
+        self.wanted(&mut list).await?;
+        self.book.keep_wanted(&list)
+    }
+
     async fn wanted(&mut self, list: &mut WantedList) -> Result<(), BookError> {
         for entry in list.entries() {
             let now = self.engine.ports().clock.now();

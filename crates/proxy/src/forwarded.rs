@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mirror::{Engine, EngineError, FeedReport, SyncRequest};
-use model::{FeedId, VendorVersion};
+use model::{FeedId, Route, RoutePath, VendorVersion};
 use vendors::elastic::{forwarded_feed, is_forwarded};
 
 use crate::state::ForwardedFile;
@@ -88,7 +88,27 @@ pub(crate) async fn change_forwarded(
         Some(feed) => newest(engine, &feed).await?,
         None => 0,
     };
-    Ok(book.change_forwarded(newest, change)?)
+    let served = if book.knows_forwarded() { Vec::new() } else { all_served(engine).await? };
+    Ok(book.change_forwarded((newest, served), change)?)
+}
+
+/// What a ring serves of what was forwarded: where what was learned is lost, that is known anew before anything of it is
+/// changed. It would leave, or stand still, else.
+pub(crate) async fn all_served(engine: &Engine) -> Result<Vec<ForwardedFile>, EngineError> {
+    let current = engine.ports().rings.current(&engine.settings().ring).await?;
+    let routes = current.iter().flat_map(|current| &current.generation.routes);
+    let (ours, theirs): (Vec<_>, Vec<_>) = routes.partition(|(_, route)| is_forwarded(&route.feed));
+    let file = |(path, route): (&RoutePath, &Route)| ForwardedFile {
+        route: path.clone(),
+        digest: Some(route.digest),
+        size: route.size,
+        fetched_at: route.since,
+        brought: None,
+        confirmed_at: None,
+        is_copy: theirs.iter().any(|(_, known)| known.digest == route.digest),
+        missed: 0,
+    };
+    Ok(ours.into_iter().map(file).collect())
 }
 
 /// The number of the newest release that is on record or served.

@@ -40,8 +40,10 @@ Exit codes:
   2  wrong usage or configuration
   3  done in part: some feeds failed or are quarantined, the vendor could not be asked what
      endpoints or patterns in versions want of it, or a ring's folder is behind; the report
-     names them; or the newest entries of the history are not what was written, or not what
-     history.head_file knows, or that cannot be read: no head was told
+     names them; or the list of what endpoints want, or what was learned from it, cannot be
+     read, and what is configured was fetched all the same; or the newest entries of the
+     history are not what was written, or not what history.head_file knows, or that cannot be
+     read: no head was told
 
 SIGINT (Ctrl-C) and SIGTERM stop it: feeds that are done are published, the others fail with
 reason interrupted, and the exit code is 1 or 3 as above. A second signal ends it at once, with 1.
@@ -90,10 +92,11 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         let (engine, all) = discover::foresee(&config, args.json, context).await?;
         (asked, foreseen) = (all, Some(engine));
     }
-    let followed = match &foreseen {
-        Some(engine) => engine.feeds(),
-        None => app::followed(&config).map_err(|error| Failure::new("sync", &error))?,
+    let (followed, read) = match &foreseen {
+        Some(engine) => (engine.feeds(), Asked::All),
+        None => discover::followed(&config),
     };
+    asked = asked.and(read);
     if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && discover::may_follow(&config) {
         // What endpoints will ask for is no mistake yet; a pattern that stands for nothing is.
         let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());

@@ -170,3 +170,30 @@ fn a_signal_ends_it_and_the_next_run_goes_on_s39() {
         assert_eq!(field(&next[0], "outcome"), "published");
     }
 }
+
+#[test]
+fn what_was_asked_for_or_learned_and_cannot_be_read_keeps_nothing_configured_from_being_fetched_s41() {
+    let site = Site::builder().build();
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[elastic]\n", "[elastic]\nauto_learn = true\n")).unwrap();
+    site.run(&["sync"]).with(0);
+    let (wanted, learned) = (site.data().join("wanted/wanted.json"), site.data().join("wanted/learned.json"));
+    for (broken, text, level) in [(&wanted, "{", 0), (&wanted, "{\"form\":2,\"entries\":[]}", 0), (&learned, "{", 4)] {
+        std::fs::write(broken, text).unwrap();
+        site.vendors.publish_elastic("9.0.0", Change::of(1)).unwrap();
+        let told = site.run(&["sync", "--json"]).with(3);
+        assert_eq!(field(&told.lines()[0], "outcome"), "published", "{}", told.stdout);
+        assert!(told.stderr.contains("does not read"), "{}", told.stderr);
+        let folder = site.path().join("tree");
+        site.vendors.write_elastic_tree(&folder, "9.0.0").unwrap();
+        let told = site.run(&["sync", "--from", "tree"]).with(3);
+        assert!(told.stdout.contains("current"), "{}", told.stdout);
+        site.run(&["sync", "--plan"]).with(3);
+        let status = site.run(&["status"]).with(level);
+        assert!(status.stdout.contains("learned_unread"), "{}", status.stdout);
+        assert_eq!(std::fs::read_to_string(broken).unwrap(), text, "it may be a newer version's");
+        std::fs::remove_file(broken).unwrap();
+        site.run(&["sync"]).with(0);
+    }
+}

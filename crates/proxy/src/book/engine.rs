@@ -1,5 +1,7 @@
 //! The book as the engine takes it.
 
+use std::sync::atomic::Ordering;
+
 use mirror::Learned;
 use model::{Digest, Exchange, FeedId, Note, RoutePath};
 
@@ -8,9 +10,14 @@ use super::Book;
 impl Learned for Book {
     fn feeds(&self) -> Option<Vec<FeedId>> {
         let state = match self.state() {
-            Ok(state) => state,
+            Ok(state) => {
+                self.told.store(false, Ordering::Relaxed);
+                state
+            }
             Err(error) => {
-                tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
+                }
                 return None;
             }
         };

@@ -24,16 +24,22 @@ pub fn pending(book: &Book, spool: &Path, settings: &ElasticSettings, now: Times
 /// Takes what the spool holds into the list.
 ///
 /// # Errors
-/// [`BookError`] when the spool cannot be read or the list cannot be kept; then the spool is as it was.
+/// [`BookError`] when the spool cannot be read or the list cannot be kept; then the spool is as it was. Also when the list
+/// did not read: then it begins anew with what was gathered, and that is told this once.
 pub fn collect(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<(), BookError> {
     let gathered = gather(spool, now)?;
     if gathered.seen.is_empty() {
         return Ok(gathered.done()?);
     }
-    let mut list = book.wanted()?;
+    let (mut list, unread) = match book.wanted() {
+        Ok(list) => (list, Ok(())),
+        Err(error @ BookError::Damaged { .. }) => (WantedList::default(), Err(error)),
+        Err(error) => return Err(error),
+    };
     for seen in &gathered.seen {
         list.add(seen, settings);
     }
     book.keep_wanted(&list)?;
-    Ok(gathered.done()?)
+    gathered.done()?;
+    unread
 }

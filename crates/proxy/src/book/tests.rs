@@ -119,29 +119,71 @@ fn a_damaged_book_says_nothing_instead_of_none_s41() {
     assert!(matches!(book.learn(&feed("elastic/9.0.1"), Why::Asked, at(1), 2), Err(BookError::Damaged { .. })));
 }
 
+fn forwarded(number: i64) -> ForwardedFile {
+    ForwardedFile {
+        route: format!("/downloads/{number}").parse().unwrap(),
+        digest: Some(model::Digest::of(&[0])),
+        size: 40,
+        fetched_at: at(number),
+        brought: None,
+        confirmed_at: None,
+        is_copy: false,
+        missed: 0,
+    }
+}
+
+#[test]
+fn what_is_served_is_known_anew_before_the_first_change_where_what_was_learned_is_lost_s41() {
+    let dir = tempfile::tempdir().unwrap();
+    let book = book(dir.path());
+    let paths = || book.forwarded().iter().map(|file| file.route.to_string()).collect::<Vec<_>>();
+    book.change_forwarded((7, vec![forwarded(1)]), |files| files.push(forwarded(2))).unwrap();
+    assert_eq!(
+        (paths(), book.state().unwrap().serial),
+        (vec!["/downloads/1".to_owned(), "/downloads/2".to_owned()], 8)
+    );
+    let (path, digest) = ("/downloads/1".parse().unwrap(), model::Digest::of(&[0]));
+    assert!(!book.is_copy(&path, &digest));
+    book.settle_forwarded(|files| files[0].is_copy = true).unwrap();
+    assert!(book.is_copy(&path, &digest) && !book.is_copy(&path, &model::Digest::of(&[1])));
+    // From then on the book says what there is: what left is not taken up once more.
+    book.change_forwarded((8, vec![forwarded(1)]), |files| files.retain(|file| file.fetched_at == at(2))).unwrap();
+    assert_eq!(paths(), ["/downloads/2"]);
+}
+
+#[test]
+fn a_list_that_does_not_read_begins_anew_with_what_is_gathered_and_is_told_once_s41() {
+    let dir = tempfile::tempdir().unwrap();
+    let (book, spool) = (book(dir.path()), dir.path().join("spool"));
+    let settings = vendors::elastic::ElasticSettings::default();
+    let path: model::RoutePath = "/downloads/endpoint/manifest/artifacts-9.1.0.zip".parse().unwrap();
+    let gather = || crate::collect(&book, &spool, &settings, at(9));
+    std::fs::create_dir(dir.path().join(FOLDER)).unwrap();
+    std::fs::write(dir.path().join(FOLDER).join(WANTED), "{").unwrap();
+    gather().unwrap();
+    assert!(book.wanted().is_err(), "nothing came: it is left as it is");
+    let seen = crate::Seen { ring: model::RingName::broad(), path: path.clone(), count: 1, first: at(8), last: at(8) };
+    crate::Spool::new(spool.clone()).make().unwrap();
+    crate::Spool::new(spool.clone()).put(&[seen]).unwrap();
+    assert!(matches!(gather(), Err(BookError::Damaged { .. })));
+    assert_eq!(book.wanted().unwrap().entries()[0].path, path);
+    gather().unwrap();
+}
+
 #[test]
 fn forwarded_paths_stay_below_their_bytes_i6() {
     let dir = tempfile::tempdir().unwrap();
     let book = book(dir.path());
     for number in 0..5 {
-        let file = ForwardedFile {
-            route: format!("/downloads/{number}").parse().unwrap(),
-            digest: Some(model::Digest::of(&[0])),
-            size: 40,
-            fetched_at: at(number),
-            brought: None,
-            confirmed_at: None,
-            is_copy: false,
-            missed: 0,
-        };
-        book.change_forwarded(0, |files| files.push(file)).unwrap();
+        let file = forwarded(number);
+        book.change_forwarded((0, Vec::new()), |files| files.push(file)).unwrap();
     }
     let left: Vec<String> = book.forwarded().iter().map(|file| file.route.to_string()).collect();
     assert_eq!(left, ["/downloads/3", "/downloads/4"]);
     assert_eq!(book.state().unwrap().serial, 5);
     assert_eq!(book.feeds(), Some(vec![feed("elastic/forwarded")]));
     // Whatever was forgotten of how far was counted.
-    book.change_forwarded(9, |_| ()).unwrap();
+    book.change_forwarded((9, Vec::new()), |_| ()).unwrap();
     assert_eq!(book.state().unwrap().serial, 10);
 }
 

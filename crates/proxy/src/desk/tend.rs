@@ -7,14 +7,17 @@ use model::error_chain;
 
 use super::{Begun, Desk};
 use crate::faces::Late;
-use crate::{Book, LearnedFeed, Why};
+use crate::{Book, LearnedFeed, Why, take_places};
 
 impl Desk {
-    /// Lets go of what should not be served beside manifests any more, begins to fetch what the operator named since the
+    /// Lets go of what should not be served beside manifests any more, sees that what is served has a place, begins to fetch what the operator named since the
     /// last look, and looks up since when the vendor has not confirmed what is served, where that is told at all.
     pub async fn tend(self: &Arc<Self>) {
         let Some(engine) = self.engine() else { return };
         self.weed_forwarded(&engine).await;
+        if let Err(error) = take_places(&engine, &self.book).await {
+            tracing::error!(error = %error_chain(&error), "where manifests lie could not be written down");
+        }
         self.begin_told();
         if self.rules.borrow().proxy {
             self.look_up(&engine).await;

@@ -1,17 +1,12 @@
 //! What is forwarded and should not be, and what is and nobody knows of.
 
-use std::collections::BTreeMap;
-
 use mirror::Engine;
-use model::{Digest, Route, RoutePath, error_chain};
+use model::{Digest, RoutePath, error_chain};
 use vendors::elastic::is_forwarded;
 
 use super::Desk;
-use crate::forwarded::{UnforwardError, change_forwarded};
+use crate::forwarded::{UnforwardError, all_served, change_forwarded};
 use crate::state::ForwardedFile;
-
-/// What a ring serves where.
-type Routes = BTreeMap<RoutePath, Route>;
 
 impl Desk {
     /// Lets go of what is forwarded and should not be: what a manifest names by now, in a set that is served or with
@@ -25,7 +20,7 @@ impl Desk {
         let _turn = self.forwarding.lock().await;
         let Ok(current) = engine.ports().rings.current(&engine.settings().ring).await else { return };
         let routes = current.as_ref().map(|current| &current.generation.routes);
-        if !knows && let Err(error) = self.take_up(engine, routes).await {
+        if !knows && let Err(error) = self.take_up(engine).await {
             tracing::error!(error = %error_chain(&error), "what is served of what was forwarded could not be written down");
         }
         let theirs = |path: &RoutePath| {
@@ -47,27 +42,10 @@ impl Desk {
     }
 
     /// Where what was learned is lost, what is served of what was forwarded is known anew: it would stand still else.
-    async fn take_up(&self, engine: &Engine, routes: Option<&Routes>) -> Result<(), UnforwardError> {
-        let (ours, theirs): (Vec<_>, Vec<_>) =
-            routes.into_iter().flatten().partition(|(_, route)| is_forwarded(&route.feed));
-        let file = |(path, route): (&RoutePath, &Route)| ForwardedFile {
-            route: path.clone(),
-            digest: Some(route.digest),
-            size: route.size,
-            fetched_at: route.since,
-            brought: None,
-            confirmed_at: None,
-            is_copy: theirs.iter().any(|(_, known)| known.digest == route.digest),
-            missed: 0,
-        };
-        let files: Vec<ForwardedFile> = ours.into_iter().map(file).collect();
-        if files.is_empty() {
+    async fn take_up(&self, engine: &Engine) -> Result<(), UnforwardError> {
+        if all_served(engine).await?.is_empty() {
             return Ok(());
         }
-        tracing::warn!(
-            paths = files.len(),
-            "what was learned is not there: what is served of what was forwarded is known anew"
-        );
-        change_forwarded(engine, &self.book, |known| *known = files).await
+        change_forwarded(engine, &self.book, |_| ()).await
     }
 }

@@ -1,12 +1,13 @@
 //! What `waystation sync` finds out before it fetches: what endpoints asked for, and what patterns stand for.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use app::{Purpose, Stops};
 use config::Config;
 use mirror::{Engine, EngineError};
-use model::{Reason, error_chain};
-use proxy::Discovery;
+use model::{FeedId, Reason, error_chain};
+use proxy::{BookError, Discovery};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -18,29 +19,57 @@ pub(super) enum Asked {
     NotAll,
 }
 
+impl Asked {
+    /// Of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::All { other } else { self }
+    }
+}
+
+/// The feeds that are followed: while what was learned cannot be read, those that the configuration names. That keeps none
+/// of them from being fetched.
+pub(super) fn followed(config: &Config) -> (Vec<FeedId>, Asked) {
+    match app::followed(config) {
+        Ok(feeds) => (feeds, Asked::All),
+        Err(error) => {
+            tell_unread(&error);
+            (config.feeds(), Asked::NotAll)
+        }
+    }
+}
+
 /// Follows what endpoints asked for and patterns stand for, as far as the vendor has it; and serves nothing any more
 /// that was forwarded where nothing is to be.
 pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> Result<Asked, Failure> {
     if config.elastic.is_none() {
         return Ok(Asked::All);
     }
-    let failed = |error: &dyn std::error::Error| Failure::new("sync", error);
     let engine = context.engine(config, "sync", Purpose::Act).await?;
     if let Err(error) = app::make_spool(config) {
         tracing::warn!(error = %error_chain(&error), "the folder for what endpoints ask for in vain cannot be made");
     }
-    if let Err(error) = app::gather_once(config, &engine) {
-        tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
-    }
     let mut asked = Asked::All;
+    if let Err(error) = app::gather_once(config, &engine) {
+        if matches!(error, BookError::Damaged { .. }) {
+            asked = Asked::NotAll;
+            let error = crate::show::clean(&error_chain(&error));
+            let _ = writeln!(io::stderr(), "the list of what endpoints ask for begins anew: {error}");
+        } else {
+            tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
+        }
+    }
+    if let Err(error) = proxy::take_places(&engine, &app::book(config)).await {
+        asked = Asked::NotAll;
+        tracing::warn!(error = %error_chain(&error), "where manifests lie could not be written down");
+    }
     if may_follow(config) {
         let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
         let found = tokio::select! {
-            found = app::discover(config, &engine) => found.map_err(|error| failed(&error))?,
+            found = app::discover(config, &engine) => found,
             () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
         };
         tell_learned(&found, json, context)?;
-        asked = tell(&found, json, context)?;
+        asked = asked.and(tell(&found, json, context)?);
     }
     if !app::forwards(config) {
         match app::retire_forwarded(config, engine).await {
@@ -71,7 +100,6 @@ pub(super) async fn from_folder(
     let engine = context.engine(config, "sync", Purpose::Act).await?;
     let held = engine.feeds_in_folder(folder).await.map_err(|error| Failure::engine("sync", &error))?;
     let found = app::follow_found(config, &engine, &held).await;
-    let found = found.map_err(|error| Failure::new("sync --from", &error))?;
     tell_learned(&found, json, context)?;
     tell(&found, json, context)
 }
@@ -98,8 +126,7 @@ pub(super) async fn foresee(config: &Config, json: bool, context: &mut Context) 
     if !may_follow(config) {
         return Ok((engine, Asked::All));
     }
-    let foreseen = app::foresee(config, engine).await;
-    let (engine, found) = foreseen.map_err(|error| Failure::new("sync --plan", &error))?;
+    let (engine, found) = app::foresee(config, engine).await;
     for (feed, why) in &found.learned {
         if !json {
             context.out.line(format!("{feed} would be followed: {}", why.as_str()))?;
@@ -118,6 +145,10 @@ fn tell(found: &Discovery, json: bool, context: &mut Context) -> Result<Asked, F
         }
     }
     let mut asked = Asked::All;
+    for error in &found.unread {
+        asked = Asked::NotAll;
+        tell_unread(error);
+    }
     for (feed, note) in &found.troubles {
         let (reason, detail) = (note.reason, &note.detail);
         let what = if reason == Reason::LearnedFull {
@@ -134,4 +165,11 @@ fn tell(found: &Discovery, json: bool, context: &mut Context) -> Result<Asked, F
         }
     }
     Ok(asked)
+}
+
+/// Tells what cannot be read of what endpoints asked for, or of what was learned.
+fn tell_unread(error: &BookError) {
+    let told = "what is configured is fetched all the same; what was learned is not where that is what does not read, and \
+                nothing more is learned";
+    let _ = writeln!(io::stderr(), "{}: {}; {told}", Reason::LearnedUnread, crate::show::clean(&error_chain(error)));
 }
