@@ -27,7 +27,7 @@ use url::Url;
 
 use crate::finding::{Finding, Level};
 use crate::tls::{CaFileError, Roots};
-use crate::wire::{Client, Place, Waits, Way};
+use crate::wire::{Client, Place, TurnedAway, Waits, Way};
 use crate::{Check, Report, Watch};
 use course::{Course, View};
 pub(crate) use vouch::anchor_words;
@@ -83,6 +83,12 @@ pub(crate) struct Scene<'a> {
 const CONNECT: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(30);
+/// What to do where every answer is 403.
+const NOT_LET_IN: &str = "Examine it from an address that may ask (Waystation's `allow`, nginx and Apache `allow`, a firewall in \
+    front), or let this one in. If every address may, it is file modes or an SELinux label: see the server's error log.";
+/// What to do where nothing is ever answered.
+const NOT_ANSWERED: &str = "Examine it from an address that may ask (Waystation's `allow`), or let this one in. A listener that \
+    wants a PROXY header (`proxy_protocol`) of this address is examined through the balancer in front of it.";
 
 /// Examines a mirror. It asks with GET and HEAD alone, and stores nothing but in a temporary folder of its own.
 ///
@@ -101,12 +107,31 @@ pub async fn examine(examination: &Examination, watch: &dyn Watch) -> Result<Rep
     let scene = Scene { client: Client::new(place, Way::Direct, waits), roots, examination, watch };
     if scene.reach(&mut report).await {
         scene.look(&mut report).await;
+        if let Some(how) = scene.client.turned_away() {
+            report.findings.retain(|found| is_of_the_way(found.check));
+            report.add(turned_away(&report.subject, how));
+        }
     }
     if Instant::now() >= end {
         let given = format!("{} s", examination.deadline.as_secs());
         report.add(Finding::fail(Check::Deadline, report.subject.clone().as_str(), given, "the time was over"));
     }
     Ok(report.sorted())
+}
+
+/// Whether a check is one of name, port and TLS, which come before anything is asked for.
+fn is_of_the_way(check: Check) -> bool {
+    use Check::{Plain, Reached, TlsChain, TlsName, TlsTime, TlsTrust, TlsVersion};
+    matches!(check, Reached | Plain | TlsChain | TlsTrust | TlsName | TlsTime | TlsVersion)
+}
+
+/// What is said where whatever was asked for came to the same: nothing is known of bases, files or feeds.
+fn turned_away(subject: &str, how: TurnedAway) -> Finding {
+    let (came, remedy) = match how {
+        TurnedAway::Forbidden => ("403 for every path: this address is not let in, or none is", NOT_LET_IN),
+        TurnedAway::Closed => ("every connection was taken and closed without an answer", NOT_ANSWERED),
+    };
+    Finding::fail(Check::Status, subject, "GET of every path", came).with_remedy(remedy)
 }
 
 /// A URL without user, password, query and fragment, any of which may be a secret; of one without a host the scheme

@@ -14,7 +14,7 @@ mod error;
 mod head;
 mod place;
 
-pub(crate) use client::{Client, Got, Keep};
+pub(crate) use client::{Client, Got, Keep, TurnedAway};
 pub(crate) use connection::{Connection, Way};
 pub(crate) use error::WireError;
 pub(crate) use head::{Ask, Head, Http};

@@ -32,11 +32,29 @@ pub(crate) struct Client {
     pub(crate) waits: Waits,
     idle: Mutex<Vec<Connection>>,
     handshake: Mutex<Option<Arc<Handshake>>>,
+    tally: Mutex<Tally>,
+}
+
+/// How requests went so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    all: usize,
+    forbidden: usize,
+    closed: usize,
+}
+
+/// How everybody is turned away who comes from here, whatever he asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// Every answer is 403.
+    Forbidden,
+    /// Connections are taken, and closed without an answer.
+    Closed,
 }
 
 impl Client {
     pub(crate) fn new(place: Place, way: Way, waits: Waits) -> Self {
-        Self { place, way, waits, idle: Mutex::default(), handshake: Mutex::default() }
+        Self { place, way, waits, idle: Mutex::default(), handshake: Mutex::default(), tally: Mutex::default() }
     }
 
     /// Asks, and reads so much of the body.
@@ -60,6 +78,26 @@ impl Client {
 
     /// Asks; the body is the caller's to read.
     pub(crate) async fn begin(&self, ask: &Ask) -> Result<(Connection, Head), WireError> {
+        let answer = self.try_begin(ask).await;
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.all += 1;
+        tally.forbidden += usize::from(answer.as_ref().is_ok_and(|(_, head)| head.status == 403));
+        tally.closed += usize::from(answer.as_ref().is_err_and(WireError::is_the_end));
+        answer
+    }
+
+    /// Whether every request so far was turned away in one way.
+    pub(crate) fn turned_away(&self) -> Option<TurnedAway> {
+        let Tally { all, forbidden, closed } = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        match all {
+            0 => None,
+            _ if forbidden == all => Some(TurnedAway::Forbidden),
+            _ if closed == all => Some(TurnedAway::Closed),
+            _ => None,
+        }
+    }
+
+    async fn try_begin(&self, ask: &Ask) -> Result<(Connection, Head), WireError> {
         if let Some(mut connection) = self.take_idle() {
             match connection.ask(ask).await {
                 Ok(head) => return Ok((connection, head)),

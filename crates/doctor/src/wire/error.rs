@@ -44,3 +44,15 @@ pub(crate) enum WireError {
     #[error("the time given to the examination was over")]
     Deadline,
 }
+
+impl WireError {
+    /// Whether the other side ended the connection without a word.
+    pub(crate) fn is_the_end(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            // As a client sees it whose request was still on its way.
+            Self::Broken(error) => matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
+            _ => false,
+        }
+    }
+}

@@ -69,6 +69,8 @@ faults! {
     the_server_clock_is_off_by_an_hour_u54: DateOff => [Date Warn];
     a_companion_is_older_than_its_archive: CompanionOld => [CompanionAgrees Warn];
     who_comes_is_asked_of_everybody_v34: AsksWhoComes => [Status Fail];
+    nobody_is_let_in_from_here_v33: LetsNobodyIn => [Status Fail];
+    every_connection_is_closed_without_an_answer_v33: SaysNothing => [Status Fail];
     something_else_than_http_listens_v19: NotHttp => [Base Warn, Status Fail];
 }
 

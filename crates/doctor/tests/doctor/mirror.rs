@@ -48,6 +48,8 @@ pub(crate) enum Wrong {
     Silent,
     NotHttp,
     AsksWhoComes,
+    LetsNobodyIn,
+    SaysNothing,
 }
 
 /// A running mirror.
@@ -138,6 +140,9 @@ impl Site {
             if self.is(Wrong::Silent) {
                 std::future::pending::<()>().await;
             }
+            if self.is(Wrong::SaysNothing) {
+                return;
+            }
             if self.is(Wrong::NotHttp) {
                 let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
                 return;
@@ -157,6 +162,9 @@ impl Site {
     fn answer(&self, request: &Request) -> Answer {
         if self.is(Wrong::AsksWhoComes) {
             return Answer::plain(401, "");
+        }
+        if self.is(Wrong::LetsNobodyIn) {
+            return Answer::plain(403, "");
         }
         if request.old && self.is(Wrong::NotOld) {
             return Answer::plain(505, "");
