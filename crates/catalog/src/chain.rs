@@ -25,6 +25,8 @@ pub struct ChainFault {
 pub enum ChainBreak {
     /// It is not there, though later ones are.
     Missing,
+    /// It stands before the first.
+    PutIn,
     /// It does not carry the digest of the entry before it.
     Unlinked,
     /// Its digest is not that of what it says.
@@ -37,6 +39,7 @@ impl fmt::Display for ChainBreak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is missing, though later entries are there"),
+            Self::PutIn => f.write_str("it was put in before the first entry, which has the number 1"),
             Self::Unlinked => f.write_str("it does not carry the digest of the entry before it"),
             Self::Edited => f.write_str("its digest is not that of what it says"),
             Self::Unreadable(error) => {
@@ -91,6 +94,9 @@ impl ChainHead {
     /// The head after `entry`, if it is the one that follows.
     pub(crate) fn follow(self, entry: &Entry) -> Result<Self, ChainFault> {
         let seq = self.seq.saturating_add(1);
+        if entry.seq < 1 {
+            return Err(ChainFault { seq: entry.seq, what: ChainBreak::PutIn });
+        }
         let what = if entry.seq != seq {
             ChainBreak::Missing
         } else if chain_digest(entry) != entry.digest {

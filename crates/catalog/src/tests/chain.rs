@@ -71,6 +71,19 @@ async fn a_removed_entry_is_found_a21() {
 }
 
 #[tokio::test]
+async fn an_entry_put_in_before_the_first_is_found_a21() {
+    let copy = "CREATE TEMP TABLE copied AS SELECT * FROM history WHERE seq = 3";
+    check(
+        &[copy, "UPDATE copied SET seq = 0, subject = 'forged'", "INSERT INTO history SELECT * FROM copied"],
+        0,
+        |what| matches!(what, ChainBreak::PutIn),
+    )
+    .await;
+    let below = [copy, "UPDATE copied SET seq = -5", "INSERT INTO history SELECT * FROM copied"];
+    check(&below, 1, |what| matches!(what, ChainBreak::Unreadable(_))).await;
+}
+
+#[tokio::test]
 async fn entries_out_of_order_are_found_a21() {
     let swapped = [
         "UPDATE history SET seq = -1 WHERE seq = 2",
