@@ -6,7 +6,7 @@ use std::sync::Arc;
 use blob_store::{Access, FsRings, FsStore, StoreError};
 use catalog::{Catalog, CatalogError, MemoryCatalog, SqlCatalog};
 use config::{Config, Strictness};
-use mirror::{Engine, FileLocks, Graces, Ports, RetentionRule, Settings};
+use mirror::{Engine, FileLocks, Graces, Locks, Ports, RetentionRule, Settings};
 use model::{Clock, Reason, Vendor};
 use outbound::ClientError;
 use platform::fs::{Folder, FsError, Mode, Owners};
@@ -15,6 +15,7 @@ use vendors::defender::{DefenderSettings, MemberPolicy};
 use vendors::elastic::{ElasticSettings, SignatureMode};
 
 use crate::learned::LearnedFaults;
+use crate::lineage::{Lineage, OwnLocks};
 use crate::origins::VendorOrigins;
 
 /// The catalog's folder below the data folder.
@@ -191,6 +192,27 @@ pub async fn engine(
     purpose: Purpose,
     clock: Arc<dyn Clock>,
 ) -> Result<Engine, BuildError> {
+    built(config, (verb, purpose), clock, None).await
+}
+
+/// Builds the engine of a living `run`, which works on the history that it knows and on no other.
+///
+/// # Errors
+/// [`BuildError`] naming what cannot be used.
+pub(crate) async fn living_engine(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    lineage: &Arc<Lineage>,
+) -> Result<Engine, BuildError> {
+    built(config, ("run", Purpose::Schedule), clock, Some(lineage)).await
+}
+
+async fn built(
+    config: &Config,
+    (verb, purpose): (&str, Purpose),
+    clock: Arc<dyn Clock>,
+    lineage: Option<&Arc<Lineage>>,
+) -> Result<Engine, BuildError> {
     let data = &config.data_dir;
     let named = |source| BuildError::Store { path: data.clone(), source };
     share_with_group(config)?;
@@ -212,8 +234,15 @@ pub async fn engine(
     let origins = VendorOrigins::new(config, Arc::clone(&blobs), Arc::clone(&clock))?;
     let locks = FileLocks::new(data, verb, Arc::clone(&clock)).with_catalog(CATALOG_FOLDER, CATALOG_FILE);
     let locks = if purpose == Purpose::Schedule { locks.shared() } else { locks };
+    let locks: Arc<dyn Locks> = match lineage.map(Arc::clone) {
+        Some(lineage) => {
+            let (catalog, path) = (Arc::clone(&catalog), data.join(CATALOG_FOLDER).join(CATALOG_FILE));
+            Arc::new(OwnLocks { locks, catalog, path, lineage })
+        }
+        None => Arc::new(locks),
+    };
     let trees = crate::Trees::of(config, &clock);
-    let ports = Ports { catalog, blobs, rings, locks: Arc::new(locks), clock, origins: Arc::new(origins) };
+    let ports = Ports { catalog, blobs, rings, locks, clock, origins: Arc::new(origins) };
     let configured = std::fs::File::open(&config.file).and_then(|file| platform::fs::modified(&file)).ok();
     let engine = Engine::new(ports, settings(config, verb)?).configured_at(configured);
     let learned = LearnedFaults::of(config);

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::alarms::{AlarmView, Alarms, Held, Sights, Ways};
 use crate::alone;
-use crate::build::{BuildError, Purpose, engine};
+use crate::build::{BuildError, living_engine};
 use crate::content;
 use crate::demand::{self, Demand};
 use crate::facts::{ContentFacts, EngineFacts};
@@ -106,9 +106,10 @@ impl Daemon {
             *held.lock().unwrap_or_else(PoisonError::into_inner) =
                 alone::hold(&self.config, self.clock.as_ref()).await?;
         }
+        let pulse = Arc::new(Pulse::default());
         // Before anything listens: a configuration that no engine can be built from is told at once.
         let built = match self.role {
-            Role::Run => Some(engine(&self.config, "run", Purpose::Schedule, Arc::clone(&self.clock)).await?),
+            Role::Run => Some(living_engine(&self.config, Arc::clone(&self.clock), pulse.lineage()).await?),
             Role::Serve => None,
         };
         let ways = (self.role == Role::Run).then(|| Ways::new(&self.config, &self.clock)).transpose()?;
@@ -129,13 +130,17 @@ impl Daemon {
         for address in content.local_addresses() {
             tracing::info!(%address, "serving content");
         }
-        let pulse = Arc::new(Pulse::default());
         let admin = self.admin(&content, current.clone(), &pulse).await?;
         let mut admin = admin.with_demand(Arc::clone(&demand) as Arc<dyn admin_http::DemandSource>);
         inherited.finish();
         // A start that fails up to here never took place. Nobody gets the engine before it is recorded.
         let is_recorded = match &built {
-            Some(engine) => record_start(engine, &self.config).await,
+            Some(engine) => {
+                let is_recorded = record_start(engine, &self.config).await;
+                // Before the first run: what a copy lacks that is put in the place a moment later is known.
+                pulse.lineage().look(engine.ports().catalog.as_ref()).await;
+                is_recorded
+            }
             None => true,
         };
         engines.send_replace(built.map(|engine| Arc::new(nudging(engine, (&content, &demand)))));

@@ -309,8 +309,11 @@ impl Heads {
     }
 }
 
-/// Whether the history has an entry as it was told.
-async fn has(catalog: &dyn Catalog, (seq, digest): (u64, Digest)) -> Result<bool, CatalogError> {
+/// Whether the history has an entry as it was told; every one goes on from a head of nothing.
+pub(crate) async fn has(catalog: &dyn Catalog, (seq, digest): (u64, Digest)) -> Result<bool, CatalogError> {
+    if seq == 0 {
+        return Ok(true);
+    }
     let found = catalog.history(seq, 1).await?.pop();
     Ok(found.is_some_and(|entry| match entry.seq.checked_sub(seq) {
         Some(0) => entry.digest == digest,

@@ -20,6 +20,7 @@ mod followed;
 mod heads;
 mod keeper;
 mod learned;
+mod lineage;
 mod listen;
 mod living;
 mod notify;

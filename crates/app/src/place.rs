@@ -30,8 +30,11 @@ pub(crate) enum Stands {
     Nothing,
     /// A data folder with another history, which is left alone.
     AnotherHistory,
-    /// One with an older copy of this history, that lacks, or may lack, an operator's word: it is left alone as well.
+    /// One with an older copy of this history, that lacks, or may lack, an operator's word, a verdict or a newer release: it
+    /// is left alone as well.
     OlderCopy,
+    /// One with a history that lacks the newest entries, of which nobody can tell what they say: it is left alone as well.
+    Lacking,
 }
 
 impl Place {
@@ -84,7 +87,7 @@ impl Away {
     pub(crate) fn reason(self) -> Reason {
         match self.stands {
             Stands::Nothing => Reason::FolderGone,
-            Stands::AnotherHistory | Stands::OlderCopy => Reason::AnotherHistory,
+            Stands::AnotherHistory | Stands::OlderCopy | Stands::Lacking => Reason::AnotherHistory,
         }
     }
 
@@ -110,9 +113,14 @@ impl Away {
                  right one back, or restart `waystation run` to work on the one that stands there"
             ),
             Stands::OlderCopy => format!(
-                "an older copy of its own history stands where {what} was, and is left alone, for an operator's word that was \
-                 recorded since is not in it, or nobody can tell; put the right one back, or restart `waystation run` to go \
+                "an older copy of its own history stands where {what} was, and is left alone, for an operator's word, a verdict or \
+                 a newer release that was recorded since is not in it, or nobody can tell; put the right one back, or restart `waystation run` to go \
                  on from the copy, and say again what was said since"
+            ),
+            Stands::Lacking => format!(
+                "a history that lacks the newest entries stands where {what} was, and is left alone, for an operator's word, \
+                 a verdict or a newer release may be among them; put the right one back, or restart `waystation run` to go on \
+                 from what stands there, and say again what was said since"
             ),
         }
     }

@@ -1,12 +1,13 @@
 //! Whether what should turn does turn: what each schedule is doing, and since when.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::Vendor;
 
 use crate::heads::HeadState;
+use crate::lineage::Lineage;
 use crate::place::Place;
 
 /// How late a schedule may be.
@@ -54,6 +55,7 @@ pub(crate) struct Pulse {
     /// The tasks that a defect ended, and when it last did.
     defects: Mutex<BTreeMap<&'static str, Duration>>,
     heads: HeadState,
+    lineage: Arc<Lineage>,
     place: Place,
 }
 
@@ -61,6 +63,11 @@ impl Pulse {
     /// What stands in the way of the history's heads.
     pub(crate) fn heads(&self) -> &HeadState {
         &self.heads
+    }
+
+    /// Which history is worked on.
+    pub(crate) fn lineage(&self) -> &Arc<Lineage> {
+        &self.lineage
     }
 
     /// Where the data folder is.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use alarm::Life;
 use mirror::Engine;
 use mirror::scrub::{Place, place_at};
-use model::{Clock, error_chain};
+use model::{Clock, Timestamp, error_chain};
 use platform::fs::{EntryKind, Folder, Owners};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -83,11 +84,13 @@ impl Tender {
 
     /// Whether the data folder is where it was; where another stands there that was ours, asks for a new engine.
     async fn in_place(&mut self, engine: &Engine) -> bool {
+        self.charge.pulse.lineage().look(engine.ports().catalog.as_ref()).await;
         match engine.in_place() {
             Ok(()) => {
                 self.charge.pulse.place().back();
                 if std::mem::take(&mut self.gone) {
                     tracing::info!("the data folder is back");
+                    renew_life(&self.charge.data_dir, self.charge.clock.now());
                     self.late = true;
                 }
                 if self.charge.pulse.place().owes() {
@@ -156,6 +159,14 @@ impl Tender {
     }
 }
 
+/// Shows at once that this process lives: what stands in the folder that is back is as old as its going away.
+fn renew_life(data_dir: &Path, now: Timestamp) {
+    let Some(life) = Life::read(data_dir).filter(|life| life.pid == platform::pid()) else { return };
+    if let Err(error) = (Life { at: now, ended: false, ..life }).keep(data_dir) {
+        tracing::warn!(error = %error_chain(&error), "it cannot be shown at once that this process works on it");
+    }
+}
+
 async fn mend(engine: Arc<Engine>) {
     match apart(async move { engine.mend_ring().await }).await {
         Ok(Ok(_)) => {}
@@ -179,6 +190,23 @@ fn is_used(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_whose_folder_is_back_is_seen_to_live_at_once_s42() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::prepare_data_folder(dir.path()).unwrap();
+        assert!(Life::mend(dir.path(), || true).unwrap());
+        let at = |seconds: i64| Timestamp::from_micros((1_800_000_000 + seconds) * 1_000_000);
+        let life = Life { pid: platform::pid(), since: at(0), at: at(1), ended: false, asked: None };
+        life.keep(dir.path()).unwrap();
+        renew_life(dir.path(), at(600));
+        assert_eq!(Life::read(dir.path()), Some(Life { at: at(600), ..life }));
+        // Another's sign is nobody else's to renew.
+        let other = Life { pid: platform::pid() + 1, ..life };
+        other.keep(dir.path()).unwrap();
+        renew_life(dir.path(), at(900));
+        assert_eq!(Life::read(dir.path()), Some(other));
+    }
 
     #[test]
     fn a_bare_mount_point_is_no_data_folder_s42() {

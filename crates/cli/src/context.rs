@@ -9,7 +9,7 @@ use mirror::Engine;
 use model::{Clock, FeedId};
 
 use crate::arguments::Globals;
-use crate::commands::status::not_anew;
+use crate::commands::status::{not_anew, not_left_alone};
 use crate::failure::{Exit, Failure};
 use crate::out::Out;
 
@@ -43,6 +43,7 @@ impl Context {
     pub(crate) async fn engine(&self, config: &Config, verb: &str, purpose: Purpose) -> Result<Engine, Failure> {
         if purpose == Purpose::Act {
             not_anew(config, verb).await?;
+            not_left_alone(config, verb).await?;
         }
         let built = app::engine(config, verb, purpose, Arc::clone(&self.clock)).await;
         let engine = built.map_err(|error| Failure::build(verb, &error))?;

@@ -13,7 +13,7 @@ use model::error_chain;
 
 use super::{Live, Role, needs_restart, nudging};
 use crate::alarms::Ways;
-use crate::build::{Purpose, check, engine};
+use crate::build::{check, living_engine};
 use crate::content;
 use crate::notify::{News, tell};
 use crate::scheduler::Timetable;
@@ -59,6 +59,7 @@ impl Live {
         let clock = Arc::clone(&self.daemon.clock);
         let ways = Ways::new(newer, &clock).map_err(|error| error_chain(&error))?;
         let changed = [self.owed.as_deref().unwrap_or_default(), lines].concat();
+        self.look_at_history().await;
         if self.is_away() {
             check(newer, &clock).map_err(|error| error_chain(&error))?;
             content::reload(&self.content, newer)?;
@@ -66,7 +67,7 @@ impl Live {
             let data_dir = newer.data_dir.display();
             tracing::warn!(%data_dir, "the data folder is away: what stands there is not opened for that; the configuration read now is worked by once the folder is back");
         } else {
-            let built = engine(newer, "run", Purpose::Schedule, clock).await.map_err(|error| error_chain(&error))?;
+            let built = living_engine(newer, clock, self.pulse.lineage()).await.map_err(|error| error_chain(&error))?;
             if self.is_away() {
                 return Err("the data folder went away meanwhile; ask again".to_owned());
             }
@@ -92,7 +93,7 @@ impl Live {
     pub(super) async fn catch_up(&mut self) {
         let Some(owed) = self.owed.clone() else { return };
         let config = &self.daemon.config;
-        let built = match engine(config, "run", Purpose::Schedule, Arc::clone(&self.daemon.clock)).await {
+        let built = match living_engine(config, Arc::clone(&self.daemon.clock), self.pulse.lineage()).await {
             Ok(_) if self.is_away() => return,
             Ok(built) => built,
             Err(error) => {
@@ -129,6 +130,14 @@ impl Live {
     fn owe(&mut self, lines: Option<Vec<String>>) {
         self.pulse.place().owe(lines.is_some());
         self.owed = lines;
+    }
+
+    /// Looks whether what stands there holds the history that is worked on.
+    pub(super) async fn look_at_history(&self) {
+        let engine = self.engines.borrow().clone();
+        if let Some(engine) = engine {
+            self.pulse.lineage().look(engine.ports().catalog.as_ref()).await;
+        }
     }
 
     /// Whether the data folder, or the catalog in it, is not where it was.

@@ -19,9 +19,7 @@ struct Seen {
     is_seen: bool,
     /// What happened, and is to be told once.
     news: Vec<(Timestamp, String)>,
-    /// The newest head of the history that was seen.
-    newest: Option<ChainHead>,
-    /// The newest head of a history that an older copy was taken in the place of.
+    /// The head that what is worked on must have: an older copy was taken, or what it lacked is back.
     lost: Option<ChainHead>,
 }
 
@@ -54,22 +52,12 @@ impl HeadState {
         seen.faults = newer;
     }
 
-    /// The newest head that was seen: what the history was, should it go away.
-    pub(super) fn saw(&self, head: ChainHead) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest = Some(head);
-    }
-
-    /// The newest head that was seen.
-    pub(crate) fn newest(&self) -> Option<ChainHead> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).newest
-    }
-
-    /// An older copy is worked on, that lacks this head.
-    pub(crate) fn lacks(&self, head: ChainHead) {
+    /// What is worked on must have this head: an older copy that lacks it was taken, or it is back.
+    pub(crate) fn expect(&self, head: ChainHead) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lost = Some(head);
     }
 
-    /// The head that an older copy lacks, where one was taken since this was asked last.
+    /// The head that what is worked on must have, where another history was taken since this was asked last.
     pub(super) fn take_lost(&self) -> Option<ChainHead> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.take()
     }

@@ -37,18 +37,25 @@ pub(crate) async fn keep_telling(
             heads = heads.renewed(&settings.borrow_and_update());
         }
         let current = engine.borrow().clone();
+        if let Some(current) = &current {
+            pulse.lineage().look(current.ports().catalog.as_ref()).await;
+        }
         // Of what was moved away nothing is told: nobody would find it there.
         let current = current.filter(|current| current.in_place().is_ok());
         if current.is_none() {
-            pulse.heads().blind();
+            match pulse.lineage().known().newest.filter(|_| pulse.lineage().is_astray()) {
+                Some(seen) => {
+                    let errors = [HeadError::Replaced { seq: seen.seq }];
+                    pulse.heads().set(&errors, clock.now());
+                    failing = log_changes(&errors, &failing);
+                }
+                None => pulse.heads().blind(),
+            }
         }
         if let Some(current) = current {
             let now = clock.now();
             let catalog = &current.ports().catalog;
             heads.expect(pulse.heads().take_lost());
-            if let Ok(head) = catalog.chain_head().await {
-                pulse.heads().saw(head);
-            }
             // Nothing is told on top of what does not hold, or was not looked at yet.
             let errors = match proof.broken(catalog, heads.kept(), (now, clock.monotonic())).await {
                 Some(error) => vec![error],

@@ -5,7 +5,7 @@ mod gone;
 mod page;
 mod past;
 
-pub(crate) use gone::{lacking, not_anew};
+pub(crate) use gone::{folder_fault, lacking, not_anew, not_left_alone};
 pub(crate) use page::{nothing_followed, outcome, trouble};
 
 use app::Purpose;
@@ -18,7 +18,6 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
 use crate::show;
-use gone::folder_fault;
 
 /// Shows how everything stands: feeds, releases, trust, freshness, what is wrong and what to do
 #[derive(Debug, Args)]
@@ -32,8 +31,8 @@ Exit codes:
   0  told
   1  the data folder cannot be read, or its catalog is gone though history.head_file, tree.folder,
      a living `waystation run` or what one left knows of it, or history.head_file cannot be read, so
-     that nobody knows; or, with --at, the history is not what was written, or history.head_file
-     cannot be read: that heads the page
+     that nobody knows; or, with --at, the history is not what was written, or not the one that a
+     living `waystation run` knows, or history.head_file cannot be read: that heads the page
   2  wrong usage or configuration
   4  freshness beyond policy: a feed was not checked with success, what is held is old, or a ring is
      behind, for longer than [freshness] lets pass; or the ring is not what was published last, or

@@ -10,6 +10,7 @@ use model::{Digest, Outcome, Reason, RingName};
 use serde::Serialize;
 use tree::{Depth, Report, Standing, TreeError};
 
+use crate::commands::status::not_left_alone;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::out::Out;
@@ -153,6 +154,7 @@ async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
 }
 
 async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure> {
+    not_left_alone(&context.config()?, "tree rebuild").await?;
     let trees = trees(&args.rings, "tree rebuild", context).await?;
     let mut ended = trees.bring(Depth::Rebuild).await;
     let unusable = app::unusable(&ended);

@@ -3,14 +3,17 @@
 
 use app::{Against, Vouchers};
 use catalog::{Catalog, prove_chain};
+use config::Config;
 use mirror::SiteFault;
 use model::{Level, Reason, Timestamp};
 use serde_json::{Value, json};
 
 use super::heads::{self, RESTORE};
+use crate::commands::status::folder_fault;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::out::Out;
+use crate::show;
 
 /// What is to be said of a history before what it says.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct Doubt {
     unvouched: Option<SiteFault>,
     /// It cannot be read: whether the history is the one that was told nobody knows.
     unread: bool,
+    /// A living `run` works by another history than the one that stands here, or saw it broken.
+    elsewhere: Option<SiteFault>,
 }
 
 /// What speaks against it: its chain is broken, or it is not the one that history.head_file knows.
@@ -34,8 +39,8 @@ struct Broken {
 /// # Errors
 /// [`Failure`] when the configuration cannot be read.
 pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Option<Doubt>, Failure> {
-    let now = context.clock.now();
-    let mut vouchers = Vouchers::read(&context.config()?);
+    let (now, config) = (context.clock.now(), context.config()?);
+    let mut vouchers = Vouchers::read(&config);
     let broken = match prove_chain(catalog, &mut |entry| vouchers.look(entry)).await {
         Ok(proven) => {
             vouchers.finish(&proven, now).err().map(|against| Broken { entry: None, failure: failed(&against) })
@@ -47,7 +52,24 @@ pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Op
     };
     // What a broken history does not have proves nothing of the names that it had.
     let unvouched = vouchers.fault(now).filter(|fault| broken.is_none() || fault.level == Level::Fail);
-    Ok((broken.is_some() || unvouched.is_some()).then_some(Doubt { broken, unvouched, unread: vouchers.is_unread() }))
+    let elsewhere = elsewhere(&config, now).await;
+    let is_any = broken.is_some() || unvouched.is_some() || elsewhere.is_some();
+    Ok(is_any.then_some(Doubt { broken, unvouched, unread: vouchers.is_unread(), elsewhere }))
+}
+
+/// What a living `run` says of the history that stands here: that it was left without its own, or that it saw more of it
+/// than is there.
+pub(super) async fn elsewhere(config: &Config, now: Timestamp) -> Option<SiteFault> {
+    if let Some(left) = app::left_without(config).await {
+        return Some(folder_fault(left.reason, show::clean(&left.in_words()), now));
+    }
+    let seen = crate::commands::alarm::seen_by_run(config, None, (&[], now));
+    seen.into_iter().find(|fault| fault.note.reason == Reason::HistoryBroken)
+}
+
+/// That what stands here is not what a living `run` knows.
+pub(super) fn parted(fault: &SiteFault) -> Failure {
+    Failure::usage(in_words(fault)).with_exit(Exit::FAILED).with_next(fault.note.reason.remedy())
 }
 
 fn failed(against: &Against) -> Failure {
@@ -67,15 +89,21 @@ impl Doubt {
             out.line(failure.text())?;
             out.line("  what follows is what the history says now: nothing shows that it is what happened")?;
         }
+        // What is broken by itself says enough.
+        let elsewhere = self.elsewhere.as_ref().filter(|_| self.broken.is_none());
+        if let Some(fault) = elsewhere {
+            out.line(in_words(fault))?;
+            out.line("  what follows is what the history that stands here says: `waystation run` knows another, or more of it")?;
+        }
         let unvouched = self.unvouched.as_ref().filter(|fault| fault.level == Level::Fail);
         if let Some(fault) = unvouched {
             out.line(in_words(fault))?;
             out.line("  what follows is what the history says now: nothing outside of it vouches for that")?;
         }
-        if self.broken.is_some() || unvouched.is_some() { out.line("") } else { Ok(()) }
+        if self.broken.is_some() || unvouched.or(elsewhere).is_some() { out.line("") } else { Ok(()) }
     }
 
-    /// What is wrong, as status shows it at `since`.
+    /// What is wrong with it by itself, as status shows it at `since`, which asks a living `run` for all that it sees.
     pub(crate) fn faults(&self, since: Timestamp) -> impl Iterator<Item = SiteFault> {
         let broken = self.broken.as_ref().map(|broken| app::history_broken(since, broken.detail().to_owned()));
         broken.into_iter().chain(self.unvouched.clone())
@@ -89,6 +117,10 @@ impl Doubt {
                 "whole": false, "reason": Reason::HistoryBroken.code(), "entry": broken.entry,
                 "what": broken.failure.text(),
             }),
+            // The chain holds; it is not the one that a living `run` knows.
+            Some(Self { elsewhere: Some(fault), .. }) => json!({
+                "whole": null, "reason": fault.note.reason.code(), "entry": null, "what": in_words(fault),
+            }),
             // The chain holds; whether it is the one that was told nobody may know.
             Some(Self { unvouched, unread, .. }) => json!({
                 "whole": (!unread).then_some(true), "reason": Reason::HeadFailed.code(), "entry": null,
@@ -99,12 +131,15 @@ impl Doubt {
 
     /// How a command ends that has told what the history says. What is a warning is in the log, and fails nothing.
     pub(crate) fn end(doubt: Option<Self>) -> Result<(), Failure> {
-        let Some(Self { broken, unvouched, .. }) = doubt else { return Ok(()) };
+        let Some(Self { broken, unvouched, elsewhere, .. }) = doubt else { return Ok(()) };
         if let Some(Broken { failure, .. }) = broken {
             return Err(match &unvouched {
                 Some(fault) => failure.and(&unread(fault)),
                 None => failure,
             });
+        }
+        if let Some(fault) = elsewhere {
+            return Err(parted(&fault));
         }
         match unvouched {
             Some(fault) if fault.level == Level::Fail => Err(unread(&fault)),
@@ -125,7 +160,7 @@ impl Broken {
     }
 }
 
-fn in_words(fault: &SiteFault) -> String {
+pub(super) fn in_words(fault: &SiteFault) -> String {
     format!("{}: {}: {}", fault.note.reason, fault.subject, fault.note.detail)
 }
 

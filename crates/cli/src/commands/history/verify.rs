@@ -8,6 +8,7 @@ use model::Reason;
 use serde_json::json;
 
 use super::heads::{self, Expected, RESTORE};
+use super::proof::{elsewhere, in_words, parted};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -24,7 +25,8 @@ Example:
 
 Exit codes:
   0  whole
-  1  not whole: the message names the first entry that does not fit
+  1  not whole: the message names the first entry that does not fit; or not the one that a living
+     `waystation run` knows
   2  wrong usage or configuration")]
 pub(crate) struct Verify {
     /// A file of heads that were kept elsewhere; may be given several times; history.head_file where none is given
@@ -62,6 +64,14 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
         context.out.json(&json!({ "whole": false, "what": failure.to_string() }))?;
     }
     let compared = (!kept.is_empty()).then_some(compared?);
+    let elsewhere = elsewhere(&context.config()?, context.clock.now()).await;
+    if let (Some(fault), false) = (&elsewhere, args.json) {
+        context.out.line(in_words(fault))?;
+        context
+            .out
+            .line("  what follows is of the history that stands here: `waystation run` knows another, or more of it")?;
+        context.out.line("")?;
+    }
     tell(&proven, compared, args.json, context)?;
     if let (Some(path), false) = (absent, args.json) {
         let path = crate::show::clean(&path.display().to_string());
@@ -69,7 +79,7 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
             "  {path}, history.head_file, is not there or is empty: it was moved away, or no head was told yet"
         ))?;
     }
-    Ok(Exit::DONE)
+    elsewhere.map_or(Ok(Exit::DONE), |fault| Err(parted(&fault)))
 }
 
 fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut Context) -> Result<Exit, Failure> {

@@ -51,7 +51,7 @@ pub(super) fn gone(config: &Config, left: Option<&LeftWithout>, now: Timestamp) 
 }
 
 /// That the data folder is not what it seems, as status shows it.
-pub(super) fn folder_fault(reason: Reason, detail: String, since: Timestamp) -> SiteFault {
+pub(crate) fn folder_fault(reason: Reason, detail: String, since: Timestamp) -> SiteFault {
     SiteFault {
         subject: "the data folder".to_owned(),
         key: "data_folder".to_owned(),
@@ -84,6 +84,18 @@ pub(crate) async fn not_anew(config: &Config, verb: &str) -> Result<(), Failure>
         tracing::warn!(lacks, others, "a history is begun");
     }
     Ok(())
+}
+
+/// Refuses to work on what stands in the data folder's place while a living `run` leaves it alone: what that one serves
+/// would be gone back from, and two histories would go on from one.
+///
+/// # Errors
+/// [`Failure`] with the words of that `run`.
+pub(crate) async fn not_left_alone(config: &Config, verb: &str) -> Result<(), Failure> {
+    let Some(left) = app::left_without(config).await else { return Ok(()) };
+    let text = format!("{verb}: {}: {}", left.reason, left.in_words());
+    let next = "put the right data folder back; or restart `waystation run`, which works on what stands there then, and ask again";
+    Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(next))
 }
 
 fn refused(verb: &str, lacks: &str, witness: &Witness) -> Failure {
