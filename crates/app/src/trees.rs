@@ -1,5 +1,7 @@
 //! Rings as plain folders: kept beside HTTP after each publication, and looked after meanwhile.
 
+mod lending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +11,7 @@ use blob_store::StoreError;
 use blob_store::reader::{BlobFiles, RingReader};
 use config::{Config, TreeFiles};
 use content_http::ContentServer;
-use mirror::{Engine, SiteFault};
+use mirror::{Engine, EngineError, SiteFault};
 use model::{Clock, Digest, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +154,19 @@ impl Trees {
             }
         }
         ended
+    }
+
+    /// Gives the store what the engine's ring serves and it holds no longer, as far as the ring's folder has it whole; how
+    /// many files. Whoever found bytes damaged does it before anything is published, or `_back` goes on without them.
+    ///
+    /// # Errors
+    /// [`EngineError`] when ring or store cannot answer.
+    pub async fn give_back(&self, engine: &Engine) -> Result<usize, EngineError> {
+        let mut given = 0;
+        for tree in self.trees.iter().filter(|tree| *tree.ring() == engine.settings().ring) {
+            given += lending::given_back(tree.root(), engine).await?;
+        }
+        Ok(given)
     }
 
     /// Says what [`Trees::bring`] would do, and does nothing.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::scheduler::apart;
-use crate::trees::Doubted;
+use crate::trees::{Doubted, Trees};
 
 /// How often damage that the content side met is looked after.
 const DAMAGE: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl Upkeep {
         match outcome {
             Ok(Ok(report)) => {
                 self.tell_unread(&report);
-                self.fetch_again(&report);
+                self.fetch_again(&report).await;
             }
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
@@ -101,14 +101,14 @@ impl Upkeep {
             return;
         }
         match apart(async move { engine.reread(&doubted).await }).await {
-            Ok(Ok(report)) => self.fetch_again(&report),
+            Ok(Ok(report)) => self.fetch_again(&report).await,
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
         }
     }
 
-    /// Tells what was set aside, and has it fetched.
-    fn fetch_again(&self, report: &VerifyReport) {
+    /// Tells what was set aside, and has it fetched; what a ring's folder has whole comes from there.
+    async fn fetch_again(&self, report: &VerifyReport) {
         if report.faults.is_empty() {
             return;
         }
@@ -116,7 +116,24 @@ impl Upkeep {
             let reason = model::Reason::BlobDamaged.code();
             tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
         }
+        self.take_from_folders().await;
         self.hurry.send_modify(|count| *count += 1);
+    }
+
+    /// Before the next run publishes, and `_back` goes on to an older release for want of what a folder has.
+    async fn take_from_folders(&self) {
+        let Some(engine) = self.engine() else { return };
+        let trees = Trees::of(&self.settings.borrow(), &self.clock);
+        match apart(async move { trees.give_back(&engine).await }).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(files)) => {
+                tracing::warn!(files, "what was lost came back out of the ring's folder; look after that disk")
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error = %error_chain(&error), "the rings' folders could not lend what was lost")
+            }
+            Err(error) => tracing::error!(error, "the rings' folders could not lend what was lost"),
+        }
     }
 
     /// Tells once of each blob that cannot be read although nothing says that it is damaged; it is looked at again.

@@ -96,9 +96,11 @@ pub(crate) fn strays(root: &Path, ours: impl Fn(&str) -> bool, settings: &Defend
             continue;
         };
         if let Some(fault) = fault(&mut file, &feed, settings) {
-            let name = format!("{ARCHIVE}{ASIDE}");
-            let renamed = root.folder(&at).and_then(|folder| folder.rename(ARCHIVE, &folder, &name));
-            strays.bad.push(Bad { aside: renamed.map(|()| format!("{at}/{name}")), path, why: fault.detail });
+            let renamed = root.folder(&at).and_then(|folder| {
+                let name = free(&folder)?;
+                folder.rename(ARCHIVE, &folder, &name).map(|()| name)
+            });
+            strays.bad.push(Bad { aside: renamed.map(|name| format!("{at}/{name}")), path, why: fault.detail });
         } else if definitions(&root, &at).is_none_or(|version| version.is_empty()) {
             strays.nameless.push(path);
         } else {
@@ -106,6 +108,15 @@ pub(crate) fn strays(root: &Path, ours: impl Fn(&str) -> bool, settings: &Defend
         }
     }
     Ok(strays)
+}
+
+/// A name for a bad archive that no earlier one has: nothing that somebody left is lost. One more than all of them is free.
+fn free(folder: &Folder) -> Result<String, FsError> {
+    let first = format!("{ARCHIVE}{ASIDE}");
+    let taken = folder.every_name()?;
+    let names = (2..taken.len() + 3).map(|count| format!("{first}.{count}"));
+    let is_free = |name: &String| taken.iter().all(|taken| *taken != **name);
+    Ok(std::iter::once(first.clone()).chain(names).find(is_free).unwrap_or(first))
 }
 
 /// Every place of the layout, and the feed whose archives lie there.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tree::{Claim, Depth, Failed, Files, Report, Rules, Tree, TreeError};
 use crate::archive::{self, Strays};
 use crate::place::TREES;
 use crate::run::CompatError;
+use crate::shown::Words;
 use crate::voice::Voice;
 use crate::{Settings, takeover};
 
@@ -34,6 +35,7 @@ const LEAVES_BYTES: u64 = 64;
 /// Keeps the folder.
 pub(crate) struct Keeper<'a> {
     tree: Tree,
+    data_dir: PathBuf,
     ring: RingName,
     engine: &'a Engine,
     clock: &'a Arc<dyn Clock>,
@@ -57,7 +59,7 @@ impl<'a> Keeper<'a> {
         let tree = Tree::new(ring.clone(), folder, &config.data_dir.join(TREES), source, Arc::clone(clock))
             .with_claim(Claim::TakeOver)
             .with_rules(rules);
-        Ok(Self { tree, ring, engine, clock })
+        Ok(Self { tree, data_dir: config.data_dir.clone(), ring, engine, clock })
     }
 
     /// Sees that the folder can be filled.
@@ -66,11 +68,17 @@ impl<'a> Keeper<'a> {
         Ok(blocking(move || tree.probe()).await??)
     }
 
+    /// Gives the state what it serves and holds no longer, as far as the folder has it; how many files.
+    pub(crate) async fn given_back(&self) -> Result<usize, CompatError> {
+        let trees = app::Trees::single(self.tree.clone(), self.data_dir.clone());
+        Ok(trees.give_back(self.engine).await?)
+    }
+
     /// Makes the folder what is published, but for the feeds in `left`, of which it stays as it is; none where nothing ever
     /// was published.
     pub(crate) async fn keep(
         &self,
-        (settings, left): (&Settings, &[FeedId]),
+        (settings, left, words): (&Settings, &[FeedId], &Words),
         state: &Folder,
         depth: Depth,
         voice: &mut Voice<'_>,
@@ -88,7 +96,9 @@ impl<'a> Keeper<'a> {
             None => drop(state.remove(LEAVES)?),
         }
         let back = settings.back || stays;
-        let wanted = laid_out(current.generation, back, left);
+        let mut shows = current.clone();
+        let wanted = laid_out(current.generation, back, (left, words));
+        let mut routes = wanted.generation.routes.clone();
         let (followed, before) = (&self.engine.settings().feeds, self.tree.written()?);
         for (at, until) in leaving(&wanted.generation, followed) {
             // Where runs are rare it stays for longer than that.
@@ -105,7 +115,9 @@ impl<'a> Keeper<'a> {
         if !report.blobs.is_empty() {
             self.heal(&report.blobs, voice).await?;
             if let Some(current) = self.engine.ports().rings.current(&self.ring).await.map_err(EngineError::from)? {
-                let wanted = laid_out(current.generation, back, left);
+                shows = current.clone();
+                let wanted = laid_out(current.generation, back, (left, words));
+                routes.clone_from(&wanted.generation.routes);
                 let then = digests(&wanted.generation);
                 let altered = std::mem::take(&mut report.altered);
                 report = self.bring(wanted, depth).await?;
@@ -118,6 +130,10 @@ impl<'a> Keeper<'a> {
         for at in gone.iter().filter(|at| report.failed.iter().all(|failed| failed.folder != **at)) {
             voice.say(&format!("{at}, which is not asked for any more, has left the folder"));
         }
+        // Of what failed nobody knows what it shows.
+        let failed = self.engine.settings().feeds.iter().filter(|feed| is_behind(feed, &report)).cloned();
+        let left: Vec<FeedId> = left.iter().cloned().chain(failed).collect();
+        words.remember(self.tree.root(), (&shows, &routes), &left, now)?;
         Ok(Some(report))
     }
 
@@ -264,8 +280,16 @@ fn left_behind(before: &BTreeSet<RoutePath>, generation: &Generation, followed: 
     before.iter().filter_map(|path| strange(path, followed)).filter(|at| !stays.contains(at)).collect()
 }
 
-/// What the folder shows of a generation: the release before only where it is wanted, and nothing of what stays as it is.
-fn laid_out(mut generation: Generation, back: bool, left: &[FeedId]) -> Current {
+/// Whether a feed did not come into the folder: a failure of a folder above it, or of the whole, is its as well.
+pub(crate) fn is_behind(feed: &FeedId, tree: &Report) -> bool {
+    let Some(place) = takeover::place(feed) else { return false };
+    tree.failed.iter().any(|failed| place.starts_with(&failed.folder))
+}
+
+/// What the folder shows of a generation: the release before only where it is wanted, nothing of what stays as it is, and
+/// what it showed in the place of what it remembers as ruled out.
+fn laid_out(mut generation: Generation, back: bool, (left, words): (&[FeedId], &Words)) -> Current {
+    words.keep_out(&mut generation);
     if !back {
         let bases = bases(&generation);
         generation.routes.retain(|path, _| !is_back(path, &bases));

@@ -1,10 +1,11 @@
 //! The two folders of a run: the one that is shared, and the state, which is not.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use config::Config;
-use model::RingName;
+use model::{RingName, RoutePath};
 use platform::fs::{Folder, FsError, Mode, Owners, create_folder};
 use platform::lock::FileLock;
 use tree::Tree;
@@ -82,6 +83,12 @@ pub fn kept_from(config: &Config) -> Option<(PathBuf, Option<u64>)> {
     let is_ours = config.file.file_name() == Some(CONFIG.as_ref()) && first_line(&state).ok()?.as_deref() == Some(MADE);
     let standing = Tree::filled(&config.data_dir.join(TREES), &RingName::broad()).ok()??;
     is_ours.then_some((standing.root, standing.generation))
+}
+
+/// The paths that runs like this one wrote into that folder; none of any other configuration's.
+pub fn written_from(config: &Config) -> Option<BTreeSet<RoutePath>> {
+    kept_from(config)?;
+    Tree::written_by(&config.data_dir.join(TREES), &RingName::broad()).ok()
 }
 
 fn first_line(there: &Folder) -> Result<Option<String>, FsError> {

@@ -14,10 +14,11 @@ use tree::{Claim, Depth, Report, Tree, TreeError};
 use crate::alone::{Alone, alone};
 use crate::derive::overruling;
 use crate::keeping::Keeper;
+use crate::shown::Words;
 use crate::takeover::Judged;
 use crate::teller::{Back, Teller};
 use crate::voice::{Said, Voice};
-use crate::{Derived, Settings, lending, place, takeover};
+use crate::{Derived, Settings, place, takeover};
 
 /// The file in the state folder that other commands can read.
 pub(crate) const CONFIG: &str = "waystation.toml";
@@ -129,6 +130,15 @@ pub enum CompatError {
     /// The folder cannot be kept.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// What the folder remembers does not read, or cannot be written.
+    #[error("{} does not read", path.display())]
+    Shown {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
     /// A task of this program failed.
     #[error("a task of this program failed: {0}")]
     Task(String),
@@ -152,6 +162,7 @@ impl CompatError {
             Self::Engine(error) => error.reason(),
             Self::Store(error) => error.reason(),
             Self::Tree(error) => error.reason(),
+            Self::Shown { .. } => Reason::StoreFailed,
             Self::Task(_) => Reason::Internal,
         }
     }
@@ -244,13 +255,18 @@ async fn fill(
     let keeper = Keeper::new(&folder, config, &engine, &clock)?;
     // A folder that would be refused in the end is told before anything is fetched for it.
     keeper.probe().await?;
-    match lending::given_back(&folder, &engine).await? {
+    match keeper.given_back().await? {
         0 => {}
         count => voice.complain(&format!(
             "Warning: the state had lost {count} of the files that it serves, and took them from the folder, which has them \
              whole; look after the state's disk"
         )),
     }
+    let (words, forgotten) = match Words::of(&folder, &engine).await {
+        Ok(words) => (words, None),
+        Err(error) => (Words::default(), Some(error)),
+    };
+    let began = takeover::serving(&engine).await?.map(|serving| serving.feeds).unwrap_or_default();
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
     let Judged { spare, ahead, .. } = take_over(&folder, config, &engine, (&clock, voice)).await?;
     let report = fetched(&engine, &spare, &stops).await?;
@@ -266,13 +282,22 @@ async fn fill(
         teller.voice.complain(&format!("Error: what is no longer kept could not be let go: {}", error_chain(&error)));
     }
     let emptied = keeper.emptied()?;
-    let tree = keeper.keep((settings, &left), &private, depth, teller.voice).await?;
+    let tree = keeper.keep((settings, &left, &words), &private, depth, teller.voice).await?;
     if emptied {
         teller.emptied(&folder);
     }
     let strays = keeper.strays(&left).await?;
-    let doubtful = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, !left.is_empty()].contains(&true);
-    let behind = teller.ending(&report.feeds, (&spare, &left), tree.as_ref());
+    let stepped = match back {
+        Back::Kept => teller.stepped(&began, takeover::serving(&engine).await?.as_ref()).await?,
+        Back::Not => false,
+    };
+    if let Some(error) = &forgotten {
+        teller.forgotten(error);
+    }
+    let barred = teller.barred(&folder, &words, back).await?;
+    let odd = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, stepped, barred, forgotten.is_some()];
+    let doubtful = odd.contains(&true) || !left.is_empty();
+    let behind = teller.ending(&report.feeds, (&spare, &left), (tree.as_ref(), &strays));
     let all = behind == report.feeds.len() + spare.len();
     let ended = match report.exit_code() {
         _ if tree.as_ref().is_some_and(|tree| !tree.is_whole()) => {

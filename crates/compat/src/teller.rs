@@ -1,5 +1,7 @@
 //! Tells how each target went, in the script's words where it has some.
 
+mod words;
+
 use std::path::{Path, PathBuf};
 
 use config::{Config, Strictness};
@@ -8,6 +10,7 @@ use model::{FeedId, Note, Outcome as FeedOutcome, Reason, ReleaseId, ServedFeed,
 use tree::{Failed, Report};
 
 use crate::archive::{Bad, Strays};
+use crate::keeping;
 use crate::run::CompatError;
 use crate::takeover::{self, Ahead};
 use crate::voice::Voice;
@@ -163,7 +166,7 @@ impl Teller<'_, '_> {
                 Err(error) => format!("move it away; it could not be renamed: {}", error_chain(error)),
             };
             self.voice
-                .complain(&format!("Error: {path} was left there by somebody else and is no archive ({why}): {done}"));
+                .complain(&format!("Error: {path} is no archive ({why}) and not what this program put there: {done}"));
         }
         for path in &strays.nameless {
             self.voice.complain(&format!(
@@ -182,7 +185,7 @@ impl Teller<'_, '_> {
         &mut self,
         feeds: &[FeedReport],
         (spared, left): (&[FeedId], &[FeedId]),
-        tree: Option<&Report>,
+        (tree, strays): (Option<&Report>, &Strays),
     ) -> usize {
         for failed in tree.iter().flat_map(|tree| &tree.failed) {
             let folder = if failed.folder.is_empty() { "the folder itself" } else { &failed.folder };
@@ -197,8 +200,9 @@ impl Teller<'_, '_> {
         let stays: Vec<PathBuf> =
             left.iter().filter_map(takeover::place).flat_map(|place| [takeover::with_back(&place), place]).collect();
         for foreign in tree.iter().flat_map(|tree| &tree.foreign) {
-            // Of what stays as it is all was told.
-            if !stays.iter().any(|place| Path::new(foreign).starts_with(place)) {
+            let is_bad = strays.bad.iter().any(|bad| bad.path == *foreign);
+            // Of what stays as it is, and of what was taken out of reach, all was told.
+            if !is_bad && !stays.iter().any(|place| Path::new(foreign).starts_with(place)) {
                 self.voice.say(&format!("{foreign} is not ours and is left alone"));
             }
         }
@@ -258,8 +262,6 @@ fn told(feed: &FeedId, note: &Note) -> String {
     format!("{feed}: {} (reason {}: {})", note.detail, note.reason, note.reason.remedy())
 }
 
-/// Whether a target did not come into the folder: a failure of a folder above it, or of the whole, is its as well.
 fn is_behind(feed: &FeedId, tree: Option<&Report>) -> bool {
-    let (Some(tree), Some(place)) = (tree, takeover::place(feed)) else { return false };
-    tree.failed.iter().any(|failed| place.starts_with(&failed.folder))
+    tree.is_some_and(|tree| keeping::is_behind(feed, tree))
 }

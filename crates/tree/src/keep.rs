@@ -172,6 +172,15 @@ impl Tree {
         Ok(records.map(|records| records.files.into_keys().collect()).unwrap_or_default())
     }
 
+    /// The same of whatever folder the records in a folder speak of.
+    ///
+    /// # Errors
+    /// [`TreeError`] when they cannot be read.
+    pub fn written_by(records: &Path, ring: &RingName) -> Result<BTreeSet<RoutePath>, TreeError> {
+        let records = Records::read(&Folder::open(records)?, ring)?;
+        Ok(records.map(|records| records.files.into_keys().collect()).unwrap_or_default())
+    }
+
     /// Says what [`Tree::bring`] would do, and does nothing.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub(crate) const NEW: &str = ".waystation-new-";
 /// The most of a mark that is read.
 const MARK_BYTES: u64 = 4096;
 
+/// What every installation's data folder holds.
+const OF_DATA: [&str; 3] = ["catalog", "rings", "blobs"];
 /// The beginning of the name of what a probe makes; nothing is ever put into it.
 pub(crate) const PROBE: &str = ".waystation-new-probe-";
 
@@ -119,11 +121,21 @@ fn judge(root: &Folder, path: &Path) -> Result<(), TreeError> {
     }
 }
 
-/// A ring's folder is its keeper's, and so is all that lies in it: two who fill one folder undo each other's work.
+/// A ring's folder is its keeper's, and so is all that lies in it, and the folder that all rings' lie in: two who fill one
+/// folder undo each other's work. So is a data folder, whoever's it is: what lies there counts as this program's.
 fn not_kept(path: &Path) -> Result<(), TreeError> {
     let real = real(path).unwrap_or_else(|| path.to_owned());
-    let kept = real.ancestors().find(|folder| folder.join(MARK).symlink_metadata().is_ok());
-    kept.map_or(Ok(()), |root| Err(TreeError::Kept { root: root.to_owned() }))
+    let is_kept = |folder: &Path| folder.join(MARK).symlink_metadata().is_ok();
+    let below = std::fs::read_dir(&real).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let kept = real.ancestors().map(Path::to_owned).chain(below).find(|folder| is_kept(folder));
+    if let Some(root) = kept {
+        return Err(TreeError::Kept { root });
+    }
+    let is_data = |folder: &&Path| OF_DATA.iter().all(|name| folder.join(name).is_dir());
+    match real.ancestors().find(is_data) {
+        Some(data) => Err(TreeError::InData { root: path.to_owned(), data: data.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// What is wrong with a folder of the tree, if anything.

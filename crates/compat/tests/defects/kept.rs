@@ -88,6 +88,40 @@ async fn what_is_lost_for_good_is_told_as_that_and_never_as_put_back() {
     assert!(!back.exists(), "{told:?}");
 }
 
+/// An older one is held: it steps in, and no run that does it calls that in order, whether the vendor answers or not.
+#[tokio::test]
+async fn a_release_before_that_is_lost_is_told_where_an_older_one_takes_its_place() {
+    for is_down in [false, true] {
+        let mut stage = Stage::new();
+        stage.settings.mac = false;
+        for _ in 0..3 {
+            stage.publish();
+            stage.run().await.unwrap();
+        }
+        let back = stage.folder.join("linux/production_back/arch_x86_64/updates.zip");
+        let whole = fs::read(&back).unwrap();
+        let name = model::Digest::of(&whole).to_string();
+        fs::write(stage.state.join("data/blobs").join(&name[..2]).join(&name), vec![b'x'; whole.len()]).unwrap();
+        fs::write(&back, vec![b'x'; whole.len()]).unwrap();
+        if is_down {
+            stage.vendor.inject(vendor_sim::FaultRule::always(vendor_sim::Pattern::Any, vendor_sim::Fault::Refuse));
+        }
+        let mut told = 0;
+        for _ in 0..3 {
+            let (ended, lines) = stage.heard().await;
+            let tells =
+                lines.iter().any(|line| line.contains("was lost") && line.contains("the release before, in _back"));
+            assert!(!tells || ended != Some(Ended::Done), "{lines:?}");
+            told += usize::from(tells);
+            stage.vendor.clear_faults();
+        }
+        let now = fs::read(&back).unwrap();
+        assert!(now != whole && now.starts_with(b"PK"), "an older one stands there");
+        assert_eq!(told, 1, "by the run that brought it");
+        assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    }
+}
+
 #[tokio::test]
 async fn a_folder_that_was_emptied_is_filled_again_and_told() {
     let stage = Stage::new();

@@ -36,6 +36,12 @@ async fn no_page_that_the_script_left_is_what_endpoints_go_back_to() {
     assert!(told_of("mac/preview/arch_x86_64", "says what it is"), "{told:?}");
     assert!(told_of("mac/preview_back/arch_x86_64", "reads whole and is left alone"), "{told:?}");
     assert_eq!(fs::read(stage.folder.join("mac/preview_back/arch_x86_64/updates.zip")).unwrap(), whole);
+    // A second one takes nothing away, and is told once.
+    put(BACK, b"<html>another</html>", "{}");
+    let (_, told) = stage.heard().await;
+    assert!(told.iter().any(|line| line.contains("updates.zip.no-archive.2")), "{told:?}");
+    assert!(told.iter().all(|line| !line.contains(&format!("{BACK}/updates.zip is not ours"))), "{told:?}");
+    assert!(fs::read(stage.folder.join(BACK).join("updates.zip.no-archive")).unwrap().starts_with(b"<html>sign in"));
     // Told once; then it is out of the way, and of the next release's.
     assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
     stage.publish();

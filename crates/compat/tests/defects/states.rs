@@ -144,6 +144,123 @@ async fn a_state_from_a_copy_takes_the_folder_back_to_nothing() {
     stage.shows_what_the_vendor_has();
 }
 
+/// What the operator said after the copy was made stands in the folder as well.
+#[tokio::test]
+async fn a_state_from_a_copy_or_made_anew_brings_nothing_back_that_was_gone_back_from() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    for _ in 0..2 {
+        stage.publish();
+        stage.run().await.unwrap();
+    }
+    stage.publish();
+    let bad = stage.vendor.defender_release(x64()).unwrap();
+    stage.run().await.unwrap();
+    let kept = stage.state.with_file_name("kept");
+    copy(&stage.state, &kept);
+    let before = stage.files();
+    let engine = stage.engine().await;
+    let all = engine.held().await.unwrap();
+    let good = |feed: &str| {
+        let mut of: Vec<_> = all.iter().filter(|found| found.release.feed.as_str() == feed).collect();
+        of.sort_by(|a, b| b.release.vendor_version.version.cmp(&a.release.vendor_version.version));
+        of[1].number.to_string()
+    };
+    for arch in ["x86_64", "arm64"] {
+        engine.admit(&good(&format!("defender/linux/production/{arch}")), "the newest is bad").await.unwrap();
+    }
+    drop(engine);
+    stage.run().await.unwrap();
+    let shown = stage.files();
+    assert_ne!(shown, before);
+    for anew in [false, true] {
+        fs::remove_dir_all(&stage.state).unwrap();
+        if !anew {
+            copy(&kept, &stage.state);
+        }
+        for _ in 0..2 {
+            let (ended, told) = stage.heard().await;
+            assert_eq!((ended, stage.files() == shown), (Some(Ended::Part), true), "{anew}: {told:?}");
+            let named = format!("serves {}", bad.definitions);
+            let of = |line: &&String| line.contains(&named) && line.contains("remembers that it was rejected");
+            assert_eq!(told.iter().filter(of).count(), 2, "{named}: {told:?}");
+            assert!(
+                told.iter().all(|line| !line.contains("was put back") && !line.contains("is not ours")),
+                "{told:?}"
+            );
+        }
+    }
+    // Said again, it is the state's own word. This state holds nothing that it could go back to: the next release does it.
+    fs::remove_dir_all(&stage.state).unwrap();
+    copy(&kept, &stage.state);
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Part);
+    let engine = stage.engine().await;
+    for arch in ["x86_64", "arm64"] {
+        engine.admit(&good(&format!("defender/linux/production/{arch}")), "the newest is bad").await.unwrap();
+    }
+    drop(engine);
+    assert_eq!((stage.run().await.unwrap().ended, stage.files() == shown), (Ended::Done, true));
+}
+
+/// The vendor went on: what is new comes, and what was ruled out is not what endpoints go back to.
+#[tokio::test]
+async fn the_release_before_is_never_one_that_the_folder_remembers_as_ruled_out() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    let back = stage.folder.join("linux/production_back/arch_x86_64/updates.zip");
+    for _ in 0..3 {
+        stage.publish();
+        stage.run().await.unwrap();
+    }
+    let rejected = fs::read(stage.folder.join("linux/production_back/arch_x86_64/updates.zip")).unwrap();
+    let kept = stage.state.with_file_name("kept");
+    copy(&stage.state, &kept);
+    let engine = stage.engine().await;
+    let name = Digest::of(&rejected);
+    let all = engine.held().await.unwrap();
+    let of = all.iter().find(|found| found.release.items.iter().any(|item| item.digest == name)).unwrap();
+    engine.reject(&of.number.to_string(), "bad").await.unwrap();
+    drop(engine);
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    let good = fs::read(&back).unwrap();
+    assert_ne!(good, rejected);
+    fs::remove_dir_all(&stage.state).unwrap();
+    fs::rename(&kept, &stage.state).unwrap();
+    for _ in 0..2 {
+        let (ended, told) = stage.heard().await;
+        assert_eq!((ended, fs::read(&back).unwrap() == good), (Some(Ended::Part), true), "{told:?}");
+        assert!(told.iter().any(|line| line.contains("has as the release before")), "{told:?}");
+    }
+    let engine = stage.engine().await;
+    engine.reject(&of.number.to_string(), "bad").await.unwrap();
+    drop(engine);
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, fs::read(&back).unwrap() == good), (Some(Ended::Done), true), "{told:?}");
+}
+
+/// Lifted by a word of the same state, it is no longer ruled out.
+#[tokio::test]
+async fn what_was_let_in_again_comes_into_the_folder_again() {
+    let stage = Stage::new();
+    for _ in 0..2 {
+        stage.publish();
+        stage.run().await.unwrap();
+    }
+    let newest = stage.vendor.defender_release(x64()).unwrap().definitions.clone();
+    let feed = "defender/linux/production/x86_64";
+    let engine = stage.engine().await;
+    let bad = stage.number_of(&engine, &newest).await;
+    let held = engine.held().await.unwrap();
+    let good = held.iter().find(|it| it.release.feed.as_str() == feed && it.number.to_string() != bad).unwrap().number;
+    engine.admit(&good.to_string(), "the newest is bad").await.unwrap();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    engine.admit(&bad, "it was not").await.unwrap();
+    drop(engine);
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Done), "{told:?}");
+    stage.shows_what_the_vendor_has();
+}
+
 #[tokio::test]
 async fn a_companion_alone_that_was_altered_is_put_back_whatever_it_says() {
     let stage = Stage::new();
@@ -243,7 +360,14 @@ async fn a_state_is_made_for_no_folder_that_is_refused() {
     let open = stage.folder.with_file_name("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-    for folder in [ring.clone(), ring.join("linux"), open.clone(), open.join("new")] {
+    let (rings, data) = (stage.folder.with_file_name("rings"), stage.folder.with_file_name("other"));
+    fs::create_dir_all(rings.join("broad")).unwrap();
+    fs::write(rings.join("broad/.waystation-tree"), "token 1\n").unwrap();
+    for name in ["catalog", "rings", "blobs"] {
+        fs::create_dir_all(data.join(name)).unwrap();
+    }
+    let kept = [ring.clone(), ring.join("linux"), open.clone(), open.join("new")];
+    for folder in kept.into_iter().chain([rings, data.join("blobs"), data.join("blobs/new"), data]) {
         stage.settings.folder = folder;
         let refused = stage.run().await.unwrap_err();
         assert!(matches!(refused, CompatError::Tree(_)), "{refused}");

@@ -1,30 +1,30 @@
-//! What the state lost and the folder still has.
+//! What the store lost and a ring's folder still has.
 //!
-//! A publication leaves out what is not held, and `_back` goes on to an older release: what the folder still has whole goes
-//! back into the state first. Its digest proves it.
+//! A publication leaves out what is not held, and `_back` goes on to an older release: what a folder still has whole goes
+//! back into the store first. Its digest proves it.
 
 use std::fs::File;
 use std::path::Path;
 
 use blob_store::Expected;
-use mirror::Engine;
+use mirror::{Engine, EngineError};
 use model::{Digest, Route};
 use platform::fs::Folder;
 use tokio::io::AsyncReadExt as _;
 
-use crate::run::CompatError;
-use crate::takeover;
-
 /// How much of a file is read at once.
 const READ: usize = 256 << 10;
 
-/// Gives the state what it serves and holds no longer, as far as the folder has it; how many files.
-pub(crate) async fn given_back(folder: &Path, engine: &Engine) -> Result<usize, CompatError> {
-    let (Some(serving), Ok(root)) = (takeover::serving(engine).await?, Folder::open(folder)) else { return Ok(0) };
-    let digests: Vec<Digest> = serving.routes.values().map(|route| route.digest).collect();
-    let held = engine.ports().blobs.find_all(&digests).await?;
+/// Gives the store what the engine's ring serves and it holds no longer, as far as the ring's folder `root` has it; how
+/// many files.
+pub(super) async fn given_back(root: &Path, engine: &Engine) -> Result<usize, EngineError> {
+    let (ports, ring) = (engine.ports(), &engine.settings().ring);
+    let (Some(current), Ok(root)) = (ports.rings.current(ring).await?, Folder::open(root)) else { return Ok(0) };
+    let routes = &current.generation.routes;
+    let digests: Vec<Digest> = routes.values().map(|route| route.digest).collect();
+    let held = ports.blobs.find_all(&digests).await?;
     let mut given = 0;
-    for ((path, route), _) in serving.routes.iter().zip(held).filter(|(_, held)| held.is_none()) {
+    for ((path, route), _) in routes.iter().zip(held).filter(|(_, held)| held.is_none()) {
         let opened = root.open_regular(path.as_str().trim_start_matches('/')).ok();
         if let Some((file, _)) = opened.filter(|(_, size)| *size == route.size) {
             given += usize::from(lent(file, route, engine).await.is_some());
@@ -33,7 +33,7 @@ pub(crate) async fn given_back(folder: &Path, engine: &Engine) -> Result<usize, 
     Ok(given)
 }
 
-/// It is a help: what it fails for, the run meets again and tells.
+/// It is a help: what it fails for, the next publication meets again and tells.
 async fn lent(file: File, route: &Route, engine: &Engine) -> Option<()> {
     let mut file = tokio::fs::File::from_std(file);
     let mut writer = engine.ports().blobs.begin(None).await.ok()?;
