@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{FeedId, Timestamp};
+use model::{Digest, FeedId, Timestamp};
 use serde::Serialize;
 
 use crate::Check;
@@ -142,6 +142,9 @@ pub struct FeedSeen {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// What was fetched whole of what changes under its address, and which bytes came.
+    #[serde(skip)]
+    pub given: Vec<(String, Digest)>,
 }
 
 /// A whole examination.

@@ -8,6 +8,7 @@ mod health;
 mod look;
 mod mirror;
 mod rings;
+mod second;
 mod walk;
 
 use clap::Subcommand;

@@ -128,6 +128,51 @@ fn a_route_that_gives_another_release_than_the_ring_is_told() {
 }
 
 #[test]
+fn other_bytes_of_the_same_version_are_told_wherever_they_come_from() {
+    let site = Site::builder().build();
+    site.run(&["sync"]).with(0);
+    let (_running, mirror) = serving(&site);
+    site.vendors.publish_elastic("9.0.0", Change::same_version()).unwrap();
+    // The vendor's own host stands for a cache that passes on what this site refused.
+    let url = site.vendors.elastic_url();
+    let rows = site.run(&["validate", "elastic", "--no-vendor", "--url", &url, "--json"]).with(1).lines();
+    assert_eq!((&rows[0]["state"], &rows[0]["route"]), (&json!("served"), &json!("other")), "{rows:?}");
+    let told = site.run(&["validate", "elastic", "--no-vendor", "--quick", "--url", &url]).with(1).stdout;
+    assert!(
+        told.contains("endpoints are given other bytes of 1.0.1049") && !told.contains("nothing is wrong"),
+        "{told}"
+    );
+    site.run(&["sync"]).with(3);
+    let told = site.run(&["validate", "elastic", "--url", &mirror]).with(1).stdout;
+    assert!(told.contains(" differs ") && !told.contains("nothing is wrong"), "{told}");
+    site.run(&["validate", "elastic", "--no-vendor", "--url", &mirror]).with(0);
+}
+
+#[test]
+fn every_path_at_which_a_manifest_is_served_is_asked_for() {
+    let site = Site::builder().versions(&["8.18.3"]).build();
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[elastic]\n", "[elastic]\ndated = [\"8.18.3@2026-01-15\"]\n")).unwrap();
+    let folder = site.path().join("tree");
+    for target in ["8.18.3", "8.18.3@2026-01-15"] {
+        site.vendors.write_elastic_tree(&folder, target).unwrap();
+    }
+    let manifest = |path: &str| folder.join("downloads/endpoint/manifest").join(path);
+    std::fs::create_dir(manifest("pinned")).unwrap();
+    let second = manifest("pinned/8.18.3-2026-01-15.zip");
+    std::fs::copy(manifest("artifacts-8.18.3-2026-01-15.zip"), second).unwrap();
+    site.run(&["sync", "--from", "tree"]).with(0);
+    let (_running, mirror) = serving(&site);
+    let told = site.run(&["validate", "elastic", "--no-vendor", "--url", &mirror]).with(0).stdout;
+    assert!(told.contains("nothing is wrong"), "{told}");
+    // The vendor's own host has the manifest at one of the two.
+    let url = site.vendors.elastic_url();
+    let told = site.run(&["validate", "elastic", "--no-vendor", "--quick", "--url", &url]).with(1).stdout;
+    assert!(told.contains("/pinned/8.18.3-2026-01-15.zip") && !told.contains("nothing is wrong"), "{told}");
+}
+
+#[test]
 fn a_route_that_learns_of_a_publication_some_moments_later_is_waited_for() {
     let site = Site::builder().build();
     site.run(&["sync"]).with(0);

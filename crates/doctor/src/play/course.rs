@@ -50,7 +50,15 @@ struct Stop;
 
 impl<'a> Course<'a> {
     pub(crate) fn new(scene: &'a Scene<'a>, feed: &'a FeedId, view: View) -> Self {
-        let seen = FeedSeen { feed: feed.clone(), vendor_version: None, back: None, checked: None, files: 0, bytes: 0 };
+        let seen = FeedSeen {
+            feed: feed.clone(),
+            vendor_version: None,
+            back: None,
+            checked: None,
+            files: 0,
+            bytes: 0,
+            given: Vec::new(),
+        };
         let played = Played { feed: feed.clone(), seen, version: None, files: Vec::new(), findings: Vec::new() };
         Self { scene, feed, view, played, stand_in: false }
     }
@@ -63,6 +71,9 @@ impl<'a> Course<'a> {
             self.played.version = None;
         }
         self.played.seen.vendor_version = self.played.version.as_ref().map(ToString::to_string);
+        let changing = self.played.files.iter().filter(|facts| facts.role.changes());
+        let given = changing.filter_map(|facts| Some((facts.route.clone(), facts.digest?)));
+        self.played.seen.given = given.collect();
         self.played.findings.extend(self.played.files.iter().flat_map(tags::form));
         self.played.clone()
     }

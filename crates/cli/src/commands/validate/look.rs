@@ -11,7 +11,8 @@ use serde::Serialize;
 use settings::MirrorUrl;
 
 use super::mirror::Job;
-use super::rings;
+use super::rings::{self, Held};
+use super::second::{self, Elsewhere};
 use super::walk::Walk;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -45,6 +46,17 @@ pub(super) struct Site<'a> {
     pub(super) plans: &'a [FeedPlan],
 }
 
+/// What was seen of rings and of the route.
+pub(super) struct Look {
+    pub(super) offers: Vec<Offers>,
+    /// What the ring serves under which path.
+    pub(super) held: Held,
+    /// What the walk found; none where nothing was walked.
+    pub(super) report: Option<Report>,
+    /// The further paths of feeds at which the route gives something else than the ring.
+    pub(super) elsewhere: Vec<Elsewhere>,
+}
+
 /// What rings serve, and what the route gives. The route may be some seconds behind, and the ring may move on meanwhile: both
 /// are looked at again before anything is made of a difference.
 pub(super) async fn look(
@@ -52,10 +64,12 @@ pub(super) async fn look(
     site: &Site<'_>,
     address: Option<&MirrorUrl>,
     context: &Context,
-) -> Result<(Vec<Offers>, Option<Report>), Failure> {
-    let mut offers = rings::offers(site.engine, site.config, job.vendor).await?;
+) -> Result<Look, Failure> {
+    let (mut offers, mut held) = site.serves(job).await?;
     let feeds = site.walked(&offers);
-    let Some(mirror) = address.filter(|_| !feeds.is_empty()) else { return Ok((offers, None)) };
+    let Some(mirror) = address.filter(|_| !feeds.is_empty()) else {
+        return Ok(Look { offers, held, report: None, elsewhere: Vec::new() });
+    };
     let walk = |versions_alone| Walk {
         mirror,
         ring: Some(site.ring),
@@ -66,20 +80,34 @@ pub(super) async fn look(
     let mut report = job.route.walk(walk(false), context).await?;
     let began = context.clock.monotonic();
     // Nothing is seen of any feed where nothing answers at all: no look would change that.
-    while !report.feeds.is_empty() && !site.agree(&offers, &report) {
+    while !report.feeds.is_empty() && !site.agree(&offers, &held, &report) {
         if context.clock.monotonic().saturating_sub(began) >= PATIENCE {
             break;
         }
         tokio::time::sleep(BETWEEN).await;
-        offers = rings::offers(site.engine, site.config, job.vendor).await?;
-        if !site.agree(&offers, &report) && site.agree(&offers, &job.route.walk(walk(true), context).await?) {
+        (offers, held) = site.serves(job).await?;
+        if !site.agree(&offers, &held, &report)
+            && site.agree(&offers, &held, &job.route.walk(walk(true), context).await?)
+        {
             report = job.route.walk(walk(false), context).await?;
         }
     }
-    Ok((offers, Some(report)))
+    let mut elsewhere = second::look(job, (walk(true), &held, &report), context).await?;
+    while !elsewhere.is_empty() && context.clock.monotonic().saturating_sub(began) < PATIENCE {
+        tokio::time::sleep(BETWEEN).await;
+        (offers, held) = site.serves(job).await?;
+        elsewhere = second::look(job, (walk(true), &held, &report), context).await?;
+    }
+    Ok(Look { offers, held, report: Some(report), elsewhere })
 }
 
 impl Site<'_> {
+    async fn serves(&self, job: &Job<'_>) -> Result<(Vec<Offers>, Held), Failure> {
+        // Routes first: where the ring moves on in between, they differ from what is given later, and it is looked again.
+        let held = rings::held(self.engine, self.ring).await?;
+        Ok((rings::offers(self.engine, self.config, job.vendor).await?, held))
+    }
+
     /// What is walked: what the ring serves, and what the vendor has and the ring has not, which is what endpoints would
     /// not get. Nothing where the ring serves nothing at all yet.
     fn walked(&self, offers: &[Offers]) -> Vec<FeedId> {
@@ -92,10 +120,11 @@ impl Site<'_> {
     }
 
     /// Whether the route gives of each feed what the ring serves.
-    fn agree(&self, offers: &[Offers], report: &Report) -> bool {
+    fn agree(&self, offers: &[Offers], held: &Held, report: &Report) -> bool {
         let ring = of_ring(offers, self.ring);
         let served = |feed: &FeedId| ring.and_then(|ring| ring.feeds.get(feed)).map(|offer| &offer.version);
-        self.feeds.iter().all(|feed| gives(served(feed), seen(report, feed)).is_none_or(|gives| gives == Gives::Same))
+        let same = |feed| gives(served(feed), held, seen(report, feed)).is_none_or(|gives| gives == Gives::Same);
+        self.feeds.iter().all(same)
     }
 }
 
@@ -105,13 +134,16 @@ pub(super) fn seen<'a>(report: &'a Report, feed: &FeedId) -> Option<&'a FeedSeen
 }
 
 /// What the route gives of a feed, beside what the ring serves of it.
-pub(super) fn gives(served: Option<&VendorVersion>, seen: Option<&FeedSeen>) -> Option<Gives> {
+pub(super) fn gives(served: Option<&VendorVersion>, held: &Held, seen: Option<&FeedSeen>) -> Option<Gives> {
     let (served, seen) = served.zip(seen)?;
     let Some(given) = seen.vendor_version.as_deref().and_then(rings::vendor_version) else {
         return Some(Gives::Nothing);
     };
+    let others = |(path, digest): &(String, _)| {
+        path.parse().ok().and_then(|path| held.get(&path)).is_some_and(|route| route.digest != *digest)
+    };
     Some(if given == *served {
-        Gives::Same
+        if seen.given.iter().any(others) { Gives::Other } else { Gives::Same }
     } else if given.version < served.version {
         Gives::Older
     } else {

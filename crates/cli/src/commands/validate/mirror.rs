@@ -10,7 +10,8 @@ use mirror::{FeedPlan, Status, SyncRequest};
 use model::{FeedId, Level, Reason, RingName, Vendor, VendorVersion, Version};
 use serde::Serialize;
 
-use super::look::{Gives, Site, gives, look, seen};
+use super::look::{Gives, Look, Site, gives, look, seen};
+use super::second::Elsewhere;
 use super::walk::Route;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -30,6 +31,7 @@ pub(super) struct Job<'a> {
 #[serde(rename_all = "lowercase")]
 enum State {
     Equal,
+    Differs,
     Behind,
     Ahead,
     Served,
@@ -58,6 +60,9 @@ struct Row {
     /// That beside what the ring serves; none where it was not walked, or the ring serves nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<Gives>,
+    /// What the route gives at further paths of the feed, where that is not what the ring serves there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    elsewhere: Vec<String>,
 }
 
 /// What the walk found, as JSON lines have it.
@@ -92,9 +97,9 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
     let ring = job.ring.cloned().unwrap_or_else(|| config.default_ring());
     let address = if job.route.no_walk { None } else { job.route.address(Some(&config))? };
     let site = Site { config: &config, engine: &engine, ring: &ring, feeds: &feeds, plans: &plans };
-    let (offers, report) = look(job, &site, address.as_ref(), context).await?;
-    let rows: Vec<Row> =
-        feeds.iter().map(|feed| row(feed, &ring, &plans, &offers, (&status, report.as_ref()))).collect();
+    let seen = look(job, &site, address.as_ref(), context).await?;
+    let rows: Vec<Row> = feeds.iter().map(|feed| row(feed, &ring, &plans, &seen, &status)).collect();
+    let report = seen.report;
     tell(job, &rows, (&ring, report.as_ref()), context)?;
     if report.is_none() && !job.route.no_walk && !job.json {
         context.out.line(match address {
@@ -111,17 +116,11 @@ fn learns(config: &Config) -> bool {
     config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns() || !elastic.patterns.is_empty())
 }
 
-fn row(
-    feed: &FeedId,
-    ring: &RingName,
-    plans: &[FeedPlan],
-    offers: &[Offers],
-    (status, report): (&Status, Option<&Report>),
-) -> Row {
+fn row(feed: &FeedId, ring: &RingName, plans: &[FeedPlan], look: &Look, status: &Status) -> Row {
     let plan = plans.iter().find(|plan| plan.feed == *feed);
     let offered = plan.and_then(|plan| plan.vendor_version.clone());
     let of = |offers: &Offers| Some((offers.ring.clone()?, offers.feeds.get(feed)?.version.clone()));
-    let rings: BTreeMap<RingName, VendorVersion> = offers.iter().filter_map(of).collect();
+    let rings: BTreeMap<RingName, VendorVersion> = look.offers.iter().filter_map(of).collect();
     let served = rings.get(ring).map(|served| &served.version);
     let state = match (plan, served) {
         // The vendor was not to be asked.
@@ -129,19 +128,27 @@ fn row(
         (None, None) => State::Unserved,
         (Some(_), served) => state(offered.as_ref().map(|offered| &offered.version), served),
     };
-    let walked = report.and_then(|report| seen(report, feed));
+    let state = if state == State::Equal && gives_other_bytes(status, feed) { State::Differs } else { state };
+    let walked = look.report.as_ref().and_then(|report| seen(report, feed));
     let findings = status.freshness.iter().filter(|finding| finding.feed == *feed);
     Row {
         feed: feed.clone(),
         state: if plan.and_then(|plan| plan.reason) == Some(Reason::NotFound) { State::Unoffered } else { state },
         level: findings.map(|finding| finding.level).max().unwrap_or_default(),
-        route: gives(rings.get(ring), walked),
+        route: gives(rings.get(ring), &look.held, walked),
+        elsewhere: look.elsewhere.iter().filter(|other| other.feed == *feed).map(Elsewhere::to_string).collect(),
         offered,
         rings,
         reason: plan.and_then(|plan| plan.reason),
         detail: plan.and_then(|plan| plan.detail.clone()),
         walked: walked.cloned(),
     }
+}
+
+/// Whether the vendor gave other bytes under the version that is held when it was last asked.
+fn gives_other_bytes(status: &Status, feed: &FeedId) -> bool {
+    let mut known = status.feeds.iter().filter(|known| known.feed == *feed);
+    known.any(|known| known.reason == Some(Reason::SameVersionOtherBytes))
 }
 
 fn state(offered: Option<&Version>, served: Option<&Version>) -> State {
@@ -158,6 +165,7 @@ impl State {
     fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "equal",
+            Self::Differs => "differs",
             Self::Behind => "behind",
             Self::Ahead => "ahead",
             Self::Served => "served",
@@ -171,7 +179,7 @@ impl State {
 impl Row {
     /// Whether endpoints get something else than what the ring serves.
     fn is_other(&self) -> bool {
-        matches!(self.route, Some(Gives::Older | Gives::Other))
+        matches!(self.route, Some(Gives::Older | Gives::Other)) || !self.elsewhere.is_empty()
     }
 
     fn given(&self) -> String {
@@ -179,8 +187,13 @@ impl Row {
     }
 
     fn other(&self, ring: &RingName, report: Option<&Report>) -> String {
-        let (feed, given, served) = (&self.feed, self.given(), show::version(self.rings.get(ring)));
+        let (feed, served) = (&self.feed, show::version(self.rings.get(ring)));
         let at = report.map_or("the public route", |report| report.subject.as_str());
+        let given = match (self.given(), self.elsewhere.is_empty()) {
+            (_, false) if self.route == Some(Gives::Same) => self.elsewhere.join(", "),
+            (given, _) if given == served => format!("other bytes of {given}"),
+            (given, _) => given,
+        };
         format!(
             "{feed}: endpoints are given {given} at {at}, and ring {ring} serves {served}: look for a cache in between that \
              keeps manifests, for a `waystation serve` on an old or copied data folder, and for another mirror that answers \
@@ -230,6 +243,12 @@ fn tell(
             row.feed
         ))?;
     }
+    for row in rows.iter().filter(|row| row.state == State::Differs) {
+        out.line(format!(
+            "{}: the vendor gave other bytes under the version that is served; `waystation status` says what became of them",
+            row.feed
+        ))?;
+    }
     if !rows.is_empty() && rows.iter().all(|row| row.state == State::Unasked) {
         out.line("where the vendor is not to be reached, --no-vendor compares without asking it")?;
     }
@@ -240,7 +259,8 @@ fn tell(
     for row in rows.iter().filter(|row| row.is_other()) {
         out.line(row.other(ring, report))?;
     }
-    if let (Some(report), true) = (report, troubles.is_empty() && !rows.iter().any(Row::is_other)) {
+    let wrong = |row: &Row| row.is_other() || row.state == State::Differs;
+    if let (Some(report), true) = (report, troubles.is_empty() && !rows.iter().any(wrong)) {
         let files: usize = report.feeds.iter().map(|seen| seen.files).sum();
         out.line(format!("{} through {}: nothing is wrong", show::count(files, "file"), report.subject))?;
     }
@@ -256,7 +276,7 @@ fn tell(
 
 fn exit(rows: &[Row], report: Option<&Report>) -> Exit {
     let broken = report.is_some_and(|report| report.level == doctor::Level::Fail);
-    let not_got = |row: &Row| matches!(row.state, State::Unserved | State::Unasked | State::Unoffered);
+    let not_got = |row: &Row| matches!(row.state, State::Unserved | State::Unasked | State::Unoffered | State::Differs);
     if broken || rows.iter().any(|row| not_got(row) || row.is_other()) {
         return Exit::FAILED;
     }

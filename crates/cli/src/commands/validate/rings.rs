@@ -8,7 +8,8 @@ use doctor::Report;
 use fleet::{Offer, Offers};
 use mirror::Engine;
 use model::{
-    FeedId, FreshnessPolicy, Generation, Preset, ReleaseId, ReleaseState, Timestamp, Vendor, VendorVersion, Version,
+    FeedId, FreshnessPolicy, Generation, Preset, ReleaseId, ReleaseState, RingName, Route, RoutePath, Timestamp,
+    Vendor, VendorVersion, Version,
 };
 
 use crate::failure::Failure;
@@ -40,6 +41,16 @@ pub(super) async fn offers(engine: &Engine, config: &Config, vendor: Vendor) -> 
         all.push(offers);
     }
     Ok(all)
+}
+
+/// What a ring serves under which path.
+pub(super) type Held = BTreeMap<RoutePath, Route>;
+
+/// What a ring serves under which path; nothing while it serves nothing.
+pub(super) async fn held(engine: &Engine, ring: &RingName) -> Result<Held, Failure> {
+    let current = engine.ports().rings.current(ring).await;
+    let current = current.map_err(|error| Failure::new(&format!("cannot read ring {ring}"), &error))?;
+    Ok(current.map(|current| current.generation.routes).unwrap_or_default())
 }
 
 /// What the catalog knows of a feed.
