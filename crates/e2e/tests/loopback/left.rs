@@ -123,3 +123,32 @@ fn where_what_was_learned_is_lost_nothing_stands_still_and_forwarding_still_ends
     }
     serve.finish();
 }
+
+#[test]
+fn what_the_operator_names_again_is_asked_for_where_it_is_served_s41() {
+    const DATED: &str = "/downloads/endpoint/manifest/artifacts-8.18.3-2026-01-15.zip";
+    const CANDIDATE: &str = "/downloads/endpoint/manifest/candidate/artifacts-9.0.0.zip";
+    let vendor = vendor(&["8.18.3", "9.0.0"]);
+    let site = Site::new(&section(&vendor, ""));
+    let run = site.start("run");
+    for path in [DATED, CANDIDATE] {
+        answered(run.content, path, 200);
+    }
+    run.finish();
+    std::fs::remove_file(site.data().join("wanted/learned.json")).unwrap();
+    site.act(&["feed", "learn", "9.0.0/candidate", "8.18.3@2026-01-15"]).expect(0);
+    let run = site.start("run");
+    let before = get(run.content, CANDIDATE).unwrap();
+    vendor.publish_elastic("9.0.0/candidate", Change::of(2)).unwrap();
+    until("the newer is served", PATIENCE, || {
+        let now = get(run.content, CANDIDATE).unwrap();
+        assert_eq!(now.status, 200, "it is served all the while");
+        (now.body != before.body).then_some(())
+    });
+    answered(run.content, DATED, 200);
+    run.finish();
+    let served = site.start("serve");
+    let validated = site.act(&["validate", "elastic", "--no-vendor", "--url", &format!("http://{}", served.content)]);
+    validated.expect(0);
+    served.finish();
+}
