@@ -304,8 +304,10 @@ fn a_list_of_another_authority_takes_no_place_of_ours_v34() {
 #[test]
 fn whether_a_list_has_ended_is_asked_of_each_authority_v34() {
     let (people, others) = (named("ours"), named("theirs"));
-    let served = with_people(&people);
+    let served = served(None);
     let write = |list: &str| std::fs::write(list_of(&served), list).unwrap();
+    write(&people.list(1, 0, (1990, 3000)));
+    served.site.server.reload(&[policy(&served, &people)]).unwrap();
     let (good, bad) = (people.issue_as("good", Some(7)), people.issue_as("bad", Some(8)));
     // One that has ended beside a newer one of ours keeps that not out.
     let ended = others.list(1, 0, (1990, 1993));
