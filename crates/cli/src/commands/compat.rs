@@ -118,9 +118,15 @@ fn failure(error: &CompatError) -> Failure {
             "Nothing has to be done: what runs ends by itself, and the next run does the rest. If it does not end, see why"
         }
         // It says itself what to do.
-        (_, CompatError::Tree(TreeError::Unsafe { .. } | TreeError::Replaceable { .. } | TreeError::Kept { .. })) => {
-            return failure;
-        }
+        (
+            _,
+            CompatError::Tree(
+                TreeError::Unsafe { .. }
+                | TreeError::Replaceable { .. }
+                | TreeError::Kept { .. }
+                | TreeError::InData { .. },
+            ),
+        ) => return failure,
         (Reason::UnsafeFile, _) => {
             "Folders are to be real folders, and files plain files, no links, of this user, that nobody else can write"
         }
