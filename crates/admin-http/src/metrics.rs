@@ -10,7 +10,7 @@ use std::fmt;
 
 use content_http::Stats;
 use mirror::{FeedStatus, Status};
-use model::{Outcome, Reason, Timestamp};
+use model::{Level, Outcome, Reason, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -61,7 +61,10 @@ impl Collector for Facts {
                 engine(status, &mut encoder)?;
                 freshness::freshness(status, &mut encoder)
             }
-            Some(Err(_)) => gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 0),
+            Some(Err(_)) => {
+                gauge(&mut encoder, "catalog_readable", "Whether the catalog can be read.", 0)?;
+                freshness::worst(Level::Fail, &mut encoder)
+            }
             None => Ok(()),
         }
     }

@@ -220,9 +220,7 @@ async fn ready(State(shared): State<Shared>) -> Response {
 
 fn readiness(shared: &Shared) -> (StatusCode, String) {
     let is_ready = shared.serving.as_ref().is_some_and(|serving| serving.is_ready());
-    let trouble = shared.serving.as_ref().and_then(|serving| serving.trouble());
-    let trouble = trouble.map(|(reason, words)| format!("{reason}: {words}\n"));
-    match (is_ready, trouble) {
+    match (is_ready, trouble(shared)) {
         (true, None) => (StatusCode::OK, "ready\n".to_owned()),
         (true, Some(trouble)) => (StatusCode::OK, format!("ready, but {trouble}")),
         (false, Some(trouble)) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
@@ -232,6 +230,12 @@ fn readiness(shared: &Shared) -> (StatusCode, String) {
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
     }
+}
+
+/// What is wrong with the data folder, in words.
+fn trouble(shared: &Shared) -> Option<String> {
+    let (reason, words) = shared.serving.as_ref()?.trouble()?;
+    Some(format!("{reason}: {words}\n"))
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
@@ -280,7 +284,9 @@ async fn status(State(shared): State<Shared>) -> Response {
         Ok(status) => axum::Json(status).into_response(),
         Err(error) => {
             tracing::error!(%error, "status cannot be told");
-            (StatusCode::SERVICE_UNAVAILABLE, "the catalog cannot be read; see the log\n").into_response()
+            // What is wrong with the data folder is said in the words of /readyz.
+            let trouble = trouble(&shared).unwrap_or_else(|| "the catalog cannot be read; see the log\n".to_owned());
+            (StatusCode::SERVICE_UNAVAILABLE, trouble).into_response()
         }
     }
 }

@@ -72,6 +72,32 @@ async fn readiness_says_what_is_wrong_with_what_it_serves_from_s42() {
 }
 
 #[tokio::test]
+async fn a_data_folder_that_is_away_is_told_by_the_same_words_everywhere_s42() {
+    let catalog = Arc::new(Catalog(Err("the data folder is gone".to_owned())));
+    let server =
+        AdminServer::bind("127.0.0.1:0".parse().unwrap(), Some(Arc::new(Away { ready: false })), Some(catalog));
+    let server = server.await.unwrap();
+    let address = server.address();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async {
+        let _ = ended.await;
+    }));
+    for (path, head, told) in [
+        ("/api/v1/status", "HTTP/1.1 503 ", "\r\n\r\nfolder_gone: it is gone\n"),
+        ("/metrics", "HTTP/1.1 200 ", "\nwaystation_freshness 2\n"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(head) && answer.contains(told), "{answer}");
+    }
+    end.send(()).unwrap();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn metrics_are_open_metrics_with_bounded_labels() {
     let (code, text) = ask(Some(Content { ready: true }), Some(Catalog(Ok(status()))), "GET /metrics").await;
     assert_eq!(code, 200);

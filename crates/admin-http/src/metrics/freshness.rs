@@ -10,12 +10,7 @@ use super::values::{Labels, gauge, gauges, signed};
 
 pub(super) fn freshness(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let findings = &status.freshness;
-    gauge(
-        encoder,
-        "freshness",
-        "The worst of all findings about freshness: 0 fine, 1 warn, 2 fail.",
-        number(status.level()),
-    )?;
+    worst(status.level(), encoder)?;
     let levels = findings.iter().map(|finding| (labels(finding), number(finding.level)));
     gauges(encoder, "feed_freshness", "How fresh each feed is in each measure: 0 fine, 1 warn, 2 fail.", levels)?;
     let reasons = findings.iter().filter_map(|finding| Some((with(finding, "reason", finding.reason?.code()), 1)));
@@ -40,6 +35,12 @@ pub(super) fn freshness(status: &Status, encoder: &mut DescriptorEncoder<'_>) ->
         "When the vendor published, the mirror held and the endpoint reported, in seconds since 1970, and according to what.",
         clocks,
     )
+}
+
+/// The worst of all; where nothing can be told, nothing is fresh.
+pub(super) fn worst(level: Level, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "The worst of all findings about freshness: 0 fine, 1 warn, 2 fail.";
+    gauge(encoder, "freshness", help, number(level))
 }
 
 fn number(level: Level) -> i64 {
