@@ -185,14 +185,13 @@ impl FeedRun {
     async fn standing(&self, record: &FeedRecord) -> Result<Option<ReleaseRecord>, EngineError> {
         let Some(id) = &record.release else { return Ok(None) };
         let Some(found) = self.engine.ports.catalog.release(id).await? else { return Ok(None) };
-        // A run that failed stands only where what failed was not the vendor's: it offers what was turned down, and what is
-        // served instead of it is lost.
-        let failed = record.outcome == Outcome::Failed;
+        // A run that the vendor failed, and damage to what it offers, left no validator: what failed is another release's
+        // bytes, and says nothing against what the vendor was heard to say.
         let declined = record.reason == Some(Reason::RejectedBefore) || record.declined == Some(*id);
         let waits = declined || matches!(record.outcome, Outcome::Quarantined | Outcome::Held);
         let stands = match found.state {
-            ReleaseState::Admitted => waits || (!failed && self.shared.serving(&self.feed) == Some(*id)),
-            ReleaseState::Quarantined => !failed,
+            ReleaseState::Admitted => waits || self.shared.serving(&self.feed) == Some(*id),
+            ReleaseState::Quarantined => record.outcome != Outcome::Failed,
             ReleaseState::Rejected => true,
             ReleaseState::Expired => false,
         };

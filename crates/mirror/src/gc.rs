@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::calm::Calm;
 use crate::publish::Publishing;
 use crate::retention::{Kept, expire};
+use crate::stepped::LostBack;
 use crate::{Engine, EngineError};
 
 /// How many generation files of a ring are kept, the present one included.
@@ -58,6 +59,8 @@ pub struct GcReport {
     pub spared: u64,
     /// Bytes of unfinished downloads that were given up.
     pub partial_bytes: u64,
+    /// Where `_back` went on to an older release, or to none, because the bytes of the one before are lost.
+    pub lost_back: Vec<LostBack>,
 }
 
 /// What a collection works with: gathered once for plan and deed.
@@ -93,6 +96,7 @@ impl Freed {
             spared: report.spared,
             partial_bytes: report.partial_bytes.saturating_add(self.partial_bytes),
             plan,
+            lost_back: report.lost_back,
         }
     }
 }
@@ -174,7 +178,7 @@ impl Engine {
 
     async fn collect_once(&self) -> Result<GcReport, EngineError> {
         let calm = self.calm().await?;
-        let let_go = self.let_go(&calm).await?;
+        let (let_go, lost_back) = self.let_go(&calm).await?;
         // What is served has changed: look again before anything is removed.
         let second = self.census(&calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
@@ -197,11 +201,11 @@ impl Engine {
         let data = json!({ "act": "collect", "blobs": swept.removed, "bytes": plan.bytes });
         let entry = self.entry(EntryKind::Upkeep, "gc", data);
         self.ports.catalog.apply(Batch { history: vec![entry], ..Batch::default() }).await?;
-        Ok(GcReport { plan, removed: swept.removed, spared: swept.kept, partial_bytes })
+        Ok(GcReport { plan, removed: swept.removed, spared: swept.kept, partial_bytes, lost_back })
     }
 
     /// Expires what retention no longer keeps, and publishes what has left its grace or is followed no longer.
-    async fn let_go(&self, calm: &Calm) -> Result<GcPlan, EngineError> {
+    async fn let_go(&self, calm: &Calm) -> Result<(GcPlan, Vec<LostBack>), EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         self.adopt_locked().await?;
@@ -220,7 +224,7 @@ impl Engine {
         let done = self.publish_locked(publishing).await?;
         match done.failure {
             Some(cause) => Err(EngineError::NotPublished(cause)),
-            None => Ok(plan),
+            None => Ok((plan, done.lost_back)),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{Digest, FeedId};
 
+use crate::stepped::LostBack;
 use crate::{Engine, EngineError, Observer, SyncReport, SyncRequest, VerifyReport};
 
 /// What became of blobs that somebody found damaged.
@@ -14,6 +15,8 @@ pub struct Healed {
     pub found: VerifyReport,
     /// The run that fetched it again; none where nothing was wrong or nothing of it is followed.
     pub fetched: Option<SyncReport>,
+    /// Where `_back` went on to an older release, or to none, because the bytes of the one before are lost.
+    pub lost_back: Vec<LostBack>,
 }
 
 impl Engine {
@@ -44,15 +47,22 @@ impl Engine {
         let found = self.reread(digests).await?;
         let followed = self.feeds();
         let wrong: BTreeSet<Digest> = found.faults.iter().map(|fault| fault.digest).collect();
-        let present = self.present().await?;
-        let routes = present.iter().flat_map(|current| current.generation.routes.values());
-        let feeds: BTreeSet<FeedId> =
-            routes.filter(|route| wrong.contains(&route.digest)).map(|route| route.feed.clone()).collect();
-        let feeds: Vec<FeedId> = feeds.into_iter().filter(|feed| followed.contains(feed)).collect();
-        if feeds.is_empty() {
-            return Ok(Healed { found, fetched: None });
+        let mut feeds = Vec::new();
+        for (feed, served) in self.present().await?.into_iter().flat_map(|current| current.generation.feeds) {
+            // What is in `_back` is the vendor's past: nobody is asked for it.
+            let found = self.ports.catalog.release(&served.release).await?;
+            let is_hit = found.is_some_and(|found| found.release.items.iter().any(|item| wrong.contains(&item.digest)));
+            if is_hit && followed.contains(&feed) {
+                feeds.push(feed);
+            }
         }
-        let request = SyncRequest { feeds, wait: true, repair: true, ..SyncRequest::default() };
-        Ok(Healed { fetched: Some(self.sync(&request, observer).await?), found })
+        let fetched = if feeds.is_empty() {
+            None
+        } else {
+            let request = SyncRequest { feeds, wait: true, repair: true, ..SyncRequest::default() };
+            Some(self.sync(&request, observer).await?)
+        };
+        let lost_back = if wrong.is_empty() { Vec::new() } else { self.step_over_lost().await? };
+        Ok(Healed { found, fetched, lost_back })
     }
 }

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blob_store::{Current, Verification};
-use catalog::{FeedRecord, ReleaseRecord};
+use catalog::FeedRecord;
 use model::{Digest, Generation, Note, Outcome, Reason, Release, ReleaseState, RoutePath, ServedFeed};
 
 use crate::feed_run::note;
 use crate::publish::{Pending, failure};
 use crate::ruling::Costs;
+use crate::stepped::tell_beside;
 use crate::verify::{BlobFault, Seen};
 use crate::{Engine, EngineError};
 
@@ -61,6 +62,11 @@ impl Unfit {
         release.items.iter().find_map(|item| self.why.get(&item.digest).cloned())
     }
 
+    /// What is wrong with any of them, beyond an owner or mode that lets somebody else change it: that is no damage.
+    pub(crate) fn any_lost(&self) -> Option<Note> {
+        self.why.values().find(|why| why.reason != Reason::UnsafeFile).cloned()
+    }
+
     /// What is wrong with any of them.
     pub(crate) fn any(&self) -> Option<Note> {
         self.why.values().next().cloned()
@@ -97,7 +103,7 @@ impl Engine {
         self.prove(news.blobs, proven).await
     }
 
-    /// What is wrong with what is served of a feed, although its vendor was asked and answered well: that is told until it
+    /// What is wrong with what is served of a feed, and in its `_back`, whatever its vendor answered: that is told until it
     /// is so no more. `before` is the feed's record as it was.
     pub(crate) async fn tell_lost(
         &self,
@@ -105,25 +111,22 @@ impl Engine {
         before: &FeedRecord,
         present: Option<&Current>,
     ) -> Result<(), EngineError> {
-        let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
-        let Some(served) = served.filter(|_| record.outcome == Outcome::Current) else { return Ok(()) };
-        let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(()) };
-        let declined = record.release != Some(served.release);
-        let Some(Note { reason, detail }) = self.wrong_with(served, &found, declined).await? else { return Ok(()) };
-        record.detail = Some(detail);
-        record.reason = Some(if reason == Reason::StoreFailed { Reason::BlobMissing } else { reason });
-        not_in_order(record, before);
+        let Some(served) = present.and_then(|current| current.generation.feeds.get(&record.feed)) else {
+            return Ok(());
+        };
+        let wrong = self.wrong_with_served(served, record).await?;
+        let back = self.lost_in_back(served).await?.map(|(_, back)| back);
+        for wrong in wrong.into_iter().chain(back) {
+            let reason = if wrong.reason == Reason::StoreFailed { Reason::BlobMissing } else { wrong.reason };
+            tell_beside(record, before, Note { reason, ..wrong });
+        }
         Ok(())
     }
 
-    /// What is wrong with what is served of a feed: the operator left it, and what was gone back to is lost; or its own bytes
-    /// are, and no run fetches them again, as the vendor offers what was declined; or those of the release in `_back`.
-    async fn wrong_with(
-        &self,
-        served: &ServedFeed,
-        found: &ReleaseRecord,
-        declined: bool,
-    ) -> Result<Option<Note>, EngineError> {
+    /// What is wrong with what is served of a feed: the operator left it, and what was gone back to is lost; or its own
+    /// bytes are, and this run could not fetch them again.
+    async fn wrong_with_served(&self, served: &ServedFeed, record: &FeedRecord) -> Result<Option<Note>, EngineError> {
+        let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(None) };
         let (number, feed) = (found.number, &found.release.feed);
         if found.state == ReleaseState::Rejected {
             let detail = format!(
@@ -132,21 +135,20 @@ impl Engine {
             );
             return Ok(Some(note(Reason::RejectedServed, detail)));
         }
-        if let Some(missing) = self.missing(&found.release).await.filter(|_| declined) {
-            let detail = format!(
-                "{}; release {number} is served, and the vendor offers another that was declined: admit a release that is held",
-                missing.detail
-            );
-            return Ok(Some(note(missing.reason, detail)));
-        }
-        let Some(back) = served.back else { return Ok(None) };
-        let Some(back) = self.ports.catalog.release(&back).await? else { return Ok(None) };
-        let missing = self.missing(&back.release).await.filter(|missing| missing.reason != Reason::UnsafeFile);
+        let declined = record.outcome == Outcome::Current && record.release != Some(served.release);
+        let next = match record.outcome {
+            Outcome::Quarantined | Outcome::Held => {
+                "what the vendor offers waits: admit that, or a release that is held"
+            }
+            Outcome::Failed => "the next run that its vendor answers fetches it again, if the vendor offers it still",
+            _ if declined => "the vendor offers another that was declined: admit a release that is held",
+            _ => "the next run fetches it again, if the vendor offers it still",
+        };
+        let missing = self.missing(&found.release).await;
+        // What cannot be believed just now is told as such, by status, and is served again when it can be.
+        let missing = missing.filter(|missing| declined || missing.reason != Reason::UnsafeFile);
         Ok(missing.map(|missing| {
-            let detail = format!(
-                "{}; it belongs to release {}, the one before: `_back` goes on to the newest that is held, if there is one",
-                missing.detail, back.number
-            );
+            let detail = format!("{}; release {number} is served, and {next}", missing.detail);
             note(missing.reason, detail)
         }))
     }

@@ -15,6 +15,7 @@ use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::proof::{Proven, Unfit, take_out};
 use crate::rebuild::FAR;
 use crate::ruling::Costs;
+use crate::stepped::LostBack;
 use crate::word::goes_back;
 use crate::{Ends, Engine, EngineError};
 
@@ -54,6 +55,8 @@ impl Publishing {
 pub(crate) struct Done {
     pub(crate) records: Vec<(FeedRecord, Costs)>,
     pub(crate) lost_grace: Vec<RoutePath>,
+    /// The steps of `_back` that nobody's word made.
+    pub(crate) lost_back: Vec<LostBack>,
     pub(crate) published: Option<u64>,
     /// Why it did not happen, when it did not.
     pub(crate) failure: Option<Note>,
@@ -65,6 +68,7 @@ impl Engine {
         let mut failed = self.drop_incomplete(&mut what.pending).await;
         let mut waiting = self.waiting(&what).await?;
         let mut taken = self.newest_known().await?;
+        let recorded = what.batch.feeds.clone();
         for _ in 0..ROUNDS {
             let present = self.present().await?;
             let coming = what.pending.iter().chain(&waiting).map(|it| it.record.feed.clone()).collect();
@@ -106,14 +110,19 @@ impl Engine {
             match self.move_pointer(&plan, present.as_ref(), std::mem::take(&mut what.batch)).await? {
                 Moved::Done => {
                     let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
+                    let worded = worded(&what.pending);
                     let mut done = Done {
                         records: [conclude(what.pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)]
                             .concat(),
                         lost_grace: plan.lost_grace.clone(),
                         published: Some(plan.generation.number),
-                        failure: None,
+                        ..Done::default()
                     };
                     done.records.append(&mut failed);
+                    if let Some(present) = &present {
+                        let moved = (&present.generation, &plan.generation);
+                        self.tell_steps(moved, &recorded, &worded, &mut done).await?;
+                    }
                     self.complete(&plan.generation, &done).await?;
                     return Ok(done);
                 }
@@ -196,7 +205,7 @@ impl Engine {
             if vendors::registry(feed.vendor()).back_bases(feed).is_empty() {
                 continue;
             }
-            let back = present.feeds.get(feed).and_then(|served| served.back);
+            let there = present.feeds.get(feed);
             let lowest = lowest(feed, present, newcomers);
             let state = Some(ReleaseState::Admitted);
             let filter = ReleaseFilter { feed: Some(feed.clone()), state, ..ReleaseFilter::default() };
@@ -206,10 +215,11 @@ impl Engine {
             let mut releases = Vec::new();
             for known in known {
                 let older = Some(&known.release.vendor_version.version) < lowest.as_ref();
-                // A store that cannot answer is no reason to take away what stands in `_back`, nor are bytes that are
-                // there and not to be believed just now.
+                // A store that cannot answer is no reason to take away what stands in `_back`, or what is served and
+                // goes there, nor are bytes that are there and not to be believed just now.
                 let missing = self.first_missing(&known.release).await?;
-                let stands = back == Some(known.release.id);
+                let id = known.release.id;
+                let stands = there.is_some_and(|served| served.back == Some(id) || served.release == id);
                 if missing.is_some_and(|missing| !stands || missing.reason != Reason::UnsafeFile) {
                     continue;
                 }
@@ -277,6 +287,12 @@ impl Engine {
     /// Whether every file of a release is held as it should be.
     pub(crate) async fn is_held(&self, release: &Release) -> Result<bool, StoreError> {
         Ok(self.first_missing(release).await?.is_none())
+    }
+
+    /// Whether nothing of a release is lost: bytes that an owner or a mode lets somebody else change are there, and are
+    /// served again by themselves once that is mended.
+    pub(crate) async fn keeps_seat(&self, release: &Release) -> Result<bool, StoreError> {
+        Ok(self.first_missing(release).await?.is_none_or(|missing| missing.reason == Reason::UnsafeFile))
     }
 
     async fn first_missing(&self, release: &Release) -> Result<Option<Note>, StoreError> {
@@ -354,9 +370,12 @@ impl Engine {
         self.forget_rejected().await;
         let mut publication = self.publication(generation);
         publication.closed_at = Some(self.ports.clock.now());
-        let data = json!({
+        let mut data = json!({
             "number": generation.number, "digest": publication.digest, "lost_grace": done.lost_grace.len(),
         });
+        if let (false, Some(members)) = (done.lost_back.is_empty(), data.as_object_mut()) {
+            members.insert("lost_back".to_owned(), json!(done.lost_back));
+        }
         let entry = self.entry(EntryKind::PublicationDone, generation.ring.as_str(), data);
         let batch = Batch { publications: vec![publication], history: vec![entry], ..Batch::default() };
         tracing::info!(ring = %generation.ring, generation = generation.number, routes = generation.routes.len(), "published");
@@ -406,6 +425,12 @@ fn lowest(feed: &FeedId, present: &Generation, newcomers: &[Newcomer]) -> Option
 fn leaving(batch: &Batch) -> BTreeSet<ReleaseId> {
     let leaves = batch.states.iter().filter(|(_, state, _)| *state != ReleaseState::Admitted);
     leaves.map(|(release, ..)| *release).collect()
+}
+
+/// The feeds of which this publishes what the operator let in.
+fn worded(pending: &[Pending]) -> BTreeSet<FeedId> {
+    let by_word = pending.iter().filter(|pending| pending.newcomer.takes_paths);
+    by_word.map(|pending| pending.record.feed.clone()).collect()
 }
 
 /// How moving the pointer ended.

@@ -73,7 +73,7 @@ impl Engine {
         let plan = self.plan_anew(left.as_ref(), &last, feeds).await?;
         if left.is_some() {
             let unfit = self.prove_new(&plan.generation, left.as_ref(), &Proven::default()).await?;
-            match unfit.any() {
+            match unfit.any_lost() {
                 None => {}
                 // What rotted was set aside: what is left of the feeds is looked at anew.
                 Some(_) if unfit.is_news(met) => return Ok(true),
@@ -223,7 +223,7 @@ impl Engine {
         let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(None) };
         match found.state {
             // A store that cannot answer is no reason to let a feed go.
-            ReleaseState::Admitted => Ok(self.is_held(&found.release).await?.then_some(found)),
+            ReleaseState::Admitted => Ok(self.keeps_seat(&found.release).await?.then_some(found)),
             ReleaseState::Rejected => self.led_to(&found).await,
             _ => Ok(None),
         }

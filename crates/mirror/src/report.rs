@@ -40,14 +40,16 @@ pub struct SyncReport {
 }
 
 impl SyncReport {
-    /// The exit code: 0 when all went well, 1 when every feed failed, 3 when some failed or are quarantined.
+    /// The exit code: 0 when all went well, 1 when every feed failed, 3 when some failed or are quarantined, or when bytes
+    /// that were held are lost while the vendor answered well.
     pub fn exit_code(&self) -> u8 {
         let failed = self.feeds.iter().filter(|feed| feed.outcome == Outcome::Failed).count();
         let waiting = self.feeds.iter().any(|feed| matches!(feed.outcome, Outcome::Quarantined));
+        let lost = self.feeds.iter().any(|feed| feed.reason == Some(Reason::BlobMissing));
         match failed {
             0 if waiting => 3,
             0 => 0,
-            all if all == self.feeds.len() => 1,
+            all if all == self.feeds.len() && !lost => 1,
             _ => 3,
         }
     }

@@ -13,6 +13,7 @@ use crate::freshness::keep_ages;
 use crate::plan::Newcomer;
 use crate::proof::Proven;
 use crate::publish::{Done, Pending, Publishing};
+use crate::stepped::forget_beside;
 use crate::{Ends, Engine, EngineError};
 
 use routed::routed;
@@ -65,8 +66,8 @@ impl Engine {
         }
         let coming = pending.iter().map(|pending| pending.record.feed.clone()).collect();
         let returns = !self.returning(present.as_ref(), &coming).await?.is_empty();
-        // Where the bytes in `_back` are lost, an earlier release takes their place.
-        let lost = records.iter().any(|(record, _)| record.reason == Some(Reason::BlobMissing));
+        // Where the bytes in `_back` are lost, an earlier release takes their place, whatever the vendors answered.
+        let lost = self.is_back_lost(present.as_ref()).await?;
         let mut done = if pending.is_empty() && !returns && !lost {
             self.ports.catalog.apply(batch).await?;
             Done::default()
@@ -89,6 +90,7 @@ impl Engine {
         let mut record = known.unwrap_or_else(|| FeedRecord::new(settled.feed.clone(), now));
         keep_ages(&mut record, now);
         keep_declined(&mut record, present);
+        forget_beside(&mut record);
         let served = present.and_then(|current| current.generation.feeds.get(&record.feed));
         // A feed whose record was lost with the catalog counts from what is served.
         record.mark = record.mark.or_else(|| served.map(|served| served.vendor_version.clone()));
@@ -339,7 +341,11 @@ fn unchanged(record: &mut FeedRecord) {
         record.succeeded_at = Some(record.checked_at);
     }
     record.failures = 0;
-    if record.outcome == Outcome::Published {
+    // What failed was not the vendor's, or nothing would be remembered of it: it is judged anew.
+    if record.outcome == Outcome::Failed || record.reason == Some(Reason::BlobMissing) {
+        (record.reason, record.detail) = (None, None);
+    }
+    if matches!(record.outcome, Outcome::Published | Outcome::Failed) {
         record.outcome = Outcome::Current;
     }
 }

@@ -123,7 +123,7 @@ impl Engine {
             let Some(found) = self.ports.catalog.release(&to).await? else { return Ok(None) };
             match found.state {
                 ReleaseState::Rejected => at = to,
-                ReleaseState::Admitted => return Ok(self.is_held(&found.release).await?.then_some(found)),
+                ReleaseState::Admitted => return Ok(self.keeps_seat(&found.release).await?.then_some(found)),
                 _ => return Ok(None),
             }
         }

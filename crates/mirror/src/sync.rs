@@ -43,6 +43,15 @@ pub struct SyncRequest {
 
 type Inspected = Arc<OnceCell<Result<Vec<Note>, Note>>>;
 
+/// What a repair knows before it asks.
+#[derive(Default)]
+struct Repair {
+    /// What of the served releases is lost, in words.
+    lacks: BTreeMap<FeedId, String>,
+    /// What the operator rejected or left.
+    denied: Vec<(FeedId, VendorVersion)>,
+}
+
 /// What all feeds of one run share.
 pub(crate) struct Shared {
     pub(crate) observer: Arc<dyn Observer>,
@@ -55,7 +64,7 @@ pub(crate) struct Shared {
     /// Until when time has surely passed.
     calm: Ends,
     serving: BTreeMap<FeedId, ServedFeed>,
-    repair: bool,
+    repair: Option<Repair>,
     /// Bytes that this run hashed itself.
     pub(crate) proven: Proven,
     inspected: Mutex<HashMap<(Digest, String), Inspected>>,
@@ -71,15 +80,20 @@ impl Shared {
     /// What a repair must not go on with, where this run is one: the vendor offers another version than the one that is
     /// served.
     pub(crate) fn not_repaired_by(&self, feed: &FeedId, offered: &VendorVersion) -> Option<Note> {
+        let repair = self.repair.as_ref()?;
         let served = self.serving.get(feed).map(|served| &served.vendor_version);
-        let other = self.repair && served != Some(offered);
+        if served == Some(offered) {
+            return None;
+        }
         let served = served.map_or_else(|| "nothing".to_owned(), VendorVersion::to_string);
-        other.then(|| {
-            let detail = format!(
-                "{served} is served, and the vendor offers {offered} by now: `waystation sync` takes what it offers"
-            );
-            note(Reason::BlobMissing, detail)
-        })
+        let lacks = repair.lacks.get(feed).map_or_else(String::new, |lacks| format!("{lacks}; "));
+        let next = if repair.denied.iter().any(|(of, version)| of == feed && version == offered) {
+            "which counts as rejected: admit a release that is held"
+        } else {
+            "by now: `waystation sync` takes what it offers"
+        };
+        let detail = format!("{lacks}{served} is served, and the vendor offers {offered} {next}");
+        Some(note(Reason::BlobMissing, detail))
     }
 
     /// Looks into held bytes, once for each kind of look over all feeds.
@@ -216,6 +230,11 @@ impl Engine {
     ) -> Result<Run, EngineError> {
         let now = self.ports.clock.now();
         let serving = self.present().await?.map(|current| current.generation.feeds);
+        let repair = match (&serving, request.repair) {
+            (Some(serving), true) => Some(self.to_repair(serving).await?),
+            (None, true) => Some(Repair::default()),
+            (_, false) => None,
+        };
         let (feeds, lying, in_folder) = match &request.from {
             Some(folder) => {
                 let found = self.in_folder(folder, &request.feeds).await?;
@@ -233,7 +252,7 @@ impl Engine {
                 folder: request.from.as_ref().map(|path| path.display().to_string()),
                 lying,
                 tentative: request.tentative,
-                repair: request.repair,
+                repair,
                 calm,
                 serving: serving.unwrap_or_default(),
                 proven: Proven::default(),
@@ -241,6 +260,22 @@ impl Engine {
                 places: Semaphore::new(self.settings.inspections.max(1)),
             }),
         })
+    }
+
+    async fn to_repair(&self, serving: &BTreeMap<FeedId, ServedFeed>) -> Result<Repair, EngineError> {
+        let mut repair = Repair::default();
+        for (feed, served) in serving {
+            if let Some(found) = self.ports.catalog.release(&served.release).await?
+                && let Some(missing) = self.missing(&found.release).await
+            {
+                repair.lacks.insert(feed.clone(), missing.detail);
+            }
+            for id in &served.denied {
+                let found = self.ports.catalog.release(id).await?;
+                repair.denied.extend(found.map(|found| (feed.clone(), found.release.vendor_version)));
+            }
+        }
+        Ok(repair)
     }
 
     async fn feeds_of_vendors(&self, asked: &[FeedId]) -> Result<Vec<(FeedId, Arc<dyn Origin>)>, EngineError> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::history::record_data;
+use crate::stepped::lost_back;
 use crate::{Engine, EngineError};
 
 /// What is wrong with a blob.
@@ -185,14 +186,22 @@ impl Engine {
                 continue;
             }
             let served = present.as_ref().and_then(|current| current.generation.feeds.get(&record.feed));
-            // Of what is served, in `_back`, too, and of what the vendor was last found to offer: they differ where an
-            // offer was declined.
-            let there = served.map(|served| [Some(served.release), served.back]).into_iter().flatten().flatten();
-            let ids: BTreeSet<ReleaseId> = record.release.into_iter().chain(there).collect();
-            let Some(item) = self.hit_of(&ids, served.map(|served| served.release), faults).await? else { continue };
+            // Of what is served, of what the vendor was last found to offer, and of what is in `_back`: they differ
+            // where an offer was declined.
+            let (seat, back) = (served.map(|served| served.release), served.and_then(|served| served.back));
+            let Some((hit, item)) = self.hit_of([seat, record.release, back], seat, faults).await? else { continue };
+            let id = Some(hit.release.id);
             record.outcome = Outcome::Failed;
-            record.reason = Some(Reason::BlobDamaged);
-            record.detail = Some(format!("{}: blob {} is damaged or missing", item.route, item.digest));
+            let what = format!("{}: blob {} is damaged or missing", item.route, item.digest);
+            let whose = if id == seat { "which is served" } else { "which the vendor was last found to offer" };
+            (record.reason, record.detail) = if id != seat && id == back {
+                // No run fetches it again, and an older one takes its place.
+                (Some(Reason::BlobMissing), Some(lost_back(&what, &hit)))
+            } else {
+                (Some(Reason::BlobDamaged), Some(format!("{what}; it belongs to release {}, {whose}", hit.number)))
+            };
+            // What the vendor was heard to say is asked for anew only where the bytes that it spoke of are hit.
+            record.validator = record.validator.filter(|_| id != record.release);
             feeds.push(record);
         }
         let records: BTreeMap<String, Value> =
@@ -202,22 +211,21 @@ impl Engine {
         Ok(self.ports.catalog.apply(Batch { feeds, history, ..Batch::default() }).await?)
     }
 
-    /// The file of one of these releases that is at fault, where it is to be served: it is admitted, or is `served`.
+    /// The first of these releases that has a file at fault, where it is to be served: it is admitted, or is `served`.
     async fn hit_of(
         &self,
-        ids: &BTreeSet<ReleaseId>,
+        ids: [Option<ReleaseId>; 3],
         served: Option<ReleaseId>,
         faults: &[BlobFault],
-    ) -> Result<Option<ReleaseItem>, EngineError> {
-        for id in ids {
-            let Some(found) = self.ports.catalog.release(id).await? else { continue };
-            if found.state != ReleaseState::Admitted && served != Some(*id) {
+    ) -> Result<Option<(ReleaseRecord, ReleaseItem)>, EngineError> {
+        for id in ids.into_iter().flatten() {
+            let Some(found) = self.ports.catalog.release(&id).await? else { continue };
+            if found.state != ReleaseState::Admitted && served != Some(id) {
                 continue;
             }
-            let hit =
-                found.release.items.into_iter().find(|item| faults.iter().any(|fault| fault.digest == item.digest));
-            if hit.is_some() {
-                return Ok(hit);
+            let is_hit = |item: &&ReleaseItem| faults.iter().any(|fault| fault.digest == item.digest);
+            if let Some(item) = found.release.items.iter().find(is_hit).cloned() {
+                return Ok(Some((found, item)));
             }
         }
         Ok(None)

@@ -22,7 +22,8 @@ Example:
 Exit codes:
   0  done
   1  failed; what is served is untouched
-  2  wrong usage or configuration")]
+  2  wrong usage or configuration
+  3  done, and bytes of the release in `_back` turned out to be lost: it went on to an older one, or to none")]
 pub(crate) struct Gc {
     /// Print what would go, and let nothing go
     #[arg(long)]
@@ -61,6 +62,9 @@ pub(crate) async fn run(args: &Gc, context: &mut Context) -> Result<Exit, Failur
                 out.line(format!("history: entries up to {} were let go", pruned.through.seq))?;
             }
         }
+        if !report.lost_back.is_empty() {
+            return Ok(Exit::PART);
+        }
     }
     Ok(Exit::DONE)
 }
@@ -84,7 +88,8 @@ fn done(report: &GcReport, out: &mut Out) -> Result<(), Failure> {
         report.removed.saturating_add(report.spared),
         report.plan.releases.len(),
         show::bytes(report.partial_bytes)
-    ))
+    ))?;
+    report.lost_back.iter().try_for_each(|lost| out.line(format!("{}: {}: {}", lost.feed, lost.reason, lost.detail)))
 }
 
 fn releases(plan: &GcPlan, out: &mut Out) -> Result<(), Failure> {

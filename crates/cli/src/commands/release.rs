@@ -6,9 +6,12 @@ mod list;
 mod one;
 mod verify;
 
+use std::collections::BTreeMap;
+
 use catalog::ReleaseRecord;
 use clap::Subcommand;
 use mirror::Engine;
+use model::ReleaseId;
 
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
@@ -39,4 +42,13 @@ pub(crate) async fn run(verb: &Release, context: &mut Context) -> Result<Exit, F
 
 async fn find(engine: &Engine, text: &str, verb: &str) -> Result<ReleaseRecord, Failure> {
     engine.find_release(text).await.map_err(|error| Failure::engine(verb, &error))
+}
+
+/// How many of their files are not held as they should be, by release.
+async fn lacking(
+    engine: &Engine,
+    releases: &[ReleaseRecord],
+    verb: &str,
+) -> Result<BTreeMap<ReleaseId, usize>, Failure> {
+    engine.lacking(releases).await.map_err(|error| Failure::engine(verb, &error))
 }

@@ -73,7 +73,9 @@ Example:
 Exit codes:
   0  every folder is what its ring serves
   1  one could not be brought there; the others were
-  2  wrong usage or configuration")]
+  2  wrong usage or configuration
+  3  every folder is what its ring serves, and bytes were lost for it: what is served lacks files, or `_back` went on to an
+     older release, or to none")]
 pub(crate) struct Rebuild {
     /// Only these rings
     #[arg(value_name = "RING")]
@@ -158,14 +160,18 @@ async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure>
     let trees = trees(&args.rings, "tree rebuild", context).await?;
     let mut ended = trees.bring(Depth::Rebuild).await;
     let unusable = app::unusable(&ended);
+    let mut exit = Exit::DONE;
     if !unusable.is_empty() {
         let engine = context.acting("tree rebuild").await?;
-        if mended(&engine, Mend::Fetch, &unusable).await {
+        let mended = mended(&engine, Mend::Fetch, &unusable).await;
+        if mended.is_news {
             ended = trees.bring(Depth::Rebuild).await;
+        }
+        if mended.lost {
+            exit = Exit::PART;
         }
     }
     let standings = trees.standings().map_err(|error| failure("tree rebuild", &error))?;
-    let mut exit = Exit::DONE;
     for one in &standings {
         let done = ended.iter().find(|(ring, ..)| *ring == one.ring).map(|(.., done)| done);
         if !done.is_none_or(|done| done.as_ref().is_ok_and(Report::is_whole)) {
@@ -329,42 +335,55 @@ pub(crate) enum Mend {
     Fetch,
 }
 
-/// Has the store look into blobs that could not be used; whether the folder is worth another try.
-async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> bool {
+/// What a look of the store into blobs that could not be used came to.
+#[derive(Default)]
+struct Mended {
+    /// Whether the folder is worth another try.
+    is_news: bool,
+    /// Whether something is lost that was not fetched again.
+    lost: bool,
+}
+
+/// Has the store look into blobs that could not be used.
+async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> Mended {
     let healed = match mend {
-        Mend::SetAside => engine.reread(blobs).await.map(|found| Healed { found, fetched: None }),
+        Mend::SetAside => engine.reread(blobs).await.map(|found| Healed { found, ..Healed::default() }),
         Mend::Fetch => engine.heal(blobs, Arc::new(Silent)).await,
     };
+    // Where nobody reads what is told here, it is in the history all the same.
     match healed {
-        Ok(Healed { found, .. }) if found.faults.is_empty() => false,
-        Ok(Healed { found, fetched }) => {
+        Ok(Healed { found, .. }) if found.faults.is_empty() => Mended::default(),
+        Ok(Healed { found, fetched, lost_back }) => {
             let blobs = show::count(found.faults.len(), "blob");
-            let what = if mend == Mend::Fetch {
-                "set aside and fetched again, where the vendor still offers them"
-            } else {
-                "set aside; the next sync fetches them again"
+            let what = match fetched {
+                Some(_) => "set aside and fetched again, where the vendor still offers them",
+                None if mend == Mend::Fetch => "set aside; the vendor does not offer them any more",
+                None => "set aside; the next sync fetches them again, where the vendor still offers them",
             };
-            // Where nobody reads it, it is in the history all the same.
             let _ = writeln!(io::stderr(), "{blobs} had changed on the disk or were gone: {what}. Check the disk.");
-            let feeds = fetched.into_iter().flat_map(|fetched| fetched.feeds);
-            for feed in feeds.filter(|feed| feed.outcome == Outcome::Failed) {
+            let failed = fetched.into_iter().flat_map(|fetched| fetched.feeds);
+            let failed = failed.filter(|feed| feed.outcome == Outcome::Failed).map(|feed| {
                 let reason = feed.reason.map_or("failed", Reason::code);
-                let detail = show::clean(feed.detail.as_deref().unwrap_or_default());
-                let _ = writeln!(io::stderr(), "{}: {reason}: {detail}", feed.feed);
+                format!("{}: {reason}: {}", feed.feed, feed.detail.unwrap_or_default())
+            });
+            let stepped = lost_back.into_iter().map(|lost| format!("{}: {}: {}", lost.feed, lost.reason, lost.detail));
+            let lost: Vec<String> = failed.chain(stepped).collect();
+            for line in &lost {
+                let _ = writeln!(io::stderr(), "{}", show::clean(line));
             }
-            mend == Mend::Fetch
+            Mended { is_news: mend == Mend::Fetch, lost: !lost.is_empty() }
         }
         Err(error) => {
             let error = show::clean(&model::error_chain(&error));
             let _ = writeln!(io::stderr(), "damaged blobs could not be looked after: {error}");
-            false
+            Mended { lost: true, ..Mended::default() }
         }
     }
 }
 
 /// Brings the trees to what the rings serve after a command that may have published; `ended` is how that command ended.
 pub(crate) async fn follow(ended: Result<Exit, Failure>, mend: Mend, context: &Context) -> Result<Exit, Failure> {
-    let Ok(exit) = ended else { return ended };
+    let Ok(mut exit) = ended else { return ended };
     let config = context.config()?;
     if super::alarm::serves_newer(&config, context.clock.now()) {
         return ended;
@@ -372,10 +391,14 @@ pub(crate) async fn follow(ended: Result<Exit, Failure>, mend: Mend, context: &C
     let trees = Trees::of(&config, &Arc::clone(&context.clock));
     let mut brought = trees.bring(Depth::Look).await;
     let unusable = app::unusable(&brought);
-    if let (false, Some((engine, _))) = (unusable.is_empty(), context.acted.get())
-        && mended(engine, mend, &unusable).await
-    {
-        brought = trees.bring(Depth::Look).await;
+    if let (false, Some((engine, _))) = (unusable.is_empty(), context.acted.get()) {
+        let mended = mended(engine, mend, &unusable).await;
+        if mended.is_news {
+            brought = trees.bring(Depth::Look).await;
+        }
+        if mended.lost && exit == Exit::DONE {
+            exit = Exit::PART;
+        }
     }
     let failed = brought.into_iter().find_map(|(ring, root, done)| {
         let (reason, detail, next) = match done {

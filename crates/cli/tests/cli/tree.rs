@@ -167,3 +167,34 @@ fn what_rotted_in_the_store_is_set_aside_and_fetched_again_by_who_needs_it_for_t
     site.run(&["tree", "status", "--all"]).with(0);
     site.run(&["release", "verify", "--all", "--store"]).with(0);
 }
+
+/// What is lost in `_back` is no vendor's to offer: the repair says which release it was, and so do the lists.
+#[test]
+fn a_repair_that_steps_back_in_back_says_so_s16_i9() {
+    let (site, tree) = site();
+    for _ in 0..3 {
+        publish(&site);
+        site.run(&["sync"]).with(0);
+    }
+    let feed = "defender/linux/production/x86_64";
+    let listed = site.run(&["release", "list", "--feed", feed, "--json"]).with(0).lines();
+    let before = listed[1]["number"].to_string();
+    let shown = site.run(&["release", "show", &before, "--json"]).with(0).lines();
+    let items = shown[0]["items"].as_array().unwrap().clone();
+    let archive = items.iter().max_by_key(|item| item["size"].as_u64()).unwrap()["digest"].as_str().unwrap().to_owned();
+    let blob = site.blobs().into_iter().find(|path| path.ends_with(&archive)).unwrap();
+    fs::write(&blob, "rot").unwrap();
+    fs::remove_file(tree.join("linux/production_back/arch_x86_64/updates.zip")).unwrap();
+    let rebuilt = site.run(&["tree", "rebuild"]).with(3);
+    let words = format!("blob_missing: /linux/production/arch_x86_64/updates.zip: blob {archive}");
+    assert!(rebuilt.stderr.contains(&words), "{}", rebuilt.stderr);
+    assert!(rebuilt.stderr.contains(&format!("it belongs to release {before}, the one before")), "{}", rebuilt.stderr);
+    site.run(&["tree", "status", "--all"]).with(0);
+    let told = site.run(&["status"]);
+    assert!(told.stdout.contains("blob_missing"), "{}", told.stdout);
+    let listed = site.run(&["release", "list", "--feed", feed]).with(0);
+    assert_eq!(listed.stdout.matches("admitted, lacks 1 file ").count(), 1, "{}", listed.stdout);
+    let shown = site.run(&["release", "show", &before]).with(0);
+    assert!(shown.stdout.contains("lacks           1 file: lost"), "{}", shown.stdout);
+    site.run(&["sync"]).with(0);
+}

@@ -9,7 +9,7 @@ use model::Outcome::{Current as Stays, Failed};
 use model::{Clock as _, Digest, Level, Measure, Reason, ReleaseId, ReleaseState};
 use vendor_sim::{Change, DefenderChange, DefenderTarget};
 
-use crate::world::{DAY, DEFENDER, ELASTIC, World, ended, id};
+use crate::world::{DAY, DEFENDER, ELASTIC, World, ended, id, line};
 
 /// A world on files in which every feed has had so many releases, each served in its time.
 async fn served(count: u32) -> World {
@@ -57,6 +57,30 @@ fn archive(found: &ReleaseRecord) -> Digest {
 fn remove(world: &World, digest: Digest) {
     let name = digest.to_string();
     fs::remove_file(world.ports.path().join("blobs").join(&name[..2]).join(&name)).unwrap();
+}
+
+fn archive_size(found: &ReleaseRecord) -> u64 {
+    found.release.items.iter().map(|item| item.size).max().unwrap()
+}
+
+fn rot(world: &World, digest: Digest) {
+    let name = digest.to_string();
+    let path = world.ports.path().join("blobs").join(&name[..2]).join(&name);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn leap(world: &World) {
+    let leap = DefenderChange { step: vendor_sim::Step::Leap, ..DefenderChange::default() };
+    world.sim.publish_defender(DefenderTarget::All, leap).unwrap();
+}
+
+fn silence(world: &World) {
+    for kind in [vendor_sim::Kind::Manifest, vendor_sim::Kind::Info] {
+        world.inject(vendor_sim::FaultRule::always(kind, vendor_sim::Fault::Status(503)));
+    }
 }
 
 #[tokio::test]
@@ -175,14 +199,113 @@ async fn what_is_lost_in_back_gives_way_to_the_release_before_it_and_is_told_s16
         if finds == "verify" {
             assert_eq!(engine.verify(&engine.held().await.unwrap(), &|_| ()).await.unwrap().faults.len(), 1);
             let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
-            assert_eq!((record.outcome, record.reason), (Failed, Some(Reason::BlobDamaged)));
-            engine.collect().await.unwrap();
+            assert_eq!((record.outcome, record.reason), (Failed, Some(Reason::BlobMissing)));
+            assert!(record.detail.unwrap().contains("it belongs to release"), "whose it is");
+            let told = engine.collect().await.unwrap().lost_back;
+            assert_eq!(told.len(), 1, "gc tells of the step that it makes");
+            assert!(told[0].detail.contains(&format!("serves release {} now", all[0].number)), "{told:?}");
         } else {
             let report = engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
             ended(&report, DEFENDER, Failed, Some(Reason::BlobMissing));
         }
         assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[0].release.id)), "{finds}");
         ended(&world.sync().await, DEFENDER, Stays, None);
+    }
+}
+
+/// Rot that somebody found first: the run that follows tells of it all the same, whatever the vendor answers, and asks for
+/// nothing that is held.
+#[tokio::test]
+async fn a_step_that_nobodys_word_made_is_told_whatever_the_vendor_answers_s16_i9() {
+    for answers in ["the same", "newer", "a leap", "nothing"] {
+        let world = served(3).await;
+        let all = releases(&world, DEFENDER).await;
+        if answers == "a leap" {
+            leap(&world);
+            world.sync().await;
+        }
+        let engine = world.engine();
+        rot(&world, archive(&all[1]));
+        assert_eq!(engine.verify(&engine.held().await.unwrap(), &|_| ()).await.unwrap().faults.len(), 1);
+        match answers {
+            "newer" => world.sim.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap(),
+            "nothing" => silence(&world),
+            _ => {}
+        }
+        if answers == "newer" {
+            // What is served, and would be in `_back` next, is lost as well.
+            rot(&world, archive(&all[2]));
+            engine.recheck(&[archive(&all[2])]).await.unwrap();
+        }
+        let report = engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+        assert_ne!(report.exit_code(), 0, "{answers}: {report:#?}");
+        let told = line(&report, DEFENDER);
+        let hurt = if answers == "newer" { &all[2] } else { &all[1] };
+        let words = format!("it belongs to release {}, the one before", hurt.number);
+        assert!(told.detail.as_ref().is_some_and(|detail| detail.contains(&words)), "{answers}: {told:?}");
+        let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
+        assert_eq!((record.outcome, &record.detail), (told.outcome, &told.detail), "{answers}: status tells it");
+        let (now, back) = stands(&world, DEFENDER).await;
+        assert_eq!(back, Some(all[0].release.id), "{answers}");
+        assert_eq!(now == all[2].release.id, answers != "newer", "{answers}");
+        let history = world.history().await;
+        assert!(history.iter().any(|entry| entry.data.contains("lost_back")), "{answers}");
+        if answers == "the same" {
+            assert_eq!((told.outcome, told.reason), (Failed, Some(Reason::BlobMissing)));
+            assert!(told.bytes_fetched < archive_size(&all[2]), "what is held is not fetched: {told:?}");
+        }
+        world.sim.clear_faults();
+        let report = engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+        let told = line(&report, DEFENDER);
+        assert!(!told.detail.as_ref().is_some_and(|detail| detail.contains("the one before")), "once: {told:?}");
+        match answers {
+            "a leap" => assert_eq!(told.outcome, model::Outcome::Quarantined),
+            _ => ended(&report, DEFENDER, Stays, None),
+        }
+    }
+}
+
+/// A repair asks nobody for what no vendor offers any more, and tells of the step.
+#[tokio::test]
+async fn a_repair_tells_of_what_it_cannot_bring_back_s16() {
+    let world = served(3).await;
+    let all = releases(&world, DEFENDER).await;
+    let digest = archive(&all[1]);
+    world.publish();
+    rot(&world, digest);
+    let healed = world.engine().heal(&[digest], Arc::new(Silent)).await.unwrap();
+    assert!(healed.fetched.is_none() && healed.found.faults.len() == 1, "{healed:?}");
+    assert!(healed.lost_back[0].detail.contains(&format!("belongs to release {}", all[1].number)), "{healed:?}");
+    assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[0].release.id)));
+    let lacks = world.engine().lacking(&all).await.unwrap();
+    assert_eq!(lacks.into_iter().collect::<Vec<_>>(), [(all[1].release.id, 1)]);
+    // What is served, while the vendor offers something newer: the file is named.
+    rot(&world, archive(&all[2]));
+    let healed = world.engine().heal(&[archive(&all[2])], Arc::new(Silent)).await.unwrap();
+    let report = healed.fetched.unwrap();
+    let told = line(&report, DEFENDER).detail.clone().unwrap();
+    assert!(told.contains(&archive(&all[2]).to_string()) && told.contains("`waystation sync` takes"), "{told}");
+}
+
+/// While an offer waits, or the vendor is down, nobody fetches what is lost of what is served: each run says so.
+#[tokio::test]
+async fn what_is_lost_of_what_is_served_is_told_while_an_offer_waits_s16_i9() {
+    for waits in [true, false] {
+        let world = served(2).await;
+        let all = releases(&world, DEFENDER).await;
+        if waits {
+            leap(&world)
+        } else {
+            silence(&world)
+        };
+        world.try_sync(&SyncRequest::default()).await.unwrap();
+        rot(&world, archive(&all[1]));
+        world.engine().recheck(&[archive(&all[1])]).await.unwrap();
+        for _ in 0..2 {
+            let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+            let told = line(&report, DEFENDER).detail.clone().unwrap();
+            assert_eq!(told.matches(&format!("release {} is served", all[1].number)).count(), 1, "{waits}: {told}");
+        }
     }
 }
 

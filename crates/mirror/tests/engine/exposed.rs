@@ -145,7 +145,58 @@ async fn while_what_was_gone_back_to_is_lost_what_was_turned_down_is_not_fetched
         assert!(record.failures >= run, "run {run}: {record:?}");
     }
     world.sim.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
-    ended(&world.sync().await, DEFENDER, Published, None);
+    // What was served is lost for `_back`, too, and that is told with what is published.
+    ended(&world.sync().await, DEFENDER, Failed, Some(Reason::BlobMissing));
+    ended(&world.sync().await, DEFENDER, Stays, None);
+}
+
+/// What lost its files is made anew with what was served, although its bytes are not to be believed just then.
+#[tokio::test]
+async fn what_is_whole_keeps_its_seat_in_a_ring_that_is_made_anew_s18_s22() {
+    for lost in ["the ring", "its newest file"] {
+        let mut world = two().await;
+        let before = world.generation().await.unwrap();
+        let archive = releases(&world).await[1].release.items.iter().max_by_key(|item| item.size).unwrap().digest;
+        set_mode(&world, &[archive].into(), 0o666);
+        let ring = world.ports.path().join("rings/broad");
+        match lost {
+            "the ring" => fs::remove_dir_all(world.ports.path().join("rings")).unwrap(),
+            _ => fs::write(ring.join(format!("generation-{}", before.number)), b"{}").unwrap(),
+        }
+        world.forget();
+        world.reopen().await;
+        for kind in [vendor_sim::Kind::Manifest, vendor_sim::Kind::Info] {
+            world.inject(vendor_sim::FaultRule::always(kind, vendor_sim::Fault::Status(503)));
+        }
+        world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+        world.engine().collect().await.unwrap();
+        let seat = |generation: &model::Generation| {
+            let served = &generation.feeds[&id(DEFENDER)];
+            (served.release, served.back)
+        };
+        let now = world.generation().await.unwrap();
+        assert!(now.number > before.number, "{lost}");
+        assert_eq!(seat(&now), seat(&before), "{lost}");
+        set_mode(&world, &[archive].into(), 0o644);
+        world.walk().await;
+    }
+}
+
+/// What is served and not to be believed just now goes into `_back` all the same when a newer release comes: an older one in
+/// its place would be a step back that nobody's word made.
+#[tokio::test]
+async fn what_is_whole_goes_into_back_when_a_newer_one_comes_s22() {
+    let world = two().await;
+    let served = releases(&world).await.pop().unwrap();
+    let archive = served.release.items.iter().max_by_key(|item| item.size).unwrap().digest;
+    set_mode(&world, &[archive].into(), 0o666);
+    world.sim.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
+    let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
+    ended(&report, DEFENDER, Published, None);
+    let back = world.generation().await.unwrap().feeds.remove(&id(DEFENDER)).unwrap().back;
+    assert_eq!(back, Some(served.release.id));
+    set_mode(&world, &[archive].into(), 0o644);
+    world.walk().await;
 }
 
 #[tokio::test]
@@ -187,7 +238,9 @@ async fn a_repair_publishes_no_release_s16() {
     let told = line(&fetched, DEFENDER).detail.as_deref().unwrap();
     assert!(told.contains("by now") && told.contains("`waystation sync`"), "{told}");
     assert_eq!(world.generation().await.unwrap(), before);
-    ended(&world.sync().await, DEFENDER, Published, None);
+    let report = world.sync().await;
+    let told = line(&report, DEFENDER).detail.as_deref().unwrap();
+    assert!(told.contains("is published; ") && told.contains("the one before: `_back` serves "), "{told}");
     assert!(world.generation().await.unwrap().number > before.number);
 }
 

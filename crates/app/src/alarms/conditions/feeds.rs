@@ -32,7 +32,7 @@ fn is_due(feed: &FeedStatus, now: Timestamp, rules: &Rules) -> bool {
     }
     let lasts = feed.succeeded_at.or(feed.first_checked_at).map(|since| now.since(since));
     let twice = rules.schedule_of(feed.feed.vendor()).saturating_mul(2);
-    let at_once = matches!(feed.reason, Some(Reason::BlobDamaged | Reason::DiskFull));
+    let at_once = matches!(feed.reason, Some(Reason::BlobDamaged | Reason::BlobMissing | Reason::DiskFull));
     at_once || feed.failures >= rules.failures || lasts.is_some_and(|lasts| lasts > twice)
 }
 

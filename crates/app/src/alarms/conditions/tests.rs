@@ -405,6 +405,10 @@ fn disk_ring_hosts_and_damage_s30_s16_u15() {
         of(&status(vec![failed("elastic/9.0.0", Reason::BlobDamaged, 1)])),
         ["fail blob_damaged failing/elastic/9.0.0"]
     );
+    // The step that `_back` made for want of its bytes is told by one run alone.
+    let defender = "defender/linux/production/x86_64";
+    let lost = of(&status(vec![failed(defender, Reason::BlobMissing, 1)]));
+    assert_eq!(lost, [format!("warn blob_missing failing/{defender}")]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `waystation release list`.
 
-use catalog::ReleaseFilter;
+use catalog::{ReleaseFilter, ReleaseRecord};
 use clap::Args;
 use mirror::ReleaseStatus;
 use model::{FeedId, ReleaseState};
+use serde::Serialize;
 
+use super::lacking;
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -12,6 +14,8 @@ use crate::show;
 use crate::table::{Align, Table};
 
 /// Lists releases, newest first
+///
+/// One that lacks files has lost bytes that it should still have, and cannot be gone back to.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Example:\n  waystation release list --state quarantined\n\n{TWO_ENDS}"))]
 pub(crate) struct List {
@@ -26,6 +30,14 @@ pub(crate) struct List {
     json: bool,
 }
 
+/// A release, and how many of its files are not held as they should be.
+#[derive(Serialize)]
+struct Line {
+    #[serde(flatten)]
+    status: ReleaseStatus,
+    lacks: usize,
+}
+
 fn state(text: &str) -> Result<ReleaseState, String> {
     ReleaseState::from_word(text).ok_or_else(|| "states are admitted, quarantined, rejected, expired".to_owned())
 }
@@ -35,8 +47,11 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
     let filter = ReleaseFilter { feed: args.feed.clone(), state: args.state, ..ReleaseFilter::default() };
     let found = engine.ports().catalog.releases(&filter).await;
     let found = found.map_err(|error| Failure::new("release list", &error))?;
+    let lacking = lacking(&engine, &found, "release list").await?;
+    let lacks = |record: &ReleaseRecord| lacking.get(&record.release.id).copied().unwrap_or_default();
     if args.json {
-        found.iter().try_for_each(|record| context.out.json(&ReleaseStatus::from(record)))?;
+        let line = |record| context.out.json(&Line { status: ReleaseStatus::from(record), lacks: lacks(record) });
+        found.iter().try_for_each(line)?;
         return Ok(Exit::DONE);
     }
     let mut table = Table::new([
@@ -56,7 +71,10 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
             release.id.short(),
             release.feed.to_string(),
             release.vendor_version.to_string(),
-            record.state.to_string(),
+            match lacks(record) {
+                0 => record.state.to_string(),
+                lost => format!("{}, lacks {}", record.state, show::count(lost, "file")),
+            },
             release.held_since.to_string(),
             release.items.len().to_string(),
             show::bytes(release.bytes()),

@@ -6,7 +6,7 @@ use mirror::ReleaseStatus;
 use model::{Exchange, Provenance, ReleaseItem, TlsAnchor, Vendor};
 use serde::Serialize;
 
-use super::find;
+use super::{find, lacking};
 use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -32,18 +32,29 @@ pub(crate) struct Show {
 struct Document<'a> {
     #[serde(flatten)]
     status: ReleaseStatus,
+    /// How many of them are not held as they should be.
+    lacks: usize,
     items: &'a [ReleaseItem],
 }
 
 pub(super) async fn run(args: &Show, context: &mut Context) -> Result<Exit, Failure> {
     let engine = context.looking("release show").await?;
     let found = find(&engine, &args.release, "release show").await?;
+    let lacking = lacking(&engine, std::slice::from_ref(&found), "release show").await?;
+    let lacks = lacking.get(&found.release.id).copied().unwrap_or_default();
     let out = &mut context.out;
     if args.json {
-        out.json(&Document { status: ReleaseStatus::from(&found), items: &found.release.items })?;
+        out.json(&Document { status: ReleaseStatus::from(&found), lacks, items: &found.release.items })?;
         return Ok(Exit::DONE);
     }
     facts(&found, out)?;
+    if lacks > 0 {
+        out.line(format!(
+            "lacks           {}: lost, or not to be used as they are; `waystation release verify {}` says which",
+            show::count(lacks, "file"),
+            found.number
+        ))?;
+    }
     provenance(&found.release.provenance, out)?;
     if args.files {
         files(&found.release.items, out)?;
