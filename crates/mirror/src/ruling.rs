@@ -150,6 +150,8 @@ impl Engine {
             }
             // The answer says nothing about what the record speaks of: the next run asks without a condition.
             _ if moved => record.validator = None,
+            // What the operator let in did not reach the ring, and the record says why: it is not what is served.
+            _ if record.word.is_some() => record.validator = None,
             _ => {
                 unchanged(record);
                 record.validator = validator.or(record.validator.take());
