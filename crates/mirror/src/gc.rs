@@ -162,6 +162,9 @@ impl Engine {
     async fn make_room(&self) -> Result<Freed, EngineError> {
         let calm = self.calm().await?;
         let partial_bytes = self.ports.blobs.tidy_partials(calm.partials_since).await?;
+        if self.blind().await?.is_some() {
+            return Ok(Freed { removed: 0, bytes: 0, partial_bytes, generations: Vec::new() });
+        }
         let census = self.census(&calm).await?;
         for number in &census.plan.generations {
             self.ports.rings.remove(&self.settings.ring, *number).await?;
@@ -209,6 +212,13 @@ impl Engine {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         self.adopt_locked().await?;
+        if let Some(fault) = self.blind().await? {
+            return Err(EngineError::NotNow(format!(
+                "what ring {} serves is not known ({}), and it may be served on from memory: nothing is let go until \
+                 `waystation sync` has published it anew",
+                self.settings.ring, fault.detail
+            )));
+        }
         self.settle_locked().await?;
         self.forget_rejected().await;
         let plan = self.census(calm).await?.plan;

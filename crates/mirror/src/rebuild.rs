@@ -178,6 +178,12 @@ impl Engine {
         }
     }
 
+    /// Why nobody can say what the ring serves, where it lost all of its generations and could not be made anew: readers
+    /// go on with what they have in memory.
+    pub(crate) async fn blind(&self) -> Result<Option<Note>, EngineError> {
+        Ok(self.damage().await?.filter(|damage| damage.left.is_none()).map(|damage| damage.fault))
+    }
+
     /// What the ring lost, if it served something else before.
     async fn damage(&self) -> Result<Option<Damage>, EngineError> {
         let (left, fault) = self.serving().await?;
