@@ -183,6 +183,7 @@ impl Engine {
         self.adopt().await?;
         if lock.first {
             self.ports.catalog.unreserve(None).await?;
+            HostGate::forget_past(self.ports.catalog.as_ref(), self.ports.clock.now()).await?;
         }
         let run = self.open_run(request, observer, calm).await?;
         let report = run.go(stop).await;

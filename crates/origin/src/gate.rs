@@ -42,26 +42,30 @@ pub struct HostGate {
 }
 
 impl HostGate {
-    /// A gate that knows the waits that the catalog remembers. One that is over or void is forgotten for good: a clock that
-    /// is set back, or that comes near it again, does not bring it back.
+    /// A gate that knows the waits that the catalog remembers and that still stand. Nothing is written: who merely looks may
+    /// open one.
     ///
     /// # Errors
     /// When the catalog fails.
     pub async fn open(per_host: usize, catalog: Arc<dyn Catalog>, clock: Arc<dyn Clock>) -> Result<Self, CatalogError> {
         let now = clock.now();
-        let known: Vec<_> = catalog.host_waits().await?.into_iter().filter(|(_, until)| *until != FORGOTTEN).collect();
-        let (waits, past): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, until)| stands(*until, now));
-        if !past.is_empty() {
-            let host_waits = past.into_iter().map(|(host, _)| (host, FORGOTTEN)).collect();
-            catalog.apply(Batch { host_waits, ..Batch::default() }).await?;
+        let waits = catalog.host_waits().await?.into_iter().filter(|(_, until)| stands(*until, now)).collect();
+        Ok(Self { per_host: per_host.max(1), crowd: Arc::default(), waits: Mutex::new(waits), catalog, clock })
+    }
+
+    /// Forgets for good the waits that are over or void: a clock that is set back, or that comes near one again, does not
+    /// bring it back.
+    ///
+    /// # Errors
+    /// When the catalog fails.
+    pub async fn forget_past(catalog: &dyn Catalog, now: Timestamp) -> Result<(), CatalogError> {
+        let past = |until: Timestamp| until != FORGOTTEN && !stands(until, now);
+        let known = catalog.host_waits().await?.into_iter().filter(|(_, until)| past(*until));
+        let host_waits: Vec<_> = known.map(|(host, _)| (host, FORGOTTEN)).collect();
+        if host_waits.is_empty() {
+            return Ok(());
         }
-        Ok(Self {
-            per_host: per_host.max(1),
-            crowd: Arc::default(),
-            waits: Mutex::new(waits.into_iter().collect()),
-            catalog,
-            clock,
-        })
+        catalog.apply(Batch { host_waits, ..Batch::default() }).await
     }
 
     /// Shares places and fetches with other runs.

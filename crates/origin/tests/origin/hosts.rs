@@ -1,9 +1,10 @@
 //! Documents, validators, and hosts that want to be left alone.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::Reason;
-use origin::{Origin as _, Reading};
+use origin::{HostGate, Origin as _, Reading};
 use outbound::ScriptedAnswer;
 use vendors::{Ask, Target, Validator};
 
@@ -84,6 +85,19 @@ async fn a_host_that_sends_us_away_is_left_alone_by_every_later_run_u15_u16() {
     assert_eq!(setup.client.requests().len(), 1);
     setup.clock.set(3600);
     assert!(read(&setup, &ask(None)).await.is_ok());
+}
+
+/// A look opens one on a catalog that it cannot write.
+#[tokio::test]
+async fn a_gate_that_is_opened_leaves_waits_that_are_over_u16() {
+    let setup = Setup::new();
+    setup.client.answer(URL, ScriptedAnswer::status(503).header("retry-after", "3600"));
+    assert_eq!(read(&setup, &ask(None)).await.unwrap_err(), Reason::RateLimited);
+    let noted = setup.catalog.host_waits().await.unwrap();
+    setup.clock.set(100_000);
+    let gate = HostGate::open(4, Arc::clone(&setup.catalog), setup.clock.clone()).await;
+    assert!(gate.is_ok() && noted.len() == 1);
+    assert_eq!(setup.catalog.host_waits().await.unwrap(), noted);
 }
 
 #[tokio::test]

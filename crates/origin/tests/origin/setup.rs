@@ -83,6 +83,7 @@ impl Setup {
 
     /// An origin of a new run.
     pub(crate) async fn origin(&self) -> VendorOrigin {
+        HostGate::forget_past(self.catalog.as_ref(), self.clock.now()).await.unwrap();
         let gate = HostGate::open(4, Arc::clone(&self.catalog), self.clock.clone()).await.unwrap();
         let millisecond = Duration::from_millis(1);
         let settings = VendorSettings {
