@@ -1,7 +1,7 @@
 //! What nobody is served yet is read again before it is: a disk may have changed its bytes since they were held, and an
 //! endpoint must not lose what is whole to what is not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blob_store::{Current, Verification};
@@ -39,7 +39,7 @@ impl Proven {
 /// Blobs that must not be served, and why.
 #[derive(Default)]
 pub(crate) struct Unfit {
-    why: HashMap<Digest, Note>,
+    why: BTreeMap<Digest, Note>,
     /// Whether all of them are out of reach now, so that nobody takes them for held.
     aside: bool,
 }
