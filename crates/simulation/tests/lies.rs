@@ -4,7 +4,7 @@
 use simulation::{Lie, Request, simulate_with};
 
 /// The seeds that a defect is looked for in.
-const SEEDS: std::ops::Range<u64> = 0..200;
+const SEEDS: std::ops::Range<u64> = 0..800;
 
 #[test]
 fn every_planted_defect_is_found() {
