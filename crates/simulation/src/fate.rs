@@ -55,6 +55,8 @@ pub(crate) struct Fate {
     ledger: Mutex<Ledger>,
     /// How many processes hold the publication lock.
     publishers: AtomicU64,
+    /// Processes that died and were not dropped yet.
+    dying: AtomicU64,
 }
 
 struct Ledger {
@@ -81,7 +83,7 @@ impl Fate {
             digest: Hasher::new(),
             violation: None,
         });
-        Self { ledger, publishers: AtomicU64::new(0) }
+        Self { ledger, publishers: AtomicU64::new(0), dying: AtomicU64::new(0) }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -98,6 +100,21 @@ impl Fate {
     /// It gave it back, or died.
     pub(crate) fn publisher_went(&self) {
         self.publishers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A process died: until it is dropped, it holds what it held.
+    pub(crate) fn dies(&self) {
+        self.dying.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It was dropped.
+    pub(crate) fn is_buried(&self) {
+        self.dying.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether one that died may still hold something.
+    pub(crate) fn is_somebody_dying(&self) -> bool {
+        self.dying.load(Ordering::SeqCst) > 0
     }
 
     /// Sets the plan, its numbers counted from now on.

@@ -95,8 +95,15 @@ impl Process {
     }
 
     pub(crate) fn kill(&self) {
-        self.dead.store(true, Ordering::SeqCst);
+        if !self.dead.swap(true, Ordering::SeqCst) {
+            self.fate.dies();
+        }
         self.died.notify_one();
+    }
+
+    /// Whoever drove the engine dropped it.
+    pub(crate) fn is_dropped(&self) {
+        self.fate.is_buried();
     }
 
     /// Returns when the process has died.
@@ -142,6 +149,11 @@ impl Process {
         }
         if self.disk.is_none() {
             for _ in 0..self.fate.waits() {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            // What a dead process holds is let go of as it is dropped, on this very thread.
+            while self.fate.is_somebody_dying() && !self.is_dead() {
                 tokio::task::yield_now().await;
             }
         }

@@ -218,6 +218,7 @@ impl World {
             }
             tokio::task::yield_now().await;
         }
+        process.is_dropped();
         ended
     }
 
