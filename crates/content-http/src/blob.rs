@@ -82,12 +82,13 @@ impl Blob {
     /// Marks it as broken, unless it is, or is no longer what was seen at `epoch`.
     pub(crate) fn breaks(&self, epoch: u32) -> bool {
         let broken = epoch.wrapping_add(1);
-        let news = !broken.is_multiple_of(2)
-            && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        if news {
-            self.vouch(None);
-        }
-        news
+        !broken.is_multiple_of(2)
+            && self.state.compare_exchange(epoch, broken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Trusts no file of it before it was read anew.
+    pub(crate) fn doubt(&self) {
+        self.vouch(None);
     }
 
     /// Marks it as whole.
@@ -111,7 +112,7 @@ impl Blob {
 
     /// Whether a large file may be served now. One that only got or lost a name, or got another owner or other rights, is,
     /// and is read anew meanwhile.
-    fn stands_for(self: &Arc<Self>, found: Identity) -> bool {
+    pub(crate) fn stands_for(self: &Arc<Self>, found: Identity) -> bool {
         let mut vouched = self.vouched();
         let Some(Vouched { file, .. }) = *vouched else { return false };
         if file == found {

@@ -96,6 +96,10 @@ impl Damage {
         if !blob.breaks(epoch) {
             return false;
         }
+        // A folder or mount that was away for a moment comes back with the very files that were proven.
+        if read.is_some() || !is_of_the_system(error) {
+            blob.doubt();
+        }
         let key = (blob.digest, blob.size);
         // A case of a blob that nobody needed meanwhile goes on: it was not whole in between.
         let told = cases.open.get(&key).is_some_and(|case| case.told);
@@ -202,6 +206,9 @@ impl Damage {
             return self.note(blob, epoch, file, error);
         }
         let suspect = file.and_then(|file| Identity::of(file).ok()).map(|file| self.suspect(file));
+        if suspect.is_some() {
+            blob.doubt();
+        }
         let key = (blob.digest, blob.size);
         let mut cases = self.cases();
         if let Some(case) = cases.open.get_mut(&key) {
@@ -218,7 +225,7 @@ impl Damage {
         blob.heals();
     }
 
-    /// Whether a blob could be served now. A large one whose bytes were not proven since is to be read first.
+    /// Whether a blob could be served now. A large one that is not the file that was served is to be read first.
     fn probe(&self, blob: &Arc<Blob>, source: &dyn Source) -> Result<(), SourceError> {
         if blob.is_small() {
             // What is in memory says nothing of the file.
@@ -227,9 +234,12 @@ impl Damage {
         let file = source.open(&blob.digest, blob.size)?;
         let (found, key) = (Identity::of(&file)?, (blob.digest, blob.size));
         self.trusted(key, found)?;
-        if blob.is_large() && !blob.is_proven(found) {
-            self.proofs.ask(blob, Haste::Urgent);
-            return Err(Unproven.into());
+        if blob.is_large() {
+            let stands = blob.stands_for(found);
+            if !blob.is_proven(found) {
+                self.proofs.ask(blob, if stands { Haste::Calm } else { Haste::Urgent });
+            }
+            return if stands { Ok(()) } else { Err(Unproven.into()) };
         }
         blob.prove(&file, found, |_| Ok(())).inspect_err(|_| {
             // So that a damaged file is not read again and again.

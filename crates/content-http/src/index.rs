@@ -56,8 +56,17 @@ impl Served {
     /// Whether nothing can be read of what is not in memory, and not merely for want of a small file or two: what the fleet
     /// comes for is gone.
     pub(crate) fn is_hollow(&self) -> bool {
-        let outside = || self.routes.values().map(|entry| &entry.blob).filter(|blob| !blob.is_kept());
-        outside().all(|blob| blob.is_broken()) && outside().any(|blob| !blob.is_small())
+        self.has_no_file_left() && self.outside().any(|blob| !blob.is_small())
+    }
+
+    /// Whether something is not in memory, and nothing of that can be read.
+    pub(crate) fn has_no_file_left(&self) -> bool {
+        let mut outside = self.outside().peekable();
+        outside.peek().is_some() && outside.all(|blob| blob.is_broken())
+    }
+
+    fn outside(&self) -> impl Iterator<Item = &Arc<Blob>> {
+        self.routes.values().map(|entry| &entry.blob).filter(|blob| !blob.is_kept())
     }
 
     /// Whether any route has bytes to answer with, as far as there are routes.

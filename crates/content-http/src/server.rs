@@ -312,9 +312,8 @@ impl ContentServer {
         &self.addresses
     }
 
-    /// Whether files of what the default ring serves are gone, and what stands in the data folder is nothing that it
-    /// could serve instead: the folder is gone, or an older copy stands in its place. Or nothing can be read of what is
-    /// not in memory, whatever stands there.
+    /// Whether files of what the default ring serves are gone, and an older copy stands in their place. Or nothing can be
+    /// read of what is not in memory, whatever stands there, if anything does.
     pub fn has_lost_content(&self) -> bool {
         self.shared.view.has_lost()
     }

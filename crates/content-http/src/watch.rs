@@ -67,13 +67,17 @@ impl View {
         }
     }
 
-    /// Whether files of what the default ring serves are gone, and what stands in the data folder is not served instead; or
-    /// whether it has nothing left but what is in memory.
+    /// Whether files of what the default ring serves are gone, and an older copy stands in their place; or whether it has
+    /// nothing left but what is in memory. Whatever else is refused is no reason to send everybody away for one bad file.
     pub(crate) fn has_lost(&self) -> bool {
         let default = Arc::clone(&self.snapshot.load().default);
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_stale = refused.contains_key(&default.ring);
-        default.served.as_ref().is_some_and(|served| is_stale && !served.is_whole() || served.is_hollow())
+        let refused = refused.get(&default.ring).map(|why| why.reason);
+        default.served.as_ref().is_some_and(|served| match refused {
+            Some(Reason::RingWentBack) => !served.is_whole(),
+            Some(_) => served.has_no_file_left(),
+            None => served.is_hollow(),
+        })
     }
 
     /// How often rings were looked at.

@@ -219,6 +219,34 @@ fn a_large_file_that_was_changed_is_told_only_once_it_was_read_s16() {
 }
 
 #[test]
+fn a_large_file_that_was_away_is_served_once_it_is_back_and_not_read_anew_s42() {
+    let mut ward = ward();
+    let (_folder, disk) = disk(1..2, LARGE);
+    let blob = ward.sized(1, LARGE);
+    blob.first_seen(&disk.open(&blob.digest, blob.size).unwrap());
+    let mut away = |errno: Errno, settled: bool| {
+        let gone = Disk(Err(errno.raw_os_error()));
+        assert!(ward.damage.look_behind(&blob, &gone).is_err() && blob.is_broken());
+        assert_eq!(ward.damage.retry(&gone), 0);
+        assert_eq!(ward.damage.retry(&disk), 1, "{errno}");
+        assert!(blob.open(&disk).is_ok() && blob.is_settled() == settled, "{errno}");
+    };
+    // It had not been read to its end yet: it is served as before, and read meanwhile.
+    away(Errno::STALE, false);
+    ward.damage.settle(&blob, &disk, Haste::Calm);
+    for errno in [Errno::NOENT, Errno::IO, Errno::ACCESS, Errno::STALE] {
+        away(errno, true);
+    }
+    // One that could not be read, though it opened, is read.
+    let (file, _) = blob.open(&disk).unwrap();
+    ward.damage.note(&blob, blob.epoch().unwrap(), Some(&file), &io::Error::from_raw_os_error(5).into());
+    ward.clock.0.store(61, Ordering::SeqCst);
+    assert_eq!(ward.damage.retry(&disk), 0);
+    ward.damage.settle(&blob, &disk, Haste::Urgent);
+    assert!(!blob.is_broken());
+}
+
+#[test]
 fn a_large_file_that_got_another_name_is_served_on_and_read_meanwhile_s16() {
     let mut ward = ward();
     let (folder, disk) = disk(1..2, LARGE);

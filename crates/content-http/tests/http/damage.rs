@@ -89,6 +89,23 @@ fn who_begins_nowhere_has_no_use_for_the_rest_s18() {
 }
 
 #[test]
+fn one_bad_file_sends_nobody_away_because_a_newer_generation_does_not_read_s18() {
+    let (gone, big) = (noise(3, 50_000), noise(4, 50_000));
+    let site = Site::with(&[("/gone", &gone), ("/big", &big)]);
+    *site.source.unreadable.lock().unwrap() = true;
+    site.source.set(site.next("broad", &[("/new", b"new")]));
+    site.server.nudge();
+    until(|| site.server.stats().rings[0].refused.is_some());
+    site.source.lose(&gone);
+    until(|| site.get("/gone", "").status == 503);
+    assert!(site.server.is_ready() && !site.server.has_lost_content());
+    assert_eq!(site.get("/big", "").body, big);
+    site.source.lose(&big);
+    until(|| site.server.has_lost_content());
+    assert!(!site.server.is_ready());
+}
+
+#[test]
 fn many_broken_blobs_heal_without_hurry_and_without_loss_s18() {
     let files: Vec<(String, Vec<u8>)> = (0..700).map(|at| (format!("/{at}"), noise(at, 40))).collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
