@@ -224,7 +224,7 @@ fn a_large_file_that_was_away_is_served_once_it_is_back_and_not_read_anew_s42() 
     let (_folder, disk) = disk(1..2, LARGE);
     let blob = ward.sized(1, LARGE);
     blob.first_seen(&disk.open(&blob.digest, blob.size).unwrap());
-    let mut away = |errno: Errno, settled: bool| {
+    let away = |errno: Errno, settled: bool| {
         let gone = Disk(Err(errno.raw_os_error()));
         assert!(ward.damage.look_behind(&blob, &gone).is_err() && blob.is_broken());
         assert_eq!(ward.damage.retry(&gone), 0);
