@@ -2,6 +2,7 @@
 
 mod dates;
 mod engine;
+mod error;
 mod forwarded;
 mod gathered;
 mod heads;
@@ -11,14 +12,14 @@ mod tests;
 mod trial;
 
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use model::{FeedId, Timestamp};
-use platform::fs::{Folder, FsError, Mode, Owners, modified};
+use platform::fs::{Folder, Mode, Owners, modified};
 use platform::lock::FileLock;
 
 use crate::due::is_due;
@@ -26,6 +27,7 @@ use crate::state::{State, counted, has_room};
 use crate::{LearnedFeed, Named, WantedList, Why};
 
 pub(crate) use dates::{AllTold, Told};
+pub use error::BookError;
 pub use gathered::{collect, pending};
 pub(crate) use heads::Lines;
 pub use heads::PASSABLE;
@@ -34,6 +36,8 @@ pub(crate) use trial::Terms;
 
 const FOLDER: &str = "wanted";
 const WANTED: &str = "wanted.json";
+/// Where a list goes that does not read, once another is to be written in its place.
+const ASIDE: &str = "wanted.set-aside.json";
 const LEARNED: &str = "learned.json";
 const LOCK: &str = "lock";
 /// The longest form of a path that is kept: as long as a path may be, and its marks.
@@ -42,51 +46,6 @@ const GUESS_BYTES: usize = 1200;
 const ANEW: &str = ": what endpoints ask for is followed again as they ask, and what the operator named once it is named again (`waystation feed learn`; `waystation history list` shows what was, and `waystation feed list`, once it is removed, what is served)";
 /// Far beyond what the caps let grow.
 const FILE_BYTES: u64 = 8 << 20;
-
-/// Why what was learned cannot be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum BookError {
-    /// The folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FsError),
-    /// A file is not what it should be.
-    #[error(
-        "{path} does not read: a newer version wrote it, or it is damaged; go on with that version, put a copy of it back, or remove it to begin anew{anew}"
-    )]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-        /// What beginning anew comes to, where that is not nothing.
-        anew: &'static str,
-    },
-    /// It could not be written down.
-    #[error("what was learned cannot be written down")]
-    Form(#[from] serde_json::Error),
-    /// It would not read any more.
-    #[error(
-        "{path} would grow beyond {FILE_BYTES} bytes, and is left as it is; `waystation feed forget` makes it smaller"
-    )]
-    TooMuch {
-        /// Which.
-        path: PathBuf,
-    },
-    /// Another data folder stands where the one was that is worked on.
-    #[error("{path} is gone, or another stands in its place: nothing that is learned is written there")]
-    Away {
-        /// The data folder.
-        path: PathBuf,
-    },
-    /// There is no room for one more.
-    #[error(
-        "{feed} is not learned: {learned} feeds are, and elastic.learned_feeds lets no more in; `waystation feed forget` makes room, and `waystation feed list` says what each is followed for"
-    )]
-    Full {
-        /// Which was to be learned.
-        feed: FeedId,
-        /// How many are.
-        learned: usize,
-    },
-}
 
 /// What is kept beside what was learned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -191,16 +150,26 @@ impl Book {
         WantedList::read(&text).ok_or_else(|| self.damaged(WANTED))
     }
 
-    /// Keeps what is wanted.
+    /// Keeps what is wanted. What stands in its place and does not read may be a newer version's: it is set aside, and where
+    /// it is then is told.
     ///
     /// # Errors
-    /// [`BookError`] when it cannot be written.
-    pub fn keep_wanted(&self, list: &WantedList) -> Result<(), BookError> {
+    /// [`BookError`] when it cannot be written, or what stands in its place cannot be read now.
+    pub fn keep_wanted(&self, list: &WantedList) -> Result<Option<PathBuf>, BookError> {
         if self.keeps_nothing() {
-            return Ok(());
+            return Ok(None);
         }
-        let folder = self.folder()?;
-        Ok(folder.write_atomic(WANTED, list.text()?.as_bytes(), Mode::PRIVATE_FILE)?)
+        let (folder, text) = (self.folder()?, list.text()?);
+        let aside = match self.wanted() {
+            Ok(_) => None,
+            Err(BookError::Damaged { .. }) => {
+                folder.rename(WANTED, &folder, ASIDE)?;
+                Some(self.path_of(ASIDE))
+            }
+            Err(error) => return Err(error),
+        };
+        folder.write_atomic(WANTED, text.as_bytes(), Mode::PRIVATE_FILE)?;
+        Ok(aside)
     }
 
     /// The feeds that were learned.
@@ -317,15 +286,14 @@ impl Book {
 
     fn read_state(&self) -> Result<State, BookError> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((mut file, stamp)) = self.open(LEARNED)? else { return Ok(State::default()) };
+        let Some((file, stamp)) = self.open(LEARNED)? else { return Ok(State::default()) };
         if let Some((known, state)) = cache.as_ref()
             && *known == stamp
         {
             return Ok(state.clone());
         }
-        let mut text = String::new();
-        let read = std::io::Read::by_ref(&mut file).take(FILE_BYTES).read_to_string(&mut text);
-        let state = read.ok().and_then(|_| State::read(&text)).ok_or_else(|| self.damaged(LEARNED))?;
+        let text = self.whole(LEARNED, file)?;
+        let state = State::read(&text).ok_or_else(|| self.damaged(LEARNED))?;
         *cache = Some((stamp, state.clone()));
         Ok(state)
     }
@@ -347,7 +315,7 @@ impl Book {
         if state != before {
             let text = state.text()?;
             if text.len() as u64 > FILE_BYTES {
-                return Err(BookError::TooMuch { path: self.data.join(FOLDER).join(LEARNED) });
+                return Err(BookError::TooMuch { path: self.path_of(LEARNED) });
             }
             folder.write_atomic(LEARNED, text.as_bytes(), Mode::PRIVATE_FILE)?;
         }
@@ -360,7 +328,7 @@ impl Book {
         let opened = opened.and_then(|folder| folder.open_plain(name, Owners::us_or_owner_of(&folder)?));
         match opened {
             Ok((file, size)) => {
-                let at = modified(&file).map_err(|_| self.damaged(name))?;
+                let at = modified(&file).map_err(|source| self.unreadable(name, source))?;
                 Ok(Some((file, (at, size))))
             }
             Err(error) if error.is_missing() => Ok(None),
@@ -370,13 +338,29 @@ impl Book {
 
     fn text(&self, name: &str) -> Result<Option<String>, BookError> {
         let Some((file, _)) = self.open(name)? else { return Ok(None) };
+        self.whole(name, file).map(Some)
+    }
+
+    /// What a file says, as far as one may grow.
+    fn whole(&self, name: &str, file: std::fs::File) -> Result<String, BookError> {
         let mut text = String::new();
-        file.take(FILE_BYTES).read_to_string(&mut text).map_err(|_| self.damaged(name))?;
-        Ok(Some(text))
+        file.take(FILE_BYTES).read_to_string(&mut text).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => self.damaged(name),
+            _ => self.unreadable(name, source),
+        })?;
+        Ok(text)
+    }
+
+    fn unreadable(&self, name: &str, source: io::Error) -> BookError {
+        BookError::Read { path: self.path_of(name), source }
     }
 
     fn damaged(&self, name: &str) -> BookError {
-        BookError::Damaged { path: self.data.join(FOLDER).join(name), anew: if name == LEARNED { ANEW } else { "" } }
+        BookError::Damaged { path: self.path_of(name), anew: if name == LEARNED { ANEW } else { "" } }
+    }
+
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.data.join(FOLDER).join(name)
     }
 }
 

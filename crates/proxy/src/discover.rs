@@ -64,14 +64,11 @@ struct Search<'a> {
 
 impl Search<'_> {
     async fn found_in_folder(&mut self, found: &[FeedId], wanted: &[FeedId]) -> Result<(), BookError> {
-        let most = self.rules.learned_feeds;
         for feed in found.iter().filter(|feed| !self.engine.follows(feed)) {
             let why = self.rules.why(feed).filter(|why| *why == Why::Pattern || wanted.contains(feed));
             let Some(why) = why else { continue };
-            if self.book.has_room(&self.book.learned()?, feed, why, most) {
-                self.learn(feed.clone(), why).await?;
-            } else {
-                self.found.troubles.push((feed.clone(), full(None, most)));
+            if let Some(full) = self.learn((feed, why), None).await? {
+                self.found.troubles.push((feed.clone(), full));
             }
         }
         Ok(())
@@ -80,8 +77,10 @@ impl Search<'_> {
     /// A list that does not read is left as it is: whoever gathers what is asked for next begins it anew.
     async fn asked_for(&mut self) -> Result<(), BookError> {
         let mut list = self.book.wanted()?;
-        self.wanted(&mut list).await?;
-        self.book.keep_wanted(&list)
+        let looked = self.wanted(&mut list).await;
+        // What came of asking so far is kept, whatever ended it.
+        self.book.keep_wanted(&list)?;
+        looked
     }
 
     async fn wanted(&mut self, list: &mut WantedList) -> Result<(), BookError> {
@@ -96,11 +95,10 @@ impl Search<'_> {
                 continue;
             }
             let failure = match probe(self.engine, self.book, &feed, entry.guess.as_deref()).await {
-                Ok(_) if room => {
-                    self.learn(feed, why).await?;
-                    continue;
-                }
-                Ok(version) => full(Some(&version), self.rules.learned_feeds),
+                Ok(version) => match self.learn((&feed, why), Some(&version)).await? {
+                    None => continue,
+                    Some(full) => full,
+                },
                 Err(failure) => failure,
             };
             list.note(&feed, &Tried { at: now, reason: failure.reason, detail: failure.detail.clone() });
@@ -121,17 +119,21 @@ impl Search<'_> {
             let (mut whole, mut last) = (true, None);
             while let Some(feed) = walk.next() {
                 last = Some(feed.clone());
-                match probe(self.engine, self.book, &feed, None).await {
-                    Ok(_) => {
+                let failure = match probe(self.engine, self.book, &feed, None).await {
+                    Ok(version) => {
                         walk.there();
-                        self.learn(feed, Why::Pattern).await?;
+                        self.learn((&feed, Why::Pattern), Some(&version)).await?
                     }
-                    Err(failure) if is_absence(failure.reason) || failure.reason == Reason::Refused => walk.absent(),
-                    Err(failure) => {
-                        self.found.troubles.push((feed, failure));
-                        whole = false;
-                        break;
+                    Err(failure) if is_absence(failure.reason) || failure.reason == Reason::Refused => {
+                        walk.absent();
+                        None
                     }
+                    Err(failure) => Some(failure),
+                };
+                if let Some(failure) = failure {
+                    self.found.troubles.push((feed, failure));
+                    whole = false;
+                    break;
                 }
             }
             if whole {
@@ -142,14 +144,23 @@ impl Search<'_> {
         Ok(())
     }
 
-    async fn learn(&mut self, feed: FeedId, why: Why) -> Result<(), BookError> {
-        let now = self.engine.ports().clock.now();
-        if !self.book.learn(&feed, why, now, self.rules.learned_feeds)? {
-            return Ok(());
+    /// Follows a feed that the vendor has, or says that there is no room: another may have taken the last place meanwhile.
+    async fn learn(
+        &mut self,
+        (feed, why): (&FeedId, Why),
+        version: Option<&VendorVersion>,
+    ) -> Result<Option<Note>, BookError> {
+        let (now, most) = (self.engine.ports().clock.now(), self.rules.learned_feeds);
+        match self.book.learn(feed, why, now, most) {
+            Ok(false) => {}
+            Ok(true) => {
+                record(self.engine, self.book, feed, why).await;
+                self.found.learned.push((feed.clone(), why));
+            }
+            Err(BookError::Full { .. }) => return Ok(Some(full(version, most))),
+            Err(error) => return Err(error),
         }
-        record(self.engine, self.book, &feed, why).await;
-        self.found.learned.push((feed, why));
-        Ok(())
+        Ok(None)
     }
 }
 

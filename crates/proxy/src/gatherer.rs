@@ -1,5 +1,7 @@
 //! Gathers what endpoints asked for in vain, keeps the list of it, and has learned what is to be learned.
 
+mod turn;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use crate::forwarded::stop_forwarding;
 use crate::list::Tried;
 use crate::spool::gather;
 use crate::state::ForwardedFile;
-use crate::{Desk, Landing, Pattern, Rules, Stays, WantedEntry, WantedList, Why};
+use crate::{BookError, Desk, Landing, Pattern, Rules, Stays, WantedEntry, WantedList, Why};
+
+use turn::Turn;
 
 /// How long what the vendor did not have is not tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -92,9 +96,13 @@ impl Gatherer {
         if self.list.is_none() {
             match self.desk.book().wanted() {
                 Ok(list) => self.list = Some(list),
-                Err(error) => {
-                    tracing::error!(error = %error_chain(&error), "the wanted list cannot be read; it begins anew");
+                Err(error @ BookError::Damaged { .. }) => {
+                    tracing::error!(error = %error_chain(&error), "the wanted list does not read; it begins anew with what is asked for next");
                     self.list = Some(WantedList::default());
+                }
+                Err(error) => {
+                    let error = error_chain(&error);
+                    return tracing::error!(error, "the wanted list cannot be read now; nothing is gathered");
                 }
             }
         }
@@ -111,8 +119,13 @@ impl Gatherer {
         for seen in &gathered.seen {
             changed |= list.add(seen, &settings);
         }
+        let shut_out = list.is_any_shut_out();
         for seen in &self.desk.take_left(engine) {
             changed |= list.add(seen, &settings);
+            // Fetched as if it was not served; but what finds no room comes before what made room for it.
+            if !shut_out {
+                self.desk.ask(&seen.ring, &seen.path);
+            }
         }
         // What was asked for is in the spool a moment after the vendor was asked for it.
         self.notes.extend(self.desk.take_notes());
@@ -132,9 +145,12 @@ impl Gatherer {
             Ok(held) => changed |= list.drop_held(|ring, path| held.contains(&(ring.clone(), path.clone()))),
             Err(error) => tracing::warn!(error = %error_chain(&error), "what is held by now cannot be looked up"),
         }
-        let kept = if changed { self.desk.book().keep_wanted(list) } else { Ok(()) };
+        let kept = if changed { self.desk.book().keep_wanted(list) } else { Ok(None) };
         match kept {
-            Ok(()) => {
+            Ok(aside) => {
+                if let Some(aside) = aside {
+                    tracing::warn!(aside = %aside.display(), "the wanted list began anew; what stood in its place is kept there");
+                }
                 if let Err(error) = gathered.done() {
                     tracing::error!(error = %error_chain(&error), "what was gathered cannot be removed from the spool");
                 }
@@ -150,12 +166,16 @@ impl Gatherer {
     async fn learn(&mut self, engine: &Engine, rules: &Rules) {
         let now = engine.ports().clock.now();
         let (mut begun, mut shut) = (0, Vec::new());
+        let turn = Turn::of(engine, self.list.as_ref()).await;
         for entry in self.entries() {
             let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), rules.why(&feed)?))) else {
                 continue;
             };
             // Looked at again for each: what was begun before may have taken the last place.
             let room = self.desk.has_room(engine, &feed, why);
+            if turn.is_renewed(&feed) || room && turn.waits(&entry, &feed) {
+                continue;
+            }
             if room && begun < AT_ONCE && (may_ask(&entry, now) || entry.is_shut_out()) {
                 begun += usize::from(self.desk.begin(&feed, entry.guess, why) == Begun::Now);
             } else if !room && may_ask(&entry, now) {

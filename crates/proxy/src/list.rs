@@ -70,6 +70,11 @@ impl WantedList {
         entries
     }
 
+    /// Whether the vendor has any of it that is not followed because there is no room.
+    pub(crate) fn is_any_shut_out(&self) -> bool {
+        self.entries.iter().any(WantedEntry::is_shut_out)
+    }
+
     /// How many entries went because there was no room.
     pub fn pushed_out(&self) -> u64 {
         self.pushed_out

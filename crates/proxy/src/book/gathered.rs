@@ -5,7 +5,7 @@ use std::path::Path;
 use model::Timestamp;
 use vendors::elastic::ElasticSettings;
 
-use super::{Book, BookError};
+use super::{Book, BookError, WANTED};
 use crate::WantedList;
 use crate::spool::gather;
 
@@ -24,22 +24,22 @@ pub fn pending(book: &Book, spool: &Path, settings: &ElasticSettings, now: Times
 /// Takes what the spool holds into the list.
 ///
 /// # Errors
-/// [`BookError`] when the spool cannot be read or the list cannot be kept; then the spool is as it was. Also when the list
-/// did not read: then it begins anew with what was gathered, and that is told this once.
+/// [`BookError`] when the spool or the list cannot be read now, or the list cannot be kept; then both are as they were.
+/// [`BookError::Anew`] when the list did not read and begins anew with what was gathered: that is told this once.
 pub fn collect(book: &Book, spool: &Path, settings: &ElasticSettings, now: Timestamp) -> Result<(), BookError> {
     let gathered = gather(spool, now)?;
     if gathered.seen.is_empty() {
         return Ok(gathered.done()?);
     }
-    let (mut list, unread) = match book.wanted() {
-        Ok(list) => (list, Ok(())),
-        Err(error @ BookError::Damaged { .. }) => (WantedList::default(), Err(error)),
+    let mut list = match book.wanted() {
+        Ok(list) => list,
+        Err(BookError::Damaged { .. }) => WantedList::default(),
         Err(error) => return Err(error),
     };
     for seen in &gathered.seen {
         list.add(seen, settings);
     }
-    book.keep_wanted(&list)?;
+    let aside = book.keep_wanted(&list)?;
     gathered.done()?;
-    unread
+    aside.map_or(Ok(()), |aside| Err(BookError::Anew { path: book.path_of(WANTED), aside }))
 }

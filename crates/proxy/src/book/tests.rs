@@ -165,9 +165,32 @@ fn a_list_that_does_not_read_begins_anew_with_what_is_gathered_and_is_told_once_
     let seen = crate::Seen { ring: model::RingName::broad(), path: path.clone(), count: 1, first: at(8), last: at(8) };
     crate::Spool::new(spool.clone()).make().unwrap();
     crate::Spool::new(spool.clone()).put(&[seen]).unwrap();
-    assert!(matches!(gather(), Err(BookError::Damaged { .. })));
+    let Err(BookError::Anew { aside, .. }) = gather() else { panic!("it is told") };
+    assert_eq!(std::fs::read(&aside).unwrap(), b"{", "it may be a newer version's");
     assert_eq!(book.wanted().unwrap().entries()[0].path, path);
     gather().unwrap();
+}
+
+#[test]
+fn what_cannot_be_read_now_is_left_as_it_is_s41() {
+    let dir = tempfile::tempdir().unwrap();
+    let (book, spool) = (book(dir.path()), dir.path().join("spool"));
+    let list = dir.path().join(FOLDER).join(WANTED);
+    std::fs::create_dir_all(&list).unwrap();
+    let path = "/downloads/endpoint/manifest/artifacts-9.1.0.zip".parse().unwrap();
+    let seen = crate::Seen { ring: model::RingName::broad(), path, count: 1, first: at(8), last: at(8) };
+    crate::Spool::new(spool.clone()).make().unwrap();
+    crate::Spool::new(spool.clone()).put(&[seen]).unwrap();
+    let gather = || crate::collect(&book, &spool, &vendors::elastic::ElasticSettings::default(), at(9));
+    assert!(matches!(gather(), Err(BookError::Folder(_))) && list.is_dir());
+    std::fs::remove_dir(&list).unwrap();
+    gather().unwrap();
+    assert_eq!(book.wanted().unwrap().entries().len(), 1, "what was gathered waited for that");
+
+    let unreadable = || std::fs::File::options().write(true).open(&list).unwrap();
+    assert!(matches!(book.whole(WANTED, unreadable()), Err(BookError::Read { .. })));
+    std::fs::write(&list, [0xff]).unwrap();
+    assert!(matches!(book.wanted(), Err(BookError::Damaged { .. })));
 }
 
 #[test]

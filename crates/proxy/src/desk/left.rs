@@ -19,18 +19,13 @@ impl Desk {
         (is_manifest && path.is_under(DOWNLOADS)).then(|| self.faces.asked(path))
     }
 
-    /// The manifests that are served and followed no longer, and that somebody asked for since the last look. They are
-    /// fetched as if they were not served.
-    pub(crate) fn take_left(self: &Arc<Self>, engine: &Engine) -> Vec<Seen> {
+    /// The manifests that are served and followed no longer, and that somebody asked for since the last look.
+    pub(crate) fn take_left(&self, engine: &Engine) -> Vec<Seen> {
         let (ring, now) = (&engine.settings().ring, engine.ports().clock.now());
         let settings = self.settings(engine);
         let followed = engine.feeds();
         let left = |feed: &FeedId| !followed.contains(feed) && engine.left(feed);
         let asked = self.faces.take_left(|path| wanted(path, &settings).is_some_and(|found| left(&found.feed)));
-        let seen = asked.into_iter().map(|path| {
-            self.ask(ring, &path);
-            Seen { ring: ring.clone(), path, count: 1, first: now, last: now }
-        });
-        seen.collect()
+        asked.into_iter().map(|path| Seen { ring: ring.clone(), path, count: 1, first: now, last: now }).collect()
     }
 }

@@ -50,10 +50,10 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
     }
     let mut asked = Asked::All;
     if let Err(error) = app::gather_once(config, &engine) {
-        if matches!(error, BookError::Damaged { .. }) {
+        if matches!(error, BookError::Anew { .. }) {
             asked = Asked::NotAll;
             let error = crate::show::clean(&error_chain(&error));
-            let _ = writeln!(io::stderr(), "the list of what endpoints ask for begins anew: {error}");
+            let _ = writeln!(io::stderr(), "{}: {error}", Reason::LearnedUnread);
         } else {
             tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
         }
@@ -170,6 +170,6 @@ fn tell(found: &Discovery, json: bool, context: &mut Context) -> Result<Asked, F
 /// Tells what cannot be read of what endpoints asked for, or of what was learned.
 fn tell_unread(error: &BookError) {
     let told = "what is configured is fetched all the same; what was learned is not where that is what does not read, and \
-                nothing more is learned";
+                of what endpoints ask for nothing more is learned";
     let _ = writeln!(io::stderr(), "{}: {}; {told}", Reason::LearnedUnread, crate::show::clean(&error_chain(error)));
 }
