@@ -1,5 +1,6 @@
 //! What is forwarded becomes a release of a feed of our own, numbered by us; and how that ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mirror::{Engine, EngineError, FeedReport, SyncRequest};
@@ -48,27 +49,29 @@ pub enum Stays {
 pub async fn stop_forwarding(engine: &Engine, book: &Book, stays: Stays) -> Result<usize, UnforwardError> {
     let Some(feed) = forwarded_feed() else { return Ok(0) };
     let kept = |file: &ForwardedFile| stays == Stays::Copies && file.is_copy;
-    let files = book.forwarded();
-    let copies = files.iter().filter(|file| kept(file)).count();
-    let served = served(engine).await?.saturating_sub(copies);
-    let known = files.len().saturating_sub(copies);
-    if served == 0 && known == 0 {
+    let (stay, go): (Vec<_>, Vec<_>) = book.forwarded().into_iter().partition(kept);
+    let mut before = served_beside(engine, &stay).await?;
+    before.extend(go.into_iter().map(|file| file.route));
+    if before.is_empty() {
         return Ok(0);
     }
     let _claim = engine.claim(&feed).ok_or(UnforwardError::Busy)?;
     change_forwarded(engine, book, |files| files.retain(kept)).await?;
     let report = publish_forwarded(engine, book).await?;
-    match self::served(engine).await?.saturating_sub(copies) {
-        0 => Ok(served.max(known)),
+    // Where what was learned was lost, only now it is known what of it stays.
+    let stay = book.forwarded();
+    match served_beside(engine, &stay).await?.len() {
+        0 => Ok(before.iter().filter(|path| !stay.iter().any(|file| file.route == **path)).count()),
         paths => Err(UnforwardError::Served { paths, why: why(report) }),
     }
 }
 
-/// How many paths are served that were forwarded.
-async fn served(engine: &Engine) -> Result<usize, EngineError> {
+/// The paths that are served of what was forwarded, but for these.
+async fn served_beside(engine: &Engine, but: &[ForwardedFile]) -> Result<BTreeSet<RoutePath>, EngineError> {
     let current = engine.ports().rings.current(&engine.settings().ring).await?;
-    let routes = current.iter().flat_map(|current| current.generation.routes.values());
-    Ok(routes.filter(|route| is_forwarded(&route.feed)).count())
+    let routes = current.iter().flat_map(|current| &current.generation.routes);
+    let ours = routes.filter(|(_, route)| is_forwarded(&route.feed)).map(|(path, _)| path);
+    Ok(ours.filter(|path| !but.iter().any(|file| file.route == **path)).cloned().collect())
 }
 
 fn why(report: Option<FeedReport>) -> String {

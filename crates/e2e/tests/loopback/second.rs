@@ -120,6 +120,22 @@ fn a_second_path_moves_with_its_manifest_and_never_shows_what_the_first_does_not
 }
 
 #[test]
+fn a_second_path_stays_where_what_was_learned_is_lost_and_nothing_else_is_forwarded_s41() {
+    let (vendor, host) = (vendor(), Host::default());
+    let site = Site::new(&section(&host.start(vendor.address()), "unknown_paths = \"refuse\"\nrevalidate = \"1h\"\n"));
+    let run = site.start("run");
+    assert_eq!(get(run.content, FIRST).unwrap().status, 200);
+    both(&run);
+    run.finish();
+    std::fs::remove_file(site.data().join("wanted/learned.json")).unwrap();
+    let synced = site.act(&["sync"]).expect(0).text();
+    assert!(!synced.contains("served no longer"), "{synced}");
+    let serve = site.start("serve");
+    both(&serve);
+    serve.finish();
+}
+
+#[test]
 fn a_dated_manifest_that_the_vendor_moves_is_found_at_its_new_path() {
     let (vendor, host) = (vendor(), Host::default());
     let site = Site::new(&section(&host.start(vendor.address()), "revalidate = \"1h\"\n"));
