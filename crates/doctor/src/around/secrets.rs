@@ -47,10 +47,15 @@ pub(crate) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
     }
     files.extend(config.serve.iter().filter_map(|serve| serve.credentials.clone()).map(|path| (path, Kind::Settings)));
     files.extend(named_secrets(config));
-    // Listeners may share a file, and one may be certificate and key.
+    // Listeners may share a file, and what is the certificate of one may be the key of another: it is a secret then.
+    let secret: BTreeSet<PathBuf> =
+        files.iter().filter(|(_, kind)| *kind == Kind::Secret).map(|(path, _)| path.clone()).collect();
     let mut once = BTreeSet::new();
     files.retain(|(path, _)| once.insert(path.clone()));
-    let judged = files.into_iter().filter_map(|(path, kind)| judge(&path, kind));
+    let judged = files.into_iter().filter_map(|(path, kind)| {
+        let kind = if secret.contains(&path) { Kind::Secret } else { kind };
+        judge(&path, kind)
+    });
     let tls = config.serve.iter().filter_map(|serve| serve.tls.as_ref());
     let pairs: BTreeSet<_> = tls.clone().map(|tls| (&tls.certificate, &tls.key)).collect();
     let shown: BTreeSet<_> = tls.map(|tls| &tls.certificate).collect();
@@ -171,6 +176,13 @@ mod tests {
         let found = look(&config, NOW);
         assert_eq!(found.iter().filter(|one| one.on[0].ends_with("one.key")).count(), 1, "{found:?}");
         assert!(found.iter().all(|one| one.level == Level::Ok), "{found:?}");
+        fs::write(at("all.pem"), made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(at("all.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+        let first = listener(1).replace("one.pem", "all.pem");
+        let text = format!("data_dir = \"data\"\n{first}{}", listener(2).replace("one.key", "all.pem"));
+        let shared = Config::parse(&text, &at("waystation.toml"), &[]).unwrap();
+        let open = |one: &&Finding| one.on[0].ends_with("all.pem") && one.came.contains("everybody may read it");
+        assert_eq!(look(&shared, NOW).iter().filter(open).count(), 1, "a certificate here is a key there");
         let found = look(&config, Timestamp::from_micros(0));
         let early: Vec<_> = found.iter().filter(|one| one.level == Level::Fail).collect();
         assert!(early.len() == 1 && early[0].check == Check::TlsTime, "{found:?}");
