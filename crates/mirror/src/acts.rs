@@ -7,6 +7,7 @@ use serde_json::json;
 use trust::Admitted;
 
 use crate::history::record_data;
+use crate::missing::is_lost;
 use crate::plan::Newcomer;
 use crate::proof::Proven;
 use crate::publish::{Pending, Publishing};
@@ -90,7 +91,7 @@ impl Engine {
         let proven = Proven::default();
         let unfit = self.prove_release(&release, present.as_ref(), &proven).await?.any();
         // What is served as `_back` is not read again, and may be there without being believed.
-        let exposed = self.missing(&release).await.filter(|why| why.reason == Reason::UnsafeFile);
+        let exposed = self.missing(&release).await.filter(|why| !is_lost(why));
         if let Some(why) = unfit.or(exposed) {
             return Err(self.not_as_held(&found, &why).await?);
         }

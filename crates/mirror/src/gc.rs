@@ -181,7 +181,9 @@ impl Engine {
 
     async fn collect_once(&self) -> Result<GcReport, EngineError> {
         let calm = self.calm().await?;
-        let (let_go, lost_back) = self.let_go(&calm).await?;
+        let begun = self.ports.catalog.chain_head().await?.seq;
+        let let_go = self.let_go(&calm).await?;
+        let lost_back = self.steps_since(begun).await?;
         // What is served has changed: look again before anything is removed.
         let second = self.census(&calm).await?;
         let remover = Unlink(self.ports.blobs.as_ref());
@@ -208,7 +210,7 @@ impl Engine {
     }
 
     /// Expires what retention no longer keeps, and publishes what has left its grace or is followed no longer.
-    async fn let_go(&self, calm: &Calm) -> Result<(GcPlan, Vec<LostBack>), EngineError> {
+    async fn let_go(&self, calm: &Calm) -> Result<GcPlan, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         self.adopt_locked().await?;
@@ -234,7 +236,7 @@ impl Engine {
         let done = self.publish_locked(publishing).await?;
         match done.failure {
             Some(cause) => Err(EngineError::NotPublished(cause)),
-            None => Ok((plan, done.lost_back)),
+            None => Ok(plan),
         }
     }
 

@@ -44,6 +44,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when catalog or store fail as such, or the run could not take place.
     pub async fn heal(&self, digests: &[Digest], observer: Arc<dyn Observer>) -> Result<Healed, EngineError> {
+        let begun = self.ports.catalog.chain_head().await?.seq;
         let found = self.reread(digests).await?;
         let followed = self.feeds();
         let wrong: BTreeSet<Digest> = found.faults.iter().map(|fault| fault.digest).collect();
@@ -62,7 +63,9 @@ impl Engine {
             let request = SyncRequest { feeds, wait: true, repair: true, ..SyncRequest::default() };
             Some(self.sync(&request, observer).await?)
         };
-        let lost_back = if wrong.is_empty() { Vec::new() } else { self.step_over_lost().await? };
-        Ok(Healed { found, fetched, lost_back })
+        if !wrong.is_empty() {
+            self.step_over_lost().await?;
+        }
+        Ok(Healed { found, fetched, lost_back: self.steps_since(begun).await? })
     }
 }

@@ -49,7 +49,7 @@ impl Engine {
                     let Some(found) = self.ports.catalog.release(&release).await? else { continue };
                     // Of what is served no longer, only what one can go back to counts.
                     let counts =
-                        place == 0 || found.state != ReleaseState::Expired && self.is_held(&found.release).await?;
+                        place == 0 || found.state != ReleaseState::Expired && self.keeps_seat(&found.release).await?;
                     if counts && found.state != ReleaseState::Admitted {
                         tracing::error!(%feed, release = found.number, was = %found.state, "the ring served it since: it counts as admitted again");
                         self.set_again(&found, ("admit-again", ReleaseState::Admitted), batch);

@@ -28,6 +28,7 @@ mod in_folder;
 mod learned;
 mod locks;
 mod lost;
+mod missing;
 mod observe;
 pub mod plan;
 mod plan_sync;

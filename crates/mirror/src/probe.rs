@@ -7,6 +7,7 @@ use model::{FeedId, Note, Reason, VendorVersion};
 use vendors::{Event, Memory, Place, Step};
 
 use crate::feed_run::{FeedRun, note};
+use crate::sync::NEVER;
 use crate::{Engine, Silent, SyncRequest};
 
 impl Engine {
@@ -17,7 +18,7 @@ impl Engine {
     /// Why that cannot be told, or that the vendor has no such feed.
     pub async fn probe(&self, feed: &FeedId) -> Result<VendorVersion, Note> {
         let request = SyncRequest { feeds: vec![feed.clone()], ..SyncRequest::default() };
-        let run = self.open_run(&request, Arc::new(Silent), crate::Ends::NEVER).await;
+        let run = self.open_run(&request, Arc::new(Silent), NEVER).await;
         let run = run.map_err(|error| note(error.reason(), model::error_chain(&error)))?;
         let Some((feed, origin)) = run.feeds.first() else {
             return Err(note(Reason::NotFollowed, format!("nobody publishes {feed}")));

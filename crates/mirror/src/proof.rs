@@ -9,6 +9,7 @@ use catalog::FeedRecord;
 use model::{Digest, Generation, Note, Outcome, Reason, Release, ReleaseState, RoutePath, ServedFeed};
 
 use crate::feed_run::note;
+use crate::missing::is_lost;
 use crate::publish::{Pending, failure};
 use crate::ruling::Costs;
 use crate::stepped::tell_beside;
@@ -40,8 +41,8 @@ impl Proven {
 #[derive(Default)]
 pub(crate) struct Unfit {
     why: BTreeMap<Digest, Note>,
-    /// Whether all of them are out of reach now, so that nobody takes them for held.
-    aside: bool,
+    /// Those that are out of reach now, so that nobody takes them for held.
+    aside: BTreeSet<Digest>,
 }
 
 impl Unfit {
@@ -49,12 +50,12 @@ impl Unfit {
         self.why.is_empty()
     }
 
-    /// Whether planning anew may lead elsewhere: all of them are out of reach now, and some were not met before. What a
-    /// release that is served names, and is not served for want of its path, is met again however often one plans.
+    /// Whether planning anew may lead elsewhere: some are out of reach now that were not met before. What a release that
+    /// is served names, and is not served for want of its path, is met again however often one plans.
     pub(crate) fn is_news(&self, met: &mut BTreeSet<Digest>) -> bool {
         let before = met.len();
-        met.extend(self.why.keys());
-        self.aside && met.len() > before
+        met.extend(&self.aside);
+        met.len() > before
     }
 
     /// What is wrong with a release, if anything is.
@@ -117,8 +118,7 @@ impl Engine {
         let wrong = self.wrong_with_served(served, record).await?;
         let back = self.lost_in_back(served).await?.map(|(_, back)| back);
         for wrong in wrong.into_iter().chain(back) {
-            let reason = if wrong.reason == Reason::StoreFailed { Reason::BlobMissing } else { wrong.reason };
-            tell_beside(record, before, Note { reason, ..wrong });
+            tell_beside(record, before, wrong);
         }
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Engine {
         };
         let missing = self.missing(&found.release).await;
         // What cannot be believed just now is told as such, by status, and is served again when it can be.
-        let missing = missing.filter(|missing| declined || missing.reason != Reason::UnsafeFile);
+        let missing = missing.filter(|missing| declined || is_lost(missing));
         Ok(missing.map(|missing| {
             let detail = format!("{}; release {number} is served, and {next}", missing.detail);
             note(missing.reason, detail)
@@ -158,7 +158,7 @@ impl Engine {
         if bytes >= LONG {
             tracing::info!(blobs = blobs.len(), bytes, "what was held before is read again before it is served");
         }
-        let mut unfit = Unfit { aside: true, ..Unfit::default() };
+        let mut unfit = Unfit::default();
         let mut faults = Vec::new();
         for (digest, (path, size)) in blobs {
             match self.ports.blobs.verify(digest).await {
@@ -168,12 +168,13 @@ impl Engine {
                 Ok(_) | Err(_) => match self.put_out_of_reach_locked(digest).await {
                     Seen::Good => proven.add(digest),
                     Seen::Damaged(fault) => {
-                        unfit.aside &= fault.error.is_none() || !self.is_there(digest).await;
+                        if fault.error.is_none() || !self.is_there(digest).await {
+                            unfit.aside.insert(digest);
+                        }
                         unfit.why.insert(digest, damaged(&path, &fault));
                         faults.push(BlobFault { routes: vec![path], ..fault });
                     }
                     Seen::Unread(fault) => {
-                        unfit.aside = false;
                         let error = fault.error.unwrap_or_default();
                         let detail = format!("{path}: blob {digest} cannot be used now: {error}");
                         unfit.why.insert(digest, note(fault.reason, detail));

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::{Current, StoreError};
 use catalog::{Batch, EntryKind, FeedRecord, Publication, ReleaseFilter};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, RoutePath, Version};
+use model::{Digest, FeedId, Generation, Note, Outcome, Reason, ReleaseId, ReleaseState, RoutePath, Version};
 use serde_json::json;
 use trust::Admitted;
 
 use crate::engine::restore;
 use crate::feed_run::note;
 use crate::history::told_feeds;
+use crate::missing::is_lost;
 use crate::plan::{Input, Newcomer, Plan, plan};
 use crate::proof::{Proven, Unfit, take_out};
 use crate::rebuild::FAR;
 use crate::ruling::Costs;
-use crate::stepped::LostBack;
+use crate::stepped::{LostBack, with_steps};
 use crate::word::goes_back;
 use crate::{Ends, Engine, EngineError};
 
@@ -41,12 +42,15 @@ pub(crate) struct Publishing {
     pub(crate) calm: Ends,
     /// Bytes that this run or act hashed itself.
     pub(crate) proven: Proven,
+    /// The steps of `_back` that this run made before, which its feeds' records tell of.
+    pub(crate) made: Vec<LostBack>,
 }
 
 impl Publishing {
     /// Publishes releases and lets nothing end.
     pub(crate) fn new(pending: Vec<Pending>, batch: Batch) -> Self {
-        Self { pending, batch, retire: BTreeSet::new(), calm: Ends::NEVER, proven: Proven::default() }
+        let (retire, proven, made) = (BTreeSet::new(), Proven::default(), Vec::new());
+        Self { pending, batch, retire, calm: Ends::NEVER, proven, made }
     }
 }
 
@@ -55,7 +59,7 @@ impl Publishing {
 pub(crate) struct Done {
     pub(crate) records: Vec<(FeedRecord, Costs)>,
     pub(crate) lost_grace: Vec<RoutePath>,
-    /// The steps of `_back` that nobody's word made.
+    /// The steps of `_back` that nobody's word made; the entry on the publication tells of them.
     pub(crate) lost_back: Vec<LostBack>,
     pub(crate) published: Option<u64>,
     /// Why it did not happen, when it did not.
@@ -68,7 +72,6 @@ impl Engine {
         let mut failed = self.drop_incomplete(&mut what.pending).await;
         let mut waiting = self.waiting(&what).await?;
         let mut taken = self.newest_known().await?;
-        let recorded = what.batch.feeds.clone();
         for _ in 0..ROUNDS {
             let present = self.present().await?;
             let coming = what.pending.iter().chain(&waiting).map(|it| it.record.feed.clone()).collect();
@@ -97,42 +100,43 @@ impl Engine {
                 let leads_elsewhere = unfit.is_news(&mut met) || fewer;
                 if !leads_elsewhere {
                     let cause = unfit.any().unwrap_or_else(|| note(Reason::StoreFailed, "blobs cannot be read"));
-                    return self.give_up(what.pending, failed, cause).await;
+                    return self.give_up(what, failed, cause).await;
                 }
             };
             if !plan.changed {
-                let mut done = Done { records: conclude(what.pending, &plan, &incumbent), ..Done::default() };
-                done.records.append(&mut failed);
-                self.record(what.batch, &done.records).await?;
-                return Ok(done);
+                let worded = worded(&what.pending);
+                let mut records = conclude(what.pending, &plan, &incumbent);
+                records.append(&mut failed);
+                self.tell_steps(&what.made, &worded, &mut records).await?;
+                self.record(what.batch, &records).await?;
+                return Ok(Done { records, ..Done::default() });
             }
             plan.generation.number = plan.generation.number.max(taken.saturating_add(1));
-            match self.move_pointer(&plan, present.as_ref(), std::mem::take(&mut what.batch)).await? {
+            let lost_back = match &present {
+                Some(present) => self.steps((&present.generation.feeds, &plan.generation.feeds), &leaves).await?,
+                None => Vec::new(),
+            };
+            match self.move_pointer(&plan, present.as_ref(), std::mem::take(&mut what.batch), &lost_back).await? {
                 Moved::Done => {
                     let seated = waiting.into_iter().filter(|it| !is_held(&plan, &it.record.feed)).collect();
                     let worded = worded(&what.pending);
-                    let mut done = Done {
-                        records: [conclude(what.pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)]
-                            .concat(),
-                        lost_grace: plan.lost_grace.clone(),
-                        published: Some(plan.generation.number),
-                        ..Done::default()
-                    };
-                    done.records.append(&mut failed);
-                    if let Some(present) = &present {
-                        let moved = (&present.generation, &plan.generation);
-                        self.tell_steps(moved, &recorded, &worded, &mut done).await?;
-                    }
+                    let mut records =
+                        [conclude(what.pending, &plan, &incumbent), conclude(seated, &plan, &incumbent)].concat();
+                    records.append(&mut failed);
+                    what.made.extend_from_slice(&lost_back);
+                    self.tell_steps(&what.made, &worded, &mut records).await?;
+                    let (lost_grace, published) = (plan.lost_grace.clone(), Some(plan.generation.number));
+                    let done = Done { records, lost_grace, lost_back, published, failure: None };
                     self.complete(&plan.generation, &done).await?;
                     return Ok(done);
                 }
                 // Nobody may have published: a damaged file may stand under the number that comes next.
                 Moved::Overtaken => taken = self.newest_number().await?,
-                Moved::Failed(cause) => return self.give_up(what.pending, failed, cause).await,
+                Moved::Failed(cause) => return self.give_up(what, failed, cause).await,
             }
         }
         let cause = note(Reason::StoreFailed, "the ring's pointer keeps moving under us");
-        self.give_up(what.pending, failed, cause).await
+        self.give_up(what, failed, cause).await
     }
 
     /// What is built upon; nothing where no file is whole and nothing of what was published last is held.
@@ -217,10 +221,10 @@ impl Engine {
                 let older = Some(&known.release.vendor_version.version) < lowest.as_ref();
                 // A store that cannot answer is no reason to take away what stands in `_back`, or what is served and
                 // goes there, nor are bytes that are there and not to be believed just now.
-                let missing = self.first_missing(&known.release).await?;
+                let missing = self.worst_missing(&known.release).await?;
                 let id = known.release.id;
                 let stands = there.is_some_and(|served| served.back == Some(id) || served.release == id);
-                if missing.is_some_and(|missing| !stands || missing.reason != Reason::UnsafeFile) {
+                if missing.is_some_and(|missing| !stands || is_lost(&missing)) {
                     continue;
                 }
                 releases.extend(restore(known));
@@ -276,49 +280,20 @@ impl Engine {
         failed
     }
 
-    /// The first file of a release that is not held as it should be.
-    pub(crate) async fn missing(&self, release: &Release) -> Option<Note> {
-        match self.first_missing(release).await {
-            Ok(missing) => missing,
-            Err(error) => Some(note(error.reason(), model::error_chain(&error))),
-        }
-    }
-
-    /// Whether every file of a release is held as it should be.
-    pub(crate) async fn is_held(&self, release: &Release) -> Result<bool, StoreError> {
-        Ok(self.first_missing(release).await?.is_none())
-    }
-
-    /// Whether nothing of a release is lost: bytes that an owner or a mode lets somebody else change are there, and are
-    /// served again by themselves once that is mended.
-    pub(crate) async fn keeps_seat(&self, release: &Release) -> Result<bool, StoreError> {
-        Ok(self.first_missing(release).await?.is_none_or(|missing| missing.reason == Reason::UnsafeFile))
-    }
-
-    async fn first_missing(&self, release: &Release) -> Result<Option<Note>, StoreError> {
-        let digests: Vec<Digest> = release.items.iter().map(|item| item.digest).collect();
-        let found = self.ports.blobs.find_all(&digests).await?;
-        let gone =
-            release.items.iter().zip(found).find(|(item, held)| held.is_none_or(|held| held.size() != item.size));
-        let Some((item, _)) = gone else { return Ok(None) };
-        let is = format!("{}: blob {} is not held as it should be", item.route, item.digest);
-        Ok(Some(match self.ports.blobs.find(item.digest).await {
-            Err(error) => note(error.reason(), format!("{is}: {}", model::error_chain(&error))),
-            Ok(_) => note(Reason::StoreFailed, is),
-        }))
-    }
-
-    /// Intent, generation file, pointer.
+    /// Intent, generation file, pointer. `steps` are what it does to `_back`.
     pub(crate) async fn move_pointer(
         &self,
         plan: &Plan,
         present: Option<&Current>,
         mut batch: Batch,
+        steps: &[LostBack],
     ) -> Result<Moved, EngineError> {
         let generation = &plan.generation;
         let publication = self.publication(generation);
         let data =
             json!({ "number": generation.number, "digest": publication.digest, "feeds": told_feeds(generation) });
+        // Who finds it done after a crash tells of them.
+        let data = with_steps(data, steps);
         batch.history.push(self.entry(EntryKind::PublicationIntended, generation.ring.as_str(), data));
         batch.publications.push(publication);
         self.ports.catalog.apply(batch).await?;
@@ -370,12 +345,10 @@ impl Engine {
         self.forget_rejected().await;
         let mut publication = self.publication(generation);
         publication.closed_at = Some(self.ports.clock.now());
-        let mut data = json!({
+        let data = json!({
             "number": generation.number, "digest": publication.digest, "lost_grace": done.lost_grace.len(),
         });
-        if let (false, Some(members)) = (done.lost_back.is_empty(), data.as_object_mut()) {
-            members.insert("lost_back".to_owned(), json!(done.lost_back));
-        }
+        let data = with_steps(data, &done.lost_back);
         let entry = self.entry(EntryKind::PublicationDone, generation.ring.as_str(), data);
         let batch = Batch { publications: vec![publication], history: vec![entry], ..Batch::default() };
         tracing::info!(ring = %generation.ring, generation = generation.number, routes = generation.routes.len(), "published");
@@ -392,11 +365,14 @@ impl Engine {
 
     async fn give_up(
         &self,
-        pending: Vec<Pending>,
+        what: Publishing,
         mut failed: Vec<(FeedRecord, Costs)>,
         cause: Note,
     ) -> Result<Done, EngineError> {
-        for waiting in pending {
+        if what.pending.is_empty() {
+            tracing::error!(ring = %self.settings.ring, reason = cause.reason.code(), detail = %cause.detail, "nothing was published");
+        }
+        for waiting in what.pending {
             let mut record = failure(waiting.record, &cause);
             // The pointer may have moved all the same: what was then found served is what regressions are measured by.
             if let Some(known) = self.ports.catalog.feed(&record.feed).await? {
@@ -404,6 +380,7 @@ impl Engine {
             }
             failed.push((record, waiting.costs));
         }
+        self.tell_steps(&what.made, &BTreeSet::new(), &mut failed).await?;
         self.record(Batch::default(), &failed).await?;
         Ok(Done { records: failed, failure: Some(cause), ..Done::default() })
     }

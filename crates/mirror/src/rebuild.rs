@@ -86,9 +86,13 @@ impl Engine {
         });
         let history = vec![self.entry(EntryKind::Upkeep, ring.as_str(), data)];
         let batch = Batch { history, ..Batch::default() };
-        match self.move_pointer(&plan, left.as_ref(), batch).await? {
+        let none = BTreeSet::new();
+        let lost_back = self.steps((&last.feeds, &plan.generation.feeds), &none).await?;
+        match self.move_pointer(&plan, left.as_ref(), batch, &lost_back).await? {
             Moved::Done => {
-                self.complete(&plan.generation, &Done::default()).await?;
+                let mut records = Vec::new();
+                self.tell_steps(&lost_back, &BTreeSet::new(), &mut records).await?;
+                self.complete(&plan.generation, &Done { records, lost_back, ..Done::default() }).await?;
                 self.remove_damaged(plan.generation.number).await;
                 Ok(false)
             }

@@ -7,6 +7,7 @@ use model::{Note, Reason, error_chain};
 use serde_json::json;
 
 use crate::ruling::Costs;
+use crate::stepped::with_steps;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -75,6 +76,7 @@ impl Engine {
         let mut batch = Batch::default();
         for open in self.ports.catalog.open_publications().await? {
             let done = self.happened(&open).await?;
+            let mut steps = Vec::new();
             if done {
                 // Whoever moved the pointer may not have lived to flush it, or the flush failed: only what would
                 // outlast a power cut is called done.
@@ -85,8 +87,13 @@ impl Engine {
                     rings.confirm(&open.ring, open.digest).await?;
                 }
                 self.forget_rejected().await;
-                for record in self.left_behind(&open).await? {
-                    batch.history.push(self.check_entry(&record, Costs::default()));
+                steps = self.intended_steps(&open).await?;
+                let records = self.left_behind(&open).await?;
+                let worded = records.iter().map(|record| record.feed.clone()).collect();
+                let mut records: Vec<_> = records.into_iter().map(|record| (record, Costs::default())).collect();
+                self.tell_steps(&steps, &worded, &mut records).await?;
+                for (record, costs) in records {
+                    batch.history.push(self.check_entry(&record, costs));
                     batch.feeds.push(record);
                 }
             }
@@ -96,6 +103,7 @@ impl Engine {
             let kind = if done { EntryKind::PublicationDone } else { EntryKind::PublicationAbandoned };
             let data =
                 json!({ "number": open.number, "digest": open.digest, "why": "found open after an interruption" });
+            let data = with_steps(data, &steps);
             batch.history.push(self.entry(kind, open.ring.as_str(), data));
             tracing::warn!(ring = %open.ring, generation = open.number, done, "closed an interrupted publication");
             batch.publications.push(Publication { closed_at: Some(self.ports.clock.now()), ..open });

@@ -57,7 +57,7 @@ impl Engine {
         for earlier in earlier {
             for release in self.proven_in(earlier, &mut known).await? {
                 let denied = denied.get(&release.feed).is_some_and(|denied| denied.contains(&release.id));
-                if !denied && self.is_held(&release).await? {
+                if !denied && self.keeps_seat(&release).await? {
                     found.push(release);
                 }
             }

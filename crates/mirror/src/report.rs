@@ -3,7 +3,7 @@
 use model::{Digest, FeedId, Outcome, Reason, ReleaseId, VendorVersion};
 use serde::Serialize;
 
-use crate::FolderReport;
+use crate::{FolderReport, LostBack};
 
 /// How a run ended for one feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +35,9 @@ pub struct SyncReport {
     pub generation: Option<u64>,
     /// Paths whose superseded bytes could not stay reachable because newer bytes took the same path.
     pub lost_grace: Vec<String>,
+    /// Where `_back` went on to an older release, or to none, because the bytes of the one before are lost; the feeds' lines
+    /// tell of it.
+    pub lost_back: Vec<LostBack>,
     /// What the folder holds beside that, where feeds were taken from one.
     pub folder: Option<FolderReport>,
 }
@@ -45,9 +48,10 @@ impl SyncReport {
     pub fn exit_code(&self) -> u8 {
         let failed = self.feeds.iter().filter(|feed| feed.outcome == Outcome::Failed).count();
         let waiting = self.feeds.iter().any(|feed| matches!(feed.outcome, Outcome::Quarantined));
-        let lost = self.feeds.iter().any(|feed| feed.reason == Some(Reason::BlobMissing));
+        let stepped = !self.lost_back.is_empty();
+        let lost = stepped || self.feeds.iter().any(|feed| feed.reason == Some(Reason::BlobMissing));
         match failed {
-            0 if waiting => 3,
+            0 if waiting || stepped => 3,
             0 => 0,
             all if all == self.feeds.len() && !lost => 1,
             _ => 3,

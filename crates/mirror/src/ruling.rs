@@ -3,6 +3,8 @@
 
 mod routed;
 
+use std::collections::BTreeSet;
+
 use blob_store::Current;
 use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord, StoredValidator};
 use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, VendorVersion};
@@ -45,11 +47,11 @@ struct Weighed {
 
 impl Engine {
     /// Decides about feeds whose runs have ended, records it, and publishes what is admitted, under the publication lock
-    /// that the caller holds. `calm` is until when time has surely passed.
+    /// that the caller holds. `calm` is until when time has surely passed, `since` the last entry before the run.
     pub(crate) async fn rule_locked(
         &self,
         ended: Vec<Settled>,
-        calm: Ends,
+        (calm, since): (Ends, u64),
         proven: &Proven,
     ) -> Result<Done, EngineError> {
         self.reconcile_locked().await?;
@@ -59,20 +61,25 @@ impl Engine {
         for settled in ended {
             self.rule_one(settled, present.as_ref(), &mut ruling).await?;
         }
-        let Ruling { mut batch, pending, records } = ruling;
+        let Ruling { mut batch, pending, mut records } = ruling;
+        // What this run did to `_back` before a feed came to its end is not untold by how that ended.
+        let made = self.steps_since(since).await?;
+        self.tell_steps(&made, &BTreeSet::new(), &mut records).await?;
         for (record, costs) in &records {
             batch.history.push(self.check_entry(record, *costs));
             batch.feeds.push(record.clone());
         }
+        // Whatever becomes of the publication, what was decided is decided.
+        self.ports.catalog.apply(batch).await?;
         let coming = pending.iter().map(|pending| pending.record.feed.clone()).collect();
         let returns = !self.returning(present.as_ref(), &coming).await?.is_empty();
         // Where the bytes in `_back` are lost, an earlier release takes their place, whatever the vendors answered.
         let lost = self.is_back_lost(present.as_ref()).await?;
         let mut done = if pending.is_empty() && !returns && !lost {
-            self.ports.catalog.apply(batch).await?;
             Done::default()
         } else {
-            self.publish_locked(Publishing { calm, proven: proven.clone(), ..Publishing::new(pending, batch) }).await?
+            let what = Publishing::new(pending, Batch::default());
+            self.publish_locked(Publishing { calm, proven: proven.clone(), made, ..what }).await?
         };
         // A feed that needed no publication may have been seated by this one: what was published is said last.
         done.records.splice(..0, records);

@@ -4,24 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blob_store::Current;
-use catalog::{FeedRecord, ReleaseRecord};
-use model::{Digest, FeedId, Generation, Note, Outcome, Reason, ReleaseId, ReleaseState, ServedFeed};
-use serde::Serialize;
+use catalog::{Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Publication, ReleaseRecord};
+use model::{Digest, FeedId, Note, Outcome, Reason, ReleaseId, ReleaseState, ServedFeed};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::feed_run::note;
+use crate::history::{ToldIntent, particulars};
+use crate::missing::is_lost;
 use crate::proof::not_in_order;
-use crate::publish::{Done, Publishing};
+use crate::publish::Publishing;
 use crate::ruling::Costs;
 use crate::{Engine, EngineError};
 
 /// What stands before words about lost bytes in the record of a feed that has a word of its own already.
 const BESIDES: &str = "; besides: ";
+/// The most publications that are looked through.
+const PUBLICATIONS: usize = 500;
 
 /// A step of `_back` to an older release, or to none, because the bytes of the one before are lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostBack {
     /// Which feed.
     pub feed: FeedId,
+    /// The number of the release whose bytes are lost.
+    pub release: u64,
     /// What is the matter.
     pub reason: Reason,
     /// What is lost, of which release, and what `_back` serves now.
@@ -69,64 +76,96 @@ impl Engine {
         Ok(false)
     }
 
-    /// Has `_back` go on from bytes that are lost; what it went on from.
-    pub(crate) async fn step_over_lost(&self) -> Result<Vec<LostBack>, EngineError> {
+    /// Has `_back` go on from bytes that are lost.
+    pub(crate) async fn step_over_lost(&self) -> Result<(), EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
         let present = self.present().await?;
         if !self.is_back_lost(present.as_ref()).await? {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let done = self.publish_locked(Publishing::new(Vec::new(), Default::default())).await?;
-        match done.failure {
-            Some(cause) => Err(EngineError::NotPublished(cause)),
-            None => Ok(done.lost_back),
-        }
+        done.failure.map_or(Ok(()), |cause| Err(EngineError::NotPublished(cause)))
     }
 
-    /// Tells of the steps of `_back` from one generation to the next that nobody's word made, on the feeds' records and in
-    /// what was done. `recorded` are records that were written with the intent; of the feeds that are `worded` the
-    /// operator has just let something in, which was done as he said.
+    /// The steps of `_back` that the ring made since an entry of the history, whoever made them: this is how a run, gc or a
+    /// repair tells also of those that were made on its way, where it carries out a word, closes what a crash left open or
+    /// makes the ring anew.
+    pub(crate) async fn steps_since(&self, seq: u64) -> Result<Vec<LostBack>, EngineError> {
+        let filter = EntryFilter {
+            from: seq.saturating_add(1),
+            kinds: vec![EntryKind::PublicationDone],
+            subject: Some(self.settings.ring.as_str().to_owned()),
+            ..EntryFilter::default()
+        };
+        let done = self.ports.catalog.entries(&filter, EntryOrder::OldestFirst, PUBLICATIONS).await?;
+        Ok(done.iter().flat_map(steps_in).collect())
+    }
+
+    /// The steps that a publication was to make, as it said before the pointer moved.
+    pub(crate) async fn intended_steps(&self, open: &Publication) -> Result<Vec<LostBack>, EngineError> {
+        let kinds = vec![EntryKind::PublicationIntended];
+        let filter = EntryFilter { kinds, subject: Some(open.ring.to_string()), ..EntryFilter::default() };
+        let intended = self.ports.catalog.entries(&filter, EntryOrder::NewestFirst, PUBLICATIONS).await?;
+        let is_its = |entry: &&Entry| {
+            let told = ToldIntent::deserialize(particulars(entry));
+            told.is_ok_and(|told| told.number == open.number && told.digest == open.digest)
+        };
+        Ok(intended.iter().find(is_its).map(steps_in).unwrap_or_default())
+    }
+
+    /// The steps of `_back` from what is served to what is to be that nobody's word makes. What is to be on record before
+    /// the pointer moves `leaves` by a word.
+    pub(crate) async fn steps(
+        &self,
+        (before, after): (&BTreeMap<FeedId, ServedFeed>, &BTreeMap<FeedId, ServedFeed>),
+        leaves: &BTreeSet<ReleaseId>,
+    ) -> Result<Vec<LostBack>, EngineError> {
+        let mut steps = Vec::new();
+        for (feed, now) in after {
+            let Some(was) = before.get(feed) else { continue };
+            steps.extend(self.step_of(was, now, leaves).await?);
+        }
+        Ok(steps)
+    }
+
+    /// Tells of steps on the feeds' records, those of them that are written now among them; what was told before is told
+    /// once. Of the feeds that are `worded` the operator has just let something in, which was done as he said.
     pub(crate) async fn tell_steps(
         &self,
-        (before, after): (&Generation, &Generation),
-        recorded: &[FeedRecord],
+        steps: &[LostBack],
         worded: &BTreeSet<FeedId>,
-        done: &mut Done,
+        records: &mut Vec<(FeedRecord, Costs)>,
     ) -> Result<(), EngineError> {
-        for (feed, now) in &after.feeds {
-            let Some(was) = before.feeds.get(feed) else { continue };
-            let Some(lost) = self.step_of(was, now).await? else { continue };
-            tracing::error!(%feed, detail = %lost.0.detail, "`_back` lost the release before");
+        for LostBack { feed, release, reason, detail } in steps {
             let known = self.ports.catalog.feed(feed).await?;
-            let at = done.records.iter().position(|(record, _)| record.feed == *feed);
-            let told = match at {
-                Some(at) => Some(done.records.remove(at)),
-                None => {
-                    let written = recorded.iter().rfind(|record| record.feed == *feed).or(known.as_ref());
-                    written.map(|record| (record.clone(), Costs::default()))
-                }
-            };
-            let (note, release) = lost;
-            if let Some((mut record, costs)) = told {
-                let is_told = record.detail.as_ref().is_some_and(|detail| detail.contains(&whose(&release)));
-                if worded.contains(feed) && record.outcome == Outcome::Published {
-                    (record.reason, record.detail) = (Some(note.reason), Some(note.detail.clone()));
-                } else if !is_told {
-                    let before = known.unwrap_or_else(|| record.clone());
-                    tell_beside(&mut record, &before, note.clone());
-                }
-                if at.is_some() || !is_told {
-                    done.records.push((record, costs));
-                }
+            let at = records.iter().position(|(record, _)| record.feed == *feed);
+            let told = at.map(|at| records.remove(at)).or_else(|| Some((known.clone()?, Costs::default())));
+            let Some((mut record, costs)) = told else { continue };
+            let is_told = record.detail.as_ref().is_some_and(|known| known.contains(&whose(*release)));
+            if !is_told {
+                tracing::error!(%feed, %detail, "`_back` lost the release before");
             }
-            done.lost_back.push(LostBack { feed: feed.clone(), reason: note.reason, detail: note.detail });
+            if worded.contains(feed) && record.outcome == Outcome::Published {
+                (record.reason, record.detail) = (Some(*reason), Some(detail.clone()));
+            } else if !is_told {
+                let before = known.unwrap_or_else(|| record.clone());
+                tell_beside(&mut record, &before, note(*reason, detail.clone()));
+            }
+            if at.is_some() || !is_told {
+                records.push((record, costs));
+            }
         }
         Ok(())
     }
 
     /// What is lost of the release that `_back` should have gone on with, if it stepped down for that.
-    async fn step_of(&self, was: &ServedFeed, now: &ServedFeed) -> Result<Option<(Note, ReleaseRecord)>, EngineError> {
+    async fn step_of(
+        &self,
+        was: &ServedFeed,
+        now: &ServedFeed,
+        leaves: &BTreeSet<ReleaseId>,
+    ) -> Result<Option<LostBack>, EngineError> {
         let back = match &now.back {
             Some(back) => self.ports.catalog.release(back).await?,
             None => None,
@@ -134,39 +173,53 @@ impl Engine {
         for id in [Some(was.release), was.back].into_iter().flatten() {
             let Some(found) = self.ports.catalog.release(&id).await? else { continue };
             let version = &found.release.vendor_version.version;
-            if found.state != ReleaseState::Admitted || *version >= now.vendor_version.version {
+            let stays = found.state == ReleaseState::Admitted && !leaves.contains(&id);
+            if !stays || *version >= now.vendor_version.version {
                 continue;
             }
             if back.as_ref().is_some_and(|back| back.release.vendor_version.version >= *version) {
                 return Ok(None);
             }
-            let has_back = !vendors::registry(found.release.feed.vendor()).back_bases(&found.release.feed).is_empty();
+            let feed = found.release.feed.clone();
+            let has_back = !vendors::registry(feed.vendor()).back_bases(&feed).is_empty();
             let Some(missing) = self.missing_for_good(&found).await.filter(|_| has_back) else { continue };
             let now = back.as_ref().map_or_else(
                 || "nothing now, as no older one is held".to_owned(),
                 |back| format!("release {} now", back.number),
             );
-            let detail = format!("{}; {}: `_back` serves {now}", missing.detail, whose(&found));
-            return Ok(Some((note(missing.reason, detail), found)));
+            let (release, reason) = (found.number, missing.reason);
+            let detail = format!("{}; {}: `_back` serves {now}", missing.detail, whose(release));
+            return Ok(Some(LostBack { feed, release, reason, detail }));
         }
         Ok(None)
     }
 
     async fn missing_for_good(&self, found: &ReleaseRecord) -> Option<Note> {
-        let missing = self.missing(&found.release).await.filter(|missing| missing.reason != Reason::UnsafeFile)?;
-        let reason = if missing.reason == Reason::StoreFailed { Reason::BlobMissing } else { missing.reason };
-        Some(Note { reason, ..missing })
+        self.missing(&found.release).await.filter(is_lost)
     }
 }
 
+/// The steps that an entry on a publication tells of.
+fn steps_in(entry: &Entry) -> Vec<LostBack> {
+    particulars(entry).get("lost_back").and_then(|steps| Vec::deserialize(steps).ok()).unwrap_or_default()
+}
+
+/// Adds steps to what an entry on a publication says.
+pub(crate) fn with_steps(mut data: Value, steps: &[LostBack]) -> Value {
+    if let (false, Some(members)) = (steps.is_empty(), data.as_object_mut()) {
+        members.insert("lost_back".to_owned(), json!(steps));
+    }
+    data
+}
+
 /// Whose the bytes are that are lost in `_back`.
-fn whose(back: &ReleaseRecord) -> String {
-    format!("it belongs to release {}, the one before", back.number)
+fn whose(number: u64) -> String {
+    format!("it belongs to release {number}, the one before")
 }
 
 /// What is told of a release in `_back` of which this is lost.
 pub(crate) fn lost_back(what: &str, back: &ReleaseRecord) -> String {
-    format!("{what}; {}: `_back` goes on to the newest that is held, if there is one", whose(back))
+    format!("{what}; {}: `_back` goes on to the newest that is held, if there is one", whose(back.number))
 }
 
 /// Tells on a feed's record of bytes that are lost. Where the vendor was asked and answered well, the feed is not in

@@ -25,6 +25,9 @@ const TOGETHER: Duration = Duration::from_millis(200);
 /// How long a run that is to stop waits for the publication lock, to publish what is done.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
+/// Who merely looks begins nothing.
+pub(crate) const NEVER: (Ends, u64) = (Ends::NEVER, 0);
+
 /// What to fetch.
 #[derive(Clone, Debug, Default)]
 pub struct SyncRequest {
@@ -61,8 +64,8 @@ pub(crate) struct Shared {
     /// The vendors' settings, with the places where feeds lie in the folder.
     pub(crate) lying: Option<vendors::Settings>,
     tentative: bool,
-    /// Until when time has surely passed.
-    calm: Ends,
+    /// Until when time has surely passed, and the last entry of the history before the run.
+    begun: (Ends, u64),
     serving: BTreeMap<FeedId, ServedFeed>,
     repair: Option<Repair>,
     /// Bytes that this run hashed itself.
@@ -179,13 +182,14 @@ impl Engine {
             () = &mut stop => return Err(EngineError::Stopped),
         };
         let calm = self.calm_for_grace().await?;
+        let since = self.ports.catalog.chain_head().await?.seq;
         self.restore_ring().await?;
         self.adopt().await?;
         if lock.first {
             self.ports.catalog.unreserve(None).await?;
             HostGate::forget_past(self.ports.catalog.as_ref(), self.ports.clock.now()).await?;
         }
-        let run = self.open_run(request, observer, calm).await?;
+        let run = self.open_run(request, observer, (calm, since)).await?;
         let report = run.go(stop).await;
         if let Err(error) = self.ports.catalog.unreserve(Some(&run.shared.holder)).await {
             // What is left behind keeps blobs from gc until the next run, and is no reason to hide how this one ended.
@@ -197,7 +201,7 @@ impl Engine {
     /// The runs that a plan talks through.
     pub(crate) async fn jobs_to_plan(&self, request: &SyncRequest) -> Result<Vec<FeedRun>, EngineError> {
         self.known(&request.feeds)?;
-        let run = self.open_run(request, Arc::new(crate::Silent), Ends::NEVER).await?;
+        let run = self.open_run(request, Arc::new(crate::Silent), NEVER).await?;
         Ok(run.feeds.iter().map(|(feed, origin)| run.job(feed, origin)).collect())
     }
 
@@ -227,7 +231,7 @@ impl Engine {
         &self,
         request: &SyncRequest,
         observer: Arc<dyn Observer>,
-        calm: Ends,
+        begun: (Ends, u64),
     ) -> Result<Run, EngineError> {
         let now = self.ports.clock.now();
         let serving = self.present().await?.map(|current| current.generation.feeds);
@@ -254,7 +258,7 @@ impl Engine {
                 lying,
                 tentative: request.tentative,
                 repair,
-                calm,
+                begun,
                 serving: serving.unwrap_or_default(),
                 proven: Proven::default(),
                 inspected: Mutex::default(),
@@ -378,6 +382,15 @@ impl Run {
         }
         let current = self.engine.present().await?;
         report.generation = current.map(|current| current.generation.number);
+        let steps = self.engine.steps_since(self.shared.begun.1).await?;
+        for lost in &steps {
+            let has_line = report.feeds.iter().any(|line| line.feed == lost.feed);
+            let record = self.engine.ports.catalog.feed(&lost.feed).await?;
+            if let Some(record) = record.filter(|_| !has_line) {
+                self.report(&record, Costs::default(), &mut report);
+            }
+        }
+        report.lost_back = steps;
         report.feeds.sort_by(|a, b| a.feed.cmp(&b.feed));
         Ok(report)
     }
@@ -413,7 +426,7 @@ impl Run {
             if leaves { &mut untold } else { &mut told }.push(settled);
         }
         self.tell_alone(untold, report);
-        let done = self.engine.rule_locked(told, self.shared.calm, &self.shared.proven).await?;
+        let done = self.engine.rule_locked(told, self.shared.begun, &self.shared.proven).await?;
         drop(lock);
         report.lost_grace.extend(done.lost_grace.iter().map(ToString::to_string));
         let mut jobs = Vec::new();

@@ -12,7 +12,7 @@ use vendor_sim::{Change, DefenderChange, DefenderTarget};
 use crate::world::{DAY, DEFENDER, ELASTIC, World, ended, id, line};
 
 /// A world on files in which every feed has had so many releases, each served in its time.
-async fn served(count: u32) -> World {
+pub(crate) async fn served(count: u32) -> World {
     let world = World::on_files().await;
     world.sync().await;
     for _ in 1..count {
@@ -24,7 +24,7 @@ async fn served(count: u32) -> World {
 }
 
 /// A feed's releases, oldest first.
-async fn releases(world: &World, feed: &str) -> Vec<ReleaseRecord> {
+pub(crate) async fn releases(world: &World, feed: &str) -> Vec<ReleaseRecord> {
     let filter = ReleaseFilter { feed: Some(id(feed)), ..ReleaseFilter::default() };
     let mut found = world.engine().ports().catalog.releases(&filter).await.unwrap();
     found.sort_by(|a, b| a.release.vendor_version.version.cmp(&b.release.vendor_version.version));
@@ -32,7 +32,7 @@ async fn releases(world: &World, feed: &str) -> Vec<ReleaseRecord> {
 }
 
 /// What is served of a feed, and what its `_back` serves.
-async fn stands(world: &World, feed: &str) -> (ReleaseId, Option<ReleaseId>) {
+pub(crate) async fn stands(world: &World, feed: &str) -> (ReleaseId, Option<ReleaseId>) {
     let served = world.generation().await.unwrap().feeds.remove(&id(feed)).unwrap();
     (served.release, served.back)
 }
@@ -50,11 +50,11 @@ async fn lose_catalog(world: &mut World) {
 }
 
 /// The largest file of a release.
-fn archive(found: &ReleaseRecord) -> Digest {
+pub(crate) fn archive(found: &ReleaseRecord) -> Digest {
     found.release.items.iter().max_by_key(|item| item.size).unwrap().digest
 }
 
-fn remove(world: &World, digest: Digest) {
+pub(crate) fn remove(world: &World, digest: Digest) {
     let name = digest.to_string();
     fs::remove_file(world.ports.path().join("blobs").join(&name[..2]).join(&name)).unwrap();
 }
@@ -63,7 +63,7 @@ fn archive_size(found: &ReleaseRecord) -> u64 {
     found.release.items.iter().map(|item| item.size).max().unwrap()
 }
 
-fn rot(world: &World, digest: Digest) {
+pub(crate) fn rot(world: &World, digest: Digest) {
     let name = digest.to_string();
     let path = world.ports.path().join("blobs").join(&name[..2]).join(&name);
     let mut bytes = fs::read(&path).unwrap();
@@ -72,12 +72,12 @@ fn rot(world: &World, digest: Digest) {
     fs::write(path, bytes).unwrap();
 }
 
-fn leap(world: &World) {
+pub(crate) fn leap(world: &World) {
     let leap = DefenderChange { step: vendor_sim::Step::Leap, ..DefenderChange::default() };
     world.sim.publish_defender(DefenderTarget::All, leap).unwrap();
 }
 
-fn silence(world: &World) {
+pub(crate) fn silence(world: &World) {
     for kind in [vendor_sim::Kind::Manifest, vendor_sim::Kind::Info] {
         world.inject(vendor_sim::FaultRule::always(kind, vendor_sim::Fault::Status(503)));
     }

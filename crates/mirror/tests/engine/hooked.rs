@@ -9,16 +9,21 @@ use blob_store::{
 };
 use mirror::{Engine, Ports};
 use model::{Digest, Generation, Held, RingName, Timestamp};
+use tokio::sync::Notify;
 
 /// Operations that a test can stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
+    /// A blob is looked for.
+    Find(Digest),
     /// A blob is read whole.
     Verify,
     /// A blob is removed.
     RemoveBlob,
     /// A generation's file is written, or a ring's pointer moved.
     Publish,
+    /// A ring's pointer was moved.
+    Moved,
     /// A generation's file is removed.
     RemoveGeneration,
 }
@@ -29,6 +34,8 @@ pub(crate) enum Then {
     GoesOn,
     /// The system refuses it with this error.
     Fails(i32),
+    /// It is carried out once somebody says so.
+    Waits(Arc<Notify>),
     /// It never ends: whoever waits for it is killed.
     Dies,
 }
@@ -53,6 +60,10 @@ impl<F: Fn(Op) -> Then> Hooked<F> {
     async fn ask(&self, op: Op) -> Result<(), StoreError> {
         match (self.before)(op) {
             Then::GoesOn => Ok(()),
+            Then::Waits(word) => {
+                word.notified().await;
+                Ok(())
+            }
             Then::Fails(errno) => {
                 let source = std::io::Error::from_raw_os_error(errno);
                 Err(StoreError::Io { act: "use", path: format!("{op:?}"), source })
@@ -68,6 +79,7 @@ impl<F: Fn(Op) -> Then + Send + Sync> BlobStore for Hooked<F> {
         self.blobs.begin(resume).await
     }
     async fn find(&self, digest: Digest) -> Result<Option<Held>, StoreError> {
+        self.ask(Op::Find(digest)).await?;
         self.blobs.find(digest).await
     }
     async fn open(&self, digest: Digest) -> Result<Option<Box<dyn BlobReader>>, StoreError> {
@@ -109,7 +121,9 @@ impl<F: Fn(Op) -> Then + Send + Sync> RingStore for Hooked<F> {
     }
     async fn publish(&self, generation: &Generation, expected: Option<Digest>) -> Result<Published, StoreError> {
         self.ask(Op::Publish).await?;
-        self.rings.publish(generation, expected).await
+        let published = self.rings.publish(generation, expected).await;
+        self.ask(Op::Moved).await?;
+        published
     }
     async fn generation(&self, ring: &RingName, number: u64) -> Result<Option<Generation>, StoreError> {
         self.rings.generation(ring, number).await

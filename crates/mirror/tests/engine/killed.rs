@@ -22,7 +22,7 @@ pub(crate) async fn killed(world: &World, act: impl AsyncFnOnce(Engine) -> Resul
             told.notify_one();
             Then::Dies
         }
-        Op::Verify | Op::RemoveBlob => Then::GoesOn,
+        _ => Then::GoesOn,
     });
     tokio::select! {
         done = act(engine) => panic!("it came to an end: {done:?}"),

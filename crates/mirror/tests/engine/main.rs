@@ -23,6 +23,7 @@ mod identity;
 mod keeping;
 mod killed;
 mod learned;
+mod lost;
 mod newest;
 mod random;
 mod rebuilt;

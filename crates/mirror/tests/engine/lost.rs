@@ -1,0 +1,190 @@
+//! What is lost is told, once and by whoever meets it, and nothing else is taken for lost.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mirror::{Engine, Observer, Progress, Silent, SyncReport, SyncRequest};
+use model::Outcome::{Current as Stays, Failed, Quarantined};
+use model::{Digest, Reason, ReleaseState};
+use tokio::sync::Notify;
+
+use crate::back::{archive, leap, releases, remove, served, silence, stands};
+use crate::hooked::{Op, Then, hooked};
+use crate::world::{DEFENDER, ELASTIC, World, ended, id, line};
+
+const MFILE: i32 = 24;
+
+fn file(world: &World, digest: Digest) -> PathBuf {
+    let name = digest.to_string();
+    world.ports.path().join("blobs").join(&name[..2]).join(&name)
+}
+
+fn set_mode(path: PathBuf, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+async fn run(engine: &Engine) -> SyncReport {
+    engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap()
+}
+
+/// Gives its word once the run has told how an Elastic feed ended.
+struct Later(Arc<Notify>);
+
+impl Observer for Later {
+    fn on(&self, progress: Progress) {
+        if matches!(&progress, Progress::Settled(line) if line.feed == id(ELASTIC)) {
+            self.0.notify_one();
+        }
+    }
+}
+
+/// The step is made when another feed has ended, and the feed itself ends well after that.
+#[tokio::test]
+async fn a_step_of_back_is_not_untold_by_the_run_that_made_it_s16_i9() {
+    for news in [false, true] {
+        let world = served(3).await;
+        let all = releases(&world, DEFENDER).await;
+        remove(&world, archive(&all[1]));
+        if news {
+            world.publish();
+        }
+        let (word, first) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(true)));
+        let (given, waits_for) = (Arc::clone(&word), archive(&all[2]));
+        let engine = hooked(&world.engine(), move |op| match op {
+            Op::Find(digest) if digest == waits_for && first.swap(false, Ordering::SeqCst) => {
+                Then::Waits(Arc::clone(&given))
+            }
+            _ => Then::GoesOn,
+        });
+        let report = engine.sync(&SyncRequest::default(), Arc::new(Later(word))).await.unwrap();
+        ended(&report, DEFENDER, Failed, Some(Reason::BlobMissing));
+        assert_eq!((report.exit_code(), report.lost_back.len()), (3, 1), "{report:#?}");
+        assert_eq!(report.lost_back[0].release, all[1].number);
+        let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
+        assert_eq!((record.outcome, record.detail), (Failed, line(&report, DEFENDER).detail.clone()), "{news}");
+        let report = world.sync().await;
+        ended(&report, DEFENDER, Stays, None);
+        assert_eq!((report.exit_code(), report.lost_back), (0, vec![]), "once");
+    }
+}
+
+/// Whoever closes what a crash left open tells of what it did, as does who makes the ring anew.
+#[tokio::test]
+async fn a_step_of_back_that_a_crash_hid_is_told_by_who_finds_it_s11_s16_s18() {
+    for finds in ["a run", "gc", "a repair", "a ring made anew"] {
+        let mut world = served(3).await;
+        let all = releases(&world, DEFENDER).await;
+        remove(&world, archive(&all[1]));
+        if finds == "a ring made anew" {
+            fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
+            world.forget();
+            world.reopen().await;
+        } else {
+            let moved = Arc::new(Notify::new());
+            let told = Arc::clone(&moved);
+            let dies = hooked(&world.engine(), move |op| {
+                if op != Op::Moved {
+                    return Then::GoesOn;
+                }
+                told.notify_one();
+                Then::Dies
+            });
+            tokio::select! {
+                done = dies.collect() => panic!("{finds}: it came to an end: {done:?}"),
+                () = moved.notified() => {}
+            }
+        }
+        let engine = world.engine();
+        let lost_back = match finds {
+            "gc" => engine.collect().await.unwrap().lost_back,
+            "a repair" => engine.heal(&[archive(&all[1])], Arc::new(Silent)).await.unwrap().lost_back,
+            _ => {
+                let report = run(&engine).await;
+                ended(&report, DEFENDER, Failed, Some(Reason::BlobMissing));
+                assert_eq!(report.exit_code(), 3, "{finds}");
+                report.lost_back
+            }
+        };
+        assert_eq!(lost_back.len(), 1, "{finds}: {lost_back:?}");
+        assert_eq!((lost_back[0].release, lost_back[0].reason), (all[1].number, Reason::BlobMissing), "{finds}");
+        let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
+        let words = format!("it belongs to release {}, the one before", all[1].number);
+        assert!(record.detail.as_ref().is_some_and(|detail| detail.contains(&words)), "{finds}: {record:?}");
+        assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[0].release.id)), "{finds}");
+        ended(&world.sync().await, DEFENDER, Stays, None);
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_store_is_no_loss_s09_s10() {
+    let world = served(3).await;
+    let (all, before) = (releases(&world, DEFENDER).await, world.generation().await.unwrap());
+    for hurt in [&all[1], &all[2]] {
+        let digest = archive(hurt);
+        let engine = hooked(&world.engine(), move |op| match op {
+            Op::Find(of) if of == digest => Then::Fails(MFILE),
+            _ => Then::GoesOn,
+        });
+        let report = run(&engine).await;
+        let told = line(&report, DEFENDER);
+        assert_ne!(told.reason, Some(Reason::BlobMissing), "{told:?}");
+        assert!(engine.collect().await.unwrap().lost_back.is_empty());
+        if hurt.number == all[1].number {
+            assert_eq!(report.exit_code(), 0, "{report:#?}");
+        }
+        assert_eq!(world.generation().await.unwrap().feeds, before.feeds);
+    }
+    ended(&world.sync().await, DEFENDER, Stays, None);
+}
+
+/// The publication that `_back` needs cannot be made: what was decided about a feed is recorded all the same.
+#[tokio::test]
+async fn what_a_run_decides_outlives_a_publication_that_does_not_take_place_s16_i9() {
+    let world = served(3).await;
+    let all = releases(&world, DEFENDER).await;
+    remove(&world, archive(&all[1]));
+    leap(&world);
+    let engine = hooked(&world.engine(), |op| if op == Op::Verify { Then::Fails(MFILE) } else { Then::GoesOn });
+    ended(&run(&engine).await, DEFENDER, Quarantined, Some(Reason::VersionLeap));
+    let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
+    assert_eq!((record.outcome, record.reason), (Quarantined, Some(Reason::VersionLeap)));
+    let waits = releases(&world, DEFENDER).await.pop().unwrap();
+    assert_eq!((Some(waits.release.id), waits.state), (record.release, ReleaseState::Quarantined));
+    assert_eq!(stands(&world, DEFENDER).await.1, Some(all[1].release.id), "nothing was published");
+    run(&world.engine()).await;
+    assert_eq!(stands(&world, DEFENDER).await.1, Some(all[0].release.id));
+}
+
+#[tokio::test]
+async fn what_is_no_file_in_the_place_of_a_blob_in_back_is_lost_s18_s20() {
+    let world = served(3).await;
+    let all = releases(&world, DEFENDER).await;
+    let (path, away) = (file(&world, archive(&all[1])), world.ports.path().join("away"));
+    fs::rename(&path, &away).unwrap();
+    symlink(&away, &path).unwrap();
+    ended(&run(&world.engine()).await, DEFENDER, Failed, Some(Reason::BlobMissing));
+    assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[0].release.id)));
+}
+
+/// A file that is not to be believed just now hides no other that is lost.
+#[tokio::test]
+async fn what_is_lost_counts_before_what_is_not_to_be_believed_s18_s22() {
+    let mut world = served(2).await;
+    let (elastic, seat) = (releases(&world, ELASTIC).await, stands(&world, DEFENDER).await);
+    let before: BTreeSet<Digest> = elastic[0].release.items.iter().map(|item| item.digest).collect();
+    let all = elastic[1].release.items.iter().map(|item| item.digest);
+    let own: Vec<Digest> = all.filter(|digest| !before.contains(digest)).collect();
+    set_mode(file(&world, own[0]), 0o646);
+    remove(&world, own[1]);
+    fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
+    world.forget();
+    world.reopen().await;
+    silence(&world);
+    run(&world.engine()).await;
+    assert_eq!(stands(&world, DEFENDER).await, seat);
+    assert_eq!(stands(&world, ELASTIC).await.0, elastic[0].release.id, "the newest that is whole");
+}
