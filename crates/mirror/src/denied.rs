@@ -50,7 +50,7 @@ impl Engine {
             }
         }
         let mut fresh: Vec<(ReleaseId, Timestamp)> = fresh.into_iter().collect();
-        fresh.sort_by_key(|(_, since)| *since);
+        fresh.sort_by_key(|(release, since)| (*since, *release));
         let fresh = fresh.into_iter().map(|(release, since)| Denied { release, since: Some(since) });
         let left = self.left_unknown(feed, present, newcomers).await?;
         let left = left.map(|release| Denied { release, since: Some(self.ports.clock.now()) });
@@ -154,9 +154,11 @@ struct Denied {
 }
 
 /// Takes a word that the ring does not remember in among those that it does, in order of time: what no catalog knows is
-/// older than any that came since, so that of too many the oldest are forgotten.
+/// older than any that came since, so that of too many the oldest are forgotten. Of words of one moment it is the same one
+/// each time.
 fn joined(mut told: Vec<Denied>, new: Denied) -> Vec<Denied> {
-    let at = match told.iter().position(|known| known.since.is_some() && known.since <= new.since) {
+    let order = |denied: &Denied| (denied.since, denied.release);
+    let at = match told.iter().position(|known| known.since.is_some() && order(known) <= order(&new)) {
         // Those right before it of which no time is known may be older as well.
         Some(at) => told.iter().take(at).rposition(|known| known.since.is_some()).map_or(0, |newer| newer + 1),
         None => told.iter().rposition(|known| known.since.is_some()).map_or(0, |newer| newer + 1),
@@ -191,5 +193,12 @@ mod tests {
         check(&[("b", None), ("a", None)], ("c", 1), &["c", "b", "a"]);
         check(&[("c", Some(3)), ("b", None), ("a", None)], ("d", 4), &["d", "c", "b", "a"]);
         check(&[("c", None), ("b", None), ("a", Some(1))], ("d", 2), &["d", "c", "b", "a"]);
+    }
+
+    /// Of words of one moment the one that is forgotten for want of room is the same each time.
+    #[test]
+    fn words_of_one_moment_stand_in_one_order() {
+        let all = |first: &str, second: &str| joined(vec![denied(first, Some(5))], denied(second, Some(5)));
+        assert_eq!(all("a", "b"), all("b", "a"));
     }
 }
