@@ -34,7 +34,7 @@ use crate::scheduler::{Parts, Timetable, supervise};
 use crate::signals::{self, Ask};
 use crate::tender::{Charge, Tender};
 use crate::trees;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Regain, Upkeep};
 
 /// What a process is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,14 +177,14 @@ impl Daemon {
                     record_start_later(engine.clone(), configs.subscribe(), end.clone())
                 });
             }
+            let regain =
+                Regain { engine: current.clone(), clock: Arc::clone(&clock), settings: configs.subscribe(), hurry };
             let charge = Charge {
-                engine: current.clone(),
                 timetable: changes.subscribe(),
                 data_dir: self.config.data_dir.clone(),
-                clock: Arc::clone(&clock),
                 pulse: Arc::clone(&pulse),
                 asks: asking,
-                hurry: hurry.clone(),
+                regain: regain.clone(),
             };
             let ends = end.clone();
             keeper.keep("data folder", move || Tender::new(charge.clone()).run(ends.clone()));
@@ -206,11 +206,9 @@ impl Daemon {
             keeper.keep("heads of the history", move || {
                 heads::keep_telling(engine.clone(), settings.subscribe(), sights.clone(), ends.clone())
             });
-            let (content, settings, ends) = (Arc::clone(&content), configs.clone(), end.clone());
+            let (content, ends) = (Arc::clone(&content), end.clone());
             keeper.keep("upkeep", move || {
-                let (content, clock) = (Arc::clone(&content), Arc::clone(&clock));
-                let told = (settings.subscribe(), doubted.clone());
-                Upkeep::new(current.clone(), content, clock, hurry.clone(), told).run(ends.clone())
+                Upkeep::new(Arc::clone(&content), regain.clone(), doubted.clone()).run(ends.clone())
             });
         }
         tell(News::Ready);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use alarm::Life;
 use mirror::Engine;
 use mirror::scrub::{Place, place_at};
-use model::{Clock, Timestamp, error_chain};
+use model::{Timestamp, error_chain};
 use platform::fs::{EntryKind, Folder, Owners};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::place::Stands;
 use crate::pulse::Pulse;
 use crate::scheduler::{Timetable, apart};
 use crate::signals::Ask;
+use crate::upkeep::Regain;
 
 /// How often it looks whether the data folder is in place, and reads blobs again.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,16 +28,14 @@ const POINTER_LOOKS: u32 = 6;
 /// What the tender works with.
 #[derive(Clone)]
 pub(crate) struct Charge {
-    pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
     pub(crate) timetable: watch::Receiver<Timetable>,
     pub(crate) data_dir: PathBuf,
-    pub(crate) clock: Arc<dyn Clock>,
     /// Where it shows what it saw of the folder.
     pub(crate) pulse: Arc<Pulse>,
     /// Where it asks for a new engine.
     pub(crate) asks: mpsc::Sender<Ask>,
-    /// Changes when everything is to be fetched at once.
-    pub(crate) hurry: watch::Sender<u64>,
+    /// Gets back what it finds damaged.
+    pub(crate) regain: Regain,
 }
 
 /// Looks after the data folder.
@@ -72,7 +71,7 @@ impl Tender {
     async fn turn(&mut self) {
         tokio::time::sleep(LOOK).await;
         self.looks = self.looks.wrapping_add(1);
-        let Some(engine) = self.charge.engine.borrow().clone() else { return };
+        let Some(engine) = self.charge.regain.engine.borrow().clone() else { return };
         if !self.in_place(&engine).await {
             return;
         }
@@ -90,14 +89,14 @@ impl Tender {
                 self.charge.pulse.place().back();
                 if std::mem::take(&mut self.gone) {
                     tracing::info!("the data folder is back");
-                    renew_life(&self.charge.data_dir, self.charge.clock.now());
+                    renew_life(&self.charge.data_dir, self.charge.regain.clock.now());
                     self.late = true;
                 }
                 if self.charge.pulse.place().owes() {
                     // Fetched is what the configuration says that is worked by next.
                     let _ = self.charge.asks.send(Ask::Reopen).await;
                 } else if std::mem::take(&mut self.late) {
-                    self.charge.hurry.send_modify(|count| *count += 1);
+                    self.charge.regain.hurry.send_modify(|count| *count += 1);
                 }
                 true
             }
@@ -121,7 +120,7 @@ impl Tender {
     /// Reads what is due by now, no faster than is allowed.
     async fn scrub(&mut self, engine: Arc<Engine>) {
         let (period, rate) = self.charge.timetable.borrow().scrub;
-        let Some(due) = place_at(self.charge.clock.now(), period) else {
+        let Some(due) = place_at(self.charge.regain.clock.now(), period) else {
             self.scrubbed = None;
             return;
         };
@@ -143,13 +142,7 @@ impl Tender {
             let error = first.error.as_deref().unwrap_or_default();
             tracing::error!(blobs, digest = %first.digest, reason, error, "cannot be used now; left where they are");
         }
-        if !done.report.faults.is_empty() {
-            for fault in &done.report.faults {
-                let reason = model::Reason::BlobDamaged.code();
-                tracing::error!(digest = %fault.digest, reason, "changed on the disk; set aside, fetching it again");
-            }
-            self.charge.hurry.send_modify(|count| *count += 1);
-        }
+        self.charge.regain.fetch_again(&done.report).await;
         // A quarter of the way around behind: the next time around would come before this one is done.
         let behind = due.wrapping_sub(done.reached) > Place::MAX / 4;
         if behind && !std::mem::replace(&mut self.told_behind, true) {

@@ -21,14 +21,52 @@ const COLLECT: Duration = Duration::from_secs(24 * 3600);
 /// How soon after the start that is looked at first: a process that is restarted every night still does it.
 const FIRST_COLLECT: Duration = Duration::from_secs(10 * 60);
 
+/// Gets back what was set aside, whoever found it damaged.
+#[derive(Clone)]
+pub(crate) struct Regain {
+    pub(crate) engine: watch::Receiver<Option<Arc<Engine>>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: watch::Receiver<Config>,
+    /// Changes when everything is to be fetched at once.
+    pub(crate) hurry: watch::Sender<u64>,
+}
+
+impl Regain {
+    /// Tells what was set aside, and has it fetched; what a ring's folder has whole comes from there, before the next run
+    /// publishes and `_back` goes on to an older release for want of it.
+    pub(crate) async fn fetch_again(&self, report: &VerifyReport) {
+        if report.faults.is_empty() {
+            return;
+        }
+        for fault in &report.faults {
+            let reason = model::Reason::BlobDamaged.code();
+            tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
+        }
+        self.take_from_folders().await;
+        self.hurry.send_modify(|count| *count += 1);
+    }
+
+    async fn take_from_folders(&self) {
+        let Some(engine) = self.engine.borrow().clone() else { return };
+        let trees = Trees::of(&self.settings.borrow(), &self.clock);
+        match apart(async move { trees.give_back(&engine).await }).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(files)) => {
+                tracing::warn!(files, "what was lost came back out of the ring's folder; look after that disk")
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error = %error_chain(&error), "the rings' folders could not lend what was lost")
+            }
+            Err(error) => tracing::error!(error, "the rings' folders could not lend what was lost"),
+        }
+    }
+}
+
 /// Looks after damage and retention, whatever fetching does.
 pub(crate) struct Upkeep {
-    engine: watch::Receiver<Option<Arc<Engine>>>,
     content: Arc<ContentServer>,
-    clock: Arc<dyn Clock>,
-    hurry: watch::Sender<u64>,
+    regain: Regain,
     collect_at: Duration,
-    settings: watch::Receiver<Config>,
     /// What others than the content side could not use.
     doubted: Doubted,
     /// What could not be read and was told.
@@ -36,15 +74,9 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn new(
-        engine: watch::Receiver<Option<Arc<Engine>>>,
-        content: Arc<ContentServer>,
-        clock: Arc<dyn Clock>,
-        hurry: watch::Sender<u64>,
-        (settings, doubted): (watch::Receiver<Config>, Doubted),
-    ) -> Self {
-        let collect_at = clock.monotonic().saturating_add(FIRST_COLLECT);
-        Self { engine, content, clock, hurry, collect_at, settings, doubted, unread: BTreeSet::new() }
+    pub(crate) fn new(content: Arc<ContentServer>, regain: Regain, doubted: Doubted) -> Self {
+        let collect_at = regain.clock.monotonic().saturating_add(FIRST_COLLECT);
+        Self { content, regain, collect_at, doubted, unread: BTreeSet::new() }
     }
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
@@ -59,7 +91,7 @@ impl Upkeep {
     async fn turn(&mut self) {
         tokio::time::sleep(DAMAGE).await;
         self.look_after_damage().await;
-        let now = self.clock.monotonic();
+        let now = self.regain.clock.monotonic();
         if now >= self.collect_at {
             self.collect_at = now.saturating_add(COLLECT);
             self.collect().await;
@@ -67,7 +99,7 @@ impl Upkeep {
     }
 
     fn engine(&self) -> Option<Arc<Engine>> {
-        self.engine.borrow().clone()
+        self.regain.engine.borrow().clone()
     }
 
     /// Sets aside what could not be served whole, and has it fetched again now.
@@ -87,7 +119,7 @@ impl Upkeep {
         match outcome {
             Ok(Ok(report)) => {
                 self.tell_unread(&report);
-                self.fetch_again(&report).await;
+                self.regain.fetch_again(&report).await;
             }
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
@@ -101,38 +133,9 @@ impl Upkeep {
             return;
         }
         match apart(async move { engine.reread(&doubted).await }).await {
-            Ok(Ok(report)) => self.fetch_again(&report).await,
+            Ok(Ok(report)) => self.regain.fetch_again(&report).await,
             Ok(Err(error)) => tracing::error!(error = %error_chain(&error), "damaged blobs could not be looked after"),
             Err(error) => tracing::error!(error, "damaged blobs could not be looked after"),
-        }
-    }
-
-    /// Tells what was set aside, and has it fetched; what a ring's folder has whole comes from there.
-    async fn fetch_again(&self, report: &VerifyReport) {
-        if report.faults.is_empty() {
-            return;
-        }
-        for fault in &report.faults {
-            let reason = model::Reason::BlobDamaged.code();
-            tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
-        }
-        self.take_from_folders().await;
-        self.hurry.send_modify(|count| *count += 1);
-    }
-
-    /// Before the next run publishes, and `_back` goes on to an older release for want of what a folder has.
-    async fn take_from_folders(&self) {
-        let Some(engine) = self.engine() else { return };
-        let trees = Trees::of(&self.settings.borrow(), &self.clock);
-        match apart(async move { trees.give_back(&engine).await }).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(files)) => {
-                tracing::warn!(files, "what was lost came back out of the ring's folder; look after that disk")
-            }
-            Ok(Err(error)) => {
-                tracing::error!(error = %error_chain(&error), "the rings' folders could not lend what was lost")
-            }
-            Err(error) => tracing::error!(error, "the rings' folders could not lend what was lost"),
         }
     }
 
@@ -168,7 +171,7 @@ impl Upkeep {
 
     async fn prune(&self) {
         let Some(engine) = self.engine() else { return };
-        let keep = self.settings.borrow().history.keep;
+        let keep = self.regain.settings.borrow().history.keep;
         match apart(async move { engine.prune_history(keep).await }).await {
             Ok(Ok(Some(report))) => {
                 tracing::info!(entries = report.entries, through = report.through.seq, "old history was let go");

@@ -6,12 +6,19 @@
 use std::time::Duration;
 
 use blob_store::Verification;
+use catalog::{Batch, EntryFilter, EntryKind, EntryOrder};
 use model::{Digest, Timestamp};
+use serde_json::json;
 
+use crate::history::particulars;
 use crate::{Engine, EngineError, VerifyReport};
 
 /// How long a run may last: what it read ends where it began, and it is on record by when it ended.
 const RUN: Duration = Duration::from_secs(3600);
+
+/// What the entries are on that say what was left unread, and what they say was done.
+const SUBJECT: &str = "scrub";
+const READ_AGAIN: &str = "read-again";
 
 /// A place among all digests: their first eight bytes.
 pub type Place = u64;
@@ -20,9 +27,39 @@ pub type Place = u64;
 ///
 /// The period is stretched out of step with days: who is down each night misses other blobs each time.
 pub fn place_at(now: Timestamp, period: Duration) -> Option<Place> {
-    let period = period.as_micros().saturating_mul(97) / 100;
+    let period = whole(period).as_micros();
     let into = u128::try_from(now.as_micros().max(0)).unwrap_or(0).checked_rem(period)?;
     Some(u64::try_from(into.saturating_mul(1 << 64) / period).unwrap_or(u64::MAX))
+}
+
+/// How long it takes to read all once.
+fn whole(period: Duration) -> Duration {
+    period / 100 * 97
+}
+
+/// What is due to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// From here on, up to where it ends.
+    from: Place,
+    to: Place,
+    /// A run left something unread before, and says so in the history.
+    owed: bool,
+}
+
+impl Due {
+    /// Whether all of it was read.
+    pub fn is_read(self) -> bool {
+        self.from == self.to
+    }
+
+    /// How much of all that is held is left, in hundredths; at least one where any is.
+    pub fn percent(self) -> u64 {
+        match self.to.wrapping_sub(self.from) {
+            0 => 0,
+            left => (left / (Place::MAX / 100)).max(1),
+        }
+    }
 }
 
 /// What one step of reading came to.
@@ -60,23 +97,62 @@ impl Engine {
 }
 
 impl Engine {
-    /// Reads what has come due since the last run, for a process that does not stay: what is read thus over all runs is
-    /// all, once in each `period`.
+    /// What has come due since the last run, for a process that does not stay: what is read thus over all runs is all, once
+    /// in each `period`. Asked before the run, which counts as the last one from then on.
     ///
     /// # Errors
-    /// [`EngineError`] when catalog or store fail as such.
-    pub async fn scrub_since_last_run(&self, period: Duration) -> Result<VerifyReport, EngineError> {
+    /// [`EngineError`] when the catalog cannot be read.
+    pub async fn due_since_last_run(&self, period: Duration) -> Result<Option<Due>, EngineError> {
         let now = self.ports.clock.now();
-        let last = self.ports.catalog.feeds().await?.iter().map(|record| record.checked_at).max();
-        // Before the first run nothing is held, and what a clock that was set back makes of the rest is not known.
-        let Some(last) = last.filter(|last| *last < now) else { return Ok(VerifyReport::default()) };
-        let last = last.before(RUN);
-        let (Some(from), Some(to)) = (place_at(last, period), place_at(now, period)) else {
-            return Ok(VerifyReport::default());
-        };
-        let all = now.since(last) >= period.saturating_mul(97) / 100;
-        let from = if all { to.wrapping_add(1) } else { from };
-        Ok(self.scrub(from, to, u64::MAX).await?.report)
+        let Some(to) = place_at(now, period) else { return Ok(None) };
+        // What a clock that was ahead left on a feed says nothing, and before the first run nothing is held.
+        let checked = self.ports.catalog.feeds().await?.into_iter().map(|record| record.checked_at);
+        let Some(last) = checked.filter(|last| *last < now).max().map(|last| last.before(RUN)) else { return Ok(None) };
+        let from = place_at(last, period).filter(|_| now.since(last) < whole(period));
+        let (left, owed) = self.left_unread().await?;
+        let news = from.map(|from| to.wrapping_sub(from));
+        let is_all = news.and_then(|news| news.checked_add(left.1.wrapping_sub(left.0))).is_none();
+        Ok(Some(match (owed, from.filter(|_| !is_all)) {
+            (true, Some(_)) => Due { from: left.0, to, owed },
+            (true, None) => Due { from: left.0, to: left.0.wrapping_sub(1), owed },
+            (false, Some(from)) => Due { from, to, owed },
+            (false, None) => Due { from: to.wrapping_add(1), to, owed },
+        }))
+    }
+
+    /// Reads of what is due, but no more once `bytes` were read; what is left is due still.
+    ///
+    /// # Errors
+    /// As [`Engine::scrub`].
+    pub async fn scrub_due(&self, due: &mut Due, bytes: u64) -> Result<VerifyReport, EngineError> {
+        let done = self.scrub(due.from, due.to, bytes).await?;
+        due.from = done.reached;
+        Ok(done.report)
+    }
+
+    /// Records what a run leaves unread, so that the next one goes on there; and, once, that nothing is left any more.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot be recorded.
+    pub async fn leave_unread(&self, due: Due) -> Result<(), EngineError> {
+        if due.is_read() && !due.owed {
+            return Ok(());
+        }
+        let data = json!({ "act": READ_AGAIN, "reached": due.from, "due": due.to });
+        let history = vec![self.entry(EntryKind::Upkeep, SUBJECT, data)];
+        Ok(self.ports.catalog.apply(Batch { history, ..Batch::default() }).await?)
+    }
+
+    /// From where to where the run before left unread, and whether it left anything.
+    async fn left_unread(&self) -> Result<((Place, Place), bool), EngineError> {
+        let (kinds, subject) = (vec![EntryKind::Upkeep], Some(SUBJECT.to_owned()));
+        let filter = EntryFilter { kinds, subject, ..EntryFilter::default() };
+        let told = self.ports.catalog.entries(&filter, EntryOrder::NewestFirst, 1).await?.pop();
+        let told =
+            told.map(|entry| particulars(&entry)).filter(|data| data.get("act").is_some_and(|act| act == READ_AGAIN));
+        let place = |name: &str| told.as_ref()?.get(name)?.as_u64();
+        let left = place("reached").zip(place("due")).unwrap_or_default();
+        Ok((left, left.0 != left.1))
     }
 
     async fn scrub_one(&self, digest: Digest, report: &mut VerifyReport) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! `waystation sync`.
 
+mod again;
 mod discover;
 mod plan;
 mod report;
@@ -7,12 +8,13 @@ mod wanted;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use app::{Purpose, Stops};
 use clap::Args;
 use config::Config;
-use mirror::{Engine, EngineError, SyncRequest};
-use model::FeedId;
+use mirror::{Engine, EngineError, FeedReport, Silent, SyncRequest};
+use model::{FeedId, Outcome, Reason};
 
 use self::discover::Asked;
 use crate::commands::status::nothing_followed;
@@ -153,10 +155,7 @@ async fn fetch(
         progress::observer(context, if request.feeds.is_empty() { &all } else { &request.feeds })
     };
     let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
-    tokio::select! {
-        () = read_again(&engine, config) => {}
-        () = stops.asked(1) => return Ok(Err(EngineError::Stopped)),
-    }
+    let due = again::due(&engine, config).await;
     let ended = tokio::select! {
         ended = engine.sync_until(request, watching, stops.asked(1)) => ended,
         () = stops.asked(2) => Err(EngineError::Interrupted),
@@ -174,23 +173,26 @@ async fn fetch(
     } else {
         report::write(&report, &engine.settings().ring, &mut context.out)?;
     }
-    Ok(Ok(Exit::of(report.exit_code())))
-}
-
-/// Where no `run` reads what is held again, nobody else does: what turns out damaged is set aside, and the run that follows
-/// fetches it.
-async fn read_again(engine: &Engine, config: &Config) {
-    let told = match engine.scrub_since_last_run(config.limits.scrub).await {
-        Ok(found) if found.faults.is_empty() => return,
-        Ok(found) => format!(
-            "{} had changed on the disk or were gone: set aside, to be fetched again where the vendor still offers them. \
-             Check the disk.",
-            show::count(found.faults.len(), "blob")
-        ),
-        Err(error) => format!("what is held could not be read again: {}", show::clean(&model::error_chain(&error))),
+    let exit = Exit::of(report.exit_code());
+    // Whoever waits for the report waits for no more.
+    context.out.flush()?;
+    let damaged = match due {
+        Some(due) => again::read(&engine, config, due, (&stops, context)).await,
+        None => false,
     };
-    // Where nobody reads it, it is in the history all the same.
-    let _ = writeln!(io::stderr(), "{told}");
+    if !damaged {
+        return Ok(Ok(exit));
+    }
+    let report = match engine.sync_until(request, Arc::new(Silent), stops.asked(1)).await {
+        Ok(report) => report,
+        Err(error) => return Ok(Err(error)),
+    };
+    let is_told = |feed: &&FeedReport| feed.outcome == Outcome::Failed || feed.reason == Some(Reason::BlobMissing);
+    for feed in report.feeds.iter().filter(is_told) {
+        let (reason, detail) = (feed.reason.map_or("failed", Reason::code), feed.detail.as_deref().unwrap_or_default());
+        let _ = writeln!(io::stderr(), "{}: {reason}: {}", feed.feed, show::clean(detail));
+    }
+    Ok(Ok(if exit == Exit::DONE && report.exit_code() != 0 { Exit::PART } else { exit }))
 }
 
 async fn plan(

@@ -344,6 +344,16 @@ struct Mended {
     lost: bool,
 }
 
+/// Takes back out of the rings' folders what the store lost; how many files. That it could not be done is told.
+pub(crate) async fn give_back(engine: &Engine, context: &Context) -> usize {
+    let Ok(config) = context.config() else { return 0 };
+    Trees::of(&config, &context.clock).give_back(engine).await.unwrap_or_else(|error| {
+        let error = show::clean(&model::error_chain(&error));
+        let _ = writeln!(io::stderr(), "the rings' folders could not lend what was lost: {error}");
+        0
+    })
+}
+
 /// Has the store look into blobs that could not be used.
 async fn mended(engine: &Engine, mend: Mend, blobs: &[Digest]) -> Mended {
     let healed = match mend {

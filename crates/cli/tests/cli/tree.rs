@@ -1,7 +1,7 @@
 //! Rings as plain folders, kept by whoever publishes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vendor_sim::{Change, DefenderChange, DefenderFeed, DefenderTarget};
 
@@ -11,11 +11,39 @@ use crate::site::Site;
 fn site() -> (Site, PathBuf) {
     let site = Site::builder().defender().build();
     fs::create_dir(site.path().join("shared")).unwrap();
-    let config = site.path().join("waystation.toml");
-    let text = fs::read_to_string(&config).unwrap();
-    fs::write(config, format!("{text}[tree]\nfolder = \"shared\"\n")).unwrap();
+    configure(&site, |text| format!("{text}[tree]\nfolder = \"shared\"\n"));
     let tree = site.path().join("shared/broad");
     (site, tree)
+}
+
+fn configure(site: &Site, change: impl Fn(&str) -> String) {
+    let config = site.path().join("waystation.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(config, change(&text)).unwrap();
+}
+
+/// A site that reads all again within this time; with the archive in `_back` and its blob.
+fn reading_again(within: &str) -> (Site, PathBuf, PathBuf) {
+    let (site, tree) = site();
+    let scrub = format!("[limits]\nscrub = \"{within}\"\n");
+    configure(&site, |text| text.replace("[limits]\n", &scrub));
+    for _ in 0..3 {
+        publish(&site);
+        site.run(&["sync"]).with(0);
+    }
+    let zip = tree.join("linux/production_back/arch_x86_64/updates.zip");
+    let name = model::Digest::of(&fs::read(&zip).unwrap()).to_string();
+    let blob = site.blobs().into_iter().find(|path| path.ends_with(&name)).unwrap();
+    (site, zip, blob)
+}
+
+/// Changes a byte of a blob, as a disk does: nothing but reading shows it.
+fn rot(blob: &Path) {
+    let modified = fs::metadata(blob).unwrap().modified().unwrap();
+    let mut bytes = fs::read(blob).unwrap();
+    bytes[500] ^= 1;
+    fs::write(blob, bytes).unwrap();
+    fs::File::options().write(true).open(blob).unwrap().set_modified(modified).unwrap();
 }
 
 fn publish(site: &Site) {
@@ -166,6 +194,41 @@ fn what_rotted_in_the_store_is_set_aside_and_fetched_again_by_who_needs_it_for_t
     }
     site.run(&["tree", "status", "--all"]).with(0);
     site.run(&["release", "verify", "--all", "--store"]).with(0);
+}
+
+/// No vendor offers the release before again, and the folder has it whole: whoever reads the blob brings it back from there.
+#[test]
+fn what_rotted_of_the_release_before_comes_back_out_of_the_folder_whoever_finds_it_s16() {
+    let (site, zip, blob) = reading_again("30m");
+    let whole = fs::read(&zip).unwrap();
+    for found_by in [&["sync"][..], &["release", "verify", "--all"], &["release", "verify", "--all", "--store"]] {
+        rot(&blob);
+        let told = site.run(found_by).with(i32::from(found_by.len() > 1));
+        let told = format!("{}{}", told.stdout, told.stderr);
+        assert!(told.contains("1 file came back out of the ring's folder"), "{found_by:?}: {told}");
+        assert_eq!(fs::read(&blob).unwrap(), whole, "{found_by:?}");
+        site.run(&["sync"]).with(0);
+        assert_eq!(fs::read(&zip).unwrap(), whole, "{found_by:?}");
+        site.run(&["status"]).with(0);
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "another process reads the blobs: only looking again shows that it has")]
+fn what_run_finds_rotted_of_the_release_before_comes_back_out_of_the_folder_s16() {
+    let (site, zip, blob) = reading_again("10s");
+    let whole = fs::read(&zip).unwrap();
+    let mut daemon = site.spawn(&["run"]);
+    rot(&blob);
+    let begun = std::time::Instant::now();
+    while !fs::read(&blob).is_ok_and(|bytes| bytes == whole) {
+        assert!(begun.elapsed().as_secs() < 120, "it does not come back");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    site.run(&["sync"]).with(0);
+    assert_eq!(fs::read(&zip).unwrap(), whole);
 }
 
 /// What is lost in `_back` is no vendor's to offer: the repair says which release it was, and so do the lists.

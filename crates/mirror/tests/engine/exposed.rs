@@ -7,10 +7,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use catalog::{ReleaseFilter, ReleaseRecord};
+use catalog::{Batch, ReleaseFilter, ReleaseRecord};
 use mirror::{Depth, EngineError, Silent, SyncRequest};
 use model::Outcome::{Current as Stays, Failed, Published};
-use model::{Digest, Reason, ReleaseState};
+use model::{Clock as _, Digest, Reason, ReleaseState};
 use vendor_sim::{DefenderChange, DefenderTarget};
 
 use crate::hooked::{Op, Then, hooked};
@@ -254,21 +254,44 @@ async fn where_only_timed_runs_read_all_is_read_again_within_the_period_s16() {
     fs::write(file(&world, digest), &bytes).unwrap();
     let mut held = 0;
     world.ports.blobs.visit(&mut |_, _| held += 1).await.unwrap();
-    let (mut read, mut faults) = (0, 0);
+    // What is due is asked before a run and read after it, as much as `bytes`.
+    let read = async |bytes: u64| {
+        let engine = world.engine();
+        let due = engine.due_since_last_run(PERIOD).await.unwrap();
+        assert_eq!(engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap().exit_code(), 0);
+        let Some(mut due) = due else { return None };
+        let report = engine.scrub_due(&mut due, bytes).await.unwrap();
+        engine.leave_unread(due).await.unwrap();
+        Some((report, due.percent()))
+    };
+    let (mut seen, mut faults) = (0, 0);
     for _ in 0..10 {
         world.clock.advance(DAY * 3);
-        let report = world.engine().scrub_since_last_run(PERIOD).await.unwrap();
-        assert!(report.blobs < held, "a part at a time: {report:#?}");
-        read += report.blobs;
+        let (report, left) = read(u64::MAX).await.unwrap();
+        assert!(report.blobs < held && left == 0, "a part at a time: {report:#?}");
+        seen += report.blobs;
         faults += report.faults.len();
-        let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
-        assert_eq!(report.exit_code(), 0, "{report:#?}");
     }
-    assert!(read >= held && faults == 1, "{read} of {held}, {faults} damaged");
+    assert!(seen >= held && faults == 1, "{seen} of {held}, {faults} damaged");
+    assert_eq!(world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap().exit_code(), 0);
     world.clock.advance(PERIOD * 3);
-    assert_eq!(world.engine().scrub_since_last_run(PERIOD).await.unwrap().blobs, held, "all after a long pause");
-    world.clock.set_back(PERIOD * 6);
-    assert_eq!(world.engine().scrub_since_last_run(PERIOD).await.unwrap().blobs, 0);
+    assert_eq!(read(u64::MAX).await.unwrap().0.blobs, held, "all after a long pause");
+    // What one run may not read is left to the next ones, wherever the clock stands by then.
+    world.clock.advance(PERIOD * 3);
+    let (first, left) = read(4096).await.unwrap();
+    assert!(first.blobs < held && left > 0, "{first:#?}, {left} % left");
+    world.clock.advance(DAY / 24);
+    assert!(first.blobs + read(u64::MAX).await.unwrap().0.blobs >= held);
+    world.clock.advance(DAY / 24);
+    assert!(read(u64::MAX).await.unwrap().0.blobs < held, "nothing is owed any more");
+    // A clock that was ahead left a feed behind there: nothing is due by it, and what is followed counts.
+    let mut ahead = world.ports.catalog.feed(&ELASTIC.parse().unwrap()).await.unwrap().unwrap();
+    (ahead.feed, ahead.checked_at) = ("elastic/1.0.0".parse().unwrap(), world.clock.now().after(PERIOD * 6));
+    world.ports.catalog.apply(Batch { feeds: vec![ahead], ..Batch::default() }).await.unwrap();
+    world.clock.advance(PERIOD * 3);
+    assert_eq!(read(u64::MAX).await.unwrap().0.blobs, held);
+    world.clock.set_back(PERIOD * 60);
+    assert!(read(u64::MAX).await.is_none());
     assert!(world.engine().check_store(Depth::Rehash, &|_| ()).await.is_good());
 }
 

@@ -8,6 +8,7 @@ use model::Reason;
 use serde::Serialize;
 
 use super::find;
+use crate::commands::tree::give_back;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::out::Out;
@@ -69,15 +70,28 @@ pub(super) async fn run(args: &Verify, context: &mut Context) -> Result<Exit, Fa
     let bar = progress::bar(context, blobs.values().fold(0, |sum: u64, size| sum.saturating_add(*size)), "verifying");
     let report = engine.verify(&releases, &|bytes| bar.inc(bytes)).await.map_err(failed)?;
     bar.finish_and_clear();
+    let given = regained(&report, &engine, context).await;
     if args.json {
         context.out.json(&report)?;
     } else {
-        write(&report, &mut context.out)?;
+        write((&report, given), &mut context.out)?;
     }
     Ok(if report.faults.is_empty() && report.unread.is_empty() { Exit::DONE } else { Exit::FAILED })
 }
 
-fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
+/// What was set aside and a ring's folder still has whole, before anybody publishes without it; how many files.
+async fn regained(report: &VerifyReport, engine: &Engine, context: &Context) -> usize {
+    if report.faults.is_empty() { 0 } else { give_back(engine, context).await }
+}
+
+fn came_back(given: usize, out: &mut Out) -> Result<(), Failure> {
+    if given == 0 {
+        return Ok(());
+    }
+    out.line(format!("{} came back out of the ring's folder, which had them whole", show::count(given, "file")))
+}
+
+fn write((report, given): (&VerifyReport, usize), out: &mut Out) -> Result<(), Failure> {
     for fault in &report.faults {
         told(fault, out)?;
     }
@@ -105,7 +119,8 @@ fn write(report: &VerifyReport, out: &mut Out) -> Result<(), Failure> {
     let wrong = report.faults.len();
     out.line(format!(
         "{looked}: {wrong} damaged or missing; the next sync fetches again what the vendor still offers. Check the disk."
-    ))
+    ))?;
+    came_back(given, out)
 }
 
 fn told(fault: &BlobFault, out: &mut Out) -> Result<(), Failure> {
@@ -137,10 +152,13 @@ async fn store(args: &Verify, context: &mut Context) -> Result<Exit, Failure> {
     }
     let engine = context.looking(VERB).await?;
     let found = check(&engine, args, context).await;
+    let mut given = 0;
     let set_aside = match found.damaged.as_slice() {
         damaged if args.all && !damaged.is_empty() => {
             let engine = context.acting(VERB).await?;
-            Some(engine.recheck(damaged).await.map_err(|error| Failure::engine(VERB, &error))?)
+            let report = engine.recheck(damaged).await.map_err(|error| Failure::engine(VERB, &error))?;
+            given = regained(&report, &engine, context).await;
+            Some(report)
         }
         _ => None,
     };
@@ -150,6 +168,7 @@ async fn store(args: &Verify, context: &mut Context) -> Result<Exit, Failure> {
         context.out.json(&told)?;
     } else {
         write_store(&told, &mut context.out)?;
+        came_back(given, &mut context.out)?;
     }
     Ok(exit)
 }
