@@ -130,14 +130,19 @@ pub enum CompatError {
     /// The folder cannot be kept.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// What the folder remembers does not read, or cannot be written.
-    #[error("{} does not read", path.display())]
+    /// What the folder remembers does not read.
+    #[error(
+        "{} remembers which releases were ruled out, and cannot be read: nothing is brought into the folder before it can be. \
+         Make it readable for this user; to begin anew without it, remove it, and see that what the state serves was not \
+         rejected since",
+        path.display()
+    )]
     Shown {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A task of this program failed.
     #[error("a task of this program failed: {0}")]
@@ -262,10 +267,7 @@ async fn fill(
              whole; look after the state's disk"
         )),
     }
-    let (words, forgotten) = match Words::of(&folder, &engine).await {
-        Ok(words) => (words, None),
-        Err(error) => (Words::default(), Some(error)),
-    };
+    let words = Words::of(&folder, &engine).await?;
     let began = takeover::serving(&engine).await?.map(|serving| serving.feeds).unwrap_or_default();
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
     let Judged { spare, ahead, .. } = take_over(&folder, config, &engine, (&clock, voice)).await?;
@@ -291,11 +293,8 @@ async fn fill(
         Back::Kept => teller.stepped(&began, takeover::serving(&engine).await?.as_ref()).await?,
         Back::Not => false,
     };
-    if let Some(error) = &forgotten {
-        teller.forgotten(error);
-    }
     let barred = teller.barred(&folder, &words, back).await?;
-    let odd = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, stepped, barred, forgotten.is_some()];
+    let odd = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, stepped, barred];
     let doubtful = odd.contains(&true) || !left.is_empty();
     let behind = teller.ending(&report.feeds, (&spare, &left), (tree.as_ref(), &strays));
     let all = behind == report.feeds.len() + spare.len();

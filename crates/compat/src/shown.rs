@@ -137,8 +137,7 @@ impl Words {
         if shown.unheard.is_empty() && shown.feeds.values().all(|served| served.denied.is_empty()) {
             return Ok(forget(folder)?);
         }
-        let failed = |source: serde_json::Error| CompatError::Shown { path: folder.join(HIDDEN).join(NAME), source };
-        let mut bytes = serde_json::to_vec(&shown).map_err(failed)?;
+        let mut bytes = serde_json::to_vec(&shown).map_err(|error| CompatError::Task(error.to_string()))?;
         bytes.push(b'\n');
         let hidden = Folder::open(folder)?.ensure_folder(HIDDEN, Mode::PRIVATE_FOLDER)?;
         Ok(hidden.write_atomic(NAME, &bytes, Mode::PRIVATE_FILE)?)
@@ -157,21 +156,22 @@ fn forget(folder: &Path) -> Result<(), FsError> {
 }
 
 fn read(folder: &Path) -> Result<Option<Shown>, CompatError> {
+    let path = folder.join(HIDDEN).join(NAME);
+    let unread = |source: Box<dyn std::error::Error + Send + Sync>| CompatError::Shown { path: path.clone(), source };
     let opened = Folder::open(folder).and_then(|root| root.folder(HIDDEN));
     let opened = opened.and_then(|hidden| hidden.open_plain(NAME, Owners::us()));
     let file = match opened {
         Ok((file, _)) => file,
         Err(error) if error.is_missing() => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(unread(error.into())),
     };
-    let path = folder.join(HIDDEN).join(NAME);
     let mut bytes = Vec::new();
-    let got = file.take(MOST).read_to_end(&mut bytes);
-    got.map_err(|source| FsError::Io { act: "read", path: path.clone(), source })?;
-    let read: Result<Shown, _> = serde_json::from_slice(&bytes);
-    let newer = || <serde_json::Error as serde::de::Error>::custom("it was written by a newer program");
-    let whole = read.and_then(|read| if read.waystation_shown == FORMAT { Ok(read) } else { Err(newer()) });
-    whole.map(Some).map_err(|source| CompatError::Shown { path, source })
+    file.take(MOST).read_to_end(&mut bytes).map_err(|error| unread(error.into()))?;
+    let shown: Shown = serde_json::from_slice(&bytes).map_err(|error| unread(error.into()))?;
+    match shown.waystation_shown {
+        FORMAT => Ok(Some(shown)),
+        _ => Err(unread("it was written by a newer program".into())),
+    }
 }
 
 /// Whether the state published the generation that the folder shows: what it says of releases is newer then.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mirror::EngineError;
-use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed, error_chain};
+use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
 
 use super::{Back, Teller};
 use crate::run::{CONFIG, CompatError};
@@ -74,15 +74,6 @@ impl Teller<'_, '_> {
             told = true;
         }
         Ok(told)
-    }
-
-    /// Tells that what the folder remembers cannot be read.
-    pub(crate) fn forgotten(&mut self, error: &CompatError) {
-        self.voice.complain(&format!(
-            "Error: what the folder remembers of releases that were ruled out cannot be read, and begins anew: {}; if the state \
-             was brought back from a copy, see that what it serves was not rejected since",
-            error_chain(error)
-        ));
     }
 
     /// A release's version and number, as far as it is known.

@@ -190,6 +190,17 @@ async fn a_state_from_a_copy_or_made_anew_brings_nothing_back_that_was_gone_back
             );
         }
     }
+    // What cannot be read bars nothing: until it can be, nothing comes into the folder, and it is not written over.
+    let remembers = stage.folder.join(".waystation/shown.json");
+    let whole = fs::read(&remembers).unwrap();
+    for unreadable in [&b"{"[..], &whole[..whole.len() / 2]] {
+        fs::write(&remembers, unreadable).unwrap();
+        let (ended, told) = stage.heard().await;
+        assert_eq!((ended, stage.files() == shown), (None, true), "{told:?}");
+        assert!(stage.log().contains("shown.json remembers which releases were ruled out"), "{}", stage.log());
+        assert_eq!(fs::read(&remembers).unwrap(), unreadable);
+    }
+    fs::write(&remembers, whole).unwrap();
     // Said again, it is the state's own word. This state holds nothing that it could go back to: the next release does it.
     fs::remove_dir_all(&stage.state).unwrap();
     copy(&kept, &stage.state);
