@@ -138,7 +138,7 @@ impl Daemon {
             Some(engine) => {
                 let is_recorded = record_start(engine, &self.config).await;
                 // Before the first run: what a copy lacks that is put in the place a moment later is known.
-                pulse.lineage().look(engine.ports().catalog.as_ref()).await;
+                pulse.lineage().look(&engine.ports().catalog).await;
                 is_recorded
             }
             None => true,

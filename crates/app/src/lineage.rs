@@ -7,7 +7,7 @@
 //! - What cannot be read at this moment says nothing: who asks the catalog next is told that it fails.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use catalog::{Catalog, ChainHead};
@@ -20,7 +20,12 @@ const LOST: usize = 16;
 
 /// What is known of the own history.
 #[derive(Debug, Default)]
-pub(crate) struct Lineage(Mutex<Known>);
+pub(crate) struct Lineage {
+    known: Mutex<Known>,
+    /// The catalog that was worked on before another was gone on from: somebody may hold it still, and what it says counts
+    /// no longer.
+    former: Mutex<Option<Weak<dyn Catalog>>>,
+}
 
 /// What is known of it at one moment.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +49,13 @@ pub(crate) struct Lost {
 
 impl Lineage {
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was worked on before the one that is.
+    fn is_former(&self, catalog: &Arc<dyn Catalog>) -> bool {
+        let former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        former.as_ref().is_some_and(|former| std::ptr::addr_eq(former.as_ptr(), Arc::as_ptr(catalog)))
     }
 
     /// What is known.
@@ -58,11 +69,11 @@ impl Lineage {
     }
 
     /// Looks whether the catalog holds the newest head that was seen, and remembers the newest that it has.
-    pub(crate) async fn look(&self, catalog: &dyn Catalog) {
+    pub(crate) async fn look(&self, catalog: &Arc<dyn Catalog>) {
         let seen = self.lock().newest;
         let Ok(newest) = catalog.chain_head().await else { return };
         let is_astray = match seen {
-            Some(seen) => match has(catalog, (seen.seq, seen.digest)).await {
+            Some(seen) => match has(catalog.as_ref(), (seen.seq, seen.digest)).await {
                 Ok(has) => !has,
                 Err(_) => return,
             },
@@ -70,7 +81,7 @@ impl Lineage {
         };
         let mut known = self.lock();
         // Somebody else looked meanwhile, maybe at another catalog.
-        if known.newest != seen {
+        if known.newest != seen || self.is_former(catalog) {
             return;
         }
         known.is_astray = is_astray;
@@ -80,9 +91,11 @@ impl Lineage {
         }
     }
 
-    /// From now on the history that ends in `head` is worked on; `lost` is what it lacks of the one before.
-    pub(crate) fn goes_on(&self, head: ChainHead, lost: Option<Lost>) {
+    /// From now on the history that ends in `head` is worked on, and no longer the one of `former`; `lost` is what it lacks of
+    /// that.
+    pub(crate) fn goes_on(&self, head: ChainHead, lost: Option<Lost>, former: &Arc<dyn Catalog>) {
         let mut known = self.lock();
+        *self.former.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(former));
         (known.newest, known.is_astray) = (Some(head), false);
         if known.lost.len() >= LOST {
             known.lost.remove(0);
@@ -108,7 +121,7 @@ pub(crate) struct OwnLocks {
 impl OwnLocks {
     async fn look(&self) -> Result<(), EngineError> {
         self.locks.in_place()?;
-        self.lineage.look(self.catalog.as_ref()).await;
+        self.lineage.look(&self.catalog).await;
         self.in_place()
     }
 }
@@ -134,7 +147,7 @@ impl Locks for OwnLocks {
 
     fn in_place(&self) -> Result<(), EngineError> {
         self.locks.in_place()?;
-        match self.lineage.is_astray() {
+        match self.lineage.is_astray() || self.lineage.is_former(&self.catalog) {
             true => Err(EngineError::CatalogGone { path: self.path.clone(), source: None }),
             false => Ok(()),
         }
@@ -168,7 +181,7 @@ mod tests {
         let on = |catalog: &Arc<MemoryCatalog>| {
             let clock = Arc::new(platform::SystemClock::new());
             let locks = FileLocks::new(dir.path(), "run", clock);
-            let catalog = Arc::clone(catalog);
+            let catalog = Arc::clone(catalog) as Arc<dyn Catalog>;
             OwnLocks { locks, catalog, path: dir.path().join("rows"), lineage: Arc::clone(&lineage) }
         };
         let own = Arc::new(MemoryCatalog::new());
@@ -190,11 +203,34 @@ mod tests {
 
         drop(on(&own).publish().await.unwrap());
         copied.in_place().unwrap();
-        // Who was told to go on from it does.
+        // Who was told to go on from it does, and who holds the other one still neither works on it nor is believed.
         let copy = copy.chain_head().await.unwrap();
-        lineage.goes_on(copy, Some(Lost { head, copy }));
+        let former = Arc::clone(&own) as Arc<dyn Catalog>;
+        lineage.goes_on(copy, Some(Lost { head, copy }), &former);
         drop(copied.publish().await.unwrap());
+        tell(&own, &["d"]).await;
+        lineage.look(&former).await;
         assert!(on(&own).publish().await.is_err());
+        assert_eq!((lineage.known().newest, lineage.is_astray()), (Some(copy), false));
+        drop(copied.publish().await.unwrap());
         assert_eq!(lineage.known().lost, [Lost { head, copy }]);
+    }
+
+    /// An older copy is a part of the one that it is a copy of, which holds all that the copy does, and more.
+    #[tokio::test]
+    async fn what_an_older_copy_lacks_is_not_looked_for_in_it_once_it_is_worked_on_s40() {
+        let own = Arc::new(MemoryCatalog::new());
+        tell(&own, &["a"]).await;
+        let copy = Arc::new(own.fork().await) as Arc<dyn Catalog>;
+        tell(&own, &["b"]).await;
+        let own = own as Arc<dyn Catalog>;
+        let lineage = Lineage::default();
+        lineage.look(&own).await;
+        let (head, copied) = (own.chain_head().await.unwrap(), copy.chain_head().await.unwrap());
+        lineage.goes_on(copied, Some(Lost { head, copy: copied }), &own);
+        for catalog in [&own, &copy] {
+            lineage.look(catalog).await;
+            assert_eq!((lineage.known().newest, lineage.is_astray()), (Some(copied), false));
+        }
     }
 }

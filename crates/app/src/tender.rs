@@ -83,7 +83,7 @@ impl Tender {
 
     /// Whether the data folder is where it was; where another stands there that was ours, asks for a new engine.
     async fn in_place(&mut self, engine: &Engine) -> bool {
-        self.charge.pulse.lineage().look(engine.ports().catalog.as_ref()).await;
+        self.charge.pulse.lineage().look(&engine.ports().catalog).await;
         match engine.in_place() {
             Ok(()) => {
                 self.charge.pulse.place().back();

@@ -136,7 +136,7 @@ impl Live {
     pub(super) async fn look_at_history(&self) {
         let engine = self.engines.borrow().clone();
         if let Some(engine) = engine {
-            self.pulse.lineage().look(engine.ports().catalog.as_ref()).await;
+            self.pulse.lineage().look(&engine.ports().catalog).await;
         }
     }
 

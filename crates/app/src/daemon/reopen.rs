@@ -27,7 +27,7 @@ impl Live {
         let before = self.engines.borrow().clone();
         let Some(before) = before else { return };
         let known = &before.ports().catalog;
-        self.pulse.lineage().look(known.as_ref()).await;
+        self.pulse.lineage().look(known).await;
         if before.in_place().is_ok() {
             return self.catch_up().await;
         }
@@ -47,7 +47,7 @@ impl Live {
                 }
                 self.leave_alone(Stands::OlderCopy);
             }
-            Ok(relation) => self.take(known.as_ref(), relation).await,
+            Ok(relation) => self.take(known, relation).await,
         }
     }
 
@@ -60,7 +60,7 @@ impl Live {
     }
 
     /// Works on what was found to be the own history, or an older copy of it that lacks nothing that weighs.
-    async fn take(&mut self, before: &dyn Catalog, found: Relation) {
+    async fn take(&mut self, before: &Arc<dyn Catalog>, found: Relation) {
         let (config, lineage) = (&self.daemon.config, self.pulse.lineage());
         let built = match living_engine(config, Arc::clone(&self.daemon.clock), lineage).await {
             Ok(built) => built,
@@ -71,7 +71,7 @@ impl Live {
         };
         // It may have been exchanged for another one, or written on, since it was looked at; then it is looked at again.
         let (known, now) = (lineage.known(), &built.ports().catalog);
-        if related((before, &known), now.as_ref()).await.ok() != Some(found) {
+        if related((before.as_ref(), &known), now.as_ref()).await.ok() != Some(found) {
             return;
         }
         let Ok(head) = now.chain_head().await else { return };
@@ -83,7 +83,7 @@ impl Live {
                 );
                 // It stands as an alarm: what was seen since is not in it.
                 self.pulse.heads().expect(seen);
-                lineage.goes_on(head, Some(Lost { head: seen, copy: head }));
+                lineage.goes_on(head, Some(Lost { head: seen, copy: head }), before);
             }
             (Relation::Back { lost, .. }, _) => {
                 tracing::warn!(
@@ -91,9 +91,9 @@ impl Live {
                 );
                 self.pulse.heads().expect(lost);
                 lineage.regained(lost);
-                lineage.goes_on(head, None);
+                lineage.goes_on(head, None, before);
             }
-            _ => lineage.goes_on(head, None),
+            _ => lineage.goes_on(head, None, before),
         }
         self.adopt(built).await;
     }

@@ -38,7 +38,7 @@ pub(crate) async fn keep_telling(
         }
         let current = engine.borrow().clone();
         if let Some(current) = &current {
-            pulse.lineage().look(current.ports().catalog.as_ref()).await;
+            pulse.lineage().look(&current.ports().catalog).await;
         }
         // Of what was moved away nothing is told: nobody would find it there.
         let current = current.filter(|current| current.in_place().is_ok());
