@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::until;
+use crate::until::until_or;
 
 /// A daemon and what it said so far; killed when dropped.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl Daemon {
 
     /// Waits until it has said this.
     pub fn wait_said(&self, what: &str) {
-        until(&format!("it says '{what}'"), START, || self.log().contains(what).then_some(()));
+        let said = || self.log().contains(what).then_some(());
+        until_or(START, said, || format!("it says '{what}'; it said\n{}", self.log()));
     }
 
     /// Its process id.
