@@ -78,13 +78,13 @@ async fn converge(world: &mut World) -> Result<Holds, BuildError> {
     if let Err(violation) = publish(world) {
         return Ok(Err(violation));
     }
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let report = match one(world, Act::Sync(Vec::new())).await {
             Ok(Done::Synced(report)) => report,
             Ok(_) => SyncReport::default(),
             Err(violation) => return Ok(Err(violation)),
         };
-        if let Err(violation) = settle(world, &report).await {
+        if let Err(violation) = settle(world, round, &report).await {
             return Ok(Err(violation));
         }
         if report.feeds.iter().all(is_done) {
@@ -105,12 +105,12 @@ fn is_done(line: &FeedReport) -> bool {
 }
 
 /// The operator lets in what waits; where an offer was turned down, the vendor publishes another.
-async fn settle(world: &mut World, report: &SyncReport) -> Holds {
+async fn settle(world: &mut World, round: u32, report: &SyncReport) -> Holds {
     let mut again = false;
     for line in &report.feeds {
         match (line.outcome, line.release) {
-            // What the disk lost before is told by the run that meets it, and by no run after the next publication.
-            (Outcome::Failed, _) if line.reason == Some(Reason::BlobMissing) => {}
+            // What the disk lost before is told by the run that meets it, and by no run after that has published.
+            (Outcome::Failed, _) if round == 0 && line.reason == Some(Reason::BlobMissing) => {}
             (Outcome::Failed, _) => {
                 let what = format!("{} fails without any fault: {:?} {:?}", line.feed, line.reason, line.detail);
                 return Err(Violation::new("I15", what));
@@ -143,6 +143,8 @@ async fn nothing_more(world: &mut World) -> Holds {
 
 /// gc leaves what something refers to, and nothing else.
 async fn collected(world: &mut World) -> Result<Holds, BuildError> {
+    // What a catalog knew that was lost is spared for as long as retention would have kept it.
+    world.lives(world.settings.keep_elastic.age + DAY).await?;
     // Each look after a long silence only leaves a mark.
     for _ in 0..3 {
         world.clock.pass(DAY);
