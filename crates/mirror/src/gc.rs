@@ -6,7 +6,7 @@ use std::io;
 
 use async_trait::async_trait;
 use blob_store::BlobStore;
-use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover};
+use catalog::{Batch, EntryKind, ReleaseFilter, ReleaseRecord, Remover, Span};
 use model::{Digest, FeedId, Generation, Reason, ReleaseId, ReleaseState, Route, Vendor};
 use serde::Serialize;
 use serde_json::json;
@@ -266,10 +266,12 @@ impl Engine {
         }
         let mut candidates = Vec::new();
         let mut bytes = 0_u64;
+        let recorded = self.recorded_since_loss().await?;
+        let is_of_before = |digest: &Digest| recorded.as_ref().is_some_and(|recorded| !recorded.contains(digest));
         self.ports
             .blobs
             .visit(&mut |digest, size| {
-                if !staying.contains(&digest) && !named.contains(&digest) {
+                if !staying.contains(&digest) && !named.contains(&digest) && !is_of_before(&digest) {
                     candidates.push(digest);
                     bytes = bytes.saturating_add(size);
                 }
@@ -289,6 +291,23 @@ impl Engine {
         let rejected = self.ports.catalog.releases(&filter).await?;
         let late = rejected.iter().filter(|found| found.state_since >= horizon);
         Ok(late.flat_map(|found| found.release.items.iter().map(|item| item.digest)).collect())
+    }
+
+    /// All blobs that any record names, where others are spared: for as long as retention keeps what was held when the
+    /// catalog was lost, or an older one was put in its place, and while there is room. A catalog that is put back knows them.
+    async fn recorded_since_loss(&self) -> Result<Option<HashSet<Digest>>, EngineError> {
+        let Some(taken_over) = self.adopted().await? else { return Ok(None) };
+        let ages = Vendor::ALL.map(|vendor| Span::of(self.settings.keep(vendor).age));
+        let lived = self.ports.catalog.lived(self.ports.clock.now(), &ages).await?;
+        let has_passed = lived.iter().all(|lived| lived.as_ref().is_some_and(|lived| lived.seq >= taken_over));
+        let free = self.ports.blobs.free_bytes().await?;
+        if has_passed || free.is_some_and(|free| free <= self.ports.origins.reserve()) {
+            return Ok(None);
+        }
+        let mut recorded = HashSet::new();
+        let mut look = |found: ReleaseRecord| recorded.extend(found.release.items.iter().map(|item| item.digest));
+        self.ports.catalog.visit_releases(&ReleaseFilter::default(), &mut look).await?;
+        Ok(Some(recorded))
     }
 
     async fn held_releases(&self, vendor: Vendor) -> Result<Vec<ReleaseRecord>, EngineError> {

@@ -160,6 +160,17 @@ impl Engine {
         Ok(self.contradiction().await?.filter(|note| note.reason == Reason::CatalogDisagrees))
     }
 
+    /// The entry that says that a generation was taken over because the catalog did not know it, the newest.
+    pub(crate) async fn adopted(&self) -> Result<Option<u64>, EngineError> {
+        let subject = Some(self.settings.ring.as_str().to_owned());
+        let upkeep = EntryFilter { kinds: vec![EntryKind::Upkeep], subject: subject.clone(), ..EntryFilter::default() };
+        let upkeep = self.ports.catalog.entries(&upkeep, EntryOrder::NewestFirst, UPKEEP).await?;
+        let carried = self.carried().await?;
+        let carried = carried.iter().rev().filter(|entry| Some(&entry.subject) == subject.as_ref());
+        let mut all = upkeep.iter().chain(carried);
+        Ok(all.find(|entry| ToldAdopted::read(&particulars(entry)).is_some()).map(|entry| entry.seq))
+    }
+
     /// Whether the history tells of the publication of this very generation, as far back as is looked.
     async fn was_published(&self, current: &Current) -> Result<bool, EngineError> {
         let subject = Some(self.settings.ring.as_str().to_owned());

@@ -8,7 +8,7 @@ use blob_store::{Current, StoreError};
 use catalog::{Batch, NewRelease, ReleaseRecord};
 use model::{
     Attestation, Checked, FeedId, Generation, ItemKind, Note, Provenance, Reason, Release, ReleaseId, ReleaseItem,
-    ReleaseState, Remembered, RoutePath, ServedFeed, Trust, Verdict,
+    ReleaseState, Remembered, RoutePath, ServedFeed, Trust, Verdict, error_chain,
 };
 
 use crate::heeded::denied_in;
@@ -122,10 +122,18 @@ impl Engine {
     }
 }
 
-/// What is damaged tells nothing, now or later; what cannot be read just now is to be asked again, before anything is
-/// recorded: then nobody would look any more.
+/// What is damaged tells nothing, now or later, and neither does what somebody else could have changed, until its owner or
+/// mode is mended: only what rests on that file waits. What cannot be read just now for another reason is to be asked again,
+/// before anything is recorded: then nobody would look any more.
 pub(crate) fn whole<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
-    read.or_else(|error| if error.is_damage() { Ok(None) } else { Err(error) })
+    read.or_else(|error| match &error {
+        StoreError::Unsafe { .. } => {
+            tracing::warn!(error = %error_chain(&error), "what it tells is passed by");
+            Ok(None)
+        }
+        _ if error.is_damage() => Ok(None),
+        _ => Err(error),
+    })
 }
 
 /// The files of the release in `_back` of a feed, which has the same as the one that is served.

@@ -43,7 +43,7 @@ async fn go_back(world: &World, to: &ReleaseRecord) {
     world.walk().await;
 }
 
-async fn lose_catalog(world: &mut World) {
+pub(crate) async fn lose_catalog(world: &mut World) {
     world.reopen().await;
     fs::remove_dir_all(world.ports.path().join("catalog")).unwrap();
     world.reopen().await;

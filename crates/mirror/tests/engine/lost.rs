@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mirror::{Engine, Observer, Progress, Silent, SyncReport, SyncRequest};
-use model::Outcome::{Current as Stays, Failed, Quarantined};
-use model::{Digest, Reason, ReleaseState};
+use mirror::{Depth, Engine, Observer, Progress, Silent, SyncReport, SyncRequest};
+use model::Outcome::{Current as Stays, Failed, Published, Quarantined};
+use model::{Digest, ItemKind, Reason, ReleaseItem, ReleaseState};
 use tokio::sync::Notify;
 
-use crate::back::{archive, leap, releases, remove, served, silence, stands};
+use crate::back::{archive, leap, lose_catalog, releases, remove, served, silence, stands};
 use crate::hooked::{Op, Then, hooked};
-use crate::world::{DEFENDER, ELASTIC, World, ended, id, line};
+use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, ended, id, line};
 
 const MFILE: i32 = 24;
 
@@ -187,4 +187,63 @@ async fn what_is_lost_counts_before_what_is_not_to_be_believed_s18_s22() {
     run(&world.engine()).await;
     assert_eq!(stands(&world, DEFENDER).await, seat);
     assert_eq!(stands(&world, ELASTIC).await.0, elastic[0].release.id, "the newest that is whole");
+}
+
+/// One file of another mode makes its own feed wait, where the catalog is lost, and nothing else.
+#[tokio::test]
+async fn what_is_not_to_be_believed_keeps_no_other_feed_from_a_new_catalog_s18_s22() {
+    let mut world = served(2).await;
+    let elastic = releases(&world, ELASTIC).await.pop().unwrap();
+    let is_manifest = |item: &&ReleaseItem| item.kind == ItemKind::Manifest;
+    let manifest = file(&world, elastic.release.items.iter().find(is_manifest).unwrap().digest);
+    lose_catalog(&mut world).await;
+    set_mode(manifest.clone(), 0o664);
+    for synced in [false, true] {
+        if synced {
+            let report = run(&world.engine()).await;
+            ended(&report, ELASTIC, Failed, Some(Reason::UnsafeFile));
+            ended(&report, OTHER, Stays, None);
+            ended(&report, DEFENDER, Stays, None);
+            world.engine().collect().await.unwrap();
+        }
+        for feed in world.engine().status().await.unwrap().feeds {
+            let told = feed.served.map(|served| served.vendor_version.version.to_string());
+            assert_eq!(told, world.serves(feed.feed.as_str()).await, "{}", feed.feed);
+        }
+    }
+    set_mode(manifest, 0o644);
+    ended(&world.sync().await, ELASTIC, Stays, None);
+    assert!(world.engine().check_store(Depth::Rehash, &|_| ()).await.is_good());
+}
+
+/// Nor does an old generation of another mode keep a feed out that is followed only now.
+#[tokio::test]
+async fn an_old_generation_that_is_not_to_be_believed_ends_no_run_s22() {
+    let mut world = World::on_files().await;
+    let all = world.settings.feeds.clone();
+    world.settings.feeds.retain(|feed| *feed != id(DEFENDER));
+    world.sync().await;
+    world.publish();
+    world.sync().await;
+    set_mode(world.ports.path().join("rings/broad/generation-1"), 0o666);
+    world.settings.feeds = all;
+    ended(&world.sync().await, DEFENDER, Published, None);
+}
+
+/// A catalog that is put back finds what it knows: what no record names meanwhile is of before the loss.
+#[tokio::test]
+async fn gc_spares_what_a_lost_catalog_knew_for_as_long_as_retention_keeps_it_s18() {
+    let mut world = served(14).await;
+    world.engine().collect().await.unwrap();
+    let held = world.engine().held().await.unwrap();
+    let blobs: BTreeSet<Digest> = held.iter().flat_map(|found| &found.release.items).map(|item| item.digest).collect();
+    lose_catalog(&mut world).await;
+    world.sync().await;
+    assert!(world.engine().held().await.unwrap().len() < held.len(), "what old generations do not tell is unknown");
+    world.engine().collect().await.unwrap();
+    assert!(blobs.iter().all(|digest| file(&world, *digest).exists()), "a catalog that is put back knows them");
+    world.lives(DAY * 40).await;
+    world.engine().collect().await.unwrap();
+    assert!(blobs.iter().any(|digest| !file(&world, *digest).exists()), "retention keeps nothing for ever");
+    world.walk().await;
 }
