@@ -51,8 +51,13 @@ impl FeedRun {
                     self.proved(&place);
                     newest = Some(self.weigh(newest, Lying { offered: seen, ended }, &place));
                 }
-                // What was found elsewhere is no worse for what lies here.
-                (None, Err(failure)) if newest.is_some() && is_absence(failure.reason) => {}
+                // What was found elsewhere is no worse for what lies here, nor for what cannot be read of it.
+                (None, Err(failure)) if newest.is_some() => {
+                    if !is_absence(failure.reason) {
+                        let place = place.name.as_deref().unwrap_or_default();
+                        tracing::warn!(feed = %self.feed, place, detail = %failure.detail, "what lies here is left out");
+                    }
+                }
                 (None, Err(failure)) => nowhere.add(self, &place, failure)?,
                 (None, Ok(found)) => return Ok(found),
             }

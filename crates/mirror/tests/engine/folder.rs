@@ -259,6 +259,17 @@ async fn a_manifest_is_served_at_each_path_where_it_lies_and_moves_with_it() {
     ended(&world.sync().await, DATED, Quarantined, Some(Reason::SameVersionOtherBytes));
 }
 
+/// What is whole at one path is taken, whatever is wrong with a file at another.
+#[tokio::test]
+async fn a_file_that_is_no_manifest_hides_none_that_lies_elsewhere() {
+    let (world, folder) = brought().await;
+    let place = |path: &str| folder.path().join(path.trim_start_matches('/'));
+    fs::create_dir_all(place(SECOND).parent().unwrap()).unwrap();
+    fs::write(place(SECOND), vec![0; (1 << 20) + 1]).unwrap();
+    ended(&world.sync_from(folder.path()).await, DATED, Current, None);
+    assert_eq!(stands(&world).await, [true, false]);
+}
+
 #[tokio::test]
 async fn of_two_manifests_of_a_feed_in_a_folder_the_newest_counts() {
     let (world, folder) = brought().await;
