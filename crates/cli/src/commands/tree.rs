@@ -156,7 +156,15 @@ async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
 }
 
 async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure> {
-    not_left_alone(&context.config()?, "tree rebuild").await?;
+    let config = context.config()?;
+    not_left_alone(&config, "tree rebuild").await?;
+    if super::alarm::serves_newer(&config, context.clock.now()) {
+        let reason = Reason::RingWentBack;
+        let text = format!(
+            "tree rebuild: {reason}: `waystation run` serves newer than what stands in the data folder, and keeps the folders at that"
+        );
+        return Err(Failure::usage(text).with_exit(Exit::FAILED).with_next(reason.remedy()));
+    }
     let trees = trees(&args.rings, "tree rebuild", context).await?;
     let mut ended = trees.bring(Depth::Rebuild).await;
     let unusable = app::unusable(&ended);

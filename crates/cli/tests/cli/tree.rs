@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use alarm::{Condition, Damping, Ledger, Life, Shelf, Sight, Source};
+use model::{Clock as _, Level, Reason};
 use vendor_sim::{Change, DefenderChange, DefenderFeed, DefenderTarget};
 
 use crate::site::Site;
@@ -160,7 +163,7 @@ fn run_keeps_the_folder_whoever_publishes() {
         let begun = std::time::Instant::now();
         while !shows(site) {
             assert!(begun.elapsed().as_secs() < 60, "the folder does not follow");
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     };
     until(&site);
@@ -223,12 +226,36 @@ fn what_run_finds_rotted_of_the_release_before_comes_back_out_of_the_folder_s16(
     let begun = std::time::Instant::now();
     while !fs::read(&blob).is_ok_and(|bytes| bytes == whole) {
         assert!(begun.elapsed().as_secs() < 120, "it does not come back");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     daemon.kill().unwrap();
     daemon.wait().unwrap();
     site.run(&["sync"]).with(0);
     assert_eq!(fs::read(&zip).unwrap(), whole);
+}
+
+/// An older copy of the data folder stands there: what endpoints are given is newer.
+#[test]
+fn no_folder_is_made_older_than_what_a_living_run_serves_s40() {
+    let (site, tree) = site();
+    site.run(&["sync"]).with(0);
+    let zip = tree.join("linux/production/arch_x86_64/updates.zip");
+    fs::write(&zip, "newer").unwrap();
+    let now = platform::SystemClock::new().now();
+    let is = Condition::new(Source::Content, "ring", Reason::RingWentBack, now).on("ring broad").at_level(Level::Fail);
+    let mut ledger = Ledger::default();
+    let damping = Damping { settle: Duration::from_secs(120), remind: Duration::MAX };
+    ledger.observe(Sight { conditions: vec![is], ..Sight::clear(now) }, &damping);
+    Life::prepare(&site.data()).unwrap();
+    Shelf::new(&site.data()).keep(&ledger).unwrap();
+    Life { pid: 1, since: now, at: now, ended: false, asked: None }.keep(&site.data()).unwrap();
+    let lives = Life::hold(&site.data()).unwrap().unwrap();
+    let told = site.run(&["tree", "rebuild"]).with(1);
+    assert!(told.stderr.contains("ring_went_back") && told.stderr.contains("waystation sync"), "{}", told.stderr);
+    assert_eq!(fs::read(&zip).unwrap(), b"newer");
+    drop(lives);
+    site.run(&["tree", "rebuild"]).with(0);
+    assert_ne!(fs::read(&zip).unwrap(), b"newer");
 }
 
 /// What is lost in `_back` is no vendor's to offer: the repair says which release it was, and so do the lists.
