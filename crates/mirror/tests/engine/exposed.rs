@@ -259,7 +259,7 @@ async fn where_only_timed_runs_read_all_is_read_again_within_the_period_s16() {
         let engine = world.engine();
         let due = engine.due_since_last_run(PERIOD).await.unwrap();
         assert_eq!(engine.sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap().exit_code(), 0);
-        let Some(mut due) = due else { return None };
+        let mut due = due?;
         let report = engine.scrub_due(&mut due, bytes).await.unwrap();
         engine.leave_unread(due).await.unwrap();
         Some((report, due.percent()))
