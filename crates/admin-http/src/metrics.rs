@@ -96,8 +96,14 @@ fn content(stats: &Stats, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         "Paths that answer 503 because their bytes cannot be opened or read; they heal by themselves.",
         broken,
     )?;
-    let refused =
-        ring(&|ring| i64::from(ring.refused.as_ref().is_some_and(|why| why.reason == Reason::GenerationRefused)));
+    let refused_for = |reason| ring(&|ring| i64::from(ring.refused.as_ref().is_some_and(|why| why.reason == reason)));
+    gauges(
+        encoder,
+        "ring_went_back",
+        "Whether the ring's files are older than what is served, as those of a backup that was put in their place.",
+        refused_for(Reason::RingWentBack),
+    )?;
+    let refused = refused_for(Reason::GenerationRefused);
     gauges(
         encoder,
         "ring_refused",

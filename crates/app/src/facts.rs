@@ -1,6 +1,5 @@
 //! What operators are shown over the network: how the content side stands, and how the engine sees everything.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use admin_http::{Serving, StatusSource};
@@ -23,7 +22,6 @@ pub(crate) struct ContentFacts {
     elastic: ElasticSettings,
     pulse: Arc<Pulse>,
     whose: String,
-    data_dir: PathBuf,
 }
 
 impl ContentFacts {
@@ -34,21 +32,28 @@ impl ContentFacts {
             track_templates: elastic.track_templates.clone(),
             ..ElasticSettings::default()
         });
-        Self { content, elastic, pulse, whose: whose(config), data_dir: config.data_dir.clone() }
+        Self { content, elastic, pulse, whose: whose(config) }
     }
 
-    /// What is told where endpoints get no content for want of its files.
+    /// What is told where endpoints get no content for want of its files; without a path, as it is shown to whoever asks.
     fn lost(&self) -> Option<String> {
         let (broken, all) = self.content.broken();
         let is_lost = self.content.has_lost_content() || !self.is_ready();
-        let folder = self.data_dir.display();
         (is_lost && broken > 0).then(|| {
             format!(
-                "{broken} of {all} paths answer 503, for their files are gone from {folder} or damaged: put the right ones \
-                 back; to serve what stands there if that is older, restart"
+                "{broken} of {all} paths answer 503, for their files are gone from the data folder or damaged: put the right \
+                 ones back; to serve what stands there if that is older, restart"
             )
         })
     }
+}
+
+/// Which rings' files are older than what is served: who only serves has nobody else to tell it.
+fn went_back(stats: &Stats) -> Option<String> {
+    let notes = stats.rings.iter().filter_map(|ring| Some((&ring.ring, ring.refused.as_ref()?)));
+    let back = notes.filter(|(_, why)| why.reason == Reason::RingWentBack);
+    let told: Vec<String> = back.map(|(ring, why)| format!("ring {ring}: {}", why.detail)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Whether an endpoint begins with this path: a manifest, or what has one fixed address.
@@ -70,7 +75,8 @@ impl Serving for ContentFacts {
 
     fn trouble(&self) -> Option<(Reason, String)> {
         let away = self.pulse.place().away().map(|away| (away.reason(), away.in_words()));
-        away.or_else(|| self.lost().map(|words| (Reason::RoutesBroken, words)))
+        let lost = away.or_else(|| self.lost().map(|words| (Reason::RoutesBroken, words)));
+        lost.or_else(|| went_back(&self.content.stats()).map(|words| (Reason::RingWentBack, words)))
     }
 
     fn whose(&self) -> Option<String> {

@@ -7,7 +7,7 @@ use admin_http::{AdminServer, AlarmFacts, AlarmSource, Serving, StatusSource, Wa
 use async_trait::async_trait;
 use content_http::{CertificateFacts, FileKind, RingStats, Stats, Trouble};
 use mirror::{FeedStatus, RingStatus, Status};
-use model::{Clocks, Finding, Level, Measure, Outcome, Reason, RingName, SourcedTime, TimeSource, Timestamp};
+use model::{Clocks, Finding, Level, Measure, Note, Outcome, Reason, RingName, SourcedTime, TimeSource, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 pub(crate) struct Content {
@@ -23,14 +23,18 @@ impl Serving for Content {
             connections_open: 2,
             connections_most: 10_000,
             connections_total: 9,
-            rings: vec![RingStats {
-                ring: RingName::broad(),
-                generation: Some(7),
-                published: None,
-                routes: 12,
-                broken: 3,
-                refused: None,
-            }],
+            rings: [Reason::GenerationRefused, Reason::RingWentBack]
+                .into_iter()
+                .zip([RingName::broad(), "canary".parse().unwrap()])
+                .map(|(reason, ring)| RingStats {
+                    ring,
+                    generation: Some(7),
+                    published: None,
+                    routes: 12,
+                    broken: 3,
+                    refused: Some(Note { reason, detail: "secret".to_owned() }),
+                })
+                .collect(),
             certificates: [FileKind::Certificate, FileKind::ClientCa, FileKind::ClientCrl, FileKind::Credentials]
                 .map(|kind| {
                     let ends = (kind != FileKind::Credentials).then(|| Timestamp::from_micros(1_800_000_000_500_000));
@@ -42,6 +46,7 @@ impl Serving for Content {
                         begins: None,
                         not_after: ends,
                         refused: None,
+                        nobody: None,
                     }
                 })
                 .to_vec(),

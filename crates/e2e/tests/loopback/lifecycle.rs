@@ -113,6 +113,8 @@ fn serve_without_its_folder_is_not_ready_until_it_is_back_s42() {
     fs::create_dir(site.data()).unwrap();
     let unready = || (ready().status == 503 && ready().body.starts_with(b"routes_broken: ")).then_some(());
     until("it is not ready, though nobody asked for anything", PATIENCE, unready);
+    let told = String::from_utf8_lossy(&ready().body).into_owned();
+    assert!(!told.contains(&site.folder().display().to_string()), "whoever asks is shown no path: {told}");
     fs::remove_dir(site.data()).unwrap();
     fs::rename(&away, site.data()).unwrap();
     until("it is ready again", PATIENCE, || (ready().status == 200).then_some(()));

@@ -430,6 +430,9 @@ fn a_week_old_backup_is_noticed_and_caught_up_with_s40() {
     fs::remove_dir_all(site.data()).unwrap();
     fs::rename(&backup, site.data()).unwrap();
     serve.wait_said("went back to generation");
+    let told = |path: &str| String::from_utf8_lossy(&get(serve.admin, path).unwrap().body).into_owned();
+    assert!(told("/readyz").starts_with("ready, but ring_went_back: ring broad: "), "{}", told("/readyz"));
+    assert!(told("/metrics").contains("waystation_ring_went_back{ring=\"broad\"} 1"), "{}", told("/metrics"));
     site.act(&["release", "verify", "--all", "--store"]).expect(0);
     let synced = site.sync(&[]).expect(0);
     assert!(synced.outcomes().contains(&"published".to_owned()), "{}", synced.text());
