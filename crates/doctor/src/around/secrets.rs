@@ -9,7 +9,8 @@ use config::Config;
 use model::Timestamp;
 use platform::fs::read_named;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use webpki::{BorrowedCertRevocationList, CertRevocationList};
 
 use crate::Check;
 use crate::certificate::Certificate;
@@ -17,6 +18,8 @@ use crate::finding::Finding;
 
 /// The most bytes of a certificate or key that are read.
 const LARGEST: u64 = 1 << 20;
+/// The most bytes of revocation lists that are read: as many as a listener takes.
+const LARGEST_LISTS: u64 = 8 << 20;
 
 /// What a file is to an attacker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +60,21 @@ pub(crate) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
         judge(&path, kind)
     });
     let tls = config.serve.iter().filter_map(|serve| serve.tls.as_ref());
+    let people: BTreeSet<_> =
+        tls.clone().filter_map(|tls| tls.client_ca.as_ref().zip(tls.client_crl.as_ref())).collect();
+    let strangers = people.into_iter().filter_map(|(authorities, lists)| nobody(authorities, lists));
     let pairs: BTreeSet<_> = tls.clone().map(|tls| (&tls.certificate, &tls.key)).collect();
     let shown: BTreeSet<_> = tls.map(|tls| &tls.certificate).collect();
     let pairs = pairs.into_iter().filter_map(|(certificate, key)| mismatch(certificate, key));
     let shown = shown.into_iter().filter_map(|certificate| not_now(certificate, now));
-    judged.chain(pairs).chain(shown).chain(log_folder(config)).collect()
+    judged.chain(pairs).chain(shown).chain(strangers).chain(log_folder(config)).collect()
 }
 
 const MISSING: &str =
     "Put the file where the configuration names it, or mend the key: the program does not start without it.";
 const NO_PAIR: &str = "Name the key that the certificate was made for: the program does not start with another.";
+const NO_LIST: &str = "Put the lists of these authorities into the file, or name the authorities whose lists these are: without a list \
+    of its authority no certificate of a client is taken.";
 const NO_FOLDER: &str = "Make the folder for whoever runs the program (`LogsDirectory=waystation` in the systemd unit makes \
     /var/log/waystation): the program does not start without it.";
 
@@ -91,6 +99,21 @@ fn mismatch(certificate: &Path, key: &Path) -> Option<Finding> {
     let came = format!("it is not the key of {}", certificate.display());
     let on = key.display().to_string();
     other.then(|| Finding::fail(Check::Secrets, &on, "the certificate's key", came).with_remedy(NO_PAIR))
+}
+
+/// Lists of others than the authorities of clients. What cannot be read is told elsewhere.
+fn nobody(authorities: &Path, lists: &Path) -> Option<Finding> {
+    let names: Vec<_> = chain(authorities)?.iter().filter_map(|one| Certificate::read(one)).collect();
+    let pem = read_named(lists, LARGEST_LISTS).ok()?;
+    let all: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&pem).collect::<Result<_, _>>().ok()?;
+    let read: Vec<_> = all.iter().filter_map(|der| BorrowedCertRevocationList::from_der(der).ok()).collect();
+    let mut issuers = read.into_iter().map(CertRevocationList::from).peekable();
+    issuers.peek()?;
+    let is_ours = |list: CertRevocationList<'_>| names.iter().any(|name| name.subject.der == list.issuer());
+    let (on, of) = (lists.display().to_string(), authorities.display());
+    let came = format!("no list in it is of an authority in {of}: no client is let in");
+    (!issuers.any(is_ours))
+        .then(|| Finding::fail(Check::Secrets, &on, "the lists of the authorities", came).with_remedy(NO_LIST))
 }
 
 /// The folder of the access log, which nobody makes.
@@ -238,6 +261,39 @@ mod tests {
         let config = Config::parse(&good, &at("waystation.toml"), &[]).unwrap();
         fs::set_permissions(at("who"), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(look(&config, NOW).iter().all(|one| one.level != Level::Fail));
+    }
+
+    #[test]
+    fn lists_of_others_than_the_authorities_of_clients_are_found_v34() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let authority = |name: &str| {
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+            let key = rcgen::KeyPair::generate().unwrap();
+            fs::write(at(&format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+            let list = rcgen::CertificateRevocationListParams {
+                this_update: rcgen::date_time_ymd(2020, 1, 1),
+                next_update: rcgen::date_time_ymd(3000, 1, 1),
+                crl_number: rcgen::SerialNumber::from(1),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: rcgen::KeyIdMethod::Sha256,
+            };
+            list.signed_by(&rcgen::Issuer::new(params, key)).unwrap().pem().unwrap()
+        };
+        let (ours, theirs) = (authority("ours"), authority("theirs"));
+        for (lists, is_found) in [(&theirs, true), (&(theirs.clone() + &ours), false), (&"cut off".to_owned(), false)] {
+            fs::write(at("clients.crl"), lists).unwrap();
+            assert_eq!(nobody(&at("ours.pem"), &at("clients.crl")).is_some(), is_found, "{lists}");
+        }
+        fs::write(at("clients.crl"), &theirs).unwrap();
+        let text = "data_dir = \"data\"\n[[serve]]\n\
+            tls = { certificate = \"a\", key = \"b\", client_ca = \"ours.pem\", client_crl = \"clients.crl\" }\n";
+        let config = Config::parse(text, &at("waystation.toml"), &[]).unwrap();
+        assert!(look(&config, NOW).iter().any(|one| one.remedy == NO_LIST && one.came.contains("no client is let in")));
     }
 
     #[test]
