@@ -178,7 +178,16 @@ impl Credentials {
     pub(crate) fn facts(&self, listener: SocketAddr) -> CertificateFacts {
         let (kind, path) = (FileKind::Credentials, self.path.clone());
         let refused = self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.clone();
-        CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: None, refused }
+        CertificateFacts {
+            kind,
+            listener,
+            path,
+            not_before: None,
+            begins: None,
+            not_after: None,
+            refused,
+            nobody: None,
+        }
     }
 }
 

@@ -197,6 +197,7 @@ mod tests {
             begins: None,
             not_after: Some(Timestamp::from_micros(0)),
             refused: refused.map(str::to_owned),
+            nobody: None,
         };
         let told = |facts: &CertificateFacts| {
             let heard = crate::away::tests::Heard::default();
@@ -222,6 +223,7 @@ mod tests {
             begins: at(100),
             not_after: at(90 * 86_400),
             refused: None,
+            nobody: None,
         };
         let told = |tell: &dyn Fn()| {
             let heard = crate::away::tests::Heard::default();
@@ -247,6 +249,7 @@ mod tests {
             begins: None,
             not_after: Some(Timestamp::from_micros(0).after(Duration::from_secs(100))),
             refused: None,
+            nobody: None,
         };
         for (seconds, told) in [(1, 0), (99, 0), (100, 1), (101, 0), (5000, 0)] {
             clock.0.store(seconds, Ordering::SeqCst);

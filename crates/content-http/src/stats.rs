@@ -277,6 +277,8 @@ pub struct CertificateFacts {
     pub not_after: Option<Timestamp>,
     /// Why what stands in its files now is not taken over.
     pub refused: Option<String>,
+    /// Why no client is let in, whoever it is, where what is in use says so.
+    pub nobody: Option<String>,
 }
 
 impl CertificateFacts {

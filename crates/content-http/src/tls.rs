@@ -153,6 +153,7 @@ impl Certificate {
             not_after: span.map(|span| span.until),
             begins: None,
             refused,
+            nobody: None,
         };
         let (pair, refused) = (self.pair.made(), self.pair.refused(&self.settings.certificate));
         let refused = refused.or_else(|| self.pair.refused(&self.settings.key));
@@ -162,7 +163,8 @@ impl Certificate {
             let people = part.made();
             facts.push(fact(FileKind::ClientCa, path, people.authorities.soonest, part.refused(path)));
             if let (Some(lists), Some(path)) = (&people.lists, &self.settings.client_crl) {
-                facts.push(fact(FileKind::ClientCrl, path, lists.soonest, part.refused(path)));
+                let fact = fact(FileKind::ClientCrl, path, lists.soonest, part.refused(path));
+                facts.push(CertificateFacts { nobody: people.nobody(part.paths()), ..fact });
             }
         }
         facts

@@ -309,7 +309,7 @@ reasons! {
         "The certificate that endpoints are shown, an authority of clients' certificates or its revocation list ends soon, or has ended; or that certificate has not begun."
         "Renew it and put the new files in the old ones' place: they are taken up without a restart. Where it has not begun, check this machine's clock, and put the one before back until then.";
     CertificateRefused "certificate_refused" Operator Later
-        "A changed certificate, key, client authority, revocation list or file of credentials cannot be used; the one before is still in use."
+        "A changed certificate, key, client authority, revocation list or file of credentials cannot be used, and the one before is still in use; or no revocation list is of any client authority, and nobody is let in."
         "The detail says which file and what is wrong with it; put it right, and it is taken up without a restart.";
     EndpointsSilent "endpoints_silent" Endpoint Later
         "No endpoint has asked for content for longer than alarm.endpoints_silent_after."

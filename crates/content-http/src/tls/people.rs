@@ -99,11 +99,18 @@ impl People {
         self.authorities.names.iter().filter(move |name| self.lists.as_ref().is_none_or(|lists| of(lists, name)))
     }
 
+    /// Why no client is let in, whoever it is.
+    pub(super) fn nobody(&self, paths: &Paths) -> Option<String> {
+        let is_bare = paths.client_crl.is_some() && self.covered().next().is_none();
+        let client_ca = paths.client_ca.display();
+        is_bare.then(|| format!("no list in it is of an authority in {client_ca}: no client is let in"))
+    }
+
     /// Tells the log where nobody can be let in.
     pub(super) fn warn_of_nobody(&self, paths: &Paths) {
-        if let (Some(path), None) = (&paths.client_crl, self.covered().next()) {
-            let (path, client_ca) = (path.display(), paths.client_ca.display());
-            tracing::error!(%path, %client_ca, "no list in it is of an authority in client_ca: no client is let in");
+        if let (Some(path), Some(why)) = (&paths.client_crl, self.nobody(paths)) {
+            let path = path.display();
+            tracing::error!(%path, "{why}");
         }
     }
 }

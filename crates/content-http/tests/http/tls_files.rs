@@ -302,6 +302,21 @@ fn a_list_of_another_authority_takes_no_place_of_ours_v34() {
 }
 
 #[test]
+fn who_begins_with_lists_of_others_alone_lets_nobody_in_and_says_so_v34() {
+    let (people, others) = (named("ours"), named("theirs"));
+    let served = served(None);
+    std::fs::write(list_of(&served), others.revoke(0, 3000)).unwrap();
+    served.site.server.reload(&[policy(&served, &people)]).unwrap();
+    let nobody = || facts(&served.site).into_iter().find_map(|facts| facts.nobody);
+    assert!(nobody().is_some_and(|why| why.contains("ca.crt: no client is let in")), "{:?}", nobody());
+    let good = people.issue_as("good", Some(7));
+    assert!(served.try_get("mirror", Some(&good)).is_err());
+    std::fs::write(list_of(&served), people.revoke(0, 3000)).unwrap();
+    looks_until(&served.site, || nobody().is_none());
+    assert!(served.try_get("mirror", Some(&good)).is_ok());
+}
+
+#[test]
 fn whether_a_list_has_ended_is_asked_of_each_authority_v34() {
     let (people, others) = (named("ours"), named("theirs"));
     let served = served(None);

@@ -54,10 +54,16 @@ pub(crate) fn of_content(content: &Content<'_>, now: Timestamp, rules: &Rules) -
 
 fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules) -> Vec<Condition> {
     let path = certificate.path.display().to_string();
-    let refused = certificate.refused.as_ref().map(|why| {
+    let wrong = match (&certificate.nobody, &certificate.refused) {
+        (Some(why), _) => Some((why.clone(), Level::Fail)),
+        (None, Some(why)) => {
+            Some((format!("{why}; what was in use is kept until a restart, which would not have it"), Level::Warn))
+        }
+        (None, None) => None,
+    };
+    let refused = wrong.map(|(detail, level)| {
         let key = format!("certificate_refused/{path}");
-        let detail = format!("{why}; what was in use is kept until a restart, which would not have it");
-        new(Reason::CertificateRefused, &key, now).on(&path).because(&detail).at_level(Level::Warn)
+        new(Reason::CertificateRefused, &key, now).on(&path).because(&detail).at_level(level)
     });
     let expiring = certificate.not_after.and_then(|end| {
         let level = Some(certificate.level(now, rules.certificate)).filter(|level| *level != Level::Fine)?;

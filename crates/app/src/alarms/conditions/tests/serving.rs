@@ -33,7 +33,7 @@ pub(super) fn content_of(stats: &Stats) -> Content<'_> {
 fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> CertificateFacts {
     let (listener, refused) = (([10, 0, 0, 1], 8443).into(), refused.map(str::to_owned));
     let path = "/c.pem".into();
-    CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: end, refused }
+    CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: end, refused, nobody: None }
 }
 
 fn content(stats: &Stats, file: &CertificateFacts, asked: Option<Timestamp>) -> Vec<String> {
@@ -88,6 +88,8 @@ fn the_content_side_v23() {
         content(&stats(0, None), &file(FileKind::Certificate, None, Some("no key")), None),
         ["warn certificate_refused certificate_refused//c.pem"]
     );
+    let bare = CertificateFacts { nobody: Some("no list".to_owned()), ..file(FileKind::ClientCrl, None, None) };
+    assert_eq!(content(&stats(0, None), &bare, None), ["fail certificate_refused certificate_refused//c.pem"]);
 }
 
 #[test]
