@@ -293,8 +293,9 @@ impl Engine {
         Ok(late.flat_map(|found| found.release.items.iter().map(|item| item.digest)).collect())
     }
 
-    /// All blobs that any record names, where others are spared: for as long as retention keeps what was held when the
-    /// catalog was lost, or an older one was put in its place, and while there is room. A catalog that is put back knows them.
+    /// The blobs that some record names, where all others are spared: after the catalog was lost, or an older one was put in
+    /// its place, for as long as retention keeps what was held then, and while there is room. A catalog that is put back
+    /// knows them.
     async fn recorded_since_loss(&self) -> Result<Option<HashSet<Digest>>, EngineError> {
         let Some(taken_over) = self.adopted().await? else { return Ok(None) };
         let ages = Vendor::ALL.map(|vendor| Span::of(self.settings.keep(vendor).age));
