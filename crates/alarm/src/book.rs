@@ -67,6 +67,7 @@ impl Book {
 
     /// Takes in what is seen, adds what the ways themselves show, and says what changed.
     pub fn observe(&self, mut sight: Sight) -> Vec<Change> {
+        sight.monotonic = self.clock.monotonic();
         let mut pages = self.pages();
         sight.conditions.extend(failing(&pages.ledger));
         let damping = pages.damping;

@@ -1,5 +1,7 @@
 //! What stands now, as the root sees it.
 
+use std::time::Duration;
+
 use model::{Level, Reason, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +112,8 @@ pub struct Event {
 pub struct Sight {
     /// When.
     pub at: Timestamp,
+    /// The same by a clock that nobody sets, from whatever beginning: how long somebody looked is measured by it.
+    pub monotonic: Duration,
     /// What stands.
     pub conditions: Vec<Condition>,
     /// What has passed.
@@ -119,8 +123,9 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Nothing is wrong, and everything is seen.
+    /// Nothing is wrong, and everything is seen; [`crate::Book`] knows the clock that nobody sets.
     pub fn clear(at: Timestamp) -> Self {
-        Self { at, conditions: Vec::new(), events: Vec::new(), blind: Vec::new() }
+        let monotonic = Duration::from_micros(u64::try_from(at.as_micros()).unwrap_or(0));
+        Self { at, monotonic, conditions: Vec::new(), events: Vec::new(), blind: Vec::new() }
     }
 }

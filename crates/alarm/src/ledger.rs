@@ -238,7 +238,7 @@ impl Ledger {
 
     /// Takes in what is seen now, and says what changed.
     pub fn observe(&mut self, sight: Sight, damping: &Damping) -> Vec<Change> {
-        let now = sight.at;
+        let (now, monotonic) = (sight.at, sight.monotonic);
         self.hold_back_the_clock(now);
         let mut changes = Vec::new();
         let seen = worst_of_each(sight.conditions);
@@ -259,7 +259,7 @@ impl Ledger {
                 changes.push(Change { kind: ChangeKind::Recovered, alarm: alarm.clone() });
             }
         }
-        self.age(now);
+        self.age(monotonic);
         self.forget(now, damping);
         changes
     }

@@ -12,7 +12,7 @@ use crate::{Damping, Event, Way, text};
 pub(super) const MOST_OVER: usize = 256;
 /// How long an alarm that is over is kept for a way that cannot be told, in seconds of looking.
 pub(super) const KEPT: u64 = 7 * 86_400;
-/// What passes between two looks counts up to this: more is a clock that was set, or a process that was not there.
+/// What passes between two looks counts up to this: more is a process that was not there.
 const LOOK: Duration = Duration::from_secs(60);
 /// Time is gathered up to this before it is written down.
 const GATHER: Duration = Duration::from_secs(600);
@@ -23,7 +23,7 @@ const LONGEST: usize = 1000;
 /// that differ in it are the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
-    looked: Option<Timestamp>,
+    looked: Option<Duration>,
     gathered: Duration,
 }
 
@@ -79,8 +79,8 @@ impl Ledger {
 
     /// Writes down how long somebody looked, and how long what is over has been so, by what passed between looks and not
     /// by the clock's word.
-    pub(super) fn age(&mut self, now: Timestamp) {
-        let passed = self.pace.looked.map_or(Duration::ZERO, |looked| now.since(looked).min(LOOK));
+    pub(super) fn age(&mut self, now: Duration) {
+        let passed = self.pace.looked.map_or(Duration::ZERO, |looked| now.saturating_sub(looked).min(LOOK));
         self.pace.looked = Some(now);
         if self.alarms.is_empty() {
             // Nothing is measured by it.

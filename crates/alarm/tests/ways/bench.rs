@@ -14,27 +14,33 @@ pub(crate) fn start() -> Timestamp {
     Timestamp::parse("2026-11-20T12:00:00Z").unwrap()
 }
 
-/// A clock that only tests move, or that stands still.
-pub(crate) struct Still(pub(crate) Mutex<Timestamp>);
+/// A clock that only tests move, or that stands still: what it shows, and by how much of that it was set.
+pub(crate) struct Still(Mutex<(Timestamp, Duration)>);
 
 impl Still {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(start())))
+        Arc::new(Self(Mutex::new((start(), Duration::ZERO))))
     }
 
     pub(crate) fn pass(&self, span: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now = now.after(span);
+        let mut shown = self.0.lock().unwrap();
+        shown.0 = shown.0.after(span);
+    }
+
+    pub(crate) fn set_forward(&self, span: Duration) {
+        let mut shown = self.0.lock().unwrap();
+        *shown = (shown.0.after(span), shown.1 + span);
     }
 }
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().0
     }
 
     fn monotonic(&self) -> Duration {
-        self.now().since(start())
+        let (now, set) = *self.0.lock().unwrap();
+        now.since(start()) - set
     }
 }
 

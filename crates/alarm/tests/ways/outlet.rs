@@ -110,6 +110,23 @@ async fn a_way_that_fails_is_tried_again_and_the_others_tell_r24() {
     bench.end.cancel();
 }
 
+/// A minute is what a look counts for at the most: two reminders of a minute would come of two hours that nobody lived.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_adds_nothing_to_what_is_told_again_s28() {
+    let good = Played::new(&[Act::Take]);
+    let bench = Bench::new(&[("good", &good)]);
+    let damping = Damping { settle: Duration::ZERO, remind: 2 * MINUTE };
+    bench.book.set(vec![Way::new("good")], &[], (Quiet::never(), damping));
+    for _ in 0..6 {
+        bench.look_for(Duration::from_secs(15), true).await;
+        bench.clock.set_forward(60 * MINUTE);
+    }
+    assert_eq!(good.taken().len(), 1, "{:?}", good.taken());
+    bench.look_for(MINUTE, true).await;
+    assert_eq!(good.taken().len(), 2, "{:?}", good.taken());
+    bench.end.cancel();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_way_that_works_again_learns_all_and_that_is_told_r24() {
     let (bad, good) =

@@ -11,7 +11,9 @@ const OVER: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct LostLines {
     count: u64,
-    /// When the first was seen to be lost, and how many had been before.
+    /// When it was looked last: what is lost then was not lost before that.
+    looked: Option<Timestamp>,
+    /// Since when lines are lost, and how many had been before.
     began: Option<(Timestamp, u64)>,
     /// When the last was, by a clock that nobody sets.
     last: Duration,
@@ -20,8 +22,9 @@ pub(super) struct LostLines {
 impl LostLines {
     /// Since when lines are lost, and how many were, where they are; `count` is of all that ever were.
     pub(super) fn look(&mut self, count: u64, (now, monotonic): (Timestamp, Duration)) -> Option<(Timestamp, u64)> {
+        let before = self.looked.replace(now).map_or(now, |before| before.min(now));
         if count > self.count {
-            self.began.get_or_insert((now, self.count));
+            self.began.get_or_insert((before, self.count));
             (self.count, self.last) = (count, monotonic);
         } else if monotonic.saturating_sub(self.last) >= OVER {
             self.began = None;
@@ -38,13 +41,18 @@ mod tests {
     fn lines_are_lost_until_none_was_for_a_minute_s32() {
         let mut lines = LostLines::default();
         let start = Timestamp::from_micros(1_800_000_000_000_000);
-        let told: Vec<Option<u64>> =
+        let told: Vec<Option<(u64, u64)>> =
             [(0, 0), (15, 3), (30, 3), (60, 5), (75, 5), (119, 5), (120, 5), (135, 6), (300, 6)]
                 .map(|(second, count)| {
                     let passed = Duration::from_secs(second);
-                    lines.look(count, (start.after(passed), passed)).map(|(_, lost)| lost)
+                    lines
+                        .look(count, (start.after(passed), passed))
+                        .map(|(since, lost)| (since.since(start).as_secs(), lost))
                 })
                 .into();
-        assert_eq!(told, [None, Some(3), Some(3), Some(5), Some(5), Some(5), None, Some(1), None]);
+        // Whoever looks sees it late: it was after the look before.
+        let first = Some((0, 3));
+        let more = Some((0, 5));
+        assert_eq!(told, [None, first, first, more, more, more, None, Some((120, 1)), None]);
     }
 }
