@@ -9,7 +9,7 @@ use platform::fs::{Folder, Owners};
 use proxy::{Book, BookError, Brought, Discovery, Exported, Spool, SpoolError, Stays, UnforwardError};
 
 use crate::build::{BuildError, vendor_settings};
-use crate::demand::{book, gather_once, keeping, rules};
+use crate::demand::{book, gather_once, keeping, rules, wanted_now};
 
 /// How many feeds are named.
 const NAMED: usize = 3;
@@ -148,18 +148,12 @@ impl LearnedFaults {
 fn shut_out(list: &[proxy::WantedEntry], most: usize, now: Timestamp) -> Option<SiteFault> {
     let missed = |entry: &&proxy::WantedEntry| entry.is_shut_out() && now.since(entry.last).as_secs() < MISSED;
     let since = list.iter().filter(missed).map(|entry| entry.first).min()?;
-    let mut feeds: Vec<&FeedId> = list.iter().filter(missed).filter_map(|entry| entry.feed.as_ref()).collect();
+    let mut feeds: Vec<FeedId> = list.iter().filter(missed).filter_map(|entry| entry.feed.clone()).collect();
     feeds.sort();
     feeds.dedup();
-    let named: Vec<&str> = feeds.iter().take(NAMED).map(|feed| feed.as_str()).collect();
-    let more = match feeds.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let detail = format!(
-        "{}{more}: asked for, offered by the vendor, and not followed; {} feeds are learned, which is elastic.learned_feeds",
-        named.join(", "),
-        most
+        "{}: asked for, offered by the vendor, and not followed; {most} feeds are learned, which is elastic.learned_feeds",
+        few(&feeds)
     );
     Some(SiteFault {
         subject: "what endpoints ask for".to_owned(),
@@ -168,6 +162,27 @@ fn shut_out(list: &[proxy::WantedEntry], most: usize, now: Timestamp) -> Option<
         level: Level::Warn,
         note: Note { reason: Reason::LearnedFull, detail },
     })
+}
+
+/// What is served and followed no longer, and endpoints ask for still: said where `status` is asked.
+pub async fn asked_for_still(config: &Config, engine: &Engine) -> Option<String> {
+    // A list that does not read is told as that.
+    let list = wanted_now(config, engine).await.ok()?;
+    let feeds = proxy::asked_for_still(engine, &list).await.ok().filter(|feeds| !feeds.is_empty())?;
+    let feeds = few(&feeds);
+    Some(format!(
+        "{feeds}: endpoints still ask for it, and nothing follows it any more: it is not renewed, and a coming gc takes it \
+         away; name it in the configuration, or `waystation feed learn` it, if it is needed"
+    ))
+}
+
+/// Some of these by name, and how many more there are.
+fn few(feeds: &[FeedId]) -> String {
+    let named: Vec<&str> = feeds.iter().take(NAMED).map(FeedId::as_str).collect();
+    match feeds.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// Whether the spool lies in the data folder and that is ours: then whoever comes first makes it.

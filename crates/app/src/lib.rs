@@ -42,8 +42,8 @@ pub use demand::{book, gather_once, wanted_now};
 pub use facts::history_broken;
 pub use heads::{Against, HeadError, Heads, Kept, NO_SITE, Others, Vouchers, read_given, read_kept};
 pub use learned::{
-    bring, discover, follow_found, followed, foresee, forwards, learned_settings, make_spool, retire_forwarded,
-    stop_forwarding,
+    asked_for_still, bring, discover, follow_found, followed, foresee, forwards, learned_settings, make_spool,
+    retire_forwarded, stop_forwarding,
 };
 pub use living::{LeftWithout, left_without};
 pub use origins::client;

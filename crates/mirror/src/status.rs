@@ -329,7 +329,10 @@ impl Engine {
             reason,
             detail: record.and_then(|record| record.detail.clone()),
             remedy: reason.map(Reason::remedy),
-            offered: record.and_then(|record| record.offered.clone()),
+            // What is forwarded is numbered by us, and no vendor offers it: the number says nothing beside what is served.
+            offered: record
+                .and_then(|record| record.offered.clone())
+                .filter(|_| !vendors::elastic::is_forwarded(&feed)),
             mark: record.and_then(|record| record.mark.clone()),
             served,
             first_checked_at: record.map(|record| record.first_checked_at),

@@ -14,7 +14,6 @@ mod trial;
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -67,8 +66,6 @@ pub struct Book {
     heads: Mutex<heads::Cached>,
     names: names::Names,
     trying: Mutex<trial::AllTried>,
-    /// That what was learned cannot be read is told once, until it can.
-    told: AtomicBool,
     in_place: Place,
     /// Of a book that only supposes: what it says, as soon as it says more than the files.
     supposed: Option<Mutex<Option<State>>>,
@@ -97,7 +94,6 @@ impl Book {
             heads: Mutex::default(),
             names: names::Names::default(),
             trying: Mutex::default(),
-            told: AtomicBool::new(false),
             in_place: Place::default(),
             supposed: None,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mirror::Engine;
+use mirror::{Engine, EngineError};
 use model::{FeedId, Note, RoutePath};
 use vendors::elastic::wanted;
 
@@ -23,6 +23,40 @@ pub struct Brought {
     pub left: Vec<(FeedId, Note)>,
     /// What was asked for and is no manifest's path: nobody can say what it belongs to.
     pub unnamed: Vec<RoutePath>,
+    /// The manifests that were asked for, each with where.
+    paths: Vec<(FeedId, RoutePath)>,
+}
+
+/// A path that was asked for, where nothing is served although its feed is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// What is served.
+    pub feed: FeedId,
+    /// Where it was asked for.
+    pub asked: RoutePath,
+    /// Where its manifest is, as far as that is one.
+    pub served: Option<RoutePath>,
+}
+
+impl Brought {
+    /// The paths of the list at which nothing is served by now although their feeds are: the vendor's manifest lies at
+    /// several, and was fetched at one.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the ring cannot be read.
+    pub async fn elsewhere(&self, engine: &Engine) -> Result<Vec<Elsewhere>, EngineError> {
+        let Some(current) = engine.ports().rings.current(&engine.settings().ring).await? else { return Ok(Vec::new()) };
+        let (feeds, routes) = (&current.generation.feeds, &current.generation.routes);
+        let settings = engine.vendor_settings().elastic;
+        let lies_at = |feed: &FeedId| {
+            let mut own = routes.iter().filter(|(_, route)| route.feed == *feed).map(|(path, _)| path);
+            own.find(|path| wanted(path, &settings).is_some_and(|found| found.feed == *feed)).cloned()
+        };
+        let away = self.paths.iter().filter(|(feed, path)| feeds.contains_key(feed) && !routes.contains_key(path));
+        let told =
+            away.map(|(feed, path)| Elsewhere { feed: feed.clone(), asked: path.clone(), served: lies_at(feed) });
+        Ok(told.collect())
+    }
 }
 
 /// Follows what a list asks for, as far as the vendor has it and there is room. A list is somebody else's word: feed and
@@ -43,6 +77,10 @@ pub async fn bring(engine: &Engine, book: &Book, rules: &Rules, list: &Exported)
             }
             continue;
         };
+        let asked = (found.feed.clone(), entry.path.clone());
+        if !bringing.brought.paths.contains(&asked) {
+            bringing.brought.paths.push(asked);
+        }
         if seen.insert((found.feed.clone(), found.guess.clone())) {
             bringing.one(found.feed, found.guess.as_deref()).await?;
         }

@@ -28,7 +28,7 @@ const NOTED: Duration = Duration::from_secs(60);
 /// How many feeds are learned in one turn.
 const AT_ONCE: usize = 8;
 /// What was asked for longer ago than this is no reason to fetch anything.
-const LATELY: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const LATELY: Duration = Duration::from_secs(7 * 86_400);
 /// How long a line of versions is left alone once the vendor could not be asked for one of them.
 const REST: Duration = Duration::from_secs(300);
 

@@ -48,7 +48,7 @@ mod spool;
 mod state;
 
 pub use book::{Book, BookError, Keeping, PASSABLE, collect, pending};
-pub use bring::{Brought, bring};
+pub use bring::{Brought, Elsewhere, bring};
 pub use desk::{Asked, Desk, Facts, Rules};
 pub use discover::{Discovery, discover, follow_found};
 pub use export::{ExportError, Exported, read_export, write_export};
@@ -57,7 +57,7 @@ pub use flight::{Landing, Progress};
 pub use forwarded::{Stays, UnforwardError, stop_forwarding};
 pub use gatherer::{Gatherer, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
-pub use marked::{Marked, marked};
+pub use marked::{Marked, asked_for_still, marked};
 pub use pattern::{Named, Pattern};
 pub use placed::take_places;
 pub use seen::{Seen, Sightings};

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use mirror::{Engine, EngineError};
+use model::FeedId;
 use serde::Serialize;
 
-use crate::WantedEntry;
+use crate::gatherer::LATELY;
+use crate::{WantedEntry, WantedList};
 
 /// An entry, and whether its feed is served in its ring all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,4 +40,18 @@ pub async fn marked(engine: &Engine, entries: Vec<WantedEntry>) -> Result<Vec<Ma
         marked.push(Marked { entry, held_at_another_path: held && !routed, not_renewed: routed && left });
     }
     Ok(marked)
+}
+
+/// The feeds of which something is served and not renewed, though endpoints asked for it lately.
+///
+/// # Errors
+/// [`EngineError`] when a ring cannot be read.
+pub async fn asked_for_still(engine: &Engine, list: &WantedList) -> Result<Vec<FeedId>, EngineError> {
+    let now = engine.ports().clock.now();
+    let mut marked = marked(engine, list.entries()).await?;
+    marked.retain(|marked| marked.not_renewed && now.since(marked.entry.last) < LATELY);
+    let mut feeds: Vec<FeedId> = marked.into_iter().filter_map(|marked| marked.entry.feed).collect();
+    feeds.sort();
+    feeds.dedup();
+    Ok(feeds)
 }

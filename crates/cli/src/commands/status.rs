@@ -66,6 +66,7 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let seen = super::alarm::seen_by_run(&config, left.as_ref(), (&status.faults, status.at));
     status.faults.extend(seen);
     status.notices.extend(behind(&config, status.ring.generation));
+    status.notices.extend(app::asked_for_still(&config, &engine).await);
     if args.json {
         context.out.json(&status)?;
     } else {

@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         Some(path) => match wanted::bring((path, args.json), &config, context).await? {
             None => return Ok(Exit::DONE),
             Some(brought) if brought.feeds.is_empty() => {
-                return wanted::tell_rest(&brought, (None, args.json), context);
+                return wanted::tell_rest(&brought, (None, args.json), &config, context).await;
             }
             brought => brought,
         },
@@ -127,7 +127,7 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     };
     let exit = ended.map_err(|error| failed_whole(args, &named, &error, context))?;
     if let Some(brought) = &brought {
-        return wanted::tell_rest(brought, (Some(exit), args.json), context);
+        return wanted::tell_rest(brought, (Some(exit), args.json), &config, context).await;
     }
     Ok(if exit == Exit::DONE && asked == Asked::NotAll { Exit::PART } else { exit })
 }

@@ -192,6 +192,7 @@ fn what_was_asked_for_or_learned_and_cannot_be_read_keeps_nothing_configured_fro
         site.run(&["sync", "--plan"]).with(3);
         let status = site.run(&["status"]).with(level);
         assert!(status.stdout.contains("learned_unread"), "{}", status.stdout);
+        assert!(status.stderr.matches("ERROR").count() <= 1, "it is told once: {}", status.stderr);
         assert_eq!(std::fs::read_to_string(broken).unwrap(), text, "it may be a newer version's");
         std::fs::remove_file(broken).unwrap();
         site.run(&["sync"]).with(0);

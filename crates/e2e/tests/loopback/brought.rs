@@ -17,7 +17,7 @@ fn site(origin: &str, lines: &str) -> Site {
 }
 
 /// A list in which these paths were asked for so often, with a guess that somebody made up.
-fn list(site: &Site, entries: &[(String, u64)]) -> PathBuf {
+pub(crate) fn list(site: &Site, entries: &[(String, u64)]) -> PathBuf {
     let entry = |(path, count): &(String, u64)| {
         json!({"feed": "elastic/1.2.3", "path": path, "ring": "broad", "count": count, "first": 1, "last": 2,
             "guess": "x".repeat(200_000)})

@@ -239,6 +239,9 @@ fn what_was_forwarded_ends_with_a_reload_a_sync_or_the_operators_word() {
 
     let told = site.act(&["feed", "forget", "elastic/forwarded"]).expect(0).text();
     assert!(told.contains("1 path served no longer") && told.contains("refuse"), "{told}");
+    let list = site.act(&["feed", "list", "--json"]).expect(0).lines();
+    let forwarded = list.iter().find(|line| line["feed"] == "elastic/forwarded").unwrap();
+    assert_eq!(forwarded["offered"], serde_json::Value::Null, "nobody offers what is numbered here: {forwarded}");
     let serve = site.start("serve");
     answered(serve.content, &path, 404);
     serve.finish();

@@ -83,6 +83,7 @@ fn what_cannot_be_followed_again_is_served_with_its_age_and_told() {
     until("its age is told", PATIENCE, || get(run.content, &path).unwrap().header("age").is_some().then_some(()));
     let status = site.act(&["status"]).text();
     assert!(status.contains("learned_full") && status.contains("elastic/9.0.0"), "{status}");
+    assert!(status.contains("elastic/9.0.0: endpoints still ask for it"), "{status}");
     let wanted = site.act(&["feed", "wanted"]).expect(0).text();
     assert!(wanted.contains("served, not renewed (learned_full"), "{wanted}");
     site.act(&["feed", "forget", "9.1.0"]).expect(0);

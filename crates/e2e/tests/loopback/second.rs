@@ -136,6 +136,21 @@ fn a_second_path_stays_where_what_was_learned_is_lost_and_nothing_else_is_forwar
 }
 
 #[test]
+fn a_path_of_a_list_at_which_nothing_was_fetched_is_named() {
+    let (vendor, host) = (vendor(), Host::default());
+    let site = Site::new(&[format!("[elastic]\norigin = \"{}\"\n", host.start(vendor.address()))]);
+    // Both, and what a next round would bring.
+    for paths in [&[FIRST, SECOND][..], &[SECOND]] {
+        let entries: Vec<(String, u64)> =
+            paths.iter().zip([2, 1]).map(|(path, count)| ((*path).to_owned(), count)).collect();
+        let list = crate::brought::list(&site, &entries);
+        let told = site.act(&["sync", "--wanted", list.to_str().unwrap()]).expect(3).text();
+        assert!(told.contains(&format!("{SECOND}: in the list, and not fetched")), "{told}");
+        assert!(told.contains(&format!("is held at {FIRST}")), "{told}");
+    }
+}
+
+#[test]
 fn a_dated_manifest_that_the_vendor_moves_is_found_at_its_new_path() {
     let (vendor, host) = (vendor(), Host::default());
     let site = Site::new(&section(&host.start(vendor.address()), "revalidate = \"1h\"\n"));

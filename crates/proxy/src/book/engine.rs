@@ -1,21 +1,26 @@
 //! The book as the engine takes it.
 
-use std::sync::atomic::Ordering;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use mirror::Learned;
 use model::{Digest, Exchange, FeedId, Note, RoutePath};
 
-use super::Book;
+use super::{Book, lock};
+
+/// Where what was learned cannot be read: that is told once, until it can, however many books a process opens.
+static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 impl Learned for Book {
     fn feeds(&self) -> Option<Vec<FeedId>> {
         let state = match self.state() {
             Ok(state) => {
-                self.told.store(false, Ordering::Relaxed);
+                lock(&TOLD).remove(&self.data);
                 state
             }
             Err(error) => {
-                if !self.told.swap(true, Ordering::Relaxed) {
+                if lock(&TOLD).insert(self.data.clone()) {
                     tracing::error!(error = %model::error_chain(&error), "what was learned cannot be read");
                 }
                 return None;

@@ -6,7 +6,7 @@ use app::{Purpose, Stops};
 use config::Config;
 use mirror::EngineError;
 use model::RoutePath;
-use proxy::{Brought, read_export};
+use proxy::{Brought, Elsewhere, read_export};
 
 use super::report;
 use crate::context::Context;
@@ -54,11 +54,26 @@ pub(super) async fn bring(
 }
 
 /// Tells what of a list is not fetched, and why; how the whole ends where what is fetched ended like this, or nothing is.
-pub(super) fn tell_rest(
+pub(super) async fn tell_rest(
     brought: &Brought,
     (fetched, json): (Option<Exit>, bool),
+    config: &Config,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
+    let engine = context.engine(config, "sync", Purpose::Look).await?;
+    let elsewhere = brought.elsewhere(&engine).await.map_err(|error| Failure::engine("sync", &error))?;
+    for Elsewhere { feed, asked, served } in &elsewhere {
+        let at = served.as_ref().map_or("another path", RoutePath::as_str);
+        let told = format!(
+            "{asked}: in the list, and not fetched: {feed} is held at {at}; where the vendor has the same at both, carry a copy \
+             of that manifest at this path as well"
+        );
+        if json {
+            tracing::warn!("{told}");
+        } else {
+            context.out.line(told)?;
+        }
+    }
     for (feed, why) in &brought.left {
         if json {
             context.out.json(&report::Line::failed(feed, why.reason, &why.detail))?;
@@ -82,7 +97,7 @@ pub(super) fn tell_rest(
             context.out.line(told)?;
         }
     }
-    Ok(match (fetched, brought.left.is_empty()) {
+    Ok(match (fetched, brought.left.is_empty() && elsewhere.is_empty()) {
         (Some(Exit::DONE), false) => Exit::PART,
         (Some(exit), _) => exit,
         (None, _) => Exit::FAILED,
