@@ -52,8 +52,9 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
 
 /// The nearest folder above that exists.
 pub(crate) fn existing(path: &Path) -> PathBuf {
-    let whole = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
-    whole.ancestors().find(|one| one.exists()).map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+    // As it is written: a relative path ends at the folder that this runs in.
+    let end = Path::new(if path.is_absolute() { "/" } else { "." });
+    path.ancestors().find(|one| one.exists()).unwrap_or(end).to_path_buf()
 }
 
 fn read(place: &Path, data_dir: &Path) -> Result<Disk, rustix::io::Errno> {
@@ -185,7 +186,9 @@ mod tests {
     fn the_disk_of_a_folder_that_is_not_there_yet_is_that_above() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(existing(&folder.path().join("a/b")), folder.path());
-        assert!(existing(Path::new("no-such-thing/here")).is_dir());
+        for (path, found) in [("no-such-thing/here", "."), ("src/none", "src"), ("../doctor/none", "../doctor")] {
+            assert_eq!(existing(Path::new(path)), Path::new(found), "as it is written");
+        }
         assert!(read(folder.path(), folder.path()).unwrap().free > 0);
     }
 }
