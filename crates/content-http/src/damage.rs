@@ -33,7 +33,7 @@ const DISTRUST: Duration = Duration::from_secs(60);
 
 /// What an operator reads of each damage.
 pub(crate) const CANNOT: &str = "the bytes of a blob are missing or damaged: its paths answer 503 until they are whole \
-    again; `run` fetches them anew, `release verify --store` names what else is";
+    again: with the disk or mount where that is away, else `run` fetches them anew; `release verify --store` names what else is";
 
 /// The cases that are open.
 pub(crate) struct Damage {
