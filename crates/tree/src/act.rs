@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use model::{Digest, Route};
+use model::Digest;
 use platform::fs::{Folder, Mode};
 use platform::unique_name;
 
 use crate::error::FolderError;
-use crate::make::{Donor, Maker};
+use crate::make::{Donor, Maker, Put};
 use crate::place::{self, At, NEW, WORK, parted};
 use crate::records::Wrote;
 use crate::survey::{Asked, Names, Seen};
@@ -109,7 +109,8 @@ impl Worker<'_> {
         let replaced = seen.replace.iter().map(|(name, (route, _))| (name, route));
         for (name, route) in seen.put.iter().chain(replaced) {
             let temp = unique_name(NEW);
-            let wrote = self.made(&at, &temp, route)?;
+            let stood = at.look_at(name)?.map(|look| look.modified);
+            let wrote = self.made(&at, &Put { name: &temp, route, stood })?;
             self.hook("rename to")?;
             at.rename(&temp, &at, name)?;
             made.insert(name.clone(), wrote);
@@ -241,7 +242,8 @@ impl Worker<'_> {
                     continue;
                 }
             }
-            let wrote = self.made(stage, name, route)?;
+            let there = old.map(|(folder, _)| folder.look_at(name)).transpose()?.flatten();
+            let wrote = self.made(stage, &Put { name, route, stood: there.map(|look| look.modified) })?;
             made.insert(name.clone(), wrote);
         }
         // What is to go stays until all that may still name it has moved on.
@@ -257,12 +259,12 @@ impl Worker<'_> {
         Ok(made)
     }
 
-    fn made(&mut self, into: &Folder, name: &str, route: &Route) -> Result<Wrote, FolderError> {
-        let lenders = self.lenders.get(&route.digest).into_iter().flatten();
+    fn made(&mut self, into: &Folder, put: &Put<'_>) -> Result<Wrote, FolderError> {
+        let lenders = self.lenders.get(&put.route.digest).into_iter().flatten();
         let opened: Vec<(At<'_>, &str)> =
             lenders.filter_map(|(folder, name)| Some((place::at(self.root, folder).ok()?, name.as_str()))).collect();
         let donors: Vec<Donor<'_>> = opened.iter().map(|(folder, name)| Donor { folder, name }).collect();
-        let (wrote, written) = self.maker.make(into, name, route, &donors)?;
+        let (wrote, written) = self.maker.make(into, put, &donors)?;
         self.written = self.written.saturating_add(written);
         Ok(wrote)
     }

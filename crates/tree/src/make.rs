@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 
 use blob_store::StoreError;
 use blob_store::reader::BlobFiles;
-use model::{Digest, Hasher, Route};
+use model::{Digest, Hasher, Route, Timestamp};
 use platform::fs::{Folder, Look, Mode, flush, has_label_of, look_at_file, set_modified, share_bytes};
 
 use crate::act::Hook;
@@ -44,6 +44,32 @@ pub(crate) struct Donor<'a> {
     pub(crate) name: &'a str,
 }
 
+/// A file that is to be made.
+pub(crate) struct Put<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) route: &'a Route,
+    /// When what stands at the path now was last written, if anything does: in nanoseconds.
+    pub(crate) stood: Option<i128>,
+}
+
+impl Put<'_> {
+    /// Whether a file may stand at the path with the time that it has. Other bytes have a later one than those before, as
+    /// HTTP writes it: who asks for what is newer than those must be given these (RFC 9110, 13.1.3).
+    fn takes(&self, look: &Look) -> bool {
+        self.stood.is_none_or(|stood| look.modified.div_euclid(SECOND) > stood.div_euclid(SECOND))
+    }
+
+    /// The time of a file of its own.
+    fn time(&self) -> Timestamp {
+        let after =
+            self.stood.and_then(|stood| i64::try_from((stood + SECOND) / 1000).ok()).map(Timestamp::from_micros);
+        after.map_or(self.route.since, |after| after.max(self.route.since))
+    }
+}
+
+/// Nanoseconds in a second.
+const SECOND: i128 = 1_000_000_000;
+
 /// Makes files.
 pub(crate) struct Maker<'a> {
     pub(crate) files: Files,
@@ -56,15 +82,10 @@ pub(crate) struct Maker<'a> {
 impl Maker<'_> {
     /// Makes a file under a name that is not taken, proven and durable but for its folder's entry. Answers how it looks,
     /// and how many bytes were written for it.
-    pub(crate) fn make(
-        &self,
-        into: &Folder,
-        name: &str,
-        route: &Route,
-        donors: &[Donor<'_>],
-    ) -> Result<(Wrote, u64), FolderError> {
+    pub(crate) fn make(&self, into: &Folder, put: &Put<'_>, donors: &[Donor<'_>]) -> Result<(Wrote, u64), FolderError> {
+        let Put { name, route, .. } = *put;
         for donor in donors {
-            if let Some(wrote) = self.lent(into, name, route, donor)? {
+            if let Some(wrote) = self.lent(into, put, donor)? {
                 return Ok((wrote, 0));
             }
         }
@@ -72,24 +93,26 @@ impl Maker<'_> {
         let mut blob =
             opened.map_err(|source| FolderError::Store { digest: route.digest, source: Box::new(source) })?;
         if self.files == Files::Link
-            && let Some(wrote) = self.linked(into, name, route, &mut blob)?
+            && let Some(wrote) = self.linked(into, put, &mut blob)?
         {
             return Ok((wrote, 0));
         }
         // It may have been read to its end to be proven.
         blob.rewind().map_err(FolderError::io("read", name))?;
-        self.copied(into, name, route, &mut blob)
+        self.copied(into, put, &mut blob)
     }
 
     /// Another name of a file of the tree's own.
-    fn lent(&self, into: &Folder, name: &str, route: &Route, donor: &Donor<'_>) -> Result<Option<Wrote>, FolderError> {
+    fn lent(&self, into: &Folder, put: &Put<'_>, donor: &Donor<'_>) -> Result<Option<Wrote>, FolderError> {
+        let Put { name, route, .. } = *put;
         // A donor is a help: where it cannot be had, the bytes are written.
         let Ok((mut file, size)) = donor.folder.open_regular(donor.name) else { return Ok(None) };
         if size != route.size || !may_link(&file, into).unwrap_or(false) {
             return Ok(None);
         }
         let look = look_at_file(&file).map_err(FolderError::io("look at", donor.name))?;
-        if self.files == Files::Copy && look.names > 1 && is_the_stores(self.source, route, &look) {
+        if !put.takes(&look) || self.files == Files::Copy && look.names > 1 && is_the_stores(self.source, route, &look)
+        {
             return Ok(None);
         }
         if hash(&mut file).map_err(FolderError::io("read", donor.name))? != route.digest {
@@ -99,8 +122,10 @@ impl Maker<'_> {
         Ok(if into.link_file(&file, name)? { Some(seen(&file, name, route.digest)?) } else { None })
     }
 
-    fn linked(&self, into: &Folder, name: &str, route: &Route, blob: &mut File) -> Result<Option<Wrote>, FolderError> {
-        if !may_link(blob, into).map_err(FolderError::io("look at", name))? {
+    fn linked(&self, into: &Folder, put: &Put<'_>, blob: &mut File) -> Result<Option<Wrote>, FolderError> {
+        let Put { name, route, .. } = *put;
+        let look = look_at_file(blob).map_err(FolderError::io("look at", name))?;
+        if !put.takes(&look) || !may_link(blob, into).map_err(FolderError::io("look at", name))? {
             return Ok(None);
         }
         prove(blob, route.digest)?;
@@ -108,10 +133,11 @@ impl Maker<'_> {
         Ok(if into.link_file(blob, name)? { Some(seen(blob, name, route.digest)?) } else { None })
     }
 
-    fn copied(&self, into: &Folder, name: &str, route: &Route, blob: &mut File) -> Result<(Wrote, u64), FolderError> {
+    fn copied(&self, into: &Folder, put: &Put<'_>, blob: &mut File) -> Result<(Wrote, u64), FolderError> {
+        let Put { name, route, .. } = *put;
         self.hook.act("create")?;
         let mut file = into.create_new(name)?;
-        let filled = self.fill(into, name, route, (blob, &mut file));
+        let filled = self.fill(into, put, (blob, &mut file));
         if filled.is_err() && self.hook.goes_on() {
             // What went wrong is what is told; a file left behind is tidied by the next run.
             let _ = into.remove(name);
@@ -120,13 +146,8 @@ impl Maker<'_> {
         Ok((seen(&file, name, route.digest)?, written))
     }
 
-    fn fill(
-        &self,
-        into: &Folder,
-        name: &str,
-        route: &Route,
-        (blob, file): (&mut File, &mut File),
-    ) -> Result<u64, FolderError> {
+    fn fill(&self, into: &Folder, put: &Put<'_>, (blob, file): (&mut File, &mut File)) -> Result<u64, FolderError> {
+        let Put { name, route, .. } = *put;
         let written = if share_bytes(blob, file).map_err(FolderError::io("write", name))? {
             prove(file, route.digest)?;
             0
@@ -140,7 +161,7 @@ impl Maker<'_> {
             route.size
         };
         self.hook.act("write")?;
-        set_modified(file, route.since).map_err(FolderError::io("set the time of", name))?;
+        set_modified(file, put.time()).map_err(FolderError::io("set the time of", name))?;
         Mode::FILE.apply(file).map_err(FolderError::io("set the mode of", name))?;
         flush(file).map_err(FolderError::io("flush", name))?;
         Ok(written)

@@ -290,6 +290,54 @@ fn files_are_the_stores_own_only_where_owner_and_mode_allow() {
     stage.is_exactly(&current);
 }
 
+/// A server that knows files by their times alone must not call what was gone back to what endpoints have already.
+#[test]
+fn a_path_has_a_later_time_with_each_change_also_where_what_is_older_comes_back() {
+    for files in [Files::Copy, Files::Link] {
+        let mut stage = Stage::new();
+        stage.files = files;
+        let serves = |x64: u64, arm: u64| {
+            stage.pass(Duration::from_secs(60));
+            let current = stage.serves(&[(X64, x64), (ARM, arm)], &[]);
+            for n in 0..5 {
+                for bytes in [stage::archive(X64, n), stage::archive(ARM, n), stage::companion(n)] {
+                    let written = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n);
+                    if let Ok(blob) = fs::File::options().write(true).open(stage.blob(&bytes)) {
+                        blob.set_modified(written).unwrap();
+                    }
+                }
+            }
+            current
+        };
+        let times = || {
+            let time = |path: &String| fs::metadata(stage.root.join(path)).unwrap().mtime();
+            let paths = [X64, ARM].map(|arch| {
+                ["production", "production_back"].map(|track| {
+                    ["updates.zip", "manifest.json"].map(|name| format!("linux/{track}/arch_{arch}/{name}"))
+                })
+            });
+            let mut found: Vec<(String, i64)> = Vec::new();
+            for path in paths.as_flattened().as_flattened() {
+                let digest = model::Digest::of(&fs::read(stage.root.join(path)).unwrap());
+                found.push((format!("{path} {digest}"), time(path)));
+            }
+            found
+        };
+        stage.bring(&serves(2, 2));
+        stage.bring(&serves(3, 3));
+        let mut before = times();
+        // Whoever goes back alone has a companion that the other has, too.
+        for (step, (x64, arm)) in [(2, 2), (3, 2), (3, 3), (2, 3), (4, 3)].into_iter().enumerate() {
+            stage.bring(&serves(x64, arm));
+            let now = times();
+            for ((was, then), (is, time)) in before.iter().zip(&now) {
+                assert!(was == is || time > then, "{files:?} {step}: {was} {then}, {is} {time}");
+            }
+            before = now;
+        }
+    }
+}
+
 #[test]
 fn a_tree_that_somebody_left_is_taken_over_as_far_as_it_is_right() {
     let mut stage = Stage::new();
