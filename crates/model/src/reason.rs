@@ -340,7 +340,7 @@ reasons! {
         "See the error for path and cause; check disk, mount and permissions of the folder alarms in the data folder.";
     TreeBehind "tree_behind" Operator Later
         "The plain folder of a ring cannot be brought up to what the ring serves: who reads the folder gets what was published before."
-        "See the detail for path and cause: disk space, mount, permissions, or something of somebody else's in the way. `waystation tree rebuild` tries again and repairs all of it.";
+        "See the detail for path and cause: disk space, mount, permissions, or something of somebody else's in the way. Once that is mended, `waystation tree rebuild` brings all of it there at once.";
     TreeRefused "tree_refused" Operator Never
         "The plain folder of a ring is not used: something stands in it that this program did not write, or another installation keeps it."
         "Name an empty folder in tree.folder, or empty this one. If it is this installation's and its records were lost, `waystation tree rebuild` takes it over.";

@@ -131,19 +131,19 @@ async fn trees(rings: &[RingName], verb: &str, context: &Context) -> Result<Tree
 
 async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
     let trees = trees(&args.rings, "tree status", context).await?;
-    let depth = if args.all { Depth::Rebuild } else { Depth::Look };
     let standings = trees.standings().map_err(|error| failure("tree status", &error))?;
+    let troubled = |one: &TreeStanding| one.standing.as_ref().is_some_and(|standing| standing.trouble.is_some());
+    // Whether what a run met is over shows by reading alone.
+    let depth = match (args.all, standings.iter().any(troubled)) {
+        (true, _) => Depth::Rebuild,
+        (false, true) => Depth::Prove,
+        (false, false) => Depth::Look,
+    };
     let checked = trees.check(depth).await;
     let mut exit = Exit::DONE;
     for one in &standings {
         let found = checked.iter().find(|(ring, _)| *ring == one.ring).map(|(_, found)| found);
-        let trouble = one.standing.as_ref().and_then(|standing| standing.trouble.as_ref());
-        let is_right = match found {
-            Some(Ok(report)) => report.is_whole() && report.changes() == 0,
-            Some(Err(_)) => false,
-            None => true,
-        };
-        if !is_right || trouble.is_some() || !one.is_current {
+        if !(is_over(one, found) || found.is_none_or(is_right) && !troubled(one) && one.is_current) {
             exit = Exit::FAILED;
         }
         if args.json {
@@ -153,6 +153,15 @@ async fn status(args: &Status, context: &mut Context) -> Result<Exit, Failure> {
         }
     }
     Ok(exit)
+}
+
+fn is_right(found: &Result<Report, TreesError>) -> bool {
+    found.as_ref().is_ok_and(|report| report.is_whole() && report.changes() == 0)
+}
+
+/// Whether what the last run met is over: all was read, and is right. The next run writes it down.
+fn is_over(one: &TreeStanding, found: Option<&Result<Report, TreesError>>) -> bool {
+    one.standing.as_ref().is_some_and(|standing| standing.trouble.is_some()) && found.is_some_and(is_right)
 }
 
 async fn rebuild(args: &Rebuild, context: &mut Context) -> Result<Exit, Failure> {
@@ -220,7 +229,9 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
         return refused(error, out);
     }
     let standing = one.standing.as_ref();
+    let is_over = is_over(one, found);
     let shows = match standing.and_then(|standing| Some((standing.generation?, standing.since))) {
+        _ if is_over => "shows it: what the last run met is over, and the next one writes that down".to_owned(),
         Some((generation, since)) if generation == serves => format!("shows it since {}", show::at(now, since)),
         Some((generation, _)) => format!("shows generation {generation}"),
         None => "does not show it whole".to_owned(),
@@ -229,7 +240,7 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
     if let Some(standing) = standing {
         let kept = show::count(standing.retired, "replaced folder");
         out.line(format!("  {} written here; {kept} kept for who still reads", show::count(standing.files, "file")))?;
-        if let Some(trouble) = &standing.trouble {
+        if let Some(trouble) = standing.trouble.as_ref().filter(|_| !is_over) {
             out.line(format!(
                 "  {}: {} (since {})",
                 trouble.reason,
@@ -241,10 +252,12 @@ fn tell(one: &TreeStanding, found: Option<&Result<Report, TreesError>>, context:
     }
     match found {
         Some(Ok(report)) if report.changes() > 0 || !report.is_whole() => {
-            out.line(format!(
-                "  missing {}, with other bytes {}, left over {}, closed folders {}: `waystation tree rebuild` repairs it",
-                report.put, report.replaced, report.removed, report.opened
-            ))?;
+            if report.changes() > 0 {
+                out.line(format!(
+                    "  missing {}, with other bytes {}, left over {}, closed folders {}: `waystation tree rebuild` repairs it",
+                    report.put, report.replaced, report.removed, report.opened
+                ))?;
+            }
             named(report, out)?;
             troubles(report, out)
         }

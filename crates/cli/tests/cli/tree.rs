@@ -113,6 +113,32 @@ fn a_folder_that_cannot_be_kept_fails_loudly_and_publishes_all_the_same() {
     site.run(&["status"]).with(0);
 }
 
+/// A rebuild leaves it, and so does every run: it is not Waystation's.
+#[test]
+fn what_stood_in_the_way_is_told_until_it_was_moved_away_and_no_longer() {
+    let (site, tree) = site();
+    for _ in 0..2 {
+        publish(&site);
+        site.run(&["sync"]).with(0);
+    }
+    let feed = "defender/linux/production/x86_64";
+    let listed = site.run(&["release", "list", "--feed", feed, "--json"]).with(0).lines();
+    let back = tree.join("linux/production_back/arch_x86_64");
+    fs::write(back.join("updates.zip"), "mine").unwrap();
+    site.run(&["release", "reject", &listed[1]["number"].to_string(), "--reason", "x"]).with(3);
+    for _ in 0..2 {
+        let told = site.run(&["tree", "status"]).with(1).stdout;
+        assert!(told.contains("move it away") && !told.contains("repairs all"), "{told}");
+        let told = site.run(&["tree", "rebuild"]).with(1).stdout;
+        assert!(told.contains("move it away"), "{told}");
+    }
+    fs::remove_dir_all(&back).unwrap();
+    let told = site.run(&["tree", "status"]).with(0).stdout;
+    assert!(told.contains("shows it: ") && !told.contains("move it away"), "{told}");
+    site.run(&["sync"]).with(0);
+    site.run(&["tree", "status"]).with(0);
+}
+
 #[test]
 fn a_volume_that_is_not_mounted_is_told_to_be_mounted_and_nothing_else() {
     let (site, tree) = site();
