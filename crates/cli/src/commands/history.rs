@@ -16,7 +16,7 @@ use crate::arguments::TWO_ENDS;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::moment::Moment;
-pub(crate) use proof::{Doubt, doubt};
+pub(crate) use proof::{Doubt, doubt, elsewhere, head, parted};
 
 /// How many entries are read at a time.
 const PAGE: usize = 500;

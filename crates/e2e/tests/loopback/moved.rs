@@ -109,6 +109,13 @@ fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() 
     let (code, told) = asking(&site, run.admin, &["alarm", "list"]);
     assert!(code == Some(1) && told.contains("was left without its data folder: another history "), "{told}");
     assert!(!told.contains("never ran here"), "{told}");
+    for page in [&["release", "list"][..], &["history", "verify"]] {
+        let (code, told) = asking(&site, run.admin, page);
+        assert!(code == Some(1) && told.starts_with("another_history: the data folder: "), "{page:?}: {told}");
+    }
+    let (code, told) = asking(&site, run.admin, &["history", "verify", "--json"]);
+    let told: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!((code, &told["whole"], &told["reason"]), (Some(1), &Value::Null, &"another_history".into()), "{told}");
     until("its own alarm is told", PATIENCE, || run.log().contains("another_history").then_some(()));
     fs::remove_dir_all(&data).unwrap();
     fs::rename(&away, &data).unwrap();

@@ -59,7 +59,7 @@ pub(crate) async fn doubt(catalog: &dyn Catalog, context: &Context) -> Result<Op
 
 /// What a living `run` says of the history that stands here: that it was left without its own, or that it saw more of it
 /// than is there.
-pub(super) async fn elsewhere(config: &Config, now: Timestamp) -> Option<SiteFault> {
+pub(crate) async fn elsewhere(config: &Config, now: Timestamp) -> Option<SiteFault> {
     if let Some(left) = app::left_without(config).await {
         return Some(folder_fault(left.reason, show::clean(&left.in_words()), now));
     }
@@ -67,8 +67,15 @@ pub(super) async fn elsewhere(config: &Config, now: Timestamp) -> Option<SiteFau
     seen.into_iter().find(|fault| fault.note.reason == Reason::HistoryBroken)
 }
 
+/// Heads a page of what stands here.
+pub(crate) fn head(fault: &SiteFault, out: &mut Out) -> Result<(), Failure> {
+    out.line(in_words(fault))?;
+    out.line("  what follows is of the history that stands here: `waystation run` knows another, or more of it")?;
+    out.line("")
+}
+
 /// That what stands here is not what a living `run` knows.
-pub(super) fn parted(fault: &SiteFault) -> Failure {
+pub(crate) fn parted(fault: &SiteFault) -> Failure {
     Failure::usage(in_words(fault)).with_exit(Exit::FAILED).with_next(fault.note.reason.remedy())
 }
 
@@ -92,15 +99,14 @@ impl Doubt {
         // What is broken by itself says enough.
         let elsewhere = self.elsewhere.as_ref().filter(|_| self.broken.is_none());
         if let Some(fault) = elsewhere {
-            out.line(in_words(fault))?;
-            out.line("  what follows is what the history that stands here says: `waystation run` knows another, or more of it")?;
+            head(fault, out)?;
         }
         let unvouched = self.unvouched.as_ref().filter(|fault| fault.level == Level::Fail);
         if let Some(fault) = unvouched {
             out.line(in_words(fault))?;
             out.line("  what follows is what the history says now: nothing outside of it vouches for that")?;
         }
-        if self.broken.is_some() || unvouched.or(elsewhere).is_some() { out.line("") } else { Ok(()) }
+        if self.broken.is_some() || unvouched.is_some() { out.line("") } else { Ok(()) }
     }
 
     /// What is wrong with it by itself, as status shows it at `since`, which asks a living `run` for all that it sees.

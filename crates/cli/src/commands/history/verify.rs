@@ -8,9 +8,10 @@ use model::Reason;
 use serde_json::json;
 
 use super::heads::{self, Expected, RESTORE};
-use super::proof::{elsewhere, in_words, parted};
+use super::proof::{elsewhere, head, in_words, parted};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::out::Out;
 
 /// Proves that no entry was edited, moved, put in or taken out of the middle
 ///
@@ -66,13 +67,21 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
     let compared = (!kept.is_empty()).then_some(compared?);
     let elsewhere = elsewhere(&context.config()?, context.clock.now()).await;
     if let (Some(fault), false) = (&elsewhere, args.json) {
-        context.out.line(in_words(fault))?;
-        context
-            .out
-            .line("  what follows is of the history that stands here: `waystation run` knows another, or more of it")?;
-        context.out.line("")?;
+        head(fault, &mut context.out)?;
     }
-    tell(&proven, compared, args.json, context)?;
+    if args.json {
+        // The chain holds; it is not the one that a living `run` knows.
+        let (whole, reason, what) = match &elsewhere {
+            Some(fault) => (None, Some(fault.note.reason.code()), Some(in_words(fault))),
+            None => (Some(true), None, None),
+        };
+        context.out.json(&json!({
+            "whole": whole, "reason": reason, "what": what, "entries": proven.head.seq, "digest": proven.head.digest,
+            "anchor": proven.anchor, "since": proven.since, "heads": compared,
+        }))?;
+    } else {
+        tell(&proven, compared, &mut context.out)?;
+    }
     if let (Some(path), false) = (absent, args.json) {
         let path = crate::show::clean(&path.display().to_string());
         context.out.line(format!(
@@ -82,16 +91,8 @@ pub(super) async fn run(args: &Verify, catalog: &dyn Catalog, context: &mut Cont
     elsewhere.map_or(Ok(Exit::DONE), |fault| Err(parted(&fault)))
 }
 
-fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut Context) -> Result<Exit, Failure> {
+fn tell(proven: &Proven, compared: Option<Compared>, out: &mut Out) -> Result<(), Failure> {
     let head = proven.head;
-    let out = &mut context.out;
-    if json {
-        out.json(&json!({
-            "whole": true, "entries": head.seq, "digest": head.digest, "anchor": proven.anchor, "since": proven.since,
-            "heads": compared,
-        }))?;
-        return Ok(Exit::DONE);
-    }
     match proven.anchor {
         None => out.line(format!("the history is whole: {} entries, ending in {}", head.seq, head.digest))?,
         Some(anchor) => {
@@ -102,8 +103,7 @@ fn tell(proven: &Proven, compared: Option<Compared>, json: bool, context: &mut C
         }
     }
     match compared {
-        Some(compared) => out.line(format!("  {}", heads::in_words(compared)))?,
-        None => out.line("  whether its newest entries were cut off shows only with --head or --expect")?,
+        Some(compared) => out.line(format!("  {}", heads::in_words(compared))),
+        None => out.line("  whether its newest entries were cut off shows only with --head or --expect"),
     }
-    Ok(Exit::DONE)
 }

@@ -7,7 +7,7 @@ use model::{FeedId, ReleaseState};
 use serde::Serialize;
 
 use super::lacking;
-use crate::arguments::TWO_ENDS;
+use crate::commands::history::{elsewhere, head, parted};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::show;
@@ -17,7 +17,14 @@ use crate::table::{Align, Table};
 ///
 /// One that lacks files has lost bytes that it should still have, and cannot be gone back to.
 #[derive(Debug, Args)]
-#[command(after_help = format!("Example:\n  waystation release list --state quarantined\n\n{TWO_ENDS}"))]
+#[command(after_help = "\
+Example:
+  waystation release list --state quarantined
+
+Exit codes:
+  0  done
+  1  failed, or what stands here is not what a living `waystation run` knows
+  2  wrong usage or configuration")]
 pub(crate) struct List {
     /// Of this feed only
     #[arg(long)]
@@ -49,10 +56,15 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
     let found = found.map_err(|error| Failure::new("release list", &error))?;
     let lacking = lacking(&engine, &found, "release list").await?;
     let lacks = |record: &ReleaseRecord| lacking.get(&record.release.id).copied().unwrap_or_default();
+    let elsewhere = elsewhere(&context.config()?, context.clock.now()).await;
+    let ended = elsewhere.as_ref().map_or(Ok(Exit::DONE), |fault| Err(parted(fault)));
     if args.json {
         let line = |record| context.out.json(&Line { status: ReleaseStatus::from(record), lacks: lacks(record) });
         found.iter().try_for_each(line)?;
-        return Ok(Exit::DONE);
+        return ended;
+    }
+    if let Some(fault) = &elsewhere {
+        head(fault, &mut context.out)?;
     }
     let mut table = Table::new([
         ("RELEASE", Align::Right),
@@ -84,5 +96,5 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
     if found.is_empty() {
         context.out.line("no release")?;
     }
-    Ok(Exit::DONE)
+    ended
 }
