@@ -185,9 +185,11 @@ fn few(feeds: &[FeedId]) -> String {
     }
 }
 
-/// Whether the spool lies in the data folder and that is ours: then whoever comes first makes it.
+/// Whether the spool lies in the data folder and that is ours: then whoever comes first makes it. A folder in which nothing
+/// was published may be a bare mount point.
 pub(crate) fn is_own_spool(config: &Config) -> bool {
-    let is_ours = || Folder::open(&config.data_dir).is_ok_and(|folder| folder.check(Owners::us()).is_ok());
+    let is_data = |folder: Folder| folder.check(Owners::us()).is_ok() && folder.folder("rings").is_ok();
+    let is_ours = || Folder::open(&config.data_dir).is_ok_and(is_data);
     config.spool_dir().parent() == Some(config.data_dir.as_path()) && is_ours()
 }
 
@@ -230,6 +232,16 @@ mod tests {
         assert_eq!(shut.fault(Timestamp::from_micros(9 * DAY)), None, "nobody asks any more");
         book(&config).forget(&feed).unwrap();
         assert_eq!(shut.fault(at), None, "there is room");
+    }
+
+    #[test]
+    fn in_a_bare_mount_point_nothing_is_made_by_who_only_serves_s42() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), "");
+        std::fs::create_dir(&config.data_dir).unwrap();
+        assert!(!is_own_spool(&config));
+        std::fs::create_dir(config.data_dir.join("rings")).unwrap();
+        assert!(is_own_spool(&config));
     }
 
     #[test]
