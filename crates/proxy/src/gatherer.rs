@@ -173,7 +173,8 @@ impl Gatherer {
             };
             // Looked at again for each: what was begun before may have taken the last place.
             let room = self.desk.has_room(engine, &feed, why);
-            if turn.is_renewed(&feed) || room && turn.waits(&entry, &feed) {
+            // What a pattern stands for takes nobody's place.
+            if turn.is_renewed(&feed) || room && why == Why::Asked && turn.waits(&entry, &feed) {
                 continue;
             }
             if room && begun < AT_ONCE && (may_ask(&entry, now) || entry.is_shut_out()) {
