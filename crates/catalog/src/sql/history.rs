@@ -15,16 +15,16 @@ const COLUMNS: &str =
 /// How many entries' times are read at a time.
 const TIMES: i64 = 4000;
 
-/// At most `limit` entries from the number `from` on. Whoever begins at the first also sees what was put in before it:
-/// an entry with a number that none can have.
+/// At most `limit` entries from the number `from` on. Whoever begins at the first also sees what was put in before it,
+/// and whoever goes on what was put in between two: entries with numbers that none can have.
 pub(crate) async fn entries_from(
     connection: &mut AnyConnection,
     from: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, CatalogError> {
     let Ok(from) = i64::try_from(from) else { return Ok(Vec::new()) };
-    let from = if from <= 1 { i64::MIN } else { from };
-    let query = format!("SELECT {COLUMNS} WHERE seq >= $1 ORDER BY seq LIMIT $2");
+    let which = if from <= 1 { "$1 <= 1" } else { "seq > $1 - 1" };
+    let query = format!("SELECT {COLUMNS} WHERE {which} ORDER BY seq LIMIT $2");
     // It is safe: the text holds nothing but names of columns and numbered places.
     let query = sqlx::query(AssertSqlSafe(query)).bind(from).bind(clamped(limit));
     all(connection, "history", query, decode::entry).await

@@ -71,7 +71,7 @@ async fn a_removed_entry_is_found_a21() {
 }
 
 #[tokio::test]
-async fn an_entry_put_in_before_the_first_is_found_a21() {
+async fn an_entry_that_was_put_in_is_found_a21() {
     let copy = "CREATE TEMP TABLE copied AS SELECT * FROM history WHERE seq = 3";
     check(
         &[copy, "UPDATE copied SET seq = 0, subject = 'forged'", "INSERT INTO history SELECT * FROM copied"],
@@ -81,6 +81,10 @@ async fn an_entry_put_in_before_the_first_is_found_a21() {
     .await;
     let below = [copy, "UPDATE copied SET seq = -5", "INSERT INTO history SELECT * FROM copied"];
     check(&below, 1, |what| matches!(what, ChainBreak::Unreadable(_))).await;
+    for (number, seq) in [("UPDATE copied SET seq = -1e300", 1), ("UPDATE copied SET seq = 3.5", 4)] {
+        let between = [copy, number, "INSERT INTO history SELECT * FROM copied"];
+        check(&between, seq, |what| matches!(what, ChainBreak::Unreadable(_))).await;
+    }
 }
 
 #[tokio::test]
