@@ -118,6 +118,7 @@ fn failure(error: &CompatError) -> Failure {
             "Nothing has to be done: what runs ends by itself, and the next run does the rest. If it does not end, see why"
         }
         // It says itself what to do.
+        (_, CompatError::Shown { .. }) => return failure,
         (
             _,
             CompatError::Tree(

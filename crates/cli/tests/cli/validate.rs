@@ -1,7 +1,10 @@
 //! `validate`: the vendor against the mirror, the mirror against endpoints.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use vendor_sim::{
@@ -148,13 +151,9 @@ fn other_bytes_of_the_same_version_are_told_wherever_they_come_from() {
     site.run(&["validate", "elastic", "--no-vendor", "--url", &mirror]).with(0);
 }
 
-#[test]
-fn every_path_at_which_a_manifest_is_served_is_asked_for() {
-    let site = Site::builder().versions(&["8.18.3"]).build();
-    let file = site.path().join("waystation.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("[elastic]\n", "[elastic]\ndated = [\"8.18.3@2026-01-15\"]\n")).unwrap();
-    let folder = site.path().join("tree");
+/// A dated manifest at two paths, in this folder beside the configuration.
+fn at_two_paths(site: &Site, folder: &str) {
+    let folder = site.path().join(folder);
     for target in ["8.18.3", "8.18.3@2026-01-15"] {
         site.vendors.write_elastic_tree(&folder, target).unwrap();
     }
@@ -162,14 +161,69 @@ fn every_path_at_which_a_manifest_is_served_is_asked_for() {
     std::fs::create_dir(manifest("pinned")).unwrap();
     let second = manifest("pinned/8.18.3-2026-01-15.zip");
     std::fs::copy(manifest("artifacts-8.18.3-2026-01-15.zip"), second).unwrap();
+}
+
+/// A site that serves a dated manifest at two paths, and where.
+fn with_two_paths() -> (Site, Running, String) {
+    let site = Site::builder().versions(&["8.18.3"]).build();
+    let file = site.path().join("waystation.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[elastic]\n", "[elastic]\ndated = [\"8.18.3@2026-01-15\"]\n")).unwrap();
+    at_two_paths(&site, "tree");
     site.run(&["sync", "--from", "tree"]).with(0);
-    let (_running, mirror) = serving(&site);
+    let (running, mirror) = serving(&site);
+    (site, running, mirror)
+}
+
+#[test]
+fn every_path_at_which_a_manifest_is_served_is_asked_for() {
+    let (site, _running, mirror) = with_two_paths();
     let told = site.run(&["validate", "elastic", "--no-vendor", "--url", &mirror]).with(0).stdout;
     assert!(told.contains("nothing is wrong"), "{told}");
     // The vendor's own host has the manifest at one of the two.
     let url = site.vendors.elastic_url();
     let told = site.run(&["validate", "elastic", "--no-vendor", "--quick", "--url", &url]).with(1).stdout;
     assert!(told.contains("/pinned/8.18.3-2026-01-15.zip") && !told.contains("nothing is wrong"), "{told}");
+}
+
+/// Passes on to a mirror; `once` is done before the first request for what contains this is passed on.
+fn passing_on(mirror: &str, asked: &'static [u8], once: impl FnOnce() + Send + 'static) -> String {
+    let to = mirror.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let once = Arc::new(Mutex::new(Some(once)));
+    std::thread::spawn(move || {
+        for mut from in listener.incoming().map_while(Result::ok) {
+            let (mut to, once) = (TcpStream::connect(&to).unwrap(), Arc::clone(&once));
+            let (mut back_from, mut back_to) = (to.try_clone().unwrap(), from.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
+            std::thread::spawn(move || {
+                let mut part = [0; 4096];
+                while let Ok(read @ 1..) = from.read(&mut part) {
+                    if part[..read].windows(asked.len()).any(|seen| seen == asked)
+                        && let Some(once) = once.lock().unwrap().take()
+                    {
+                        once();
+                    }
+                    to.write_all(&part[..read]).unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn what_is_published_while_the_second_path_is_asked_for_is_no_sign_of_a_cache() {
+    let (site, _running, mirror) = with_two_paths();
+    site.vendors.publish_elastic("8.18.3@2026-01-15", Change::of(1)).unwrap();
+    at_two_paths(&site, "newer");
+    let folder = site.path().to_owned();
+    let url = passing_on(&mirror, b"/pinned/", move || {
+        let _ = crate::site::waystation(&folder, &["sync", "--from", "newer"]).with(0);
+    });
+    let told = site.run(&["validate", "elastic", "--no-vendor", "--url", &url]).with(0).stdout;
+    assert!(told.contains("nothing is wrong"), "{told}");
 }
 
 #[test]
@@ -410,6 +464,45 @@ fn endpoints_of_another_mirror_ring_or_track_are_told() {
     assert!(nowhere.contains("serves nothing of Defender"), "{nowhere}");
     let told = run(&["--ring", "nightly"]).with(2).stderr;
     assert!(told.contains("there is no ring nightly"), "{told}");
+}
+
+/// What the drop-in downloader's state holds beside is in no folder that endpoints look into.
+#[test]
+fn endpoints_of_the_drop_in_downloader_are_held_against_what_its_folder_shows() {
+    let (site, folder, _) = with_reports();
+    for (back, code, expected) in [(true, 0, "equal [\"on_back\"]"), (false, 4, "unknown [\"unserved\",\"on_back\"]")] {
+        let (state, keeps) = (format!("state-{back}"), site.path().join(format!("kept-{back}")));
+        let settings = json!({
+            "downloadFolder": keeps, "logFilePath": site.path().join("log"), "downloadLinuxUpdates": true,
+            "backupPreviousUpdates": back,
+        });
+        std::fs::write(site.path().join("settings.json"), settings.to_string()).unwrap();
+        let before = site.vendors.defender_release(DefenderFeed::ALL[0]).unwrap().definitions.clone();
+        for _ in 0..2 {
+            let mut downloader = command(site.path(), &["compat", "defender-downloader", "--state", &state]);
+            let origin = site.vendors.defender_url();
+            for (name, value) in [
+                ("DEFENDER__ORIGIN", origin.as_str()),
+                ("DEFENDER__REDIRECT_HOSTS", "127.0.0.1"),
+                ("ORIGIN__ALLOW_PLAIN_HTTP", "true"),
+                ("LIMITS__DISK_RESERVE", "1MiB"),
+            ] {
+                downloader.env(format!("WAYSTATION__{name}"), value);
+            }
+            Ended::from(downloader.output().unwrap()).with(0);
+            site.vendors.publish_defender(DefenderTarget::All, DefenderChange::default()).unwrap();
+        }
+        let base = "http://mirror.corp/linux/production_back/";
+        let text = format!(
+            "definitions_version : \"{before}\"\ndefinitions_update_source_uri : \"{base}\"\n\
+             offline_definition_url_configured : \"{base}\" [managed]\noffline_definition_update : \"enabled\" [managed]\n"
+        );
+        std::fs::write(folder.join("one"), text).unwrap();
+        let config = format!("{state}/waystation.toml");
+        let rows = site.run(&["--config", &config, "validate", "defender", "--health", "health", "--json"]);
+        let row = rows.with(code).lines()[0].clone();
+        assert_eq!(format!("{} {}", row["state"].as_str().unwrap(), row["faults"]), expected, "{row}");
+    }
 }
 
 #[test]

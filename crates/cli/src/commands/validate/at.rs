@@ -171,5 +171,12 @@ async fn held(config: Option<&Config>, context: &Context) -> Result<Vec<Offers>,
         return Ok(Vec::new());
     }
     let engine = context.engine(config, "validate", Purpose::Look).await?;
-    rings::offers(&engine, config, Vendor::Defender).await
+    let mut offers = rings::offers(&engine, config, Vendor::Defender).await?;
+    // What the drop-in downloader keeps from it is what endpoints get: the release before only where it stands there.
+    if let Some(written) = compat::written_from(config) {
+        let bases = |feed: &FeedId| vendors::registry(feed.vendor()).back_bases(feed);
+        let stands = |feed: &FeedId| bases(feed).iter().any(|base| written.iter().any(|it| it.is_under(base.as_str())));
+        offers.iter_mut().for_each(|offers| offers.back.retain(|feed, _| stands(feed)));
+    }
+    Ok(offers)
 }

@@ -78,9 +78,10 @@ pub(super) async fn look(
         versions_alone,
     };
     let mut report = job.route.walk(walk(false), context).await?;
+    let mut elsewhere = second::look(job, (walk(true), &held, &report), context).await?;
     let began = context.clock.monotonic();
     // Nothing is seen of any feed where nothing answers at all: no look would change that.
-    while !report.feeds.is_empty() && !site.agree(&offers, &held, &report) {
+    while !(report.feeds.is_empty() || elsewhere.is_empty() && site.agree(&offers, &held, &report)) {
         if context.clock.monotonic().saturating_sub(began) >= PATIENCE {
             break;
         }
@@ -91,11 +92,6 @@ pub(super) async fn look(
         {
             report = job.route.walk(walk(false), context).await?;
         }
-    }
-    let mut elsewhere = second::look(job, (walk(true), &held, &report), context).await?;
-    while !elsewhere.is_empty() && context.clock.monotonic().saturating_sub(began) < PATIENCE {
-        tokio::time::sleep(BETWEEN).await;
-        (offers, held) = site.serves(job).await?;
         elsewhere = second::look(job, (walk(true), &held, &report), context).await?;
     }
     Ok(Look { offers, held, report: Some(report), elsewhere })
