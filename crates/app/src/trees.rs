@@ -12,7 +12,7 @@ use blob_store::reader::{BlobFiles, RingReader};
 use config::{Config, TreeFiles};
 use content_http::ContentServer;
 use mirror::{Engine, EngineError, SiteFault};
-use model::{Clock, Digest, Level, Note, Reason, RingName, Timestamp, Vendor, error_chain};
+use model::{Clock, Digest, Level, Note, Reason, RingName, Route, RoutePath, Timestamp, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tree::{Depth, Files, Report, Rules, Standing, Tree, TreeError};
@@ -165,6 +165,18 @@ impl Trees {
         let mut given = 0;
         for tree in self.trees.iter().filter(|tree| *tree.ring() == engine.settings().ring) {
             given += lending::given_back(tree.root(), engine).await?;
+        }
+        Ok(given)
+    }
+
+    /// The same for what these routes name, whoever laid them out.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot answer.
+    pub async fn give(&self, routes: &BTreeMap<RoutePath, Route>, engine: &Engine) -> Result<usize, EngineError> {
+        let mut given = 0;
+        for tree in self.trees.iter().filter(|tree| *tree.ring() == engine.settings().ring) {
+            given += lending::given(tree.root(), routes, engine).await?;
         }
         Ok(given)
     }

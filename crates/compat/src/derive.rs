@@ -6,7 +6,7 @@ use config::{Config, ConfigError};
 use model::Digest;
 use url::Url;
 
-use crate::Settings;
+use crate::{Settings, place};
 
 /// How many digits of a folder's digest name its state.
 const DIGITS: usize = 8;
@@ -53,7 +53,7 @@ pub(crate) fn overruling(environment: &[(String, String)]) -> Option<&str> {
     names.into_iter().find(|name| SETTLED.iter().any(|settled| name.starts_with(settled)))
 }
 
-/// Where the state of a folder lies when nobody says where: each folder has its own.
+/// Where the state of a folder lies when nobody says where.
 pub fn state_folder(folder: &Path, environment: &[(String, String)]) -> Option<PathBuf> {
     let value = |name: &str| environment.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, v)| v);
     let base = if platform::uid() == 0 {
@@ -63,8 +63,16 @@ pub fn state_folder(folder: &Path, environment: &[(String, String)]) -> Option<P
     } else {
         Path::new(value("HOME")?).join(".local/state/waystation")
     };
+    state_among(&base.join(ALL), folder)
+}
+
+/// The state of a folder among all: each has its own, and one that was moved keeps the one that it had, with all that was
+/// said in it.
+pub fn state_among(states: &Path, folder: &Path) -> Option<PathBuf> {
     let digest = Digest::of(real(folder).as_os_str().as_encoded_bytes()).to_string();
-    Some(base.join(ALL).join(digest.get(..DIGITS)?))
+    let own = states.join(digest.get(..DIGITS)?);
+    let moved = if own.exists() { None } else { place::moved_here(states, folder) };
+    Some(moved.unwrap_or(own))
 }
 
 /// However it is written, a folder is one: a slash at its end, or a link on the way to it, makes no other of it. What of

@@ -10,7 +10,7 @@ use blob_store::Current;
 use blob_store::reader::BlobFiles;
 use config::Config;
 use mirror::{Engine, EngineError, Silent};
-use model::{Clock, Digest, FeedId, Generation, Reason, RingName, RoutePath, Timestamp, Vendor};
+use model::{Clock, Digest, FeedId, Generation, Reason, RingName, Route, RoutePath, Timestamp, Vendor};
 use platform::fs::{Folder, FsError, Mode, Owners};
 use tree::{Claim, Depth, Failed, Files, Report, Rules, Tree, TreeError};
 
@@ -70,8 +70,16 @@ impl<'a> Keeper<'a> {
 
     /// Gives the state what it serves and holds no longer, as far as the folder has it; how many files.
     pub(crate) async fn given_back(&self) -> Result<usize, CompatError> {
-        let trees = app::Trees::single(self.tree.clone(), self.data_dir.clone());
-        Ok(trees.give_back(self.engine).await?)
+        Ok(self.trees().give_back(self.engine).await?)
+    }
+
+    /// Gives the state what these routes name and it does not hold, as far as the folder has it.
+    pub(crate) async fn lend(&self, routes: &BTreeMap<RoutePath, Route>) -> Result<(), CompatError> {
+        Ok(self.trees().give(routes, self.engine).await.map(drop)?)
+    }
+
+    fn trees(&self) -> app::Trees {
+        app::Trees::single(self.tree.clone(), self.data_dir.clone())
     }
 
     /// Makes the folder what is published, but for the feeds in `left`, of which it stays as it is; none where nothing ever
@@ -97,7 +105,7 @@ impl<'a> Keeper<'a> {
         }
         let back = settings.back || stays;
         let mut shows = current.clone();
-        let wanted = laid_out(current.generation, back, (left, words));
+        let wanted = laid_out(current.generation, back, left);
         let mut routes = wanted.generation.routes.clone();
         let (followed, before) = (&self.engine.settings().feeds, self.tree.written()?);
         for (at, until) in leaving(&wanted.generation, followed) {
@@ -116,7 +124,7 @@ impl<'a> Keeper<'a> {
             self.heal(&report.blobs, voice).await?;
             if let Some(current) = self.engine.ports().rings.current(&self.ring).await.map_err(EngineError::from)? {
                 shows = current.clone();
-                let wanted = laid_out(current.generation, back, (left, words));
+                let wanted = laid_out(current.generation, back, left);
                 routes.clone_from(&wanted.generation.routes);
                 let then = digests(&wanted.generation);
                 let altered = std::mem::take(&mut report.altered);
@@ -286,10 +294,8 @@ pub(crate) fn is_behind(feed: &FeedId, tree: &Report) -> bool {
     tree.failed.iter().any(|failed| place.starts_with(&failed.folder))
 }
 
-/// What the folder shows of a generation: the release before only where it is wanted, nothing of what stays as it is, and
-/// what it showed in the place of what it remembers as ruled out.
-fn laid_out(mut generation: Generation, back: bool, (left, words): (&[FeedId], &Words)) -> Current {
-    words.keep_out(&mut generation);
+/// What the folder shows of a generation: the release before only where it is wanted, and nothing of what stays as it is.
+fn laid_out(mut generation: Generation, back: bool, left: &[FeedId]) -> Current {
     if !back {
         let bases = bases(&generation);
         generation.routes.retain(|path, _| !is_back(path, &bases));

@@ -31,7 +31,7 @@ mod takeover;
 mod teller;
 mod voice;
 
-pub use derive::{Derived, state_folder};
+pub use derive::{Derived, state_among, state_folder};
 pub use log::Log;
 pub use place::{kept_from, written_from};
 pub use run::{CompatError, Ended, Outcome, run};

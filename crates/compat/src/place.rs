@@ -70,10 +70,32 @@ fn ours(there: &Folder, state: &Path, folder: &Path) -> Result<(), CompatError> 
         }
     }
     // One that is not there any more was moved, or given up.
-    match filled.filter(|other| other != folder && other.try_exists().unwrap_or(true)) {
+    let is_another = |other: &PathBuf| other != folder && other.try_exists().unwrap_or(true);
+    let moved = || Tree::moved_to(folder, &there.path().join(DATA).join(TREES), &RingName::broad());
+    match filled.filter(is_another).filter(|_| !moved().unwrap_or_default()) {
         Some(other) => Err(CompatError::Filled { state: state.to_owned(), other, folder: folder.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The one among these states that filled a folder where it lay before, or what lies in it now.
+pub(crate) fn moved_here(states: &Path, folder: &Path) -> Option<PathBuf> {
+    let (folder, ring) = (real(folder), RingName::broad());
+    let is_its = |state: &PathBuf| {
+        let records = state.join(DATA).join(TREES);
+        let root = Tree::filled(&records, &ring).ok().flatten().map(|standing| standing.root);
+        root.as_ref() == Some(&folder) || root.is_some() && Tree::moved_to(&folder, &records, &ring).unwrap_or_default()
+    };
+    let mut found: Vec<PathBuf> =
+        std::fs::read_dir(states).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.sort();
+    found.into_iter().find(is_its)
+}
+
+/// The folder that a state filled where it lay before it was moved here.
+pub(crate) fn moved_from(state: &Path, folder: &Path) -> Option<PathBuf> {
+    let standing = Tree::filled(&state.join(DATA).join(TREES), &RingName::broad()).ok()??;
+    Some(standing.root).filter(|root| root != folder)
 }
 
 /// The folder that runs like this one keep from what a configuration speaks of, and the generation that it shows; none of

@@ -238,6 +238,9 @@ async fn fill(
     let one = alone(&folder)?;
     private.write_atomic(CONFIG, derived.text.as_bytes(), Mode::FILE)?;
     voice.say(&format!("Using download folder: {}; state: {}", folder.display(), state.display()));
+    if let Some(from) = place::moved_from(state, &folder) {
+        voice.say(&format!("the state filled {} before: that was moved here, or given up", from.display()));
+    }
     match one {
         Alone::Held(_) => {}
         Alone::NoLocks => {
@@ -268,6 +271,7 @@ async fn fill(
         )),
     }
     let words = Words::of(&folder, &engine).await?;
+    let heard = words.hear(&keeper, &engine).await?;
     let began = takeover::serving(&engine).await?.map(|serving| serving.feeds).unwrap_or_default();
     let stops = Stops::listen().map_err(|error| CompatError::Task(error.to_string()))?;
     let Judged { spare, ahead, .. } = take_over(&folder, config, &engine, (&clock, voice)).await?;
@@ -293,8 +297,8 @@ async fn fill(
         Back::Kept => teller.stepped(&began, takeover::serving(&engine).await?.as_ref()).await?,
         Back::Not => false,
     };
-    let barred = teller.barred(&folder, &words, back).await?;
-    let odd = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, stepped, barred];
+    teller.heard(&heard, &words).await?;
+    let odd = [teller.strays(&strays), teller.odd(back).await?, lost, emptied, stepped, !heard.is_empty()];
     let doubtful = odd.contains(&true) || !left.is_empty();
     let behind = teller.ending(&report.feeds, (&spare, &left), (tree.as_ref(), &strays));
     let all = behind == report.feeds.len() + spare.len();

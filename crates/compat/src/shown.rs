@@ -2,7 +2,7 @@
 //!
 //! A state that comes back from a copy, or is made anew, knows nothing of what was rejected or gone back from since, and
 //! would give it to endpoints again. The folder, which outlives it, keeps those words, where there are any, beside what it
-//! shows:
+//! shows. A state that does not know them takes them over, with what was shown by them, whose bytes lie in the folder:
 //!
 //! ```text
 //! <downloadFolder>/.waystation/shown.json    0600 in a folder of mode 0700: no endpoint reads it
@@ -19,12 +19,13 @@ use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, Route, RoutePat
 use platform::fs::{Folder, FsError, Mode, Owners};
 use serde::{Deserialize, Serialize};
 
+use crate::keeping::Keeper;
 use crate::run::CompatError;
 
 /// The folder of what is kept out of sight.
 const HIDDEN: &str = ".waystation";
 /// The file in it.
-pub(crate) const NAME: &str = "shown.json";
+const NAME: &str = "shown.json";
 /// The format's number.
 const FORMAT: u32 = 1;
 /// The most of it that is read.
@@ -50,16 +51,9 @@ pub(crate) struct Shown {
 #[derive(Default)]
 pub(crate) struct Words {
     shown: Option<Shown>,
+    /// Whether the state published what the folder shows.
+    known: bool,
     unheard: BTreeMap<FeedId, BTreeSet<ReleaseId>>,
-}
-
-/// What the state would put into the folder although the folder remembers that it was ruled out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Barred {
-    /// What it serves: all of the feed stays as it is.
-    Served(ReleaseId),
-    /// The release before: that alone stays as it is.
-    Back(ReleaseId),
 }
 
 impl Words {
@@ -79,39 +73,35 @@ impl Words {
             }
         }
         unheard.retain(|_, ids| !ids.is_empty());
-        Ok(Self { shown: Some(shown), unheard })
+        Ok(Self { shown: Some(shown), known, unheard })
     }
 
-    /// What of a generation does not come into the folder.
-    pub(crate) fn barred(&self, generation: &Generation) -> BTreeMap<FeedId, Barred> {
-        let of = |(feed, served): (&FeedId, &ServedFeed)| {
-            let unheard = self.unheard.get(feed)?;
-            let barred = if unheard.contains(&served.release) {
-                Barred::Served(served.release)
-            } else {
-                Barred::Back(served.back.filter(|id| unheard.contains(id))?)
-            };
-            Some((feed.clone(), barred))
-        };
-        generation.feeds.iter().filter_map(of).collect()
-    }
-
-    /// Puts what the folder showed in the place of what does not come into it.
-    pub(crate) fn keep_out(&self, generation: &mut Generation) {
-        let Some(shown) = &self.shown else { return };
-        for (feed, barred) in self.barred(generation) {
-            let bases = vendors::registry(feed.vendor()).back_bases(&feed);
-            let is_kept = |path: &RoutePath, route: &Route| {
-                let stays = match barred {
-                    Barred::Served(_) => true,
-                    Barred::Back(_) => bases.iter().any(|base| path.is_under(base.as_str())),
-                };
-                stays && route.feed == feed
-            };
-            generation.routes.retain(|path, route| !is_kept(path, route));
-            let kept = shown.routes.iter().filter(|(path, route)| is_kept(path, route));
-            generation.routes.extend(kept.map(|(path, route)| (path.clone(), route.clone())));
+    /// Has the state take over what it does not know, with what the folder shows by it; the feeds of which that was news.
+    pub(crate) async fn hear(&self, keeper: &Keeper<'_>, engine: &Engine) -> Result<Vec<FeedId>, CompatError> {
+        let Some(shown) = &self.shown else { return Ok(Vec::new()) };
+        let mut against = self.unheard.clone();
+        // Without a word on it a release is what one may go back to all the same.
+        against.extend(
+            shown
+                .feeds
+                .keys()
+                .filter(|feed| !self.known && !self.unheard.contains_key(*feed))
+                .map(|feed| (feed.clone(), BTreeSet::new())),
+        );
+        if against.is_empty() {
+            return Ok(Vec::new());
         }
+        let mut generation = Generation::empty(engine.settings().ring.clone(), shown.at);
+        generation.feeds.clone_from(&shown.feeds);
+        let routes = shown.routes.iter().filter(|(_, route)| against.contains_key(&route.feed));
+        generation.routes = routes.map(|(path, route)| (path.clone(), route.clone())).collect();
+        keeper.lend(&generation.routes).await?;
+        Ok(engine.recall(&generation, &against).await?)
+    }
+
+    /// What the state had not heard against releases of a feed.
+    pub(crate) fn on(&self, feed: &FeedId) -> impl Iterator<Item = &ReleaseId> {
+        self.unheard.get(feed).into_iter().flatten()
     }
 
     /// Remembers what the folder shows now, where anything was ruled out; of the feeds in `left` it shows what it did before.
@@ -125,12 +115,19 @@ impl Words {
         let stays = |route: &Route| left.contains(&route.feed);
         let before = self.shown.iter().flat_map(|shown| &shown.routes).filter(|(_, route)| stays(route));
         let news = routes.iter().filter(|(_, route)| !stays(route));
+        let mut feeds = self.shown.as_ref().map(|shown| shown.feeds.clone()).unwrap_or_default();
+        for (feed, served) in &current.generation.feeds {
+            match feeds.get_mut(feed).filter(|_| left.contains(feed)) {
+                Some(before) => before.denied.clone_from(&served.denied),
+                None => drop(feeds.insert(feed.clone(), served.clone())),
+            }
+        }
         let shown = Shown {
             waystation_shown: FORMAT,
             number: current.generation.number,
             digest: current.digest,
             at: now,
-            feeds: current.generation.feeds.clone(),
+            feeds,
             routes: before.chain(news).map(|(path, route)| (path.clone(), route.clone())).collect(),
             unheard: self.unheard.clone(),
         };

@@ -79,7 +79,11 @@ impl Engine {
 
     /// What the ring remembers as denied of a feed, the newest word first. Of one that it does not serve now, the newest
     /// kept generation tells that did.
-    async fn remembered_as_denied(&self, feed: &FeedId, present: &Generation) -> Result<Vec<ReleaseId>, EngineError> {
+    pub(crate) async fn remembered_as_denied(
+        &self,
+        feed: &FeedId,
+        present: &Generation,
+    ) -> Result<Vec<ReleaseId>, EngineError> {
         if let Some(served) = present.feeds.get(feed) {
             return Ok(served.denied.clone());
         }

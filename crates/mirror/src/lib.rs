@@ -37,6 +37,7 @@ mod proof;
 mod prune;
 mod publish;
 mod rebuild;
+mod recalled;
 mod reconcile;
 mod remembered;
 mod report;

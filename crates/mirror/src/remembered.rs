@@ -84,17 +84,30 @@ impl Engine {
                 if known.contains(&id) || self.ports.catalog.release(&id).await?.is_some() {
                     continue;
                 }
-                let items = self.files_of(generation, feed).await?;
-                let items = if id == served.release { items } else { back_of(generation, feed, &items) };
-                let named = Named { feed, served, id, items };
-                // Of what `_back` serves, files of earlier versions do not tell the version.
-                if ReleaseId::of(feed, &named.items) == id && (id == served.release || named.remembered().is_some()) {
+                if let Some(release) = self.told_in(generation, feed, id).await? {
                     known.insert(id);
-                    found.push(named.told());
+                    found.push(release);
                 }
             }
         }
         Ok(found)
+    }
+
+    /// A release of a feed that a generation names, where its files prove it.
+    pub(crate) async fn told_in(
+        &self,
+        generation: &Generation,
+        feed: &FeedId,
+        id: ReleaseId,
+    ) -> Result<Option<Release>, EngineError> {
+        let Some(served) = generation.feeds.get(feed) else { return Ok(None) };
+        let items = self.files_of(generation, feed).await?;
+        let items = if id == served.release { items } else { back_of(generation, feed, &items) };
+        let named = Named { feed, served, id, items };
+        // Of what `_back` serves, files of earlier versions do not tell the version.
+        let is_proven =
+            ReleaseId::of(feed, &named.items) == id && (id == served.release || named.remembered().is_some());
+        Ok(is_proven.then(|| named.told()))
     }
 
     /// The files that a generation serves of a feed's release, as far as the vendor's layout and its manifest tell.

@@ -34,6 +34,7 @@ mod error;
 mod keep;
 mod laid_out;
 mod make;
+mod moved;
 mod open;
 mod place;
 mod plan;

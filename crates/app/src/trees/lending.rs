@@ -3,12 +3,13 @@
 //! A publication leaves out what is not held, and `_back` goes on to an older release: what a folder still has whole goes
 //! back into the store first. Its digest proves it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
 use blob_store::Expected;
 use mirror::{Engine, EngineError};
-use model::{Digest, Route};
+use model::{Digest, Route, RoutePath};
 use platform::fs::Folder;
 use tokio::io::AsyncReadExt as _;
 
@@ -18,9 +19,20 @@ const READ: usize = 256 << 10;
 /// Gives the store what the engine's ring serves and it holds no longer, as far as the ring's folder `root` has it; how
 /// many files.
 pub(super) async fn given_back(root: &Path, engine: &Engine) -> Result<usize, EngineError> {
-    let (ports, ring) = (engine.ports(), &engine.settings().ring);
-    let (Some(current), Ok(root)) = (ports.rings.current(ring).await?, Folder::open(root)) else { return Ok(0) };
-    let routes = &current.generation.routes;
+    let current = engine.ports().rings.current(&engine.settings().ring).await?;
+    match current {
+        Some(current) => given(root, &current.generation.routes, engine).await,
+        None => Ok(0),
+    }
+}
+
+/// The same for what these routes name.
+pub(super) async fn given(
+    root: &Path,
+    routes: &BTreeMap<RoutePath, Route>,
+    engine: &Engine,
+) -> Result<usize, EngineError> {
+    let (ports, Ok(root)) = (engine.ports(), Folder::open(root)) else { return Ok(0) };
     let digests: Vec<Digest> = routes.values().map(|route| route.digest).collect();
     let held = ports.blobs.find_all(&digests).await?;
     let mut given = 0;

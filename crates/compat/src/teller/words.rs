@@ -1,43 +1,53 @@
 //! Tells what the folder remembers and the state does not, and which releases to go back to were lost.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use mirror::EngineError;
 use model::{FeedId, Generation, ReleaseId, ReleaseState, ServedFeed};
 
-use super::{Back, Teller};
+use super::Teller;
 use crate::run::{CONFIG, CompatError};
-use crate::shown::{Barred, NAME, Words};
+use crate::shown::Words;
 use crate::takeover;
 
+/// How many releases are named of a feed.
+const NAMED: usize = 3;
+
 impl Teller<'_, '_> {
-    /// Tells what does not come into the folder because of what the folder remembers; whether there is any.
-    pub(crate) async fn barred(&mut self, folder: &Path, words: &Words, back: Back) -> Result<bool, CompatError> {
-        let Some(serving) = takeover::serving(self.engine).await? else { return Ok(false) };
+    /// Tells which words of the folder's the state took over, and what is shown by them.
+    pub(crate) async fn heard(&mut self, feeds: &[FeedId], words: &Words) -> Result<(), CompatError> {
+        let serving = takeover::serving(self.engine).await?;
         let configuration = self.state.join(CONFIG);
-        let (act, mut told) = (format!("waystation --config {} release", configuration.display()), false);
-        for (feed, barred) in words.barred(&serving) {
-            let (id, what, stays, word) = match barred {
-                Barred::Served(id) => {
-                    (id, "serves", "all of it", "admit NUMBER --reason '...' (of the one to go back to)")
-                }
-                Barred::Back(_) if back == Back::Not => continue,
-                Barred::Back(id) => {
-                    (id, "has as the release before", "_back", "reject NUMBER --reason '...' (of that one)")
-                }
+        for feed in feeds {
+            let mut named = Vec::new();
+            for id in words.on(feed) {
+                named.push(self.named(id).await?);
+            }
+            let more = named.len().saturating_sub(NAMED);
+            named.truncate(NAMED);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let shows = match serving.as_ref().and_then(|serving| serving.feeds.get(feed)) {
+                Some(served) => format!("{} is what the folder shows", served.vendor_version.version),
+                None => "nothing of it is shown until something else comes, as what the folder showed is not whole \
+                         there"
+                    .to_owned(),
             };
-            let (version, number) = self.named(&id).await?;
+            let from = "was the state brought back from a copy, or made anew?";
+            if named.is_empty() {
+                self.voice.complain(&format!(
+                    "Warning: {feed}: {shows}, and the state did not know it: {from} It has it now"
+                ));
+                continue;
+            }
             self.voice.complain(&format!(
-                "Error: {feed}: the state {what} {version}{number}, and the folder remembers that it was rejected or gone back \
-                 from, which the state does not know: was the state brought back from a copy, or made anew? {stays} stays in \
-                 the folder as it is until that is said again: {act} {word}, and run this again; to have {version} all the \
-                 same, remove {}",
-                folder.join(".waystation").join(NAME).display()
+                "Warning: {feed}: the folder remembers that {}{more} was rejected or gone back from, which the state did not \
+                 know: {from} It counts as rejected there from now on, and {shows}; to have it all the same, once it is held: \
+                 waystation --config {} release admit NUMBER --reason '...'",
+                named.join(", "),
+                configuration.display()
             ));
-            told = true;
         }
-        Ok(told)
+        Ok(())
     }
 
     /// Tells where the release before is an older one than it was to be, and nobody said so: its bytes are lost. `before` is
@@ -77,11 +87,11 @@ impl Teller<'_, '_> {
     }
 
     /// A release's version and number, as far as it is known.
-    async fn named(&self, id: &ReleaseId) -> Result<(String, String), CompatError> {
+    async fn named(&self, id: &ReleaseId) -> Result<String, CompatError> {
         let found = self.engine.ports().catalog.release(id).await.map_err(EngineError::from)?;
         Ok(found.map_or_else(
-            || (id.short().to_string(), String::new()),
-            |found| (found.release.vendor_version.version.to_string(), format!(" (release {})", found.number)),
+            || format!("a release that begins with {}", id.short()),
+            |found| format!("{} (release {})", found.release.vendor_version.version, found.number),
         ))
     }
 }

@@ -75,6 +75,52 @@ async fn a_state_is_one_folders_for_as_long_as_that_is_there() {
     assert_eq!((stage.files(), stage.archives_fetched()), (before, 0));
 }
 
+/// Whoever moves the folder, or what lies in it, and says nothing of the state has it all the same.
+#[tokio::test]
+async fn a_folder_that_was_moved_keeps_its_state_and_what_was_gone_back_from() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    let states = stage.folder.with_file_name("states");
+    fs::create_dir(&states).unwrap();
+    stage.state = compat::state_among(&states, &stage.folder).unwrap();
+    for _ in 0..2 {
+        stage.publish();
+        stage.run().await.unwrap();
+    }
+    let good = stage.vendor.defender_release(x64()).unwrap().definitions.clone();
+    stage.publish();
+    stage.run().await.unwrap();
+    let engine = stage.engine().await;
+    engine.admit(&stage.number_of(&engine, &good).await, "the newest is bad").await.unwrap();
+    drop(engine);
+    stage.run().await.unwrap();
+    let (shown, state) = (stage.files(), stage.state.clone());
+    let to = |stage: &mut Stage, name: &str| {
+        stage.folder = stage.folder.with_file_name(name);
+        stage.settings.folder.clone_from(&stage.folder);
+    };
+    // What lies in it, what is hidden left behind; then all of it.
+    let first = stage.folder.clone();
+    to(&mut stage, "second");
+    fs::create_dir(&stage.folder).unwrap();
+    assert_ne!(compat::state_among(&states, &stage.folder).unwrap(), state, "what has nothing of it is another");
+    fs::rename(first.join("linux"), stage.folder.join("linux")).unwrap();
+    for _ in 0..2 {
+        stage.state = compat::state_among(&states, &stage.folder).unwrap();
+        let (ended, told) = stage.heard().await;
+        assert_eq!((ended, &stage.state, stage.files() == shown), (Some(Ended::Done), &state, true), "{told:?}");
+    }
+    let second = stage.folder.clone();
+    to(&mut stage, "third");
+    fs::rename(second, &stage.folder).unwrap();
+    stage.state = compat::state_among(&states, &stage.folder).unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, &stage.state, stage.files() == shown), (Some(Ended::Done), &state, true), "{told:?}");
+    // A second one beside it has a state of its own.
+    copy(&stage.folder.clone(), &first.with_file_name("fourth"));
+    assert_ne!(compat::state_among(&states, &first.with_file_name("fourth")).unwrap(), state);
+}
+
 #[tokio::test]
 async fn no_folder_is_left_in_the_shared_one_by_a_state_that_is_refused() {
     let mut stage = Stage::new();
@@ -178,17 +224,14 @@ async fn a_state_from_a_copy_or_made_anew_brings_nothing_back_that_was_gone_back
         if !anew {
             copy(&kept, &stage.state);
         }
-        for _ in 0..2 {
-            let (ended, told) = stage.heard().await;
-            assert_eq!((ended, stage.files() == shown), (Some(Ended::Part), true), "{anew}: {told:?}");
-            let named = format!("serves {}", bad.definitions);
-            let of = |line: &&String| line.contains(&named) && line.contains("remembers that it was rejected");
-            assert_eq!(told.iter().filter(of).count(), 2, "{named}: {told:?}");
-            assert!(
-                told.iter().all(|line| !line.contains("was put back") && !line.contains("is not ours")),
-                "{told:?}"
-            );
-        }
+        let (ended, told) = stage.heard().await;
+        assert_eq!((ended, stage.files() == shown), (Some(Ended::Part), true), "{anew}: {told:?}");
+        let named = format!("remembers that {} (release ", bad.definitions);
+        assert_eq!(told.iter().filter(|line| line.contains(&named)).count(), 2, "{named}: {told:?}");
+        assert!(told.iter().all(|line| !line.contains("was put back") && !line.contains("is not ours")), "{told:?}");
+        // It is the state's own word from then on.
+        let (ended, told) = stage.heard().await;
+        assert_eq!((ended, stage.files() == shown), (Some(Ended::Done), true), "{anew}: {told:?}");
     }
     // What cannot be read bars nothing: until it can be, nothing comes into the folder, and it is not written over.
     let remembers = stage.folder.join(".waystation/shown.json");
@@ -201,16 +244,101 @@ async fn a_state_from_a_copy_or_made_anew_brings_nothing_back_that_was_gone_back
         assert_eq!(fs::read(&remembers).unwrap(), unreadable);
     }
     fs::write(&remembers, whole).unwrap();
-    // Said again, it is the state's own word. This state holds nothing that it could go back to: the next release does it.
+    // Whoever wants it all the same says so.
     fs::remove_dir_all(&stage.state).unwrap();
     copy(&kept, &stage.state);
     assert_eq!(stage.run().await.unwrap().ended, Ended::Part);
     let engine = stage.engine().await;
-    for arch in ["x86_64", "arm64"] {
-        engine.admit(&good(&format!("defender/linux/production/{arch}")), "the newest is bad").await.unwrap();
+    for found in all.iter().filter(|found| found.release.vendor_version.version.as_str() == bad.definitions) {
+        engine.admit(&found.number.to_string(), "it was not").await.unwrap();
     }
     drop(engine);
-    assert_eq!((stage.run().await.unwrap().ended, stage.files() == shown), (Ended::Done, true));
+    assert_eq!((stage.run().await.unwrap().ended, stage.files() == before), (Ended::Done, true));
+}
+
+/// A state that never knew what the folder was taken back to has it again, to be named and to be gone back to.
+#[tokio::test]
+async fn a_state_from_a_copy_takes_what_was_gone_back_to_out_of_the_folder() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    let zip = stage.folder.join("linux/production/arch_x86_64/updates.zip");
+    let back = stage.folder.join("linux/production_back/arch_x86_64/updates.zip");
+    stage.publish();
+    stage.run().await.unwrap();
+    let kept = stage.state.with_file_name("kept");
+    copy(&stage.state, &kept);
+    stage.publish();
+    stage.run().await.unwrap();
+    let good = stage.vendor.defender_release(x64()).unwrap().definitions.clone();
+    let whole = fs::read(&zip).unwrap();
+    stage.publish();
+    stage.run().await.unwrap();
+    let engine = stage.engine().await;
+    engine.admit(&stage.number_of(&engine, &good).await, "the newest is bad").await.unwrap();
+    drop(engine);
+    stage.run().await.unwrap();
+    let shown = stage.files();
+    fs::remove_dir_all(&stage.state).unwrap();
+    fs::rename(&kept, &stage.state).unwrap();
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, stage.files() == shown), (Some(Ended::Part), true), "{told:?}");
+    let named = format!("{good} is what the folder shows");
+    assert_eq!(told.iter().filter(|line| line.contains(&named)).count(), 1, "{told:?}");
+    let engine = stage.engine().await;
+    stage.number_of(&engine, &good).await;
+    let rings = &engine.ports().rings;
+    let current = rings.current(&model::RingName::broad()).await.unwrap().unwrap().generation;
+    let served = &current.feeds[&"defender/linux/production/x86_64".parse().unwrap()];
+    assert_eq!(served.vendor_version.version.as_str(), good, "status and validate speak of what the folder shows");
+    drop(engine);
+    stage.publish();
+    assert_eq!(stage.run().await.unwrap().ended, Ended::Done);
+    assert_eq!(Digest::of(&fs::read(&zip).unwrap()), stage.vendor.defender_release(x64()).unwrap().archive.digest());
+    assert!(fs::read(&back).unwrap() == whole, "what endpoints go back to is what they had");
+}
+
+/// Neither state nor folder has what was gone back to: what was ruled out does not come in its place.
+#[tokio::test]
+async fn a_folder_that_lost_what_it_was_taken_back_to_shows_nothing_until_something_else_comes() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    let x64_zip = stage.folder.join("linux/production/arch_x86_64/updates.zip");
+    for _ in 0..2 {
+        stage.publish();
+        stage.run().await.unwrap();
+    }
+    let newest = stage.vendor.defender_release(x64()).unwrap().definitions.clone();
+    let engine = stage.engine().await;
+    let held = engine.held().await.unwrap();
+    for found in held.iter().filter(|found| found.release.vendor_version.version.as_str() != newest) {
+        engine.admit(&found.number.to_string(), "the newest is bad").await.unwrap();
+    }
+    drop(engine);
+    stage.run().await.unwrap();
+    for rotten in [true, false] {
+        fs::remove_dir_all(&stage.state).unwrap();
+        if rotten {
+            let mut bytes = fs::read(&x64_zip).unwrap();
+            bytes[300] ^= 1;
+            fs::write(&x64_zip, bytes).unwrap();
+        } else {
+            fs::remove_dir_all(stage.folder.join("linux")).unwrap();
+        }
+        for first in [true, false] {
+            let (ended, told) = stage.heard().await;
+            assert_ne!(ended, Some(Ended::Done), "{told:?}");
+            assert!(!x64_zip.exists(), "{told:?} {}", stage.log());
+            assert_eq!(told.iter().any(|line| line.contains("nothing of it is shown until")), first, "{told:?}");
+            assert!(told.iter().all(|line| !line.contains("had other bytes")), "{told:?}");
+        }
+    }
+    stage.publish();
+    let (ended, told) = stage.heard().await;
+    assert_eq!(ended, Some(Ended::Done), "{told:?}");
+    assert_eq!(
+        Digest::of(&fs::read(&x64_zip).unwrap()),
+        stage.vendor.defender_release(x64()).unwrap().archive.digest()
+    );
 }
 
 /// The vendor went on: what is new comes, and what was ruled out is not what endpoints go back to.
@@ -237,14 +365,9 @@ async fn the_release_before_is_never_one_that_the_folder_remembers_as_ruled_out(
     assert_ne!(good, rejected);
     fs::remove_dir_all(&stage.state).unwrap();
     fs::rename(&kept, &stage.state).unwrap();
-    for _ in 0..2 {
-        let (ended, told) = stage.heard().await;
-        assert_eq!((ended, fs::read(&back).unwrap() == good), (Some(Ended::Part), true), "{told:?}");
-        assert!(told.iter().any(|line| line.contains("has as the release before")), "{told:?}");
-    }
-    let engine = stage.engine().await;
-    engine.reject(&of.number.to_string(), "bad").await.unwrap();
-    drop(engine);
+    let (ended, told) = stage.heard().await;
+    assert_eq!((ended, fs::read(&back).unwrap() == good), (Some(Ended::Part), true), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("the folder remembers that")), "{told:?}");
     let (ended, told) = stage.heard().await;
     assert_eq!((ended, fs::read(&back).unwrap() == good), (Some(Ended::Done), true), "{told:?}");
 }
