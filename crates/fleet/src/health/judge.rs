@@ -87,7 +87,9 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     let definitions = health.definitions();
     let places = Places { source: source.map(Address::read), configured: configured.map(Address::read) };
     let address = places.configured.as_ref().or(places.source.as_ref().filter(|source| !source.is_of_vendor()));
-    let Candidates { ring, offers: offered, rejected, rejected_of_all } = mirror.candidates(address);
+    // What it took its definitions from may say which processor it has, where nobody said that.
+    let arch = mirror.arch.or_else(|| places.source.as_ref().and_then(Address::processor));
+    let Candidates { ring, offers: offered, rejected, rejected_of_all } = mirror.candidates(address, arch);
     let held: Vec<(&FeedId, &Offer)> = match &definitions {
         Some(own) => offered.iter().filter(|(_, offer)| offer.version.version == *own).copied().collect(),
         None => Vec::new(),
@@ -100,9 +102,7 @@ pub fn judge(host: &str, health: &Health, mirror: &Mirror<'_>, now: Timestamp) -
     if !held.is_empty() && held.iter().all(|(_, offer)| drifts(offer)) {
         faults.push(Fault::EngineDrift);
     }
-    let is_among = |versions: &BTreeSet<&Version>| {
-        held.is_empty() && definitions.as_ref().is_some_and(|own| versions.contains(own))
-    };
+    let is_among = |versions: &BTreeSet<&Version>| definitions.as_ref().is_some_and(|own| versions.contains(own));
     if is_among(&rejected_of_all) {
         faults.push(Fault::RejectedDefinitions);
     }

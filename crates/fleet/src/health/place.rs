@@ -18,7 +18,7 @@ pub struct Mirror<'m> {
     pub addresses: &'m [Url],
     /// The ring of endpoints whose report names no address; none where it may be any of them.
     pub otherwise: Option<&'m RingName>,
-    /// The processor of all endpoints, such as `arm64`; none where it may be any: no report names it.
+    /// The processor of all endpoints, such as `arm64`; none where it may be any, or each report is to say it.
     pub arch: Option<&'m str>,
     /// How long an endpoint may go without an update where nothing is known that it should have.
     pub bound: Bound,
@@ -54,7 +54,7 @@ impl<'m> Mirror<'m> {
             faults.push(Fault::WrongMirror);
         } else if !is_folder && address.ring().is_some_and(|ring| !self.rings.is_empty() && !self.serves(ring)) {
             faults.push(Fault::UnknownRing);
-        } else if !self.rings.is_empty() && self.candidates(Some(address)).offers.is_empty() {
+        } else if !self.rings.is_empty() && self.candidates(Some(address), self.arch).offers.is_empty() {
             faults.push(Fault::Unserved);
         }
         if is_back(address) {
@@ -72,9 +72,9 @@ impl<'m> Mirror<'m> {
         self.rings.iter().find(|offers| offers.ring.as_ref().is_some_and(|ring| ring.as_str() == name))
     }
 
-    /// What an endpoint with this address may follow: its platform and track in every architecture, because no report
-    /// names the processor; and where no address is known, everything that may be meant.
-    pub(super) fn candidates(&self, address: Option<&Address>) -> Candidates<'m> {
+    /// What an endpoint with this address may follow: its platform and track, in every architecture where nothing names the
+    /// processor; and where no address is known, everything that may be meant.
+    pub(super) fn candidates(&self, address: Option<&Address>, arch: Option<&str>) -> Candidates<'m> {
         let layout = address.and_then(Address::layout);
         let fits = |feed: &FeedId| {
             let place_fits = match layout {
@@ -82,7 +82,7 @@ impl<'m> Mirror<'m> {
                 // Neither the vendor's own address nor the general report says which system asks.
                 None => feed.segments().nth(1) == Some("production"),
             };
-            place_fits && self.arch.is_none_or(|arch| feed.segments().nth(2) == Some(arch))
+            place_fits && arch.is_none_or(|arch| feed.segments().nth(2) == Some(arch))
         };
         let rings = self.rings_of(address);
         let ring = match rings.as_slice() {

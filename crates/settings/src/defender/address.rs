@@ -83,6 +83,11 @@ impl Address {
         Some((self.segments.get(at)?, self.segments.get(at + 1)?))
     }
 
+    /// The processor whose folder it goes on into, where there are definitions for it.
+    pub fn processor(&self) -> Option<&str> {
+        self.segments.get(self.at? + 2)?.strip_prefix("arch_").filter(|arch| matches!(*arch, "x86_64" | "arm64"))
+    }
+
     /// The ring that it names, where it does: below `/rings/` in a URL; a ring's plain folder has the ring's name.
     pub fn ring(&self) -> Option<&str> {
         let before = |count: usize| Some(self.segments.get(self.at?.checked_sub(count)?)?.as_str());

@@ -172,8 +172,20 @@ fn definitions_that_were_rejected_here_are_called_that_wherever_they_came_from()
     rings[1].rejected.insert(other, rejected[..1].iter().cloned().collect());
     let told = row(&rings);
     assert_eq!((told.state, told.level, told.faults), (State::Ahead, Level::Fail, vec![Fault::RejectedDefinitions]));
-    // What is served on another processor is what it may well be.
-    assert_eq!(judged(BASE, &rings, &[]).faults, []);
+    // What is served on another processor is what it may well be; or it is not, unless its source says which it has.
+    let source = |arch: &str| {
+        let from = "source_uri : \"https://m.example/linux/production/";
+        let text = BASE.replace(from, &format!("{from}arch_{arch}/updates.zip"));
+        assert_ne!(text, BASE);
+        let row = judged(&text, &rings, &[]);
+        (row.feed.map(|feed| feed.to_string()), row.level, row.faults)
+    };
+    let open = judged(BASE, &rings, &[]);
+    assert_eq!((open.state, open.level, open.faults), (State::Equal, Level::Warn, vec![]));
+    assert!(open.why.unwrap().contains("rejected for one processor"));
+    let feed = |arch: &str| Some(format!("defender/linux/production/{arch}"));
+    assert_eq!(source("x86_64"), (feed("x86_64"), Level::Fine, vec![]));
+    assert_eq!(source("arm64"), (feed("arm64"), Level::Fail, vec![Fault::RejectedDefinitions]));
 }
 
 #[test]
