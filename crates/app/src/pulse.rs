@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::Vendor;
+use model::{Level, Reason, Vendor};
 
 use crate::heads::HeadState;
 use crate::lineage::Lineage;
@@ -44,14 +44,26 @@ pub(crate) struct Stalled {
     pub(crate) over: Duration,
     /// Why it does not.
     pub(crate) why: String,
-    /// Nothing of this process is wrong: another one holds the fetch lock.
-    pub(crate) is_blocked: bool,
+    /// The reason code.
+    pub(crate) reason: Reason,
+    /// How bad it is.
+    pub(crate) level: Level,
+}
+
+/// The runs of a vendor that could not take place at all, in a row.
+#[derive(Clone, Debug)]
+struct Failing {
+    since: Duration,
+    reason: Reason,
+    why: String,
 }
 
 /// What every schedule is doing, what stands in the way of the history's heads, and where the data folder is.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
     turns: Mutex<BTreeMap<Vendor, Turn>>,
+    /// Whose runs cannot take place: nothing is written down anywhere of a run that never began.
+    failing: Mutex<BTreeMap<Vendor, Failing>>,
     /// The tasks that a defect ended, and when it last did.
     defects: Mutex<BTreeMap<&'static str, Duration>>,
     heads: HeadState,
@@ -101,10 +113,24 @@ impl Pulse {
     /// A schedule ended as it should.
     pub(crate) fn forget(&self, vendor: Vendor) {
         self.turns().remove(&vendor);
+        self.took_place(vendor);
     }
 
-    /// The schedules that do not turn. A run may take `longest`.
+    /// A run could not take place at all.
+    pub(crate) fn failed(&self, vendor: Vendor, at: Duration, (reason, why): (Reason, &str)) {
+        let mut failing = self.failing();
+        let since = failing.get(&vendor).map_or(at, |before| before.since);
+        failing.insert(vendor, Failing { since, reason, why: format!("no run can take place: {why}") });
+    }
+
+    /// A run took place, whatever became of its feeds.
+    pub(crate) fn took_place(&self, vendor: Vendor) {
+        self.failing().remove(&vendor);
+    }
+
+    /// The schedules that do not turn, or turn for nothing. A run may take `longest`.
     pub(crate) fn stalled(&self, now: Duration, longest: Duration) -> Vec<Stalled> {
+        let failing = self.failing().clone();
         let judge = |turn: &Turn| match turn {
             Turn::Waits(until) => (*until, LATE, "its time came, and it was not asked".to_owned()),
             Turn::Runs(since) => (*since, longest, "a run does not end".to_owned()),
@@ -118,10 +144,20 @@ impl Pulse {
         let stalled = turns.iter().filter_map(|(vendor, turn)| {
             let (since, allowed, why) = judge(turn);
             let over = now.saturating_sub(since.saturating_add(allowed));
-            let is_blocked = matches!(turn, Turn::Blocked { .. });
-            (!over.is_zero()).then_some(Stalled { vendor: *vendor, over, why, is_blocked })
+            // A long run that somebody began by hand ends; what is not checked for too long makes it worse.
+            let level = if matches!(turn, Turn::Blocked { .. }) { Level::Warn } else { Level::Fail };
+            let stalled = Stalled { vendor: *vendor, over, why, reason: Reason::ScheduleStalled, level };
+            (!over.is_zero() && !failing.contains_key(vendor)).then_some(stalled)
         });
-        stalled.collect()
+        let failed = failing.iter().map(|(vendor, Failing { since, reason, why })| {
+            let (over, why) = (now.saturating_sub(*since), why.clone());
+            Stalled { vendor: *vendor, over, why, reason: *reason, level: Level::Fail }
+        });
+        stalled.chain(failed).collect()
+    }
+
+    fn failing(&self) -> MutexGuard<'_, BTreeMap<Vendor, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn turns(&self) -> MutexGuard<'_, BTreeMap<Vendor, Turn>> {
@@ -154,9 +190,10 @@ mod tests {
             assert!(pulse.stalled(seconds(fine), longest).is_empty(), "{turn:?}");
             let found = pulse.stalled(seconds(stalled), longest);
             assert_eq!(found[0].vendor, Vendor::Elastic, "{turn:?}");
-            assert_eq!(found[0].is_blocked, found[0].why.contains("held by pid 7 (sync)"), "{found:?}");
+            let is_blocked = found[0].level == Level::Warn;
+            assert_eq!(is_blocked, found[0].why.contains("held by pid 7 (sync)"), "{found:?}");
             pulse.unblock(Vendor::Elastic, seconds(stalled));
-            assert_eq!(pulse.stalled(seconds(stalled), longest).is_empty(), found[0].is_blocked, "{turn:?}");
+            assert_eq!(pulse.stalled(seconds(stalled), longest).is_empty(), is_blocked, "{turn:?}");
             pulse.forget(Vendor::Elastic);
             assert!(pulse.stalled(seconds(stalled), longest).is_empty());
         }

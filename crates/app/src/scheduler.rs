@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::{Config, ElasticMode};
 use mirror::{Engine, Observer, Progress, SyncRequest};
-use model::{Clock, FeedId, Vendor, error_chain};
+use model::{Clock, FeedId, Reason, Vendor, error_chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -163,6 +163,7 @@ impl Scheduler {
         let now = self.parts.clock.monotonic();
         match ended {
             Ok(Ok(report)) => {
+                self.parts.pulse.took_place(self.vendor);
                 for feed in &report.feeds {
                     tracing::info!(
                         feed = %feed.feed, outcome = feed.outcome.as_str(), bytes = feed.bytes_fetched,
@@ -171,8 +172,8 @@ impl Scheduler {
                 }
                 self.schedule.ran(calls, &failed(&report), now, spread(now));
             }
-            Ok(Err(error)) => self.later(calls, now, &error_chain(&error)),
-            Err(error) => self.later(calls, now, &error),
+            Ok(Err(error)) => self.later(calls, now, (error.reason(), &error_chain(&error))),
+            Err(error) => self.later(calls, now, (Reason::Internal, &error)),
         }
     }
 
@@ -183,8 +184,9 @@ impl Scheduler {
     }
 
     /// A run that could not take place at all is tried again soon.
-    fn later(&mut self, calls: &[Call], now: Duration, error: &str) {
-        tracing::error!(error, vendor = %self.vendor, "the run failed as a whole");
+    fn later(&mut self, calls: &[Call], now: Duration, (reason, error): (Reason, &str)) {
+        tracing::error!(error, vendor = %self.vendor, reason = reason.code(), "the run failed as a whole");
+        self.parts.pulse.failed(self.vendor, now, (reason, error));
         self.schedule.put_off(calls, now);
     }
 }

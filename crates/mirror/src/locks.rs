@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::Clock;
-use platform::fs::{Folder, FsError};
+use platform::fs::{Folder, FsError, Mode};
 use platform::lock::FileLock;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -150,7 +150,8 @@ impl FileLocks {
     fn locks(&self, name: &'static str) -> Result<Folder, EngineError> {
         self.in_place()?;
         let locks = match &self.opened {
-            Some(opened) => opened.folder("locks"),
+            // Whoever begins makes it as well: without it a process that lives would never fetch again.
+            Some(opened) => opened.ensure_folder("locks", Mode::PRIVATE_FOLDER),
             None => Folder::open(&self.data_dir).and_then(|opened| opened.folder("locks")),
         };
         locks.map_err(|source| EngineError::Lock { name, source })

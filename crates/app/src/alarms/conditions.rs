@@ -109,6 +109,13 @@ fn site(status: &Status) -> impl Iterator<Item = Condition> {
 }
 
 /// Drops what only follows from something else that is seen elsewhere.
+/// What the keys of what is wrong with a vendor's schedule begin with.
+const SCHEDULE: &str = "schedule_stalled/";
+
+fn of_schedule(condition: &Condition) -> bool {
+    condition.key().starts_with(SCHEDULE)
+}
+
 pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     let has = |conditions: &[Condition], reason| conditions.iter().any(|condition| condition.reason() == reason);
     // What became of the data folder is why nothing below it can be read or written.
@@ -136,10 +143,15 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
         !condition.key().starts_with("ring/") || !refused.iter().any(|subject| subject == condition.subject())
     });
     // A schedule that does not turn is why its vendor was not asked.
-    let stalled: Vec<String> = conditions
-        .iter()
-        .filter_map(|condition| condition.key().strip_prefix("schedule_stalled/").map(str::to_owned))
-        .collect();
+    // What keeps a run from taking place may be told by who saw it first; a schedule that stands for itself stays.
+    let told: Vec<Reason> = conditions.iter().filter(|&seen| !of_schedule(seen)).map(Condition::reason).collect();
+    let is_away = told.contains(&Reason::AnotherHistory);
+    conditions.retain(|condition| {
+        let follows = told.contains(&condition.reason()) || (is_away && condition.reason() == Reason::FolderGone);
+        !of_schedule(condition) || !follows
+    });
+    let stalled: Vec<String> =
+        conditions.iter().filter_map(|condition| condition.key().strip_prefix(SCHEDULE).map(str::to_owned)).collect();
     let is_echo = |condition: &Condition| {
         let vendor = condition.key().strip_prefix("check/");
         vendor.is_some_and(|vendor| stalled.iter().any(|stalled| stalled == vendor))
@@ -149,7 +161,7 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     conditions
         .into_iter()
         .map(|condition| match worst {
-            Some(level) if condition.reason() == Reason::ScheduleStalled => {
+            Some(level) if of_schedule(&condition) => {
                 let level = level.max(condition.level());
                 condition.at_level(level)
             }

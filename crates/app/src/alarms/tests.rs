@@ -9,7 +9,7 @@ use alarm::{Book, Message, Quiet, Way};
 use config::Config;
 use content_http::ContentServer;
 use mirror::{Engine, Silent, SyncRequest};
-use model::{Clock, Timestamp, Vendor};
+use model::{Clock, Level, Timestamp, Vendor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vendor_sim::{Settings, Simulator};
@@ -402,7 +402,7 @@ async fn whoever_holds_the_fetch_lock_is_told_once_a_turn_is_missed_s23_p02() {
     };
     let schedule = tokio::spawn(supervise(parts, Vendor::Elastic, end.clone()));
     let far = 1000 * HOUR;
-    let blocked = |bench: &Bench| bench.pulse.stalled(far, far).iter().any(|stalled| stalled.is_blocked);
+    let blocked = |bench: &Bench| bench.pulse.stalled(far, far).iter().any(|stalled| stalled.level == Level::Warn);
     while !blocked(&bench) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -417,6 +417,50 @@ async fn whoever_holds_the_fetch_lock_is_told_once_a_turn_is_missed_s23_p02() {
     while blocked(&bench) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    end.cancel();
+    schedule.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_cannot_take_place_is_told_with_its_reason_until_one_does_i9() {
+    let vendor = Simulator::start(Settings::default()).unwrap();
+    let mut bench = Bench::new(&vendor).await;
+    bench.sync().await;
+    let locks = bench.config.data_dir.join("locks");
+    std::fs::remove_dir_all(&locks).unwrap();
+    std::fs::write(&locks, "in the way").unwrap();
+    let (end, hurry) = (CancellationToken::new(), watch::Sender::new(0));
+    let table = watch::Sender::new(Timetable::of(&bench.config));
+    let parts = Parts {
+        engine: watch::channel(Some(Arc::clone(&bench.engine))).1,
+        clock: bench.clock.clone(),
+        timetable: table.subscribe(),
+        hurried: hurry.subscribe(),
+        pulse: Arc::clone(&bench.pulse),
+    };
+    let schedule = tokio::spawn(supervise(parts, Vendor::Elastic, end.clone()));
+    let stalled = |bench: &Bench| !bench.pulse.stalled(bench.clock.monotonic(), HOUR).is_empty();
+    while !stalled(&bench) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bench.pass(MINUTE, QUARTER).await;
+    assert_eq!(bench.told.len(), 1, "{:?}", bench.told);
+    assert!(bench.told[0].ends_with("FAIL unsafe_file: elastic"), "{:?}", bench.told);
+    assert!(
+        bench.bodies[0].contains("no run can take place: ") && bench.bodies[0].contains("locks"),
+        "{:?}",
+        bench.bodies
+    );
+    assert!(bench.lookout.as_ref().unwrap().vitals.alive().is_err(), "the heartbeat stops");
+    // Nobody has to make the folder anew.
+    std::fs::remove_file(&locks).unwrap();
+    hurry.send_modify(|count| *count += 1);
+    while stalled(&bench) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.lookout.as_ref().unwrap().vitals.alive(), Ok(()));
+    bench.pass(5 * MINUTE, QUARTER).await;
+    assert!(bench.told[1].ends_with("recovered unsafe_file: elastic"), "{:?}", bench.told);
     end.cancel();
     schedule.await.unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use alarm::{Condition, Event, Sight, Source};
 use content_http::ContentServer;
-use model::{Clock, Level, Reason, Timestamp};
+use model::{Clock, Reason, Timestamp};
 
 use crate::pulse::{Pulse, Stalled};
 
@@ -75,11 +75,9 @@ impl Vitals {
     /// What is wrong with schedules and other tasks, and with the history's heads.
     pub(crate) fn conditions(&self) -> Vec<Condition> {
         let now = self.clock.now();
-        let stalled = |Stalled { vendor, over, why, is_blocked }: Stalled| {
+        let stalled = |Stalled { vendor, over, why, reason, level }: Stalled| {
             let key = format!("schedule_stalled/{vendor}");
-            let condition = Condition::new(Source::Process, &key, Reason::ScheduleStalled, now.before(over));
-            // A long run that somebody began by hand ends; what is not checked for too long makes it worse.
-            let level = if is_blocked { Level::Warn } else { Level::Fail };
+            let condition = Condition::new(Source::Process, &key, reason, now.before(over));
             condition.on(vendor.as_str()).because(&why).at_level(level)
         };
         let defect = |(task, ago): (&'static str, Duration)| {
