@@ -108,7 +108,6 @@ fn site(status: &Status) -> impl Iterator<Item = Condition> {
     })
 }
 
-/// Drops what only follows from something else that is seen elsewhere.
 /// What the keys of what is wrong with a vendor's schedule begin with.
 const SCHEDULE: &str = "schedule_stalled/";
 
@@ -116,6 +115,7 @@ fn of_schedule(condition: &Condition) -> bool {
     condition.key().starts_with(SCHEDULE)
 }
 
+/// Drops what only follows from something else that is seen elsewhere.
 pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     let has = |conditions: &[Condition], reason| conditions.iter().any(|condition| condition.reason() == reason);
     // What became of the data folder is why nothing below it can be read or written.
@@ -142,7 +142,6 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
     conditions.retain(|condition| {
         !condition.key().starts_with("ring/") || !refused.iter().any(|subject| subject == condition.subject())
     });
-    // A schedule that does not turn is why its vendor was not asked.
     // What keeps a run from taking place may be told by who saw it first; a schedule that stands for itself stays.
     let told: Vec<Reason> = conditions.iter().filter(|&seen| !of_schedule(seen)).map(Condition::reason).collect();
     let is_away = told.contains(&Reason::AnotherHistory);
@@ -150,6 +149,7 @@ pub(super) fn without_echoes(mut conditions: Vec<Condition>) -> Vec<Condition> {
         let follows = told.contains(&condition.reason()) || (is_away && condition.reason() == Reason::FolderGone);
         !of_schedule(condition) || !follows
     });
+    // A schedule that does not turn is why its vendor was not asked.
     let stalled: Vec<String> =
         conditions.iter().filter_map(|condition| condition.key().strip_prefix(SCHEDULE).map(str::to_owned)).collect();
     let is_echo = |condition: &Condition| {
