@@ -44,6 +44,16 @@ impl Case {
         }
     }
 
+    /// Takes back what was counted as put there, for it did not come.
+    pub(crate) fn uncount(&self, report: &mut Report) {
+        let mut counted = Report::default();
+        self.count(&mut counted);
+        report.put -= counted.put;
+        report.replaced -= counted.replaced;
+        report.repaired -= counted.repaired;
+        report.named.retain(|name| !counted.named.contains(name));
+    }
+
     /// Puts what comes. What goes stays until everything came.
     pub(crate) fn come(&self, worker: &mut Worker<'_>) -> Result<Names<Wrote>, FolderError> {
         let made = match self.act {

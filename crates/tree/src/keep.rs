@@ -417,6 +417,7 @@ impl Tree {
                 Ok(made) => case.record(made, records),
                 Err(error) => {
                     waiting.failed(&case.asked);
+                    case.uncount(report);
                     report.blobs.extend(error.blob());
                     report.failed.push(failed(&case.folder, &error));
                 }
@@ -424,9 +425,13 @@ impl Tree {
         }
         let stayed: BTreeSet<String> = report.failed.iter().map(|failed| failed.folder.clone()).collect();
         let going = cases.iter().filter(|case| case.has_to_go() && !stayed.contains(&case.folder));
+        report.removed = 0;
         for case in going.filter(|_| waiting.may_go()) {
             match case.go(worker) {
-                Ok(()) => case.forget(records),
+                Ok(()) => {
+                    report.removed += case.seen.drop.len() as u64;
+                    case.forget(records);
+                }
                 Err(error) => report.failed.push(failed(&case.folder, &error)),
             }
         }

@@ -90,6 +90,7 @@ fn what_rotted_and_cannot_be_made_anew_is_never_left_to_endpoints_in_silence() {
         for _ in 0..2 {
             let report = stage.tree().bring(&current, Depth::Rebuild).unwrap();
             assert_eq!(report.failed.len(), 1, "{report:?}");
+            assert_eq!((report.replaced, report.repaired, &report.named), (0, 0, &vec![]), "it was left as it is");
             assert_eq!(stage.tree().standing().unwrap().unwrap().trouble.unwrap().reason, Reason::BlobDamaged);
         }
         // The store gives it up, and the ring has no release before.
