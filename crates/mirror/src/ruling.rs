@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use blob_store::Current;
 use catalog::{Batch, FeedRecord, NewRelease, ReleaseFilter, ReleaseRecord, StoredValidator};
-use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, VendorVersion};
+use model::{FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, ServedFeed, VendorVersion};
 use trust::{Context, Decision, Proposal, decide};
 
 use crate::feed_run::{Found, Proposed, Settled};
@@ -217,7 +217,10 @@ impl Engine {
             Some(served) => catalog.release(&served.release).await?,
             None => None,
         };
-        if same.is_some_and(|same| proposal.has_the_bytes_of(&same.release.items)) {
+        let mut served_instead =
+            known.as_ref().and_then(|known| went_before(&known.release, served?, serving.as_ref()));
+        // The very bytes that are served, at another path or at more than one: nothing differs under the version.
+        if serving.is_some_and(|serving| proposal.has_the_bytes_of(&serving.items)) {
             same_version.clear();
         }
         let last = last.map(|found| found.release.items);
@@ -225,11 +228,13 @@ impl Engine {
             mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),
             same_version,
             last: last.or_else(|| routed(&present?.generation, &record.feed, proposal)),
+            served_instead = None;
             standing: known.as_ref().map(|found| found.release.verdict.reasons.clone()).unwrap_or_default(),
             known: known.and_then(counts_as),
             bounds: self.settings.bounds,
         })
     }
+            served_instead,
 
     /// Writes a decision into the record; gives back what is to be published.
     fn settle(&self, weighed: Weighed, record: &mut FeedRecord, batch: &mut Batch) -> Option<Newcomer> {
@@ -312,6 +317,14 @@ fn counts_as(found: ReleaseRecord) -> Option<ReleaseState> {
 fn was_admitted(found: &ReleaseRecord) -> bool {
     match found.state {
         ReleaseState::Admitted => true,
+/// What is served under the version of a release that came before it. Another engine beside the same definitions is
+/// something else, and came before if it was held before.
+fn went_before(release: &Release, served: &ServedFeed, serving: Option<&Release>) -> Option<ReleaseId> {
+    let (theirs, ours) = (&release.vendor_version, &served.vendor_version);
+    let is_older = || serving.is_some_and(|serving| release.held_since < serving.held_since);
+    (theirs == ours || theirs.version == ours.version && is_older()).then_some(served.release)
+}
+
         ReleaseState::Quarantined => false,
         ReleaseState::Rejected | ReleaseState::Expired => found.release.verdict.reasons.is_empty(),
     }

@@ -174,6 +174,8 @@ pub struct Context {
     pub last: Option<Vec<ReleaseItem>>,
     /// Releases with the same vendor version that were admitted once, whatever became of them.
     pub same_version: Vec<ReleaseId>,
+    /// What is served under the same version where this very release would go back from it.
+    pub served_instead: Option<ReleaseId>,
     /// The state of this very release, if it is recorded. One whose bytes were let go while nothing spoke for it
     /// counts as unknown: retention never admits.
     pub known: Option<ReleaseState>,
@@ -232,8 +234,14 @@ pub fn decide(
     let id = proposal.id();
     let reasons = match context.known {
         // What was weighed once and admitted stays admitted: the vendor came back to it, or a run was repeated.
-        // Going back behind the mark is still a regression.
-        Some(ReleaseState::Admitted | ReleaseState::Expired) => regression(&proposal, context).into_iter().collect(),
+        // Going back behind the mark is still a regression, and so is going back under one version: an edge that is
+        // behind would undo what was let in since.
+        Some(ReleaseState::Admitted | ReleaseState::Expired) => {
+            [regression(&proposal, context), return_under_version(&proposal, context, &id)]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
         Some(ReleaseState::Quarantined) => standing(objections(&proposal, context, &id), &context.standing),
         _ => objections(&proposal, context, &id),
     };
@@ -280,6 +288,15 @@ fn equivocation(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Optio
     Some(Note {
         reason: Reason::SameVersionOtherBytes,
         detail: format!("{} was held as {other}, now it is {id}", proposal.vendor_version),
+    })
+}
+
+fn return_under_version(proposal: &Proposal, context: &Context, id: &ReleaseId) -> Option<Note> {
+    let served = context.served_instead.filter(|served| served != id)?;
+    let version = &proposal.vendor_version;
+    Some(Note {
+        reason: Reason::SameVersionOtherBytes,
+        detail: format!("{version} is offered as {id} again, and {served} of that version is served since"),
     })
 }
 

@@ -11,6 +11,8 @@ use model::Outcome::{Current, Quarantined};
 use model::{FeedId, Reason, ReleaseId, ReleaseState};
 use vendor_sim::{Change, DefenderChange, DefenderTarget, Fault, FaultRule, Kind, Step};
 
+use crate::back::{archive, rot, served};
+use crate::upstream::fault;
 use crate::world::{DAY, DEFENDER, ELASTIC, World, ended, id, line};
 
 /// A feed's releases, in the order in which they came.
@@ -93,6 +95,34 @@ async fn going_back_between_releases_of_one_version_stays_u39() {
     admit(&world, second).await;
     ended(&world.sync().await, ELASTIC, Current, None);
     assert_eq!(stands(&world, ELASTIC).await.0, second);
+}
+
+/// An edge that is behind shows the other bytes again and again: what was let in since stays.
+#[tokio::test]
+async fn an_edge_that_still_has_the_other_bytes_undoes_no_word_u39() {
+    let world = World::new().await;
+    world.sync().await;
+    let first = stands(&world, ELASTIC).await.0;
+    let newer = || world.inject(FaultRule::always(Kind::Manifest, fault("manifest-other-content")));
+    newer();
+    let second = line(&world.sync().await, ELASTIC).release.unwrap();
+    admit(&world, second).await;
+    let number = world.generation().await.unwrap().number;
+    for _ in 0..2 {
+        world.sim.clear_faults();
+        let report = world.sync().await;
+        ended(&report, ELASTIC, Quarantined, Some(Reason::SameVersionOtherBytes));
+        assert_eq!((report.exit_code(), state(&world, first).await), (3, ReleaseState::Admitted), "the offer waits");
+        newer();
+        ended(&world.sync().await, ELASTIC, Current, None);
+    }
+    world.sim.clear_faults();
+    world.sync().await;
+    world.engine().reject(&first.to_string(), "their edge is behind").await.unwrap();
+    for _ in 0..2 {
+        ended(&world.sync().await, ELASTIC, Current, Some(Reason::RejectedBefore));
+    }
+    assert_eq!((stands(&world, ELASTIC).await.0, world.generation().await.unwrap().number), (second, number));
 }
 
 /// A word that took the place of one which had not reached the ring.

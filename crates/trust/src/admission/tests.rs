@@ -50,6 +50,20 @@ fn same_version_other_bytes_u39() {
 }
 
 #[test]
+fn coming_back_under_the_version_of_what_is_served_u39() {
+    let mut before = after("1.0.10", 4, 10);
+    let other = proposal("1.0.10", 5, 10).id();
+    for known in [ReleaseState::Admitted, ReleaseState::Expired] {
+        before.known = Some(known);
+        before.served_instead = None;
+        check(proposal("1.0.10", 4, 10), &before, &[]);
+        before.served_instead = Some(other);
+        check(proposal("1.0.10", 4, 10), &before, &[Reason::SameVersionOtherBytes]);
+        check(proposal("1.0.10", 5, 10), &before, &[]);
+    }
+}
+
+#[test]
 fn fast_forward_u40() {
     let before = after("1.0.10", 4, 10);
     check(proposal("1.0.999999", 4, 10), &before, &[Reason::VersionLeap]);
