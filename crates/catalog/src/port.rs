@@ -4,8 +4,8 @@ use std::io;
 
 use async_trait::async_trait;
 use model::{
-    Digest, FeedId, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor, VendorVersion,
-    Version,
+    Digest, FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, RingName, Timestamp, Vendor,
+    VendorVersion, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,9 @@ pub struct FeedRecord {
     /// runs, until the ring serves another release than then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declined: Option<ReleaseId>,
+    /// What is lost of what is served, or in `_back`, beside the word that the feed has of its own; the detail says it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub besides: Option<Note>,
 }
 
 /// A word of the operator's that a ring does not follow yet.
@@ -100,6 +103,7 @@ impl FeedRecord {
             set_back_from: None,
             word: None,
             declined: None,
+            besides: None,
         }
     }
 }

@@ -102,6 +102,9 @@ pub struct FeedStatus {
     pub reason: Option<Reason>,
     /// On what, in words.
     pub detail: Option<String>,
+    /// What is lost of what is served, or in `_back`, beside that; the detail says it, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub besides: Option<Note>,
     /// What the operator can do about it.
     pub remedy: Option<&'static str>,
     /// What the vendor offered when it was last seen.
@@ -327,7 +330,8 @@ impl Engine {
             followed: self.follows(&feed),
             outcome: record.map(|record| record.outcome),
             reason,
-            detail: record.and_then(|record| record.detail.clone()),
+            detail: record.and_then(detail),
+            besides: record.and_then(|record| record.besides.clone()),
             remedy: reason.map(Reason::remedy),
             // What is forwarded is numbered by us, and no vendor offers it: the number says nothing beside what is served.
             offered: record
@@ -345,4 +349,11 @@ impl Engine {
             feed,
         }
     }
+}
+
+/// What a feed's record says, and what was let in meanwhile and does not reach the ring.
+fn detail(record: &FeedRecord) -> Option<String> {
+    let Some(word) = record.word.filter(|_| record.outcome != Outcome::Held) else { return record.detail.clone() };
+    let waits = format!("release {} was let in and is not served yet: the next run publishes it", word.release.short());
+    Some(record.detail.as_ref().map_or(waits.clone(), |own| format!("{own}; {waits}")))
 }

@@ -236,7 +236,11 @@ pub(crate) fn tell_beside(record: &mut FeedRecord, before: &FeedRecord, lost: No
     record.reason = record.reason.or(Some(lost.reason));
     record.detail = Some(match record.detail.take() {
         Some(first) => format!("{first}{BESIDES}{}", lost.detail),
-        None => lost.detail,
+        None => lost.detail.clone(),
+    });
+    record.besides = Some(match record.besides.take() {
+        Some(first) => note(first.reason, format!("{}; {}", first.detail, lost.detail)),
+        None => lost,
     });
 }
 
@@ -245,3 +249,4 @@ pub(crate) fn forget_beside(record: &mut FeedRecord) {
     let own = record.detail.as_ref().and_then(|detail| detail.split_once(BESIDES)).map(|(own, _)| own.to_owned());
     record.detail = own.or(record.detail.take());
 }
+    record.besides = None;

@@ -106,6 +106,7 @@ pub(crate) fn status() -> Status {
         reason,
         detail: reason.map(|_| "https://user:secret@vendor.example/x".to_owned()),
         remedy: reason.map(Reason::remedy),
+        besides: None,
         offered: None,
         mark: None,
         served: None,

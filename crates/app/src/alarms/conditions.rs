@@ -57,6 +57,7 @@ const LONG_WAIT: Duration = Duration::from_secs(3600);
 /// What the engine's status shows.
 pub(super) fn of_status(status: &Status, rules: &Rules, past: &Past) -> Vec<Condition> {
     let mut conditions = feeds::failing(status, rules);
+    conditions.extend(feeds::beside(status));
     conditions.extend(feeds::waiting(status));
     feeds::findings(status, (rules, past), &mut conditions);
     conditions.extend(disk(status, rules));

@@ -1,6 +1,6 @@
 //! Feeds, publications, waits, and batches as a whole.
 
-use model::{Outcome, Reason, ReleaseState, RingName};
+use model::{Note, Outcome, Reason, ReleaseState, RingName};
 
 use super::sample::{at, blob, entry, feed, record, release, releases};
 use crate::{Batch, Catalog, ChainHead, FeedRecord, Publication, ReleaseFilter, StoredValidator, Word};
@@ -31,6 +31,7 @@ pub async fn a_feed_is_as_last_recorded(catalog: &dyn Catalog) {
             over: Some(release("elastic/9.0.0", &["b"]).id),
         }),
         declined: Some(release("elastic/9.0.0", &["c"]).id),
+        besides: Some(Note { reason: Reason::BlobMissing, detail: "a \"file\" is gone".to_owned() }),
         ..first.clone()
     };
     for record in [first, second] {

@@ -245,6 +245,8 @@ async fn a_step_that_nobodys_word_made_is_told_whatever_the_vendor_answers_s16_i
         assert!(told.detail.as_ref().is_some_and(|detail| detail.contains(&words)), "{answers}: {told:?}");
         let record = engine.ports().catalog.feed(&id(DEFENDER)).await.unwrap().unwrap();
         assert_eq!((record.outcome, &record.detail), (told.outcome, &told.detail), "{answers}: status tells it");
+        let beside = record.besides.map(|lost| lost.reason);
+        assert_eq!(beside, matches!(answers, "a leap" | "nothing").then_some(Reason::BlobMissing), "{answers}");
         let (now, back) = stands(&world, DEFENDER).await;
         assert_eq!(back, Some(all[0].release.id), "{answers}");
         assert_eq!(now == all[2].release.id, answers != "newer", "{answers}");

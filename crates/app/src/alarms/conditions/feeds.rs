@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alarm::Condition;
 use mirror::{FeedStatus, Status};
-use model::{FeedId, Finding, Level, Measure, Outcome, Reason, Timestamp};
+use model::{FeedId, Finding, Level, Measure, Note, Outcome, Reason, Timestamp};
 
 use super::{Past, Rules, new};
 
@@ -16,6 +16,17 @@ const PARTICULARS: usize = 3;
 const JUMPED: &str = "clock_jumped";
 /// The first run after a start may take this long before it is told that a vendor was not asked.
 const FIRST_RUN: Duration = Duration::from_secs(600);
+
+/// What is lost beside what a feed has as its own word, which may wait for a person or for its vendor.
+pub(super) fn beside(status: &Status) -> Vec<Condition> {
+    let followed = status.feeds.iter().filter(|feed| feed.followed);
+    let lost = followed.filter_map(|feed| {
+        let Note { reason, detail } = feed.besides.as_ref()?;
+        let condition = new(*reason, &format!("beside/{}", feed.feed), feed.checked_at?);
+        Some(condition.on(feed.feed.as_str()).because(detail))
+    });
+    lost.collect()
+}
 
 /// Runs that fail, for longer than may pass unheard.
 pub(super) fn failing(status: &Status, rules: &Rules) -> Vec<Condition> {

@@ -38,6 +38,7 @@ fn feed(name: &str) -> FeedStatus {
         outcome: Some(Outcome::Current),
         reason: None,
         detail: None,
+        besides: None,
         remedy: None,
         offered: None,
         mark: None,
@@ -137,6 +138,16 @@ fn each_feed_has_its_own_failures_u12() {
     let mut left = failed("elastic/9.0.0", Reason::NotFound, 9);
     left.followed = false;
     assert!(of(&status(vec![left])).is_empty(), "what is not followed concerns nobody");
+}
+
+#[test]
+fn what_is_lost_while_an_offer_waits_or_the_vendor_is_down_is_told_at_once_s16_i9() {
+    let lost = Some(Note { reason: Reason::BlobMissing, detail: "it belongs to release 3".to_owned() });
+    let waits = FeedStatus { outcome: Some(Outcome::Quarantined), besides: lost.clone(), ..feed("elastic/9.0.0") };
+    let down = FeedStatus { besides: lost, ..failed("elastic/9.1.0", Reason::ConnectFailed, 1) };
+    let conditions = of_status(&status(vec![waits, down]), &rules(), &Past::default());
+    assert_eq!(seen(&conditions), ["warn blob_missing beside/elastic/9.0.0", "warn blob_missing beside/elastic/9.1.0"]);
+    assert_eq!(conditions[0].detail(), "it belongs to release 3");
 }
 
 #[test]
