@@ -247,7 +247,10 @@ fn a_reload_while_the_data_folder_is_away_takes_nothing_that_stands_there_s42() 
 #[test]
 fn an_older_copy_that_lacks_an_operators_word_is_left_alone_until_a_restart_s40() {
     let vendor = vendor(16 * 1024);
-    let more = "[history]\nhead_file = \"heads\"\n".to_owned();
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let tell = format!("[[alarm.command]]\nargv = [\"/bin/sh\", \"-c\", \"cat >> {}\"]\n", told.path().display());
+    let told = || fs::read_to_string(told.path()).unwrap();
+    let more = format!("[history]\nhead_file = \"heads\"\n{tell}");
     let site = Site::new(&[e2e::elastic(&vendor.elastic_url(), &VERSIONS), more]);
     site.sync(&[]).expect(0);
     let (data, backup) = (site.data(), site.folder().join("backup"));
@@ -271,8 +274,15 @@ fn an_older_copy_that_lacks_an_operators_word_is_left_alone_until_a_restart_s40(
     run.signal(Signal::HUP);
     until("it was read again", PATIENCE, || run.log().contains("configuration read again").then_some(()));
     assert_eq!(manifest(&run).body, good, "nor by a reload");
-    // Who is told to go on from the copy does.
+    // Who is told to go on from the copy does. What was told is written down nowhere that the next one looks.
+    until("it is told", PATIENCE, || told().contains("another_history").then_some(()));
+    assert!(!told().contains("recovered"), "{}", told());
     run.finish();
+    assert!(
+        told().contains("recovered another_history") && told().contains("ends while its data folder is away"),
+        "{}",
+        told()
+    );
     let run = site.start("run");
     until("it works on the copy", PATIENCE, || (manifest(&run).body == newer).then_some(()));
     run.finish();
