@@ -13,6 +13,7 @@ use crate::proof::Proven;
 use crate::publish::{Pending, Publishing};
 use crate::ruling::Costs;
 use crate::standing::{Standing, waits};
+use crate::stepped::LostBack;
 use crate::word::{in_order, leaves, let_in};
 use crate::{Engine, EngineError};
 
@@ -32,6 +33,8 @@ pub struct ActReport {
     pub generation: Option<u64>,
     /// What else is to be known.
     pub detail: Option<String>,
+    /// Where `_back` of any feed went on to an older release, or to none, because the bytes of the one before are lost.
+    pub lost_back: Vec<LostBack>,
 }
 
 impl Engine {
@@ -69,8 +72,8 @@ impl Engine {
 
     async fn try_admit(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
+        let begun = self.ports.catalog.chain_head().await?.seq;
         self.reconcile_locked().await?;
-        self.adopt_locked().await?;
         let Standing { found, present, takes_back } = self.settle_around(text, "admit").await?;
         let (release, state) = (found.release.clone(), found.state);
         let Some(admitted) = Admitted::by_operator(found.release.clone(), state) else {
@@ -112,13 +115,18 @@ impl Engine {
         let rolled_back =
             left.first().map(|left| format!("rolled back from release {}, which counts as rejected now", left.short()));
         let kept = stays.then(|| "it is served as before: what was to be served in its stead is not".to_owned());
+        let passed_by = self.passed_by(&release.feed).await?;
+        let outcome = ended.as_ref().map_or(Outcome::Failed, |record| record.outcome);
+        let told: Vec<String> =
+            ended.and_then(|record| record.detail).or(rolled_back).or(kept).into_iter().chain(passed_by).collect();
         Ok(ActReport {
             release: release.id,
             feed: release.feed,
             state: ReleaseState::Admitted,
-            outcome: ended.as_ref().map_or(Outcome::Failed, |record| record.outcome),
+            outcome,
             generation: done.published,
-            detail: ended.and_then(|record| record.detail).or(rolled_back).or(kept),
+            detail: (!told.is_empty()).then(|| told.join("; ")),
+            lost_back: self.steps_since(begun).await?,
         })
     }
 
@@ -199,8 +207,8 @@ impl Engine {
 
     async fn try_reject(&self, text: &str, why: &str) -> Result<ActReport, EngineError> {
         let _lock = self.ports.locks.publish().await?;
+        let begun = self.ports.catalog.chain_head().await?.seq;
         self.reconcile_locked().await?;
-        self.adopt_locked().await?;
         let standing = self.settle_around(text, "reject").await?;
         let mut record = self.record_of(&standing.found.release).await?;
         standing.may_be_rejected(&record)?;
@@ -247,6 +255,7 @@ impl Engine {
             outcome: record.outcome,
             generation,
             detail: unkept.or_else(|| record.detail.filter(|_| offered)).or_else(|| Some(told(release, why, declines))),
+            lost_back: self.steps_since(begun).await?,
         })
     }
 

@@ -8,8 +8,8 @@ use catalog::ReleaseFilter;
 use model::{Digest, FeedId, Generation, ReleaseId, ReleaseState, ServedFeed, Timestamp};
 use trust::Admitted;
 
+use crate::heeded::denied_in;
 use crate::plan::Newcomer;
-use crate::remembered::whole;
 use crate::word::{goes_back, leaves};
 use crate::{Engine, EngineError};
 
@@ -23,16 +23,18 @@ impl Engine {
     ) -> Result<BTreeMap<FeedId, Vec<ReleaseId>>, EngineError> {
         let feeds: BTreeSet<&FeedId> =
             present.feeds.keys().chain(newcomers.iter().map(|newcomer| &newcomer.admitted.release().feed)).collect();
+        let told = self.all_remembered_as_denied(&feeds, present).await?;
         let mut denied = BTreeMap::new();
         for feed in feeds {
-            denied.insert(feed.clone(), self.denied_of(feed, present, newcomers).await?);
+            let told = told.get(feed).map_or(&[][..], Vec::as_slice);
+            denied.insert(feed.clone(), self.denied_of((feed, told), present, newcomers).await?);
         }
         Ok(denied)
     }
 
     async fn denied_of(
         &self,
-        feed: &FeedId,
+        (feed, remembered): (&FeedId, &[ReleaseId]),
         present: &Generation,
         newcomers: &[Newcomer],
     ) -> Result<Vec<ReleaseId>, EngineError> {
@@ -42,7 +44,7 @@ impl Engine {
         let mut fresh: BTreeMap<ReleaseId, Timestamp> =
             rejected.into_iter().map(|found| (found.release.id, found.state_since)).collect();
         let mut told = Vec::new();
-        for release in self.remembered_as_denied(feed, present).await? {
+        for release in remembered.iter().copied() {
             let since = fresh.remove(&release);
             // What the catalog knows otherwise was let in since.
             if since.is_some() || self.ports.catalog.release(&release).await?.is_none() {
@@ -77,24 +79,26 @@ impl Engine {
         Ok(unknown.then_some(served.release))
     }
 
-    /// What the ring remembers as denied of a feed, the newest word first. Of one that it does not serve now, the newest
-    /// kept generation tells that did.
+    /// What the ring remembers as denied of a feed, the newest word first.
     pub(crate) async fn remembered_as_denied(
         &self,
         feed: &FeedId,
         present: &Generation,
     ) -> Result<Vec<ReleaseId>, EngineError> {
-        if let Some(served) = present.feeds.get(feed) {
-            return Ok(served.denied.clone());
+        Ok(self.all_remembered_as_denied(&BTreeSet::from([feed]), present).await?.remove(feed).unwrap_or_default())
+    }
+
+    /// The same of feeds. Of those that it does not serve now, the newest kept generation tells that did: the files are read
+    /// once for all of them, and only where they are needed.
+    async fn all_remembered_as_denied(
+        &self,
+        feeds: &BTreeSet<&FeedId>,
+        present: &Generation,
+    ) -> Result<BTreeMap<FeedId, Vec<ReleaseId>>, EngineError> {
+        if feeds.iter().all(|feed| present.feeds.contains_key(*feed)) {
+            return Ok(denied_in([present]));
         }
-        let ring = &self.settings.ring;
-        for number in self.ports.rings.numbers(ring).await?.into_iter().rev() {
-            let earlier = whole(self.ports.rings.generation(ring, number).await)?;
-            if let Some(served) = earlier.and_then(|mut earlier| earlier.feeds.remove(feed)) {
-                return Ok(served.denied);
-            }
-        }
-        Ok(Vec::new())
+        Ok(denied_in(&self.kept_generations(present).await?))
     }
 
     /// Whether the ring remembers that a release was rejected or left.

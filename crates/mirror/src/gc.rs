@@ -18,7 +18,7 @@ use crate::stepped::LostBack;
 use crate::{Engine, EngineError};
 
 /// How many generation files of a ring are kept, the present one included.
-const GENERATIONS: usize = 10;
+pub(crate) const GENERATIONS: usize = 10;
 
 /// What a collection would let go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -213,7 +213,6 @@ impl Engine {
     async fn let_go(&self, calm: &Calm) -> Result<GcPlan, EngineError> {
         let _lock = self.ports.locks.publish().await?;
         self.reconcile_locked().await?;
-        self.adopt_locked().await?;
         if let Some(fault) = self.blind().await? {
             return Err(EngineError::NotNow(format!(
                 "what ring {} serves is not known ({}), and it may be served on from memory: nothing is let go until \
@@ -301,14 +300,24 @@ impl Engine {
         let ages = Vendor::ALL.map(|vendor| Span::of(self.settings.keep(vendor).age));
         let lived = self.ports.catalog.lived(self.ports.clock.now(), &ages).await?;
         let has_passed = lived.iter().all(|lived| lived.as_ref().is_some_and(|lived| lived.seq >= taken_over));
-        let free = self.ports.blobs.free_bytes().await?;
-        if has_passed || free.is_some_and(|free| free <= self.ports.origins.reserve()) {
+        if has_passed || !self.has_room().await? {
             return Ok(None);
         }
+        Ok(Some(self.recorded_blobs().await?))
+    }
+
+    /// The blobs that some record names, whatever became of its release.
+    pub(crate) async fn recorded_blobs(&self) -> Result<HashSet<Digest>, EngineError> {
         let mut recorded = HashSet::new();
         let mut look = |found: ReleaseRecord| recorded.extend(found.release.items.iter().map(|item| item.digest));
         self.ports.catalog.visit_releases(&ReleaseFilter::default(), &mut look).await?;
-        Ok(Some(recorded))
+        Ok(recorded)
+    }
+
+    /// Whether there is more room than what is to stay free.
+    pub(crate) async fn has_room(&self) -> Result<bool, EngineError> {
+        let free = self.ports.blobs.free_bytes().await?;
+        Ok(free.is_none_or(|free| free > self.ports.origins.reserve()))
     }
 
     async fn held_releases(&self, vendor: Vendor) -> Result<Vec<ReleaseRecord>, EngineError> {

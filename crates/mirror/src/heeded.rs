@@ -8,17 +8,19 @@ use catalog::{Batch, EntryKind, FeedRecord, ReleaseRecord};
 use model::{FeedId, Generation, Outcome, Reason, ReleaseId, ReleaseState, ServedFeed};
 use serde_json::json;
 
+use crate::gc::GENERATIONS;
 use crate::remembered::whole;
 use crate::ruling::Costs;
 use crate::word::{ended, in_order};
 use crate::{Engine, EngineError};
 
 impl Engine {
-    /// The generations of which the ring keeps a file, the present one first.
+    /// The newest generations of which the ring keeps a file, the present one first; no more than gc leaves, whether it ran
+    /// or not.
     pub(crate) async fn kept_generations(&self, present: &Generation) -> Result<Vec<Generation>, EngineError> {
         let ring = &self.settings.ring;
         let mut kept = vec![present.clone()];
-        for number in self.ports.rings.numbers(ring).await?.into_iter().rev() {
+        for number in self.ports.rings.numbers(ring).await?.into_iter().rev().take(GENERATIONS) {
             if number != present.number {
                 kept.extend(whole(self.ports.rings.generation(ring, number).await)?);
             }
@@ -26,9 +28,14 @@ impl Engine {
         Ok(kept)
     }
 
-    /// Adds to a batch what the ring says otherwise than the catalog, for who takes its generation over.
+    /// Adds to a batch what the ring says otherwise than the catalog, for who takes its generation over. Of the `kept`
+    /// generations only those speak that are newer than what the catalog knows: it knows the others, and what was said
+    /// since.
     pub(crate) async fn heed(&self, kept: &[Generation], batch: &mut Batch) -> Result<(), EngineError> {
-        let denied = denied_in(kept);
+        let Some((present, earlier)) = kept.split_first() else { return Ok(()) };
+        let [known, _] = self.numbers_on_record().await?;
+        let newer = || std::iter::once(present).chain(earlier.iter().filter(|it| it.number > known));
+        let denied = denied_in(newer());
         for (feed, releases) in &denied {
             for release in releases {
                 let found = self.ports.catalog.release(release).await?;
@@ -39,7 +46,7 @@ impl Engine {
             }
         }
         let mut seen = BTreeSet::new();
-        for (place, generation) in kept.iter().enumerate() {
+        for (place, generation) in newer().enumerate() {
             for (feed, served) in &generation.feeds {
                 for release in [Some(served.release), served.back].into_iter().flatten() {
                     let is_denied = denied.get(feed).is_some_and(|denied| denied.contains(&release));
@@ -57,7 +64,6 @@ impl Engine {
                 }
             }
         }
-        let Some(present) = kept.first() else { return Ok(()) };
         for (feed, served) in &present.feeds {
             let Some(record) = self.ports.catalog.feed(feed).await? else { continue };
             let now = in_line(record.clone(), served, batch);
@@ -78,9 +84,9 @@ impl Engine {
 }
 
 /// What is denied of each feed, as the newest generation says that serves it.
-pub(crate) fn denied_in(kept: &[Generation]) -> BTreeMap<FeedId, Vec<ReleaseId>> {
+pub(crate) fn denied_in<'a>(kept: impl IntoIterator<Item = &'a Generation>) -> BTreeMap<FeedId, Vec<ReleaseId>> {
     let mut denied = BTreeMap::new();
-    for (feed, served) in kept.iter().flat_map(|generation| &generation.feeds) {
+    for (feed, served) in kept.into_iter().flat_map(|generation| &generation.feeds) {
         denied.entry(feed.clone()).or_insert_with(|| served.denied.clone());
     }
     denied

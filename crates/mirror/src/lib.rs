@@ -70,6 +70,6 @@ pub use prune::PruneReport;
 pub use report::{FeedPlan, FeedReport, PlannedFile, SyncReport};
 pub use settings::{Graces, RetentionRule, Settings};
 pub use status::{FeedStatus, ReleaseStatus, RingStatus, SiteFault, Status};
-pub use stepped::LostBack;
+pub use stepped::{Lacks, LostBack};
 pub use sync::SyncRequest;
 pub use verify::{BlobFault, ReleaseDiff, VerifyReport};

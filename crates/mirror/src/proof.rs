@@ -127,13 +127,9 @@ impl Engine {
     /// bytes are, and this run could not fetch them again.
     async fn wrong_with_served(&self, served: &ServedFeed, record: &FeedRecord) -> Result<Option<Note>, EngineError> {
         let Some(found) = self.ports.catalog.release(&served.release).await? else { return Ok(None) };
-        let (number, feed) = (found.number, &found.release.feed);
+        let number = found.number;
         if found.state == ReleaseState::Rejected {
-            let detail = format!(
-                "release {number} was rejected and is served, as what was gone back to is not held: admit another release \
-                 of {feed}"
-            );
-            return Ok(Some(note(Reason::RejectedServed, detail)));
+            return Ok(Some(self.against(&found).await?));
         }
         let declined = record.outcome == Outcome::Current && record.release != Some(served.release);
         let next = match record.outcome {

@@ -198,7 +198,7 @@ impl Engine {
     /// For each feed whose layout serves an earlier release: those that are admitted and held whole, newest version first,
     /// down to the newest that is older than whatever may be served. What is admitted is what one may go back to: neither
     /// how many generations followed, nor whether their files are kept, takes anything away.
-    async fn earlier(
+    pub(crate) async fn earlier(
         &self,
         present: &Generation,
         newcomers: &[Newcomer],

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::at::PastRing;
 use crate::at::carry::Nothing;
+use crate::feed_run::note;
 use crate::plan::Plan;
 use crate::proof::Proven;
 use crate::publish::{Done, Moved, Publishing};
@@ -185,7 +186,35 @@ impl Engine {
     /// Why nobody can say what the ring serves, where it lost all of its generations and could not be made anew: readers
     /// go on with what they have in memory.
     pub(crate) async fn blind(&self) -> Result<Option<Note>, EngineError> {
-        Ok(self.damage().await?.filter(|damage| damage.left.is_none()).map(|damage| damage.fault))
+        match self.damage().await? {
+            Some(damage) => Ok(Some(damage.fault).filter(|_| damage.left.is_none())),
+            None => self.bereft().await,
+        }
+    }
+
+    /// What is held that no record names, where neither the ring nor the history knows of a publication: either nothing was
+    /// published yet, or both were lost, and who puts a copy of the catalog back looks for these bytes. Where runs that ended
+    /// left no room, they go all the same.
+    async fn bereft(&self) -> Result<Option<Note>, EngineError> {
+        if self.present().await?.is_some() || self.numbers_on_record().await?[0] > 0 {
+            return Ok(None);
+        }
+        if !self.ports.catalog.feeds().await?.is_empty() && !self.has_room().await? {
+            return Ok(None);
+        }
+        let recorded = self.recorded_blobs().await?;
+        let mut nameless = 0_u64;
+        let mut look = |digest: Digest, _| nameless += u64::from(!recorded.contains(&digest));
+        self.ports.blobs.visit(&mut look).await?;
+        Ok((nameless > 0).then(|| {
+            note(
+                Reason::RingLost,
+                format!(
+                    "neither a generation of it nor a history of one is there, and {nameless} blobs are held that no \
+                     record names: if catalog/ and rings/ were lost, put a copy of catalog/ back"
+                ),
+            )
+        }))
     }
 
     /// What the ring lost, if it served something else before.

@@ -61,11 +61,13 @@ impl Engine {
     }
 
     /// Closes what a crash left open: a publication whose generation the ring serves, or has served since, was
-    /// done; any other was not. Makes the ring anew if nothing of it is left to serve. Whoever holds the publication
-    /// lock does it first.
+    /// done; any other was not. Makes the ring anew if nothing of it is left to serve, and takes over what it serves where
+    /// the catalog does not know that: one that was lost, or is an older one, knows no newer word than the ring. Whoever
+    /// holds the publication lock does it first, before anything is decided on what the catalog says.
     pub(crate) async fn reconcile_locked(&self) -> Result<(), EngineError> {
         self.close_open_locked().await?;
-        self.restore_ring_locked().await
+        self.restore_ring_locked().await?;
+        self.adopt_locked().await
     }
 
     pub(crate) async fn close_open_locked(&self) -> Result<(), EngineError> {

@@ -47,8 +47,8 @@ impl Engine {
         Ok(self.proven_in(&generation, &mut BTreeSet::new()).await?.into_iter().map(unnumbered).collect())
     }
 
-    /// Adds to a batch what the ring serves and the catalog does not know, as admitted, and what its `kept` generations
-    /// served before that is held still: what one may go back to outlives the catalog.
+    /// Adds to a batch what the ring serves and the catalog does not know, as admitted unless it was left, and what its
+    /// `kept` generations served before that is held still: what one may go back to outlives the catalog.
     pub(crate) async fn record_again(&self, kept: &[Generation], batch: &mut Batch) -> Result<(), EngineError> {
         let Some((present, earlier)) = kept.split_first() else { return Ok(()) };
         let denied = denied_in(kept);
@@ -65,9 +65,12 @@ impl Engine {
         // Numbers count up with the time that they were held since.
         found.sort_by_key(|release| release.held_since);
         for release in found {
-            tracing::warn!(feed = %release.feed, release = %release.id.short(), "the catalog did not know what the ring serves, or served: it is recorded again");
-            batch.history.push(self.verdict_entry(&release, "recorded-again", Some(ReleaseState::Admitted)));
-            batch.releases.push(NewRelease { release, state: ReleaseState::Admitted });
+            // What is served for want of another was left all the same.
+            let is_denied = denied.get(&release.feed).is_some_and(|denied| denied.contains(&release.id));
+            let state = if is_denied { ReleaseState::Rejected } else { ReleaseState::Admitted };
+            tracing::warn!(feed = %release.feed, release = %release.id.short(), %state, "the catalog did not know what the ring serves, or served: it is recorded again");
+            batch.history.push(self.verdict_entry(&release, "recorded-again", Some(state)));
+            batch.releases.push(NewRelease { release, state });
         }
         Ok(())
     }

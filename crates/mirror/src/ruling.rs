@@ -75,7 +75,8 @@ impl Engine {
         let returns = !self.returning(present.as_ref(), &coming).await?.is_empty();
         // Where the bytes in `_back` are lost, an earlier release takes their place, whatever the vendors answered.
         let lost = self.is_back_lost(present.as_ref()).await?;
-        let mut done = if pending.is_empty() && !returns && !lost {
+        let moves_back = lost || self.is_back_behind(present.as_ref()).await?;
+        let mut done = if pending.is_empty() && !returns && !moves_back {
             Done::default()
         } else {
             let what = Publishing::new(pending, Batch::default());
@@ -142,6 +143,12 @@ impl Engine {
             None => None,
         };
         let moved = of.is_some() && record.release != of;
+        if let Some(found) = spoken_of.as_ref().filter(|found| moved && found.state == ReleaseState::Quarantined) {
+            // A word for another was carried out meanwhile: what the vendor offers waits as it did.
+            wait(record, found.release.verdict.reasons.first());
+            (record.release, record.validator) = (of, validator);
+            return Ok(());
+        }
         let declined = spoken_of.filter(|found| {
             found.state == ReleaseState::Rejected || (!moved && record.declined == Some(found.release.id))
         });
@@ -212,9 +219,8 @@ impl Engine {
         if let Some(served) = served.filter(|served| served.vendor_version == *version) {
             same_version.push(served.release);
         }
-        // The very bytes that are served, at another path or at more than one: nothing differs under the version.
-        let same = match served {
-            Some(served) => catalog.release(&served.release).await?,
+        let serving = match served {
+            Some(served) => catalog.release(&served.release).await?.map(|found| found.release),
             None => None,
         };
         let mut served_instead =
@@ -222,19 +228,19 @@ impl Engine {
         // The very bytes that are served, at another path or at more than one: nothing differs under the version.
         if serving.is_some_and(|serving| proposal.has_the_bytes_of(&serving.items)) {
             same_version.clear();
+            served_instead = None;
         }
         let last = last.map(|found| found.release.items);
         Ok(Context {
             mark: newest(record.mark.clone(), served.map(|served| served.vendor_version.clone())),
             same_version,
+            served_instead,
             last: last.or_else(|| routed(&present?.generation, &record.feed, proposal)),
-            served_instead = None;
             standing: known.as_ref().map(|found| found.release.verdict.reasons.clone()).unwrap_or_default(),
             known: known.and_then(counts_as),
             bounds: self.settings.bounds,
         })
     }
-            served_instead,
 
     /// Writes a decision into the record; gives back what is to be published.
     fn settle(&self, weighed: Weighed, record: &mut FeedRecord, batch: &mut Batch) -> Option<Newcomer> {
@@ -286,10 +292,7 @@ impl Engine {
     /// A release that was admitted before and is offered again as a regression keeps its own state: it is the
     /// offer that is quarantined.
     fn quarantine(&self, release: &Release, known: Option<ReleaseState>, record: &mut FeedRecord, batch: &mut Batch) {
-        let first = release.verdict.reasons.first().cloned();
-        record.outcome = Outcome::Quarantined;
-        record.reason = first.as_ref().map(|note| note.reason);
-        record.detail = first.map(|note| note.detail);
+        wait(record, release.verdict.reasons.first());
         tracing::warn!(
             feed = %record.feed, release = %release.id.short(), reason = record.reason.map(Reason::code),
             "quarantined: `waystation release admit|reject {}`", release.id.short()
@@ -314,9 +317,6 @@ fn counts_as(found: ReleaseRecord) -> Option<ReleaseState> {
     (found.state != ReleaseState::Expired || !spoken_against).then_some(found.state)
 }
 
-fn was_admitted(found: &ReleaseRecord) -> bool {
-    match found.state {
-        ReleaseState::Admitted => true,
 /// What is served under the version of a release that came before it. Another engine beside the same definitions is
 /// something else, and came before if it was held before.
 fn went_before(release: &Release, served: &ServedFeed, serving: Option<&Release>) -> Option<ReleaseId> {
@@ -325,6 +325,9 @@ fn went_before(release: &Release, served: &ServedFeed, serving: Option<&Release>
     (theirs == ours || theirs.version == ours.version && is_older()).then_some(served.release)
 }
 
+fn was_admitted(found: &ReleaseRecord) -> bool {
+    match found.state {
+        ReleaseState::Admitted => true,
         ReleaseState::Quarantined => false,
         ReleaseState::Rejected | ReleaseState::Expired => found.release.verdict.reasons.is_empty(),
     }
@@ -370,6 +373,13 @@ fn unchanged(record: &mut FeedRecord) {
     if matches!(record.outcome, Outcome::Published | Outcome::Failed) {
         record.outcome = Outcome::Current;
     }
+}
+
+/// What the vendor offers waits for a person.
+fn wait(record: &mut FeedRecord, why: Option<&Note>) {
+    record.outcome = Outcome::Quarantined;
+    record.reason = why.map(|note| note.reason);
+    record.detail = why.map(|note| note.detail.clone());
 }
 
 fn turn_down(record: &mut FeedRecord, release: &Release) {

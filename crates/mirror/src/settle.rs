@@ -22,18 +22,29 @@ struct Against {
     instead: Option<ReleaseRecord>,
 }
 
-impl Engine {
-    /// What the ring serves against the operator's word, in words.
-    pub(crate) async fn against_the_word(&self) -> Result<Option<Note>, EngineError> {
-        let found = self.rejected_but_served().await?;
-        let Some(Against { rejected, instead }) = found.into_iter().next() else { return Ok(None) };
+impl Against {
+    fn told(self) -> Note {
+        let Self { rejected, instead } = self;
         let next = instead.map_or_else(
             || "and what was gone back to is not held: admit another release of it".to_owned(),
             |instead| format!("the next sync goes back to release {}", instead.number),
         );
-        let detail =
-            format!("release {} of {} was rejected and is served; {next}", rejected.number, rejected.release.feed);
-        Ok(Some(Note { reason: Reason::RejectedServed, detail }))
+        let (number, feed) = (rejected.number, &rejected.release.feed);
+        let detail = format!("release {number} of {feed} was rejected and is served; {next}");
+        Note { reason: Reason::RejectedServed, detail }
+    }
+}
+
+impl Engine {
+    /// What the ring serves against the operator's word, in words.
+    pub(crate) async fn against_the_word(&self) -> Result<Option<Note>, EngineError> {
+        Ok(self.rejected_but_served().await?.into_iter().next().map(Against::told))
+    }
+
+    /// The same of a release that is served and was rejected.
+    pub(crate) async fn against(&self, rejected: &ReleaseRecord) -> Result<Note, EngineError> {
+        let instead = self.led_to(rejected).await?;
+        Ok(Against { rejected: rejected.clone(), instead }.told())
     }
 
     /// Publishes what the operator's words were for; the caller holds the publication lock and has reconciled. True when
@@ -47,8 +58,6 @@ impl Engine {
 
     /// The same, but for the feed that the operator speaks of just then.
     pub(crate) async fn settle_but_locked(&self, spared: Option<&FeedId>) -> Result<bool, EngineError> {
-        // A catalog that does not know what the ring serves knows no newer word than the ring.
-        self.adopt_locked().await?;
         let present = self.present().await?;
         let mut what = Publishing::new(Vec::new(), Batch::default());
         self.add_words(present.as_ref(), spared, &mut what).await?;

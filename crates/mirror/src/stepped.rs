@@ -1,13 +1,15 @@
 //! What is lost is told: whether what a ring serves and has in `_back` is held is judged apart from what vendors answer,
 //! and a step of `_back` that nobody's word made is told by whoever makes it, be it a run, gc or a repair.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use blob_store::Current;
-use catalog::{Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Publication, ReleaseRecord};
-use model::{Digest, FeedId, Note, Outcome, Reason, ReleaseId, ReleaseState, ServedFeed};
+use blob_store::{Current, StoreError};
+use catalog::{Entry, EntryFilter, EntryKind, EntryOrder, FeedRecord, Publication, ReleaseFilter, ReleaseRecord};
+use model::{Digest, FeedId, Note, Outcome, Reason, Release, ReleaseId, ReleaseState, ServedFeed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use trust::Admitted;
 
 use crate::feed_run::note;
 use crate::history::{ToldIntent, particulars};
@@ -35,13 +37,22 @@ pub struct LostBack {
     pub detail: String,
 }
 
+/// What a release lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// How many of its files are lost: it cannot be gone back to.
+    pub lost: usize,
+    /// How many are there, and an owner or a mode lets somebody else change them: they count again once that is mended.
+    pub exposed: usize,
+}
+
 impl Engine {
-    /// How many files of these releases are not held as they should be, by release; of what is admitted or quarantined
-    /// alone, as the bytes of what was rejected or has expired may go. A release that is whole is not named.
+    /// What these releases lack, by release; of what is admitted or quarantined alone, as the bytes of what was rejected or
+    /// has expired may go. A release that is whole is not named.
     ///
     /// # Errors
     /// [`EngineError`] when the store cannot answer.
-    pub async fn lacking(&self, releases: &[ReleaseRecord]) -> Result<BTreeMap<ReleaseId, usize>, EngineError> {
+    pub async fn lacking(&self, releases: &[ReleaseRecord]) -> Result<BTreeMap<ReleaseId, Lacks>, EngineError> {
         let to_be_held =
             |found: &&ReleaseRecord| matches!(found.state, ReleaseState::Admitted | ReleaseState::Quarantined);
         let releases: Vec<&ReleaseRecord> = releases.iter().filter(to_be_held).collect();
@@ -49,11 +60,23 @@ impl Engine {
         let digests: Vec<Digest> = named.collect::<BTreeSet<_>>().into_iter().collect();
         let held = self.ports.blobs.find_all(&digests).await?;
         let sizes: BTreeMap<Digest, u64> = held.iter().flatten().map(|held| (held.digest(), held.size())).collect();
-        let lacks = releases.into_iter().map(|found| {
-            let items = found.release.items.iter();
-            (found.release.id, items.filter(|item| sizes.get(&item.digest) != Some(&item.size)).count())
-        });
-        Ok(lacks.filter(|(_, count)| *count > 0).collect())
+        let mut lacking = BTreeMap::new();
+        for found in releases {
+            let mut lacks = Lacks::default();
+            for item in found.release.items.iter().filter(|item| sizes.get(&item.digest) != Some(&item.size)) {
+                // The look at all of them does not say why.
+                match self.ports.blobs.find(item.digest).await {
+                    Ok(Some(held)) if held.size() == item.size => {}
+                    Err(StoreError::Unsafe { .. }) => lacks.exposed += 1,
+                    Err(error) if !error.is_damage() => return Err(error.into()),
+                    Ok(_) | Err(_) => lacks.lost += 1,
+                }
+            }
+            if lacks != Lacks::default() {
+                lacking.insert(found.release.id, lacks);
+            }
+        }
+        Ok(lacking)
     }
 
     /// The release in a feed's `_back` whose bytes are lost, and what of it. What is there and is not to be believed just
@@ -74,6 +97,58 @@ impl Engine {
             }
         }
         Ok(false)
+    }
+
+    /// Whether any feed's `_back` serves an older release than it could: a newer one was passed by while somebody else could
+    /// have changed its files, and that is mended.
+    pub(crate) async fn is_back_behind(&self, present: Option<&Current>) -> Result<bool, EngineError> {
+        let Some(Current { generation, .. }) = present else { return Ok(false) };
+        let earlier = self.earlier(generation, &[], &BTreeSet::new()).await?;
+        for (feed, served) in &generation.feeds {
+            let older = |it: &&Release| it.vendor_version.version < served.vendor_version.version;
+            let next = earlier.get(feed).and_then(|all| all.iter().map(Admitted::release).find(older));
+            let back = match &served.back {
+                Some(back) => self.ports.catalog.release(back).await?,
+                None => None,
+            };
+            let knows = served.back.is_none() || back.is_some();
+            let is_newer = |next: &Release| {
+                back.as_ref().is_none_or(|back| next.vendor_version.version > back.release.vendor_version.version)
+            };
+            if knows && next.is_some_and(is_newer) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The newest release of a feed that `_back` passes by because its files are there and not to be believed just now, in
+    /// words.
+    pub(crate) async fn passed_by(&self, feed: &FeedId) -> Result<Option<String>, EngineError> {
+        let Some(Current { mut generation, .. }) = self.present().await? else { return Ok(None) };
+        let Some(served) = generation.feeds.remove(feed) else { return Ok(None) };
+        if vendors::registry(feed.vendor()).back_bases(feed).is_empty() {
+            return Ok(None);
+        }
+        let back = match &served.back {
+            Some(back) => self.ports.catalog.release(back).await?.map(|back| back.release.vendor_version.version),
+            None => None,
+        };
+        let state = Some(ReleaseState::Admitted);
+        let filter = ReleaseFilter { feed: Some(feed.clone()), state, ..ReleaseFilter::default() };
+        let mut known = self.ports.catalog.releases(&filter).await?;
+        let version = |known: &ReleaseRecord| known.release.vendor_version.version.clone();
+        known.retain(|known| version(known) < served.vendor_version.version && Some(version(known)) > back);
+        known.sort_by_key(|known| Reverse(version(known)));
+        for known in known {
+            if let Some(why) = self.missing(&known.release).await.filter(|why| !is_lost(why)) {
+                return Ok(Some(format!(
+                    "`_back` passes release {} by until this is mended: {}",
+                    known.number, why.detail
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Has `_back` go on from bytes that are lost.
@@ -248,5 +323,5 @@ pub(crate) fn tell_beside(record: &mut FeedRecord, before: &FeedRecord, lost: No
 pub(crate) fn forget_beside(record: &mut FeedRecord) {
     let own = record.detail.as_ref().and_then(|detail| detail.split_once(BESIDES)).map(|(own, _)| own.to_owned());
     record.detail = own.or(record.detail.take());
-}
     record.besides = None;
+}

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use catalog::ReleaseRecord;
 use clap::Subcommand;
-use mirror::Engine;
+use mirror::{Engine, Lacks};
 use model::ReleaseId;
 
 use crate::arguments::TWO_ENDS;
@@ -44,11 +44,11 @@ async fn find(engine: &Engine, text: &str, verb: &str) -> Result<ReleaseRecord, 
     engine.find_release(text).await.map_err(|error| Failure::engine(verb, &error))
 }
 
-/// How many of their files are not held as they should be, by release.
+/// What they lack, by release.
 async fn lacking(
     engine: &Engine,
     releases: &[ReleaseRecord],
     verb: &str,
-) -> Result<BTreeMap<ReleaseId, usize>, Failure> {
+) -> Result<BTreeMap<ReleaseId, Lacks>, Failure> {
     engine.lacking(releases).await.map_err(|error| Failure::engine(verb, &error))
 }

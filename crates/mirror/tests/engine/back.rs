@@ -280,7 +280,7 @@ async fn a_repair_tells_of_what_it_cannot_bring_back_s16() {
     assert!(healed.lost_back[0].detail.contains(&format!("belongs to release {}", all[1].number)), "{healed:?}");
     assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[0].release.id)));
     let lacks = world.engine().lacking(&all).await.unwrap();
-    assert_eq!(lacks.into_iter().collect::<Vec<_>>(), [(all[1].release.id, 1)]);
+    assert_eq!(lacks.into_iter().collect::<Vec<_>>(), [(all[1].release.id, mirror::Lacks { lost: 1, exposed: 0 })]);
     // What is served, while the vendor offers something newer: the file is named.
     rot(&world, archive(&all[2]));
     let healed = world.engine().heal(&[archive(&all[2])], Arc::new(Silent)).await.unwrap();

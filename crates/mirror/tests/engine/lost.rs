@@ -7,16 +7,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mirror::{Depth, Engine, Observer, Progress, Silent, SyncReport, SyncRequest};
+use mirror::{Depth, Engine, EngineError, Lacks, Observer, Progress, Silent, SyncReport, SyncRequest};
 use model::Outcome::{Current as Stays, Failed, Published, Quarantined};
 use model::{Digest, ItemKind, Reason, ReleaseItem, ReleaseState};
 use tokio::sync::Notify;
+use vendor_sim::{DefenderChange, DefenderTarget, Fault, FaultRule, Kind, Step};
 
 use crate::back::{archive, leap, lose_catalog, releases, remove, served, silence, stands};
 use crate::hooked::{Op, Then, hooked};
 use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, ended, id, line};
 
 const MFILE: i32 = 24;
+const NO_ROOM: i32 = 28;
 
 fn file(world: &World, digest: Digest) -> PathBuf {
     let name = digest.to_string();
@@ -246,4 +248,120 @@ async fn gc_spares_what_a_lost_catalog_knew_for_as_long_as_retention_keeps_it_s1
     world.engine().collect().await.unwrap();
     assert!(blobs.iter().any(|digest| !file(&world, *digest).exists()), "retention keeps nothing for ever");
     world.walk().await;
+}
+
+/// A catalog that is put back finds its bytes, whatever is done first: nobody knows what they are until then.
+#[tokio::test]
+async fn gc_lets_nothing_go_where_ring_and_catalog_are_lost_s18() {
+    let mut world = served(2).await;
+    let before = crate::keeping::held(&world).await;
+    fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
+    lose_catalog(&mut world).await;
+    silence(&world);
+    for synced in [false, true] {
+        if synced {
+            run(&world.engine()).await;
+        }
+        let refused = world.engine().collect().await;
+        assert!(
+            matches!(&refused, Err(EngineError::NotNow(why)) if why.contains("put a copy of catalog/ back")),
+            "{refused:?}"
+        );
+        assert_eq!(crate::keeping::held(&world).await, before, "{synced}");
+    }
+    world.sim.clear_faults();
+    run(&world.engine()).await;
+    world.engine().collect().await.unwrap();
+}
+
+/// A word on one feed is the first to publish after the loss in another's `_back`: it tells of it.
+#[tokio::test]
+async fn a_step_of_back_that_a_word_brings_with_it_is_told_by_that_s16_i9() {
+    for word in ["reject", "admit"] {
+        let world = served(3).await;
+        let (all, others) = (releases(&world, DEFENDER).await, releases(&world, ELASTIC).await);
+        remove(&world, archive(&all[1]));
+        world.may_go_back();
+        let (engine, of) = (world.engine(), others[1].release.id.to_string());
+        let done = if word == "reject" { engine.reject(&of, "bad").await } else { engine.admit(&of, "back").await };
+        let told = done.unwrap().lost_back;
+        assert_eq!((told.len(), &told[0].feed, told[0].release), (1, &id(DEFENDER), all[1].number), "{word}");
+        assert_eq!(stands(&world, DEFENDER).await.1, Some(all[0].release.id), "{word}");
+    }
+}
+
+/// Passed by while somebody else could change its file: that is told, it counts as held, and it comes back once that is
+/// mended.
+#[tokio::test]
+async fn what_back_passes_by_is_told_and_taken_up_again_s22_i9() {
+    let world = served(4).await;
+    let all = releases(&world, DEFENDER).await;
+    let passed = file(&world, archive(&all[1]));
+    set_mode(passed.clone(), 0o666);
+    world.may_go_back();
+    let act = world.engine().admit(&all[2].release.id.to_string(), "back").await.unwrap();
+    let told = act.detail.unwrap();
+    assert!(told.contains(&format!("passes release {} by", all[1].number)), "{told}");
+    let lacking: Vec<_> = world.engine().lacking(&all).await.unwrap().into_iter().collect();
+    assert_eq!(lacking, [(all[1].release.id, Lacks { lost: 0, exposed: 1 })]);
+    for (mode, back) in [(0o666, 0), (0o644, 1)] {
+        set_mode(passed.clone(), mode);
+        world.sync().await;
+        assert_eq!(stands(&world, DEFENDER).await, (all[2].release.id, Some(all[back].release.id)), "{mode:o}");
+    }
+}
+
+/// A rollback that does not reach the ring for want of room is told as what it is: what was gone back to is there.
+#[tokio::test]
+async fn a_rollback_that_waits_for_room_is_not_told_as_lost_s01_i9() {
+    let world = served(2).await;
+    let all = releases(&world, DEFENDER).await;
+    let full = hooked(&world.engine(), |op| if op == Op::Publish { Then::Fails(NO_ROOM) } else { Then::GoesOn });
+    full.admit(&all[0].release.id.to_string(), "back").await.unwrap();
+    leap(&world);
+    let told = line(&run(&full).await, DEFENDER).detail.clone().unwrap();
+    assert!(told.contains(&format!("the next sync goes back to release {}", all[0].number)), "{told}");
+}
+
+/// A word that could not be carried out at once is, by a run that finds nothing new: what waits besides waits still.
+#[tokio::test]
+async fn what_waits_is_told_by_the_run_that_carries_out_a_word_s01_i9() {
+    let world = World::new().await;
+    world.sync().await;
+    let full = hooked(&world.engine(), |op| if op == Op::Publish { Then::Fails(NO_ROOM) } else { Then::GoesOn });
+    leap(&world);
+    let leapt = line(&world.sync().await, DEFENDER).release.unwrap();
+    full.admit(&leapt.to_string(), "announced").await.unwrap();
+    world.sim.publish_defender(DefenderTarget::All, DefenderChange::step(Step::To(2_000_000))).unwrap();
+    ended(&run(&full).await, DEFENDER, Quarantined, Some(Reason::VersionLeap));
+    let status = world.engine().status().await.unwrap();
+    let told = status.feeds.iter().find(|known| known.feed == id(DEFENDER)).unwrap().detail.clone().unwrap();
+    assert!(told.contains(&format!("release {} was let in and is not served yet", leapt.short())), "{told}");
+    for _ in 0..2 {
+        let report = run(&world.engine()).await;
+        ended(&report, DEFENDER, Quarantined, Some(Reason::VersionLeap));
+        assert_eq!((report.exit_code(), stands(&world, DEFENDER).await.0), (3, leapt));
+    }
+}
+
+/// Left, and served for want of what was gone back to: a catalog that is lost after that does not take it for let in.
+#[tokio::test]
+async fn what_was_left_and_is_served_still_is_left_without_the_catalog_s18() {
+    let mut world = served(2).await;
+    let all = releases(&world, DEFENDER).await;
+    crate::killed::killed(&world, async |engine| engine.admit(&all[0].release.id.to_string(), "back").await).await;
+    remove(&world, archive(&all[0]));
+    ended(&run(&world.engine()).await, DEFENDER, Failed, Some(Reason::RejectedServed));
+    world.publish();
+    world.inject(FaultRule::always(Kind::Info, Fault::Status(503)));
+    run(&world.engine()).await;
+    let denied = |of: &model::Generation| of.feeds[&id(DEFENDER)].denied.clone();
+    assert_eq!(denied(&world.generation().await.unwrap()), [all[1].release.id]);
+    world.sim.clear_faults();
+    lose_catalog(&mut world).await;
+    silence(&world);
+    let told = line(&run(&world.engine()).await, DEFENDER).detail.clone().unwrap();
+    assert!(told.contains("was rejected and is served"), "{told}");
+    assert_eq!(releases(&world, DEFENDER).await[0].state, ReleaseState::Rejected);
+    assert_eq!(denied(&world.generation().await.unwrap()), [all[1].release.id]);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use catalog::{ReleaseFilter, ReleaseRecord};
+use catalog::{Batch, ReleaseFilter, ReleaseRecord};
 use mirror::{EngineError, Silent, SyncRequest};
 use model::Outcome::{Current, Quarantined};
 use model::{FeedId, Reason, ReleaseId, ReleaseState};
@@ -274,4 +274,35 @@ async fn a_rejection_outlives_the_catalog_also_of_a_feed_that_was_left_meanwhile
         assert_eq!(stands(&world, DEFENDER).await.0, older);
         assert_eq!(world.generation().await.unwrap().feeds[&id(DEFENDER)].denied, [bad]);
     }
+}
+
+/// The repair is the first to meet the older catalog: the ring's words count before it publishes.
+#[tokio::test]
+async fn a_repair_on_an_older_catalog_forgets_no_rejection_s16_s18_s40() {
+    let mut world = served(4).await;
+    let all = releases(&world, DEFENDER).await;
+    let older = back_up(&mut world).await;
+    admit(&world, all[2].release.id).await;
+    put_back(&mut world, &older).await;
+    rot(&world, archive(&all[1]));
+    let healed = world.engine().heal(&[archive(&all[1])], Arc::new(Silent)).await.unwrap();
+    assert_eq!(healed.lost_back.len(), 1, "{healed:?}");
+    assert_eq!(world.generation().await.unwrap().feeds[&id(DEFENDER)].denied, [all[3].release.id]);
+    ended(&world.sync().await, DEFENDER, Current, Some(Reason::RejectedBefore));
+    assert_eq!(stands(&world, DEFENDER).await.0, all[2].release.id);
+}
+
+/// What a kept generation says that the older catalog knows itself is overtaken by what that one says since.
+#[tokio::test]
+async fn what_an_older_catalog_said_of_old_generations_stands_s18_s40() {
+    let mut world = served(3).await;
+    let all = releases(&world, DEFENDER).await;
+    let waits = vec![(all[1].release.id, ReleaseState::Quarantined, all[1].state_since)];
+    world.engine().ports().catalog.apply(Batch { states: waits, ..Batch::default() }).await.unwrap();
+    let older = back_up(&mut world).await;
+    world.sim.publish_elastic("9.0.0", Change::of(1)).unwrap();
+    world.sync().await;
+    put_back(&mut world, &older).await;
+    world.sync().await;
+    assert_eq!(state(&world, all[1].release.id).await, ReleaseState::Quarantined);
 }

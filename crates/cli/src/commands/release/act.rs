@@ -19,7 +19,8 @@ Example:
 Exit codes:
   0  published
   1  failed, or it could not be published; the message says why
-  2  wrong usage or configuration")]
+  2  wrong usage or configuration
+  3  published, and `_back` went on to an older release, or to none: bytes of the one before are lost")]
 pub(crate) struct Admit {
     /// Its number, or the first 8 digits of its id or more
     release: String,
@@ -45,7 +46,8 @@ Example:
 Exit codes:
   0  done
   1  failed: it is served, or the data folder cannot be written
-  2  wrong usage or configuration")]
+  2  wrong usage or configuration
+  3  done, and `_back` went on to an older release, or to none: bytes of the one before are lost")]
 pub(crate) struct Reject {
     /// Its number, or the first 8 digits of its id or more
     release: String,
@@ -76,7 +78,7 @@ pub(super) async fn admit(args: &Admit, context: &mut Context) -> Result<Exit, F
         }
     }
     let served = matches!(report.outcome, Outcome::Published | Outcome::Current);
-    Ok(if served { Exit::DONE } else { Exit::FAILED })
+    Ok(if served { ended(&report) } else { Exit::FAILED })
 }
 
 pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit, Failure> {
@@ -85,7 +87,7 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     let report = done.map_err(|error| Failure::engine("release reject", &error))?;
     if args.json {
         context.out.json(&report)?;
-        return Ok(Exit::DONE);
+        return Ok(ended(&report));
     }
     let id = report.release.short();
     let did = match report.state {
@@ -96,10 +98,19 @@ pub(super) async fn reject(args: &Reject, context: &mut Context) -> Result<Exit,
     if let Some(number) = report.generation {
         context.out.line(format!("  published generation {number}, which remembers the rejection"))?;
     }
-    Ok(Exit::DONE)
+    Ok(ended(&report))
+}
+
+/// The act was done; what it met on its way is told as well.
+fn ended(report: &ActReport) -> Exit {
+    if report.lost_back.is_empty() { Exit::DONE } else { Exit::PART }
 }
 
 fn tell(report: &ActReport, did: &str, context: &mut Context) -> Result<(), Failure> {
     context.out.line(format!("{did}, for feed {}; its outcome is now: {}", report.feed, report.outcome))?;
-    report.detail.iter().try_for_each(|detail| context.out.line(format!("  {detail}")))
+    report.detail.iter().try_for_each(|detail| context.out.line(format!("  {detail}")))?;
+    let told = report.detail.as_deref().unwrap_or_default();
+    let lost = report.lost_back.iter().filter(|lost| !told.contains(&lost.detail));
+    lost.map(|lost| format!("  {}: {}: {}", lost.feed, lost.reason, lost.detail))
+        .try_for_each(|line| context.out.line(line))
 }

@@ -2,7 +2,7 @@
 
 use catalog::{ReleaseFilter, ReleaseRecord};
 use clap::Args;
-use mirror::ReleaseStatus;
+use mirror::{Lacks, ReleaseStatus};
 use model::{FeedId, ReleaseState};
 use serde::Serialize;
 
@@ -15,7 +15,8 @@ use crate::table::{Align, Table};
 
 /// Lists releases, newest first
 ///
-/// One that lacks files has lost bytes that it should still have, and cannot be gone back to.
+/// One that lacks files has lost bytes that it should still have, and cannot be gone back to. Files that are unsafe are
+/// there, and somebody else could change them: mend their owner or mode.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -37,12 +38,13 @@ pub(crate) struct List {
     json: bool,
 }
 
-/// A release, and how many of its files are not held as they should be.
+/// A release, how many of its files are lost, and how many somebody else could change.
 #[derive(Serialize)]
 struct Line {
     #[serde(flatten)]
     status: ReleaseStatus,
     lacks: usize,
+    unsafe_files: usize,
 }
 
 fn state(text: &str) -> Result<ReleaseState, String> {
@@ -59,7 +61,10 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
     let elsewhere = elsewhere(&context.config()?, context.clock.now()).await;
     let ended = elsewhere.as_ref().map_or(Ok(Exit::DONE), |fault| Err(parted(fault)));
     if args.json {
-        let line = |record| context.out.json(&Line { status: ReleaseStatus::from(record), lacks: lacks(record) });
+        let line = |record| {
+            let Lacks { lost, exposed } = lacks(record);
+            context.out.json(&Line { status: ReleaseStatus::from(record), lacks: lost, unsafe_files: exposed })
+        };
         found.iter().try_for_each(line)?;
         return ended;
     }
@@ -83,9 +88,9 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
             release.id.short(),
             release.feed.to_string(),
             release.vendor_version.to_string(),
-            match lacks(record) {
-                0 => record.state.to_string(),
-                lost => format!("{}, lacks {}", record.state, show::count(lost, "file")),
+            match in_words(lacks(record)) {
+                None => record.state.to_string(),
+                Some(lacks) => format!("{}, {lacks}", record.state),
             },
             release.held_since.to_string(),
             release.items.len().to_string(),
@@ -97,4 +102,11 @@ pub(super) async fn run(args: &List, context: &mut Context) -> Result<Exit, Fail
         context.out.line("no release")?;
     }
     ended
+}
+
+/// What a release lacks, in words. What somebody else could change is there, and counts again once that is mended.
+fn in_words(lacks: Lacks) -> Option<String> {
+    let lost = (lacks.lost > 0).then(|| format!("lacks {}", show::count(lacks.lost, "file")));
+    let exposed = (lacks.exposed > 0).then(|| format!("{} unsafe", show::count(lacks.exposed, "file")));
+    lost.into_iter().chain(exposed).reduce(|lost, exposed| format!("{lost}, {exposed}"))
 }

@@ -32,8 +32,10 @@ pub(crate) struct Show {
 struct Document<'a> {
     #[serde(flatten)]
     status: ReleaseStatus,
-    /// How many of them are not held as they should be.
+    /// How many of them are lost.
     lacks: usize,
+    /// How many are there, and somebody else could change them.
+    unsafe_files: usize,
     items: &'a [ReleaseItem],
 }
 
@@ -44,16 +46,18 @@ pub(super) async fn run(args: &Show, context: &mut Context) -> Result<Exit, Fail
     let lacks = lacking.get(&found.release.id).copied().unwrap_or_default();
     let out = &mut context.out;
     if args.json {
-        out.json(&Document { status: ReleaseStatus::from(&found), lacks, items: &found.release.items })?;
+        let (status, items) = (ReleaseStatus::from(&found), &found.release.items);
+        out.json(&Document { status, lacks: lacks.lost, unsafe_files: lacks.exposed, items })?;
         return Ok(Exit::DONE);
     }
     facts(&found, out)?;
-    if lacks > 0 {
-        out.line(format!(
-            "lacks           {}: lost, or not to be used as they are; `waystation release verify {}` says which",
-            show::count(lacks, "file"),
-            found.number
-        ))?;
+    let which = format!("`waystation release verify {}` says which", found.number);
+    if lacks.lost > 0 {
+        out.line(format!("lacks           {}: lost; {which}", show::count(lacks.lost, "file")))?;
+    }
+    if lacks.exposed > 0 {
+        let files = show::count(lacks.exposed, "file");
+        out.line(format!("unsafe          {files}: held, and somebody else could change them; {which}"))?;
     }
     provenance(&found.release.provenance, out)?;
     if args.files {
