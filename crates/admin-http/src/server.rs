@@ -34,7 +34,10 @@ pub trait StatusSource: Send + Sync {
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// How the content side stands.
+#[async_trait]
 pub trait Serving: Send + Sync {
+    /// Looks at what it serves from, before somebody is told how that is.
+    async fn look(&self) {}
     /// What it did since it started.
     fn stats(&self) -> Stats;
     /// Whether it answers with content.
@@ -210,6 +213,9 @@ fn router(shared: Shared, limits: Limits) -> Router {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
+    if let Some(serving) = &shared.serving {
+        serving.look().await;
+    }
     let mut answer = readiness(&shared).into_response();
     let whose = shared.serving.as_ref().and_then(|serving| serving.whose());
     if let Some(whose) = whose.and_then(|whose| header::HeaderValue::try_from(whose).ok()) {

@@ -1,6 +1,6 @@
 //! The content side of a configuration.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use config::{Config, Serve};
@@ -10,12 +10,16 @@ use content_http::{
 };
 use mirror::Engine;
 use model::Clock;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::build::BuildError;
 use crate::daemon::DaemonError;
-use crate::followed::Followed;
+use crate::followed::{Followed, InPlace};
 use crate::listen::Inherited;
+
+/// How long a look at the catalog may take.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Starts the content side on the data folder. Where an engine works on it, what stands in the folder's place later is
 /// not followed before the engine is one that works on that; where there is none, whatever stands there is.
@@ -36,11 +40,30 @@ pub(crate) fn start(
         limits: limits(config),
         access_log: config.access_log.as_ref().map(log),
     };
-    let in_place = move || {
-        let engine = engine.borrow().clone();
-        engine.is_none_or(|engine| engine.in_place().is_ok())
-    };
+    let in_place = EnginePlace { engine, runtime: Handle::current() };
     Ok(ContentServer::start_with(settings, Arc::new(Followed::new(source, in_place)), clock, Some(beyond))?)
+}
+
+/// Whether the folder is the one that the engine works on, if there is an engine.
+struct EnginePlace {
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    /// Where it is looked: who reads the rings has a thread of its own.
+    runtime: Handle,
+}
+
+impl InPlace for EnginePlace {
+    fn is_known(&self) -> bool {
+        let engine = self.engine.borrow().clone();
+        engine.is_none_or(|engine| engine.in_place().is_ok())
+    }
+
+    fn look(&self) -> bool {
+        let Some(engine) = self.engine.borrow().clone() else { return true };
+        let (tell, told) = mpsc::channel();
+        self.runtime.spawn(async move { tell.send(engine.ports().locks.look().await.is_ok()) });
+        // Of what does not say whether it is the right one nothing is taken; it is asked again at the next look.
+        told.recv_timeout(LOOK).unwrap_or(false)
+    }
 }
 
 /// Takes over what may change while it runs.

@@ -264,7 +264,7 @@ impl Daemon {
         pulse: &Arc<Pulse>,
     ) -> Result<AdminServer, DaemonError> {
         let serving: Arc<dyn Serving> =
-            Arc::new(ContentFacts::new(Arc::clone(content), &self.config, Arc::clone(pulse)));
+            Arc::new(ContentFacts::new(Arc::clone(content), &self.config, Arc::clone(pulse), engine.clone()));
         let facts = || Arc::new(EngineFacts(engine)) as Arc<dyn StatusSource>;
         let status = (self.role == Role::Run).then(facts);
         let admin = AdminServer::bind(self.config.admin.address, Some(serving), status).await?;

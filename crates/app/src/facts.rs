@@ -1,6 +1,7 @@
 //! What operators are shown over the network: how the content side stands, and how the engine sees everything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin_http::{Serving, StatusSource};
 use async_trait::async_trait;
@@ -15,24 +16,33 @@ use crate::living::whose;
 use crate::place::Away;
 use crate::pulse::Pulse;
 
+/// How long a look at the data folder may take: who asks waits no longer than some seconds.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// How the content side stands.
 pub(crate) struct ContentFacts {
     content: Arc<ContentServer>,
     /// Where Elastic's manifests lie.
     elastic: ElasticSettings,
     pulse: Arc<Pulse>,
-    whose: String,
+    engine: watch::Receiver<Option<Arc<Engine>>>,
+    config: Config,
 }
 
 impl ContentFacts {
-    pub(crate) fn new(content: Arc<ContentServer>, config: &Config, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(
+        content: Arc<ContentServer>,
+        config: &Config,
+        pulse: Arc<Pulse>,
+        engine: watch::Receiver<Option<Arc<Engine>>>,
+    ) -> Self {
         // No key is read: who serves needs none.
         let elastic = config.elastic.as_ref().map_or_else(ElasticSettings::default, |elastic| ElasticSettings {
             dated_templates: elastic.dated_templates.clone(),
             track_templates: elastic.track_templates.clone(),
             ..ElasticSettings::default()
         });
-        Self { content, elastic, pulse, whose: whose(config) }
+        Self { content, elastic, pulse, engine, config: config.clone() }
     }
 
     /// What is told where endpoints get no content for want of its files; without a path, as it is shown to whoever asks.
@@ -62,7 +72,17 @@ fn begins(path: &str, elastic: &ElasticSettings) -> bool {
     path.is_ok_and(|path| !path.is_under(DOWNLOADS) || wanted(&path, elastic).is_some())
 }
 
+#[async_trait]
 impl Serving for ContentFacts {
+    async fn look(&self) {
+        let Some(engine) = self.engine.borrow().clone() else { return };
+        // Whoever asks before it acts acts at once: what came there since the last look would be worked on.
+        let looked = tokio::time::timeout(LOOK, engine.ports().locks.look()).await;
+        if let Ok(Err(error)) = looked {
+            self.pulse.place().gone(&error);
+        }
+    }
+
     fn stats(&self) -> Stats {
         self.content.stats()
     }
@@ -80,7 +100,8 @@ impl Serving for ContentFacts {
     }
 
     fn whose(&self) -> Option<String> {
-        Some(self.whose.clone())
+        // As who asks finds it at this moment: a link above the folder may lead elsewhere by now.
+        Some(whose(&self.config))
     }
 }
 

@@ -118,14 +118,6 @@ pub(crate) struct OwnLocks {
     pub(crate) lineage: Arc<Lineage>,
 }
 
-impl OwnLocks {
-    async fn look(&self) -> Result<(), EngineError> {
-        self.locks.in_place()?;
-        self.lineage.look(&self.catalog).await;
-        self.in_place()
-    }
-}
-
 #[async_trait]
 impl Locks for OwnLocks {
     async fn try_fetch(&self) -> Result<Result<FetchGuard, LockHolder>, EngineError> {
@@ -151,6 +143,12 @@ impl Locks for OwnLocks {
             true => Err(EngineError::CatalogGone { path: self.path.clone(), source: None }),
             false => Ok(()),
         }
+    }
+
+    async fn look(&self) -> Result<(), EngineError> {
+        self.locks.in_place()?;
+        self.lineage.look(&self.catalog).await;
+        self.in_place()
     }
 }
 

@@ -61,6 +61,10 @@ pub trait Locks: Send + Sync {
     fn in_place(&self) -> Result<(), EngineError> {
         Ok(())
     }
+    /// As [`Locks::in_place`], by a look at this moment where that goes by what was seen last.
+    async fn look(&self) -> Result<(), EngineError> {
+        self.in_place()
+    }
 }
 
 /// A file that this process has open elsewhere: where it was, and which it is. It is only looked at: to open a

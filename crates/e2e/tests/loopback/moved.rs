@@ -362,6 +362,9 @@ fn a_backup_that_is_written_over_the_living_data_folder_takes_nothing_back_s40()
     let copied = Command::new("cp").arg("-a").args([backup.join("."), data.clone()]).status().unwrap();
     assert!(copied.success());
     run.signal(Signal::CONT);
+    // Nobody waits for what looks every few seconds.
+    let (code, told) = asking(&site, run.admin, &["sync"]);
+    assert!(code == Some(1) && (told.contains("another_history") || told.contains("folder_gone")), "{code:?} {told}");
     run.wait_said("lacks the newest entries stands here now");
     let ready = get(run.admin, "/readyz").unwrap();
     let body = String::from_utf8_lossy(&ready.body).into_owned();
