@@ -12,6 +12,8 @@
 //!   away ends that as well; where there is none, a restart does.
 //! - The whole chain is proven when `run` begins and once a day, and compared with every head in the file: an edit of an
 //!   old entry changes no later head.
+//! - An operator's word is told at once: a copy that lacks it must never pass for the history. For the same reason a
+//!   `run` that leaves an older copy alone tells the newest head that it saw, before it ends and forgets it.
 //! - File and syslog are each told for themselves: that one has a head says nothing about the other.
 
 mod error;
@@ -30,7 +32,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use alarm::{Syslog, SyslogPeer};
-use catalog::{Catalog, CatalogError, ChainBreak, ChainHead, LEAST_KEPT, prove_end};
+use catalog::{
+    Catalog, CatalogError, ChainBreak, ChainHead, EntryFilter, EntryKind, EntryOrder, LEAST_KEPT, prove_end,
+};
 use config::{Config, History, SyslogAddress};
 use model::{Digest, Timestamp};
 
@@ -53,6 +57,15 @@ const FACILITY: u8 = 10;
 /// How many of the newest entries are proven after an act from the command line: it must not take long. The whole is
 /// proven by `run`, `status` and `history verify`.
 const AFTER_ACT: u64 = 1024;
+
+/// When a head that was not told yet is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// As often as the configuration says.
+    InTime,
+    /// Now.
+    AtOnce,
+}
 
 /// Where heads go, and which one the syslog got last; the file says itself which one it holds.
 pub struct Heads {
@@ -143,7 +156,8 @@ impl Heads {
             return Ok(None);
         }
         self.seen = Some(head);
-        let told = self.tell(&head, last, now).await;
+        let due = if self.has_acts(catalog).await { Due::AtOnce } else { Due::InTime };
+        let told = self.tell(&head, last, (now, due)).await;
         match (told, renamed) {
             (Ok(told), None) => Ok(told),
             (Ok(_), Some(renamed)) => Err(vec![renamed]),
@@ -156,12 +170,12 @@ impl Heads {
         &mut self,
         head: &ChainHead,
         last: io::Result<Last>,
-        now: Timestamp,
+        (now, due): (Timestamp, Due),
     ) -> Result<Option<u64>, Vec<HeadError>> {
         let line = format!("{now} {} {} {}", head.seq, head.digest, self.site);
         let file = match last {
             Ok(last) if self.history.head_file.is_some() => {
-                let is_due = self.is_due(last.told().map(|told| (told.seq, told.at)), head, now);
+                let is_due = self.is_due(last.told().map(|told| (told.seq, told.at)), head, (now, due));
                 if is_due { self.append(&line).await.map(|()| true) } else { Ok(false) }
             }
             Ok(_) => Ok(false),
@@ -170,7 +184,7 @@ impl Heads {
         if matches!(file, Ok(true)) {
             self.known = Some(Told { at: now, seq: head.seq, digest: head.digest });
         }
-        let is_due = self.history.head_syslog.is_some() && self.is_due(self.sent, head, now);
+        let is_due = self.history.head_syslog.is_some() && self.is_due(self.sent, head, (now, due));
         let syslog = if is_due { self.send(now, &line).await.map(|()| true) } else { Ok(false) };
         if matches!(syslog, Ok(true)) {
             self.sent = Some((head.seq, now));
@@ -205,13 +219,37 @@ impl Heads {
         in_doubt.into_iter().next().map_or(Ok(()), Err)
     }
 
-    fn is_due(&self, since: Option<(u64, Timestamp)>, head: &ChainHead, now: Timestamp) -> bool {
+    /// Tells the newest head that was seen of the own history, while what stands in its place is left alone: whoever
+    /// begins on that finds the head in the file, and not in the history.
+    pub(crate) async fn tell_seen(&mut self, head: &ChainHead, now: Timestamp) -> Result<(), Vec<HeadError>> {
+        let last = self.last().await;
+        let is_known = |told: u64| told >= head.seq;
+        let in_file = matches!(&last, Ok(last) if last.told().is_some_and(|told| is_known(told.seq)));
+        if in_file || self.sent.is_some_and(|(told, _)| is_known(told)) && self.history.head_file.is_none() {
+            return Ok(());
+        }
+        self.tell(head, last, (now, Due::AtOnce)).await.map(|_| ())
+    }
+
+    /// Whether an operator said something that is told nowhere yet.
+    async fn has_acts(&self, catalog: &dyn Catalog) -> bool {
+        let file = self.history.head_file.is_some().then(|| self.known.map_or(0, |told| told.seq));
+        let log = self.history.head_syslog.is_some().then(|| self.sent.map_or(0, |(seq, _)| seq));
+        let Some(told) = file.into_iter().chain(log).min() else { return false };
+        let kinds = vec![EntryKind::Act];
+        let since = EntryFilter { from: told.saturating_add(1), kinds, ..EntryFilter::default() };
+        // What cannot be read is told by who reads the chain.
+        let acts = catalog.entries(&since, EntryOrder::NewestFirst, 1).await;
+        acts.is_ok_and(|acts| !acts.is_empty())
+    }
+
+    fn is_due(&self, since: Option<(u64, Timestamp)>, head: &ChainHead, (now, due): (Timestamp, Due)) -> bool {
         let Some((seq, at)) = since else { return true };
         // A head from a clock that was ahead counts as old.
         let old = now.since(at) >= self.history.head_every || at > now;
         match head.seq.checked_sub(seq) {
             Some(0) => false,
-            Some(new) => new >= self.history.head_entries || old,
+            Some(new) => new >= self.history.head_entries || old || due == Due::AtOnce,
             None => true,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::Config;
 use mirror::Engine;
-use model::{Clock, error_chain};
+use model::{Clock, Reason, error_chain};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -43,13 +43,21 @@ pub(crate) async fn keep_telling(
         // Of what was moved away nothing is told: nobody would find it there.
         let current = current.filter(|current| current.in_place().is_ok());
         if current.is_none() {
-            match pulse.lineage().known().newest.filter(|_| pulse.lineage().is_astray()) {
+            let (now, known) = (clock.now(), pulse.lineage().known());
+            let is_left_alone = pulse.place().away().is_some_and(|away| away.reason() == Reason::AnotherHistory);
+            let mut errors = match known.newest.filter(|_| is_left_alone) {
+                Some(seen) => heads.tell_seen(&seen, now).await.err().unwrap_or_default(),
+                None => Vec::new(),
+            };
+            match known.newest.filter(|_| known.is_astray) {
                 Some(seen) => {
-                    let errors = [HeadError::Replaced { seq: seen.seq }];
-                    pulse.heads().set(&errors, clock.now());
-                    failing = log_changes(&errors, &failing);
+                    errors.insert(0, HeadError::Replaced { seq: seen.seq });
+                    pulse.heads().set(&errors, now);
                 }
                 None => pulse.heads().blind(),
+            }
+            if !errors.is_empty() {
+                failing = log_changes(&errors, &failing);
             }
         }
         if let Some(current) = current {

@@ -31,13 +31,11 @@ fn named(site: &str, folder: &Path, more: &str) -> Heads {
 }
 
 async fn happen(catalog: &MemoryCatalog, count: usize) {
-    let entry = NewEntry {
-        at: at(0),
-        actor: Actor::new(0, 1, "test"),
-        kind: EntryKind::Check,
-        subject: "x".to_owned(),
-        data: json!({}),
-    };
+    happened(catalog, EntryKind::Check, count).await;
+}
+
+async fn happened(catalog: &MemoryCatalog, kind: EntryKind, count: usize) {
+    let entry = NewEntry { at: at(0), actor: Actor::new(0, 1, "test"), kind, subject: "x".to_owned(), data: json!({}) };
     catalog.apply(Batch { history: vec![entry; count], ..Batch::default() }).await.unwrap();
 }
 
@@ -68,6 +66,32 @@ async fn a_head_is_told_after_so_many_entries_or_so_long() {
     let head = catalog.history(6, 1).await.unwrap().remove(0);
     assert_eq!(text.lines().last().unwrap(), format!("{} 6 {} dmz-1", at(5), head.digest));
     assert_eq!(text.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn an_operators_word_is_told_at_once_and_so_is_what_an_older_copy_lacks_s40() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = MemoryCatalog::new();
+    let mut run = heads(folder.path(), "head_file = \"heads\"");
+    happen(&own, 1).await;
+    assert_eq!(run.tell_if_due(&own, at(0)).await.unwrap(), Some(1));
+    happened(&own, EntryKind::Act, 1).await;
+    assert_eq!(run.tell_if_due(&own, at(1)).await.unwrap(), Some(2));
+    happen(&own, 1).await;
+    assert_eq!(run.tell_if_due(&own, at(2)).await.unwrap(), None, "it is told once");
+    let copy = own.fork().await;
+    happen(&own, 1).await;
+    let newest = own.chain_head().await.unwrap();
+    for second in [3, 4] {
+        run.tell_seen(&newest, at(second)).await.unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(folder.path().join("heads")).unwrap().lines().count(), 3);
+    // Whoever begins on the copy knows that something is lacking, and whoever has it again goes on.
+    let mut next = heads(folder.path(), "head_file = \"heads\"");
+    happened(&copy, EntryKind::Upkeep, 5).await;
+    let errors = next.tell_if_due(&copy, at(5)).await.unwrap_err();
+    assert!(matches!(errors[..], [HeadError::Differs { seq: 4, .. }]), "{errors:?}");
+    assert_eq!(run.tell_if_due(&own, at(5)).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -283,8 +283,11 @@ fn an_older_copy_that_lacks_an_operators_word_is_left_alone_until_a_restart_s40(
         "{}",
         told()
     );
+    // However it was restarted: the file of heads knows what the copy lacks.
     let run = site.start("run");
     until("it works on the copy", PATIENCE, || (manifest(&run).body == newer).then_some(()));
+    site.act(&["history", "verify"]).expect(1);
+    assert_eq!(site.act(&["status"]).code(), 4);
     run.finish();
 }
 
