@@ -45,6 +45,14 @@ pub(crate) fn judged(state: &Path, folder: &Path) -> Result<(), CompatError> {
     if real.starts_with(&shared) || shared.starts_with(&real) {
         return Err(CompatError::Nested { state: state.to_owned(), folder: folder.to_owned() });
     }
+    // Nor in those of others.
+    Tree::lies_apart(state)?;
+    let is_state = |above: &&Path| {
+        Folder::open(above).is_ok_and(|above| first_line(&above).is_ok_and(|line| line.as_deref() == Some(MADE)))
+    };
+    if let Some(other) = shared.ancestors().find(is_state) {
+        return Err(CompatError::Nested { state: other.to_owned(), folder: folder.to_owned() });
+    }
     match Folder::open(&real) {
         Ok(there) => ours(&there, state, &shared),
         Err(error) if error.is_missing() => Ok(()),

@@ -56,7 +56,7 @@ pub enum CompatError {
     #[error("the environment does not fit")]
     Config(#[from] ConfigError),
     /// The state would be shared.
-    #[error("the state in {} and downloadFolder {} must not lie in each other: choose another with --state", state.display(), folder.display())]
+    #[error("the state in {} and downloadFolder {} must not lie in each other: choose another with --state, or another downloadFolder", state.display(), folder.display())]
     Nested {
         /// The state's folder.
         state: PathBuf,

@@ -130,6 +130,14 @@ impl Tree {
         place::fits(root, claim)
     }
 
+    /// Sees that something else may lie there: in no ring's folder, and in no data folder.
+    ///
+    /// # Errors
+    /// [`TreeError`] when it is, or lies in, one of these.
+    pub fn lies_apart(path: &Path) -> Result<(), TreeError> {
+        place::not_within(path)
+    }
+
     /// Sees that the folder is there or can be made, that it is safe, and that something can be made in it.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ const MARK_BYTES: u64 = 4096;
 
 /// What every installation's data folder holds.
 const OF_DATA: [&str; 3] = ["catalog", "rings", "blobs"];
+/// What a data folder is called in a folder of all that an installation has.
+const DATA: &str = "data";
 /// The beginning of the name of what a probe makes; nothing is ever put into it.
 pub(crate) const PROBE: &str = ".waystation-new-probe-";
 
@@ -124,18 +126,38 @@ fn judge(root: &Folder, path: &Path) -> Result<(), TreeError> {
 /// A ring's folder is its keeper's, and so is all that lies in it, and the folder that all rings' lie in: two who fill one
 /// folder undo each other's work. So is a data folder, whoever's it is: what lies there counts as this program's.
 fn not_kept(path: &Path) -> Result<(), TreeError> {
+    not_within(path)?;
     let real = real(path).unwrap_or_else(|| path.to_owned());
-    let is_kept = |folder: &Path| folder.join(MARK).symlink_metadata().is_ok();
-    let below = std::fs::read_dir(&real).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
-    let kept = real.ancestors().map(Path::to_owned).chain(below).find(|folder| is_kept(folder));
-    if let Some(root) = kept {
-        return Err(TreeError::Kept { root });
+    for entry in std::fs::read_dir(&real).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()) {
+        if is_kept(&entry) {
+            return Err(TreeError::Kept { root: entry });
+        }
+        // A folder of all that an installation has holds its data folder.
+        if is_data(&entry) || is_data(&entry.join(DATA)) {
+            return Err(TreeError::HoldsData { root: path.to_owned() });
+        }
     }
-    let is_data = |folder: &&Path| OF_DATA.iter().all(|name| folder.join(name).is_dir());
-    match real.ancestors().find(is_data) {
+    Ok(())
+}
+
+/// Refuses what is, or lies in, a ring's folder or a data folder.
+pub(crate) fn not_within(path: &Path) -> Result<(), TreeError> {
+    let real = real(path).unwrap_or_else(|| path.to_owned());
+    if let Some(root) = real.ancestors().find(|above| is_kept(above)) {
+        return Err(TreeError::Kept { root: root.to_owned() });
+    }
+    match real.ancestors().find(|above| is_data(above)) {
         Some(data) => Err(TreeError::InData { root: path.to_owned(), data: data.to_owned() }),
         None => Ok(()),
     }
+}
+
+fn is_kept(folder: &Path) -> bool {
+    folder.join(MARK).symlink_metadata().is_ok()
+}
+
+fn is_data(folder: &Path) -> bool {
+    OF_DATA.iter().all(|name| folder.join(name).is_dir())
 }
 
 /// What is wrong with a folder of the tree, if anything.

@@ -31,6 +31,37 @@ async fn state_is_never_shared() {
     }
 }
 
+/// Neither is what is shared in or around what is another installation's, nor is the state.
+#[tokio::test]
+async fn nothing_lies_in_what_is_another_installations() {
+    let mut stage = Stage::new();
+    stage.settings.mac = false;
+    stage.run().await.unwrap();
+    let (folder, state, top) = (stage.folder.clone(), stage.state.clone(), stage.folder.with_file_name("top"));
+    stage.state = stage.state.with_file_name("other");
+    copy(&state.join("data"), &{
+        fs::create_dir(&top).unwrap();
+        top.join("var")
+    });
+    let ring = top.join("ring");
+    fs::create_dir(&ring).unwrap();
+    fs::write(ring.join(".waystation-tree"), "token 1").unwrap();
+    let fresh = folder.with_file_name("fresh");
+    for (shared, own) in [
+        (&top, &stage.state.clone()),
+        (&state, &stage.state.clone()),
+        (&state.join("sub"), &stage.state.clone()),
+        (&fresh, &ring.join("x")),
+        (&fresh, &top.join("var/x")),
+    ] {
+        stage.settings.folder.clone_from(shared);
+        stage.state.clone_from(own);
+        let refused = stage.run().await.unwrap_err();
+        assert!(matches!(refused, CompatError::Nested { .. } | CompatError::Tree(_)), "{refused}");
+        assert!(!own.exists() && !shared.join("linux").exists(), "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn a_folder_of_something_else_never_becomes_a_state() {
     let stage = Stage::new();
