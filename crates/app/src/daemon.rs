@@ -36,6 +36,9 @@ use crate::tender::{Charge, Tender};
 use crate::trees;
 use crate::upkeep::{Regain, Upkeep};
 
+/// How long folding the catalog's log may keep a process from ending.
+const FOLDING: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a process is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -309,6 +312,17 @@ impl Live {
         }
     }
 
+    /// Leaves the catalog as the one file that a backup copies.
+    async fn fold(&self) {
+        let engine = self.engines.borrow().clone();
+        let Some(engine) = engine.filter(|engine| engine.in_place().is_ok()) else { return };
+        match tokio::time::timeout(FOLDING, engine.ports().catalog.fold()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error_chain(&error), "a backup needs the catalog's -wal as well"),
+            Err(_) => tracing::warn!("the catalog's log could not be folded in time: a backup needs its -wal as well"),
+        }
+    }
+
     /// Lets downloads in progress end, within the time configured; a second signal ends at once.
     async fn finish(self, mut asks: mpsc::Receiver<Ask>, end: &CancellationToken, tasks: TaskTracker) {
         tell(News::Stopping);
@@ -329,6 +343,7 @@ impl Live {
             _ = drained => {}
             () = ended(&mut asks) => tracing::warn!("asked again to end: not waiting any longer"),
         }
+        self.fold().await;
         let seconds = clock.monotonic().saturating_sub(began).as_secs();
         tracing::info!(seconds, "ended");
     }

@@ -294,6 +294,11 @@ pub trait Catalog: Send + Sync {
         keep: &(dyn for<'d> Fn(&'d Digest) -> bool + Send + Sync),
         remover: &dyn Remover,
     ) -> Result<Sweep, CatalogError>;
+    /// At the end of a process: brings all that was written into the one file that a backup copies, unless somebody else
+    /// is at work on it, who then does it.
+    async fn fold(&self) -> Result<(), CatalogError> {
+        Ok(())
+    }
 }
 
 /// Lets a swept blob go.

@@ -260,4 +260,10 @@ impl Catalog for SqlCatalog {
         }
         Ok(sweep)
     }
+
+    async fn fold(&self) -> Result<(), CatalogError> {
+        let mut lease = self.writer.lease().await?;
+        let folded = connect::fold(&mut lease.connection).await;
+        lease.give_back(folded)
+    }
 }

@@ -52,17 +52,20 @@ impl Context {
             noted.map_err(|error| Failure::engine(verb, &error))?;
             let _ = self.acted.set((engine.clone(), Heads::of(config)));
         }
-        // Never dropped: the catalog is durable as it stands, and closing it at the end of a process would fold its
-        // log for the price of several flushes.
+        // Never dropped: the catalog is durable as it stands; who wrote into it folds its log at the end.
         std::mem::forget(engine.clone());
         Ok(engine)
     }
 
-    /// Tells the head of the history, where one is due. That it could not be told is in the log, and fails nothing; a
+    /// Ends what was begun with an act: the head of the history is told, where one is due, and the catalog is left as the
+    /// one file that a backup copies. That a head could not be told is in the log, and fails nothing; a
     /// history that is not what was written, or of which nobody can know, is given back.
     pub(crate) async fn tell_head(&mut self) -> Option<Failure> {
         let (engine, mut heads) = self.acted.take()?;
         let told = heads.tell_after_act(engine.ports().catalog.as_ref(), self.clock.now()).await;
+        if let Err(error) = engine.ports().catalog.fold().await {
+            tracing::warn!(error = %model::error_chain(&error), "a backup needs the catalog's -wal as well");
+        }
         let error = told.err()?;
         let reason = error.reason();
         let failure = Failure::new(reason.code(), &error).with_exit(Exit::PART);

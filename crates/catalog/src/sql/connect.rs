@@ -53,6 +53,10 @@ const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; 
     PRAGMA journal_size_limit = 16777216";
 /// Readers and one writer at a time, without either waiting for the other.
 const WRITE_AHEAD: &str = "PRAGMA journal_mode = WAL";
+/// Brings the log into the file and leaves it empty: one that holds something would be played into a backup that is put
+/// in the file's place. It stays there, so that who may not write into the folder can read on. Who reads meanwhile is
+/// waited for, briefly.
+const FOLD: &str = "PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 10000";
 /// Takes the write lock at once: a transaction that reads first and then writes could be told that what it
 /// read is out of date.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -249,6 +253,14 @@ async fn set_up(options: &Options) -> Result<AnyConnection, sqlx::Error> {
         }
     }
     Ok(connection)
+}
+
+/// Brings the log into the file, unless somebody is in the way.
+pub(crate) async fn fold(connection: &mut AnyConnection) -> Result<(), CatalogError> {
+    match sqlx::raw_sql(FOLD).execute(connection).await {
+        Err(error) if !is_busy(&error) => Err(refusal("fold the log", "file")(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Begins a transaction that may write, waiting for other writers. It ends with [`commit`], or with the

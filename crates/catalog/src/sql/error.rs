@@ -26,8 +26,8 @@ impl Error for Refusal {
 }
 
 /// What to do about a file that holds something else, or half of it.
-pub(crate) const UNSOUND: &str = "the file is not a sound database: put a backup in its place, or move it away and \
-    sync again (what is served stays as it is)";
+pub(crate) const UNSOUND: &str = "the file is not a sound database: with nothing running, move it away together with \
+    its -wal and -shm, then put a backup in its place, or sync again (what is served stays as it is)";
 
 /// What is said of a disk without room.
 const FULL: &str = "the disk is full";

@@ -64,6 +64,30 @@ async fn another_file_in_its_place_is_never_opened_s40_s42() {
     );
 }
 
+/// A backup is one file: copied while nothing is at work on it, and put back over a later one.
+#[tokio::test]
+async fn at_a_clean_end_the_file_alone_is_the_catalog_s40() {
+    let (folder, writer) = sql().await;
+    tell(&writer, &["a", "b"]).await;
+    let (path, backup) = (file(&folder), folder.path().join("backup"));
+    let log = || std::fs::metadata(format!("{}-wal", path.display())).map_or(0, |found| found.len());
+    let reader = SqlCatalog::open_read_only(&path).await.unwrap();
+    assert_eq!(verify_chain(&reader).await.unwrap().seq, 2);
+    assert!(log() > 0);
+    writer.fold().await.unwrap();
+    assert_eq!(log(), 0);
+    std::fs::copy(&path, &backup).unwrap();
+    tell(&writer, &["c"]).await;
+    assert_eq!(verify_chain(&reader).await.unwrap().seq, 3, "whoever is at work goes on");
+    writer.fold().await.unwrap();
+    // As at the end of a process, which closes nothing.
+    std::mem::forget((writer, reader));
+    std::fs::copy(&backup, &path).unwrap();
+    let restored = SqlCatalog::open(&path).await.unwrap();
+    assert_eq!(verify_chain(&restored).await.unwrap().seq, 2);
+    restored.examine(&mut |fault| panic!("{fault}")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_reader_beside_a_writer_sees_all_and_changes_nothing() {
     let (folder, writer) = sql().await;

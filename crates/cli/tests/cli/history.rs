@@ -64,6 +64,27 @@ fn entries_are_found_by_what_they_are_about() {
     assert_eq!(empty, "nothing that fits is recorded\n");
 }
 
+/// As the guide says it, but for the moving away of what a process that was killed left: here each ended.
+#[test]
+fn a_backup_of_the_one_file_is_put_back_s40() {
+    let site = Site::named("");
+    site.run(&["sync"]).with(0);
+    let (catalog, backup) = (site.data().join("catalog/catalog.sqlite3"), site.path().join("backup.sqlite3"));
+    std::fs::copy(&catalog, &backup).unwrap();
+    let verified = || site.run(&["history", "verify"]).with(0).stdout;
+    let then = verified();
+    for _ in 0..2 {
+        site.vendors.publish_elastic("9.0.0", Change::of(1)).unwrap();
+        site.run(&["sync"]).with(0);
+    }
+    assert_ne!(verified(), then);
+    std::fs::copy(&backup, &catalog).unwrap();
+    assert_eq!(verified(), then);
+    // What was published since is recorded again.
+    site.run(&["sync"]).with(0);
+    site.run(&["release", "verify", "--store"]).with(0);
+}
+
 /// The formula of docs/history.md, by nothing that the program computes it with.
 fn digest_of(line: &Value) -> Digest {
     let mut text =
