@@ -8,6 +8,9 @@ use model::Timestamp;
 /// How long each unit is, in seconds.
 const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)];
 
+/// What pages show of a time is as fine as this, in microseconds.
+const SECOND: i64 = 1_000_000;
+
 /// Longer ago than this, in seconds, is a slip of the hand: about two hundred years.
 const LONGEST: u64 = 200 * 366 * 86_400;
 
@@ -25,6 +28,14 @@ impl Moment {
             Self::At(at) => at,
             Self::Ago(span) => now.before(span),
         }
+    }
+
+    /// The last instant of it that is not ahead of `now`. Pages show whole seconds: who copies the time of an entry from
+    /// one means what was once that entry was there.
+    pub(crate) fn end(self, now: Timestamp) -> Timestamp {
+        let at = self.resolve(now);
+        let is_whole = matches!(self, Self::At(_)) && at.as_micros().rem_euclid(SECOND) == 0;
+        if is_whole && at <= now { at.after(Duration::from_micros(999_999)).min(now) } else { at }
     }
 }
 
@@ -90,6 +101,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(text.parse::<Moment>().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_the_second_is_the_end_of_it_a21() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let now = at("2026-08-15T12:00:00.25Z");
+        for (text, end) in [
+            ("2026-08-15T11:00:00Z", "2026-08-15T11:00:00.999999Z"),
+            ("2026-08-15T11:00:00.5Z", "2026-08-15T11:00:00.5Z"),
+            ("2026-08-15T12:00:00Z", "2026-08-15T12:00:00.25Z"),
+            ("2026-08-15T13:00:00Z", "2026-08-15T13:00:00Z"),
+            ("1h ago", "2026-08-15T11:00:00.25Z"),
+        ] {
+            assert_eq!(text.parse::<Moment>().unwrap().end(now), at(end), "{text}");
         }
     }
 

@@ -59,7 +59,7 @@ impl Span {
     fn filter(&self, context: &Context) -> Result<EntryFilter, Failure> {
         let now = context.clock.now();
         let since = self.since.map(|since| since.resolve(now));
-        let until = self.until.map(|until| until.resolve(now));
+        let until = self.until.map(|until| until.end(now));
         match (since, until) {
             (Some(since), Some(until)) if since > until => Err(Failure::usage(format!(
                 "--since {since} is later than --until {until}, so that nothing lies between: exchange them"

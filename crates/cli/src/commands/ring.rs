@@ -117,7 +117,7 @@ async fn told(at: Option<Moment>, engine: &Engine, context: &Context) -> Result<
     let now = context.clock.now();
     match at {
         Some(at) => {
-            let at = at.resolve(now);
+            let at = at.end(now);
             let (past, doubt) = crate::past::past("ring", at, engine, context).await?;
             Ok((past.rings.values().map(|ring| then(at, ring, &past)).collect(), doubt))
         }

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &Status, context: &mut Context) -> Result<Exit, Fa
     let absent = gone::gone(&config, left.as_ref(), context.clock.now())?;
     let engine = context.engine(&config, "status", Purpose::Look).await?;
     if let Some(at) = args.at {
-        return past::run(at.resolve(context.clock.now()), &engine, args.json, context).await;
+        return past::run(at.end(context.clock.now()), &engine, args.json, context).await;
     }
     let mut status = engine.status().await.map_err(|error| Failure::engine("status", &error))?;
     let doubt = doubt(engine.ports().catalog.as_ref(), context).await?;
