@@ -15,12 +15,21 @@ pub(crate) struct Place {
     owes: AtomicBool,
 }
 
-/// The data folder, or the catalog in it, is not where it was.
+/// The data folder, or a part of it, is not where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Away {
-    /// The catalog alone: rings and blobs are where they were.
-    is_catalog: bool,
+    what: Part,
     stands: Stands,
+}
+
+/// What is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// Rings and blobs are where they were.
+    Catalog,
+    /// All else is where it was.
+    Blobs,
 }
 
 /// What stands where it was.
@@ -80,7 +89,18 @@ impl Place {
 impl Away {
     /// What an engine says of it, which looks at nothing that stands there.
     pub(crate) fn of(error: &EngineError) -> Self {
-        Self { is_catalog: matches!(error, EngineError::CatalogGone { .. }), stands: Stands::Nothing }
+        let what = match error {
+            EngineError::CatalogGone { .. } => Part::Catalog,
+            EngineError::BlobsGone { .. } => Part::Blobs,
+            _ => Part::Whole,
+        };
+        Self { what, stands: Stands::Nothing }
+    }
+
+    /// Whether an engine says that something is away.
+    pub(crate) fn is_told_by(error: &EngineError) -> bool {
+        use EngineError::{BlobsGone, CatalogGone, FolderGone};
+        matches!(error, FolderGone { .. } | CatalogGone { .. } | BlobsGone { .. })
     }
 
     /// The reason code.
@@ -93,12 +113,16 @@ impl Away {
 
     /// Whether bytes of content can still be opened: they lie beside the catalog.
     pub(crate) fn has_content(self) -> bool {
-        self.is_catalog
+        self.what == Part::Catalog
     }
 
     /// What is away, for a subject.
     pub(crate) fn what(self) -> &'static str {
-        if self.is_catalog { "the catalog" } else { "the data folder" }
+        match self.what {
+            Part::Whole => "the data folder",
+            Part::Catalog => "the catalog",
+            Part::Blobs => "the folder of the blobs",
+        }
     }
 
     /// What is wrong, without a path: it is shown to whoever asks.
@@ -151,6 +175,9 @@ mod tests {
         place.gone(&EngineError::CatalogGone { path: "/secret/d".into(), source: None });
         let away = place.away().unwrap();
         assert_eq!((away.reason(), away.has_content(), away.what()), (Reason::FolderGone, true, "the catalog"));
+        place.gone(&EngineError::BlobsGone { path: "/secret/d".into(), source: None });
+        let away = place.away().unwrap();
+        assert_eq!((away.has_content(), away.what()), (false, "the folder of the blobs"));
         place.back();
         assert_eq!(place.away(), None);
     }

@@ -1,11 +1,13 @@
 //! Looks after the data folder while `run` lives: whether it is still there, whether the ring's pointer is whole, and
 //! whether the bytes held are what they were.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use alarm::Life;
+use blob_store::reader::{BlobFiles, RingReader};
 use mirror::Engine;
 use mirror::scrub::{Place, place_at};
 use model::{Timestamp, error_chain};
@@ -106,7 +108,9 @@ impl Tender {
                     tracing::error!(reason = reason.code(), error = %error_chain(&error), remedy = reason.remedy(), "nothing is written");
                 }
                 self.charge.pulse.place().gone(&error);
-                if is_used(&self.charge.data_dir) {
+                let data = self.charge.data_dir.clone();
+                let may_open = tokio::task::spawn_blocking(move || is_used(&data) && holds_what_it_serves(&data)).await;
+                if may_open.unwrap_or(false) {
                     // When nobody takes it the process ends.
                     let _ = self.charge.asks.send(Ask::Reopen).await;
                 } else {
@@ -178,6 +182,23 @@ fn is_used(path: &Path) -> bool {
             && rings.is_some_and(|rings| rings.kind == EntryKind::Folder))
     };
     look().unwrap_or(false)
+}
+
+/// Whether a data folder holds all that its rings serve. One that is being put back file by file, or whose blobs are on a
+/// volume that is not mounted, lacks for the moment what is good: it would be fetched again, and `_back` would go on without.
+fn holds_what_it_serves(path: &Path) -> bool {
+    let look = || -> Result<(), blob_store::StoreError> {
+        let (rings, blobs) = (RingReader::open(path)?, BlobFiles::open(path)?);
+        for ring in rings.rings()? {
+            let Some(current) = rings.load(&ring)? else { continue };
+            let routes = current.generation.routes.values().map(|route| (route.digest, route.size));
+            for (digest, size) in routes.collect::<BTreeSet<_>>() {
+                blobs.open_blob(digest, size)?;
+            }
+        }
+        Ok(())
+    };
+    look().is_ok()
 }
 
 #[cfg(test)]

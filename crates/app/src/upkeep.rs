@@ -39,8 +39,9 @@ impl Regain {
             return;
         }
         for fault in &report.faults {
-            let reason = model::Reason::BlobDamaged.code();
-            tracing::error!(digest = %fault.digest, reason, "set aside; fetching it again");
+            let is_missing = fault.reason == model::Reason::BlobMissing;
+            let done = if is_missing { "it is gone; fetching it again" } else { "set aside; fetching it again" };
+            tracing::error!(digest = %fault.digest, reason = fault.reason.code(), "{done}");
         }
         self.take_from_folders().await;
         self.hurry.send_modify(|count| *count += 1);
@@ -104,7 +105,8 @@ impl Upkeep {
 
     /// Sets aside what could not be served whole, and has it fetched again now.
     async fn look_after_damage(&mut self) {
-        let Some(engine) = self.engine() else { return };
+        // What is away with its folder is neither damaged nor lost: it is looked after once that is back.
+        let Some(engine) = self.engine().filter(|engine| engine.in_place().is_ok()) else { return };
         self.look_into_doubts(Arc::clone(&engine)).await;
         let damaged = self.content.take_damaged();
         if damaged.is_empty() {

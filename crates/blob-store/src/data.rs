@@ -103,6 +103,18 @@ impl DataFolder {
         Ok(folder)
     }
 
+    /// Opens a folder right in one that was opened here; nothing if it is not there.
+    pub(crate) fn inside(&self, above: &Folder, name: &str) -> Result<Option<Folder>, StoreError> {
+        match above.folder(name) {
+            Ok(folder) => {
+                folder.check(self.owners)?;
+                Ok(Some(folder))
+            }
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Refuses when opened for reading alone.
     pub(crate) fn writable(&self, act: &'static str) -> Result<(), StoreError> {
         match self.access {

@@ -90,8 +90,11 @@ impl BlobStore for FsStore {
         let digests = digests.to_vec();
         let look = move |blobs: &Blobs| {
             // One that cannot be believed is as good as gone; if that goes for all of them, nothing can be said.
-            blobs.check_top()?;
-            Ok(digests.into_iter().map(|digest| blobs.find(digest).ok().flatten()).collect())
+            blobs.top()?;
+            let found = digests.into_iter().map(|digest| blobs.find(digest).ok().flatten()).collect();
+            // Also at the end: a folder that goes away meanwhile takes all of them with it.
+            blobs.top()?;
+            Ok(found)
         };
         self.run(look).await
     }
@@ -129,6 +132,7 @@ impl BlobStore for FsStore {
     async fn survey(&self, each: &mut (dyn FnMut(Found) + Send)) -> Result<(), StoreError> {
         self.stream(
             |blobs, send| {
+                blobs.top()?;
                 blobs.survey(send);
                 Ok(())
             },

@@ -95,6 +95,13 @@ pub enum StoreError {
         /// What stands there, as the end of a sentence that begins with "it".
         what: &'static str,
     },
+    /// The folder of the blobs is not the one that was opened: it was renamed, replaced or unmounted. It says nothing of any
+    /// blob in it, and nothing is written until it is back.
+    #[error("{path} is gone, or another folder stands in its place: nothing is written until it is back")]
+    Away {
+        /// Which folder, relative to the data folder.
+        path: String,
+    },
     /// `current` moved since it was read: somebody else published.
     #[error("ring {ring} moved on to generation {found} in the meantime")]
     Conflict {
@@ -122,7 +129,7 @@ impl StoreError {
         match self {
             Self::Io { source, .. } => platform::fs::says_bad_medium(source),
             Self::Mismatch { .. } | Self::NotAFile { .. } | Self::Damaged { .. } => true,
-            Self::Conflict { .. } | Self::Unsafe { .. } => false,
+            Self::Conflict { .. } | Self::Unsafe { .. } | Self::Away { .. } => false,
         }
     }
 
@@ -131,6 +138,7 @@ impl StoreError {
         match self {
             Self::Io { source, .. } => platform::fs::reason_of(source),
             Self::Unsafe { .. } | Self::NotAFile { .. } => Reason::UnsafeFile,
+            Self::Away { .. } => Reason::FolderGone,
             Self::Mismatch { expected, size, .. } if expected.size.is_some_and(|said| said != *size) => {
                 Reason::SizeMismatch
             }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use blob_store::{Access, BlobStore, Expected, FsStore, PartialKey, StoreError, Verification};
 use bytes::Bytes;
-use model::{Digest, Held, Timestamp};
+use model::{Digest, Held, Reason, Timestamp};
 
 struct Site {
     dir: tempfile::TempDir,
@@ -100,15 +100,15 @@ async fn cut_grown_and_zeroed_blobs_are_found_s17() {
 async fn deleted_folders_are_made_again_s18() {
     let site = Site::new();
     let held = site.keep(b"bytes").await;
-    for gone in ["blobs", "partial", "damaged"] {
+    for gone in ["partial", "damaged"] {
         fs::remove_dir_all(site.dir.path().join(gone)).unwrap();
-        assert_eq!(site.store.find(held.digest()).await.unwrap().is_some(), gone != "blobs");
+        assert_eq!(site.store.find(held.digest()).await.unwrap(), Some(held));
         site.store.visit(&mut |_, _| {}).await.unwrap();
         site.store.set_aside(held.digest()).await.unwrap();
         assert_eq!(site.keep(b"bytes").await, held);
     }
     fs::remove_dir_all(site.dir.path()).unwrap();
-    assert_eq!(site.store.find(held.digest()).await.unwrap(), None);
+    assert!(site.store.find(held.digest()).await.is_err(), "that is no word on a blob");
     assert!(site.store.begin(None).await.is_err(), "nothing is written where the folder was");
     assert!(!site.dir.path().exists());
 }
@@ -326,4 +326,39 @@ async fn who_reads_a_blob_reads_on_when_it_goes_s25() {
     let mut got = String::new();
     reader.read_to_string(&mut got).unwrap();
     assert_eq!(got, "bytes");
+}
+
+/// A folder that is away for a moment, as one of a volume of its own that is mounted again, takes no blob with it.
+#[tokio::test]
+async fn a_folder_of_blobs_that_is_away_is_no_absence_of_each_blob_s42() {
+    let site = Site::new();
+    let held = site.keep(b"what is held").await;
+    let (blobs, away) = (site.dir.path().join("blobs"), site.dir.path().join("away"));
+    let is_away = |error: StoreError| assert_eq!((error.reason(), error.is_damage()), (Reason::FolderGone, false));
+    fs::rename(&blobs, &away).unwrap();
+    for another in [false, true] {
+        if another {
+            fs::create_dir(&blobs).unwrap();
+        }
+        let (store, digest) = (&site.store, held.digest());
+        is_away(store.find(digest).await.unwrap_err());
+        is_away(store.find_all(&[digest]).await.unwrap_err());
+        is_away(store.open(digest).await.err().unwrap());
+        is_away(store.verify(digest).await.unwrap_err());
+        is_away(store.set_aside(digest).await.unwrap_err());
+        is_away(store.remove(digest).await.unwrap_err());
+        is_away(store.visit(&mut |_, _| ()).await.unwrap_err());
+        is_away(store.shard(0).await.unwrap_err());
+        is_away(store.survey(&mut |_| ()).await.unwrap_err());
+        is_away(store.check_folders().await.unwrap_err());
+        let mut writer = store.begin(None).await.unwrap();
+        writer.write(Bytes::from_static(b"something new")).await.unwrap();
+        is_away(writer.finish(Expected::default()).await.unwrap_err());
+        assert_eq!(blobs.exists(), another, "it is not made anew");
+    }
+    assert_eq!(files_in(&blobs), 0, "nothing is written into what stands in its place");
+    fs::remove_dir(&blobs).unwrap();
+    fs::rename(&away, &blobs).unwrap();
+    assert_eq!(site.store.verify(held.digest()).await.unwrap(), Verification::Good(held));
+    site.keep(b"something new").await;
 }

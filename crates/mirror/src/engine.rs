@@ -91,6 +91,18 @@ pub enum EngineError {
         #[source]
         source: Option<platform::fs::FsError>,
     },
+    /// The folder of the blobs is not the one that was opened.
+    #[error(
+        "the folder of the blobs {} is gone, or another stands in its place: nothing is written until it is back",
+        path.display()
+    )]
+    BlobsGone {
+        /// Where it was.
+        path: std::path::PathBuf,
+        /// Why it could not be looked for, where that is so.
+        #[source]
+        source: Option<platform::fs::FsError>,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -165,7 +177,7 @@ impl EngineError {
             Self::Catalog(error) => error.reason(),
             Self::Lock { source, .. } => source.reason(),
             Self::Store(error) => error.reason(),
-            Self::FolderGone { .. } | Self::CatalogGone { .. } => Reason::FolderGone,
+            Self::FolderGone { .. } | Self::CatalogGone { .. } | Self::BlobsGone { .. } => Reason::FolderGone,
             Self::Folder(_) => Reason::NotInFolder,
             Self::NotPublished(cause) => cause.reason,
             Self::Task(_) => Reason::Internal,
@@ -227,7 +239,7 @@ impl Engine {
     /// Fails when the data folder, or the catalog in it, is no longer where it was when this engine was made.
     ///
     /// # Errors
-    /// [`EngineError::FolderGone`], [`EngineError::CatalogGone`].
+    /// [`EngineError::FolderGone`], [`EngineError::CatalogGone`], [`EngineError::BlobsGone`].
     pub fn in_place(&self) -> Result<(), EngineError> {
         self.ports.locks.in_place()
     }

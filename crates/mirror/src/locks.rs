@@ -19,6 +19,9 @@ const TELL: Duration = Duration::from_secs(2);
 /// held for is the second reading of one damaged blob of some gigabytes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Where blobs lie in the data folder.
+const BLOBS: &str = "blobs";
+
 /// The pauses between looks at a lock that is held: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
@@ -55,9 +58,9 @@ pub trait Locks: Send + Sync {
     /// # Errors
     /// [`EngineError::Busy`] when it is held for much longer than that.
     async fn publish(&self) -> Result<Box<dyn Guard>, EngineError>;
-    /// Fails when the data folder, or the catalog in it, is no longer where it was when this process opened it: it was
-    /// renamed, replaced or unmounted, and whatever is there now is not what this process works on. No lock is given
-    /// then, and nothing is to be written.
+    /// Fails when the data folder, or the catalog or the folder of the blobs in it, is no longer where it was when this
+    /// process opened it: it was renamed, replaced or unmounted, and whatever is there now is not what this process works on.
+    /// No lock is given then, and nothing is to be written.
     fn in_place(&self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -102,6 +105,9 @@ pub struct FileLocks {
     data_dir: PathBuf,
     /// The data folder as it was opened first; none when it could not be.
     opened: Option<Arc<Folder>>,
+    /// The folder of the blobs in it, which may be a volume of its own; none where there was none. Held open, so that no
+    /// other folder gets its number.
+    blobs: Option<Arc<Folder>>,
     /// The catalog's file as it was opened; none where there is none, or nobody said which it is.
     catalog: Option<Arc<Opened>>,
     verb: String,
@@ -116,8 +122,9 @@ impl FileLocks {
     /// Locks in `<data_dir>/locks`, which is there; `verb` tells others what the holder does.
     pub fn new(data_dir: &std::path::Path, verb: &str, clock: Arc<dyn Clock>) -> Self {
         let opened = Folder::open(data_dir).ok().map(Arc::new);
+        let blobs = opened.as_ref().and_then(|data| data.folder(BLOBS).ok()).map(Arc::new);
         let (data_dir, verb) = (data_dir.to_owned(), verb.to_owned());
-        Self { data_dir, opened, catalog: None, verb, clock, shared: None, patience: PATIENCE }
+        Self { data_dir, opened, blobs, catalog: None, verb, clock, shared: None, patience: PATIENCE }
     }
 
     /// Holds only as long as the catalog's file, `name` in the folder `folder` of the data folder, is the one that it
@@ -224,6 +231,12 @@ impl Locks for FileLocks {
             Ok(true) => {}
             Ok(false) => return Err(EngineError::FolderGone { path: self.data_dir.clone(), source: None }),
             Err(error) => return Err(EngineError::FolderGone { path: self.data_dir.clone(), source: Some(error) }),
+        }
+        let gone = |source| EngineError::BlobsGone { path: self.data_dir.join(BLOBS), source };
+        match self.blobs.as_ref().map_or(Ok(true), |blobs| blobs.is_at(&self.data_dir.join(BLOBS))) {
+            Ok(true) => {}
+            Ok(false) => return Err(gone(None)),
+            Err(error) => return Err(gone(Some(error))),
         }
         let Some(catalog) = &self.catalog else { return Ok(()) };
         let gone =

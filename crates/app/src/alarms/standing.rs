@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alarm::{Condition, Source};
-use mirror::{EngineError, Status};
+use mirror::Status;
 use model::{Level, Reason, error_chain};
 
 use super::{STATUS, Sights};
@@ -21,7 +21,7 @@ pub(super) async fn status(sights: &Sights, data: &Path) -> Result<Status, Box<C
     let Some(engine) = engine else { return Err(unreadable(Reason::Internal, "there is no engine")) };
     match tokio::time::timeout(STATUS, apart(async move { engine.status().await })).await {
         Ok(Ok(Ok(status))) => Ok(status),
-        Ok(Ok(Err(error @ (EngineError::FolderGone { .. } | EngineError::CatalogGone { .. })))) => {
+        Ok(Ok(Err(error))) if Away::is_told_by(&error) => {
             let what = Away::of(&error).what();
             // What stands there now was looked into by whoever may take it over.
             match sights.pulse.place().away().filter(|away| away.reason() == Reason::AnotherHistory) {

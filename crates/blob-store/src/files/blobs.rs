@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::{Digest, Hasher, Held, Timestamp};
 use platform::fs::{EntryKind, Folder, FsError, Mode};
@@ -29,11 +29,14 @@ const READ: usize = 256 * 1024;
 pub(crate) struct Blobs {
     data: DataFolder,
     layout: Layout,
+    /// The folder of the blobs, as it was when this process opened it to write: where it is not there, or another stands in
+    /// its place, no blob is absent for that. Held open, so that no other folder gets its number.
+    own: OnceLock<Folder>,
 }
 
 impl Blobs {
     pub(crate) fn new(data: DataFolder) -> Self {
-        Self { data, layout: Layout::default() }
+        Self { data, layout: Layout::default(), own: OnceLock::new() }
     }
 
     pub(super) fn data(&self) -> &DataFolder {
@@ -45,7 +48,10 @@ impl Blobs {
     pub(super) fn begin_layout(self: &Arc<Self>) -> Result<(), StoreError> {
         for (folder, mode) in [(PARTIAL, Mode::PRIVATE_FOLDER), (DAMAGED, Mode::PRIVATE_FOLDER), (BLOBS, Mode::FOLDER)]
         {
-            self.data.ensure(folder, mode)?;
+            let opened = self.data.ensure(folder, mode)?;
+            if folder == BLOBS {
+                let _set_once_as_this_is_called_once = self.own.set(opened);
+            }
         }
         let blobs = Arc::clone(self);
         // Where there is no thread to be had, the first blob makes them.
@@ -59,7 +65,7 @@ impl Blobs {
 
     /// Makes the shards, with one flush for all: after this, keeping a blob flushes its shard and nothing above it.
     fn lay_out(&self) -> Result<(), StoreError> {
-        let blobs = self.data.ensure(BLOBS, Mode::FOLDER)?;
+        let blobs = self.top()?.ok_or_else(away)?;
         let there = blobs.names()?.collect::<Result<BTreeSet<_>, _>>()?;
         for shard in shards().filter(|shard| !there.contains(shard)) {
             blobs.make_folder(&shard, Mode::FOLDER)?;
@@ -73,15 +79,28 @@ impl Blobs {
         Ok(Partials::new(self.data.ensure(PARTIAL, Mode::PRIVATE_FOLDER)?))
     }
 
+    /// The folder that blobs lie in; nothing if there never was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when it is not the one that this process opened.
+    pub(super) fn top(&self) -> Result<Option<Folder>, StoreError> {
+        let top = self.data.folder_if_there(BLOBS)?;
+        let Some(own) = self.own.get() else { return Ok(top) };
+        let which = |folder: &Folder| folder.look_here().map(|look| (look.device, look.inode));
+        match top {
+            Some(top) if which(&top)? == which(own)? => Ok(Some(top)),
+            _ => Err(away()),
+        }
+    }
+
     fn shard(&self, digest: Digest) -> Result<Option<Folder>, StoreError> {
-        self.data.folder_if_there(&format!("{BLOBS}/{}", shard_of(digest)))
+        let Some(top) = self.top()? else { return Ok(None) };
+        self.data.inside(&top, &shard_of(digest))
     }
 
     fn ensure_shard(&self, digest: Digest) -> Result<Folder, StoreError> {
-        if let Some(shard) = self.shard(digest)? {
-            return Ok(shard);
-        }
-        let shard = self.data.ensure(BLOBS, Mode::FOLDER)?.ensure_folder(&shard_of(digest), Mode::FOLDER)?;
+        let top = self.top()?.ok_or_else(away)?;
+        let shard = top.ensure_folder(&shard_of(digest), Mode::FOLDER)?;
         shard.check(self.data.owners())?;
         Ok(shard)
     }
@@ -158,8 +177,9 @@ impl Blobs {
 
     /// Walks all blobs until `each` says no. What is not a blob of ours is passed over.
     pub(super) fn visit(&self, each: &mut dyn FnMut(Digest, u64) -> bool) -> Result<(), StoreError> {
+        let Some(top) = self.top()? else { return Ok(()) };
         for name in shards() {
-            let Some(shard) = self.data.folder_if_there(&format!("{BLOBS}/{name}"))? else { continue };
+            let Some(shard) = self.data.inside(&top, &name)? else { continue };
             for file in shard.names()? {
                 let file = file?;
                 let Ok(digest) = file.parse::<Digest>() else { continue };
@@ -176,19 +196,15 @@ impl Blobs {
 
     /// Refuses where others can write the folders that blobs lie in.
     pub(super) fn check_folders(&self) -> Result<(), StoreError> {
-        self.check_top()?;
-        shards().try_for_each(|name| self.data.folder_if_there(&format!("{BLOBS}/{name}")).map(|_| ()))
-    }
-
-    /// As [`Blobs::check_folders`], of the one folder above all.
-    pub(super) fn check_top(&self) -> Result<(), StoreError> {
-        self.data.folder_if_there(BLOBS).map(|_| ())
+        let Some(top) = self.top()? else { return Ok(()) };
+        shards().try_for_each(|name| self.data.inside(&top, &name).map(|_| ()))
     }
 
     /// The names in one shard that are digests.
     pub(super) fn in_shard(&self, first: u8) -> Result<Vec<Digest>, StoreError> {
         let name = format!("{first:02x}");
-        let Some(shard) = self.data.folder_if_there(&format!("{BLOBS}/{name}"))? else { return Ok(Vec::new()) };
+        let Some(top) = self.top()? else { return Ok(Vec::new()) };
+        let Some(shard) = self.data.inside(&top, &name)? else { return Ok(Vec::new()) };
         let names = shard.names()?.collect::<Result<Vec<_>, _>>()?;
         let digests = names.iter().filter_map(|file| file.parse::<Digest>().ok());
         Ok(digests.filter(|digest| shard_of(*digest) == name).collect())
@@ -237,6 +253,10 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+fn away() -> StoreError {
+    StoreError::Away { path: BLOBS.to_owned() }
 }
 
 /// Hashes a file from where it stands to its end.

@@ -58,6 +58,37 @@ fn a_data_folder_that_goes_away_is_told_and_nothing_is_written_until_it_is_back_
     site.act(&["release", "verify", "--all", "--store"]).expect(0);
 }
 
+/// The folder of the blobs may be a volume of its own.
+#[test]
+fn blobs_that_are_away_with_their_folder_for_a_moment_take_nothing_with_them_s42() {
+    let vendor = vendor(16 * 1024);
+    let site = Site::new(&sections(&vendor));
+    for _ in 0..2 {
+        site.sync(&[]).expect(0);
+        vendor.publish_elastic("all", Change::of(2)).unwrap();
+    }
+    let run = site.start("run");
+    let shows = || serves_what_the_vendor_shows(run.content, &vendor, &VERSIONS, &FEEDS).then_some(());
+    until("everything is served", PATIENCE, shows);
+    let pointer = || fs::read(site.data().join("rings/broad/current")).unwrap();
+    let (before, blobs, away) = (pointer(), site.data().join("blobs"), site.data().join("blobs.away"));
+    fs::rename(&blobs, &away).unwrap();
+    run.wait_said("folder_gone");
+    fs::create_dir(&blobs).unwrap();
+    let (code, refused) = asking(&site, run.admin, &["sync"]);
+    assert!(code == Some(1) && refused.contains("the folder of the blobs is gone"), "{refused}");
+    assert_eq!(fs::read_dir(&blobs).unwrap().count(), 0, "nothing is written into a bare mount point");
+    // Put back file by file, it is another folder that lacks most of them for a while.
+    fs::remove_dir(&blobs).unwrap();
+    let copied = Command::new("cp").arg("-a").args([&away, &blobs]).status().unwrap();
+    assert!(copied.success());
+    run.wait_said("another data folder stands here now, and was opened");
+    until("it works on", PATIENCE, || (asking(&site, run.admin, &["sync"]).0 == Some(0)).then_some(()));
+    run.finish();
+    assert_eq!(pointer(), before, "what is served, its `_back` and its grace are what they were");
+    site.act(&["release", "verify", "--all"]).expect(0);
+}
+
 /// A command of a site whose `run` can be asked at this address.
 fn asking(site: &Site, admin: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = site.command(arguments);
@@ -109,7 +140,7 @@ fn a_data_folder_that_is_begun_anew_under_a_running_process_is_left_alone_s42() 
     let (code, told) = asking(&site, run.admin, &["alarm", "list"]);
     assert!(code == Some(1) && told.contains("was left without its data folder: another history "), "{told}");
     assert!(!told.contains("never ran here"), "{told}");
-    for page in [&["release", "list"][..], &["history", "verify"]] {
+    for page in [&["release", "list"][..], &["ring", "list"], &["ring", "show", "broad"], &["history", "verify"]] {
         let (code, told) = asking(&site, run.admin, page);
         assert!(code == Some(1) && told.starts_with("another_history: the data folder: "), "{page:?}: {told}");
     }

@@ -235,11 +235,12 @@ async fn a_number_that_was_served_is_not_given_again_s18() {
 
 #[tokio::test]
 async fn a_ring_with_nothing_left_of_it_still_counts_on_s18() {
-    let world = World::on_files().await;
+    let mut world = World::on_files().await;
     world.sync().await;
     let before = world.generation().await.unwrap().number;
     fs::remove_dir_all(world.ports.path().join("rings")).unwrap();
     fs::remove_dir_all(world.ports.path().join("blobs")).unwrap();
+    world.reopen().await;
     world.forget();
     let report = world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap();
     assert_eq!(report.exit_code(), 0, "{report:#?}");

@@ -122,7 +122,7 @@ async fn other_sizes_and_zeros_are_found_s17() {
 
 #[tokio::test]
 async fn what_was_deleted_is_found_s18() {
-    let world = whole().await;
+    let mut world = whole().await;
     let digests = served(&world).await;
     fs::remove_file(blob(&world, digests[0])).unwrap();
     let report = check(&world, Depth::Look).await;
@@ -130,6 +130,7 @@ async fn what_was_deleted_is_found_s18() {
     assert!(report.faults[0].detail.contains("in ring broad"), "{report:#?}");
     assert!(!report.faults[0].remedy.is_empty());
     fs::remove_dir_all(world.ports.path().join("blobs")).unwrap();
+    world.reopen().await;
     let report = check(&world, Depth::Rehash).await;
     assert!(report.faults.len() >= digests.len(), "{report:#?}");
     assert!(reasons(&report).iter().all(|reason| *reason == Reason::BlobMissing));

@@ -11,7 +11,8 @@ use model::Outcome::{Current, Failed};
 use model::{Clock as _, Reason};
 use vendor_sim::Network;
 
-use crate::world::{DAY, ELASTIC, OTHER, World, ended};
+use crate::back::{served, stands};
+use crate::world::{DAY, DEFENDER, ELASTIC, OTHER, World, ended};
 
 #[tokio::test]
 async fn reading_again_finds_what_rotted_within_its_period_and_no_faster_than_allowed_s16() {
@@ -216,4 +217,38 @@ async fn a_ring_that_the_history_does_not_know_is_a_fault_and_taken_over_by_name
     let past = world.engine().past(adopted[0].at).await.unwrap();
     let then = past.rings.values().next().unwrap();
     assert_eq!((then.generation, then.feeds.len()), (1, served.feeds.len()));
+}
+
+/// The folder of the blobs may be a volume of its own: what is away with it for a moment is not lost.
+#[tokio::test]
+async fn blobs_that_are_away_with_their_folder_cost_no_step_back_and_no_grace_s42() {
+    let mut world = served(3).await;
+    let now = world.generation().await.unwrap();
+    let digests: Vec<_> = now.routes.values().map(|route| route.digest).collect();
+    let (blobs, away) = (world.ports.path().join("blobs"), world.ports.path().join("away"));
+    world.publish();
+    // Who looks with the store that is open, and who opens the locks anew: neither takes what stands there for the blobs.
+    fs::rename(&blobs, &away).unwrap();
+    for another in [false, true] {
+        if another {
+            fs::create_dir(&blobs).unwrap();
+        }
+        let is_away = |error: mirror::EngineError| assert_eq!(error.reason(), Reason::FolderGone, "{error}");
+        is_away(world.engine().in_place().unwrap_err());
+        is_away(world.engine().sync(&SyncRequest::default(), Arc::new(Silent)).await.unwrap_err());
+        is_away(world.engine().collect().await.unwrap_err());
+        let unread = world.engine().recheck(&digests).await.unwrap_err();
+        is_away(unread);
+        assert_eq!(world.generation().await, Some(now.clone()));
+        assert_eq!(blobs.exists(), another, "it is not made anew");
+    }
+    assert_eq!(fs::read_dir(&blobs).unwrap().count(), 0, "nothing is written into it");
+    fs::remove_dir(&blobs).unwrap();
+    fs::rename(&away, &blobs).unwrap();
+    assert_eq!(world.engine().recheck(&digests).await.unwrap().faults, []);
+    let back = stands(&world, DEFENDER).await.0;
+    world.sync().await;
+    assert_eq!(stands(&world, DEFENDER).await.1, Some(back), "it goes on as if nothing had been");
+    world.reopen().await;
+    world.walk().await;
 }
