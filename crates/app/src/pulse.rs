@@ -123,7 +123,7 @@ impl Pulse {
         failing.insert(vendor, Failing { since, reason, why: format!("no run can take place: {why}") });
     }
 
-    /// A run took place, whatever became of its feeds.
+    /// A run took place, whatever became of its feeds; or there is nothing left to run for.
     pub(crate) fn took_place(&self, vendor: Vendor) {
         self.failing().remove(&vendor);
     }
@@ -141,15 +141,23 @@ impl Pulse {
             Turn::Ended(at) => (*at, Duration::ZERO, "a defect of this program ended it; it begins anew".to_owned()),
         };
         let turns = self.turns();
+        // A run that goes on for longer takes place, however those before it ended; so does one that waits its turn.
+        let is_hopeless = |vendor: &Vendor| match turns.get(vendor) {
+            Some(Turn::Runs(since)) => now.saturating_sub(*since) <= LATE,
+            Some(Turn::Blocked { .. }) => false,
+            _ => true,
+        };
         let stalled = turns.iter().filter_map(|(vendor, turn)| {
             let (since, allowed, why) = judge(turn);
             let over = now.saturating_sub(since.saturating_add(allowed));
             // A long run that somebody began by hand ends; what is not checked for too long makes it worse.
             let level = if matches!(turn, Turn::Blocked { .. }) { Level::Warn } else { Level::Fail };
             let stalled = Stalled { vendor: *vendor, over, why, reason: Reason::ScheduleStalled, level };
-            (!over.is_zero() && !failing.contains_key(vendor)).then_some(stalled)
+            let is_told = failing.contains_key(vendor) && is_hopeless(vendor);
+            (!over.is_zero() && !is_told).then_some(stalled)
         });
-        let failed = failing.iter().map(|(vendor, Failing { since, reason, why })| {
+        let failed = failing.iter().filter(|(vendor, _)| is_hopeless(vendor));
+        let failed = failed.map(|(vendor, Failing { since, reason, why })| {
             let (over, why) = (now.saturating_sub(*since), why.clone());
             Stalled { vendor: *vendor, over, why, reason: *reason, level: Level::Fail }
         });
@@ -197,5 +205,25 @@ mod tests {
             pulse.forget(Vendor::Elastic);
             assert!(pulse.stalled(seconds(stalled), longest).is_empty());
         }
+    }
+
+    #[test]
+    fn a_long_run_is_one_that_takes_place_after_all_whatever_failed_before() {
+        let seconds = Duration::from_secs;
+        let pulse = Pulse::default();
+        let stalled = |at| pulse.stalled(seconds(at), seconds(3600));
+        pulse.failed(Vendor::Elastic, seconds(100), (Reason::FolderGone, "the folder is away"));
+        pulse.note(Vendor::Elastic, Turn::Waits(seconds(130)));
+        assert_eq!(stalled(120)[0].reason, Reason::FolderGone);
+        // Each try of those that fail is a short run.
+        pulse.note(Vendor::Elastic, Turn::Runs(seconds(130)));
+        assert_eq!(stalled(131)[0].reason, Reason::FolderGone);
+        assert!(stalled(191).is_empty());
+        // One that does not end is told as that.
+        assert_eq!(stalled(3731)[0].reason, Reason::ScheduleStalled);
+        pulse.note(Vendor::Elastic, Turn::Waits(seconds(4000)));
+        assert_eq!(stalled(3732)[0].reason, Reason::FolderGone);
+        pulse.took_place(Vendor::Elastic);
+        assert!(stalled(3733).is_empty());
     }
 }

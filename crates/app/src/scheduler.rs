@@ -134,6 +134,9 @@ impl Scheduler {
     fn change(&mut self) {
         let now = self.parts.clock.monotonic();
         let (intervals, feeds) = self.parts.timetable.borrow_and_update().of_vendor(self.vendor);
+        if feeds.is_empty() {
+            self.parts.pulse.took_place(self.vendor);
+        }
         self.schedule.change(intervals, now);
         if feeds.iter().any(|feed| !self.feeds.contains(feed)) {
             self.schedule.hurry(now);
@@ -154,6 +157,7 @@ impl Scheduler {
         let claims: Vec<_> = feeds.iter().filter_map(|feed| Some((feed.clone(), engine.claim(feed)?))).collect();
         let feeds: Vec<FeedId> = claims.iter().map(|(feed, _)| feed.clone()).collect();
         if feeds.is_empty() {
+            self.parts.pulse.took_place(self.vendor);
             return self.schedule.ran(calls, &[], self.parts.clock.monotonic(), 0.5);
         }
         let request = SyncRequest { feeds, wait: true, ..SyncRequest::default() };
