@@ -20,6 +20,8 @@ pub enum State {
     Behind,
     /// It has more: it reached the vendor, another ring, or takes candidates.
     Ahead,
+    /// It has what the operator rejected or went back from.
+    Rejected,
     /// It is pinned to a date.
     Dated,
     /// Its last download did not end well.
@@ -34,10 +36,11 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Equal,
         Self::Behind,
         Self::Ahead,
+        Self::Rejected,
         Self::Dated,
         Self::Failing,
         Self::Silent,
@@ -51,6 +54,7 @@ impl State {
             Self::Equal => "equal",
             Self::Behind => "behind",
             Self::Ahead => "ahead",
+            Self::Rejected => "rejected",
             Self::Dated => "dated",
             Self::Failing => "failing",
             Self::Silent => "silent",
@@ -68,6 +72,9 @@ impl State {
             }
             Self::Ahead => {
                 "check that its policy sets artifacts.global.base_url and channel stable, and that it cannot reach elastic.co"
+            }
+            Self::Rejected => {
+                "it goes back when it next asks this mirror; if it does not, it asks elsewhere: look at base_url in its policy"
             }
             Self::Dated => "set the policy's protection updates to latest, or mirror the date ([elastic] dated)",
             Self::Failing => "its message says why; `waystation doctor URL` plays its requests against the mirror",
@@ -256,6 +263,12 @@ impl Judge<'_> {
         None
     }
 
+    /// Whether what it has was rejected, or gone back from.
+    fn is_rejected(&self, endpoint: &PolicyResponse, applied: &Version) -> bool {
+        let rejected = self.offer(endpoint, None).and_then(|(feed, _)| self.offers.rejected.get(feed));
+        rejected.is_some_and(|rejected| rejected.contains(applied))
+    }
+
     /// Whether nobody was asked for that kind of manifest of its version.
     fn unasked(&self, endpoint: &PolicyResponse, kind: &str) -> bool {
         let version = endpoint.released().unwrap_or_default();
@@ -304,6 +317,9 @@ impl Judge<'_> {
                     (None, _) => "since when is not known".to_owned(),
                 };
                 Verdict { lag, ..Verdict::new(State::Behind, level, why) }
+            }
+            Some(applied) if self.is_rejected(endpoint, applied) => {
+                Verdict::new(State::Rejected, Level::Warn, "the operator rejected it, or went back from it")
             }
             Some(_) => {
                 let why = match endpoint.manifest_type.as_deref() {

@@ -148,3 +148,12 @@ fn versions_are_summed_up_and_the_worst_come_first() {
     assert_eq!(nine.oldest.as_ref().map(Version::as_str), Some("1.0.7"));
     assert_eq!(nine.offered.as_ref().map(Version::as_str), Some("1.0.100"));
 }
+
+#[test]
+fn what_was_gone_back_from_is_not_said_to_come_from_elsewhere() {
+    let mut offers = offers(0);
+    offers.rejected.insert("elastic/9.0.0".parse().unwrap(), ["1.0.101".parse().unwrap()].into());
+    let fleet = |applied| Fleet { endpoints: vec![endpoint("9.0.0", applied)], unread: Vec::new(), pages: 1 };
+    let judged = |applied| compare(&fleet(applied), &offers, Duration::from_secs(3 * DAY), NOW).remove(0).state;
+    assert_eq!(["1.0.101", "1.0.102"].map(judged), [State::Rejected, State::Ahead]);
+}
