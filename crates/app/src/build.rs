@@ -251,7 +251,9 @@ async fn built(
         faults.extend(learned.fault(now));
         faults
     });
-    Ok(engine.with_learned(Arc::new(crate::demand::book(config))))
+    let book = Arc::new(crate::demand::book(config));
+    proxy::read_ring(&engine, &book).await;
+    Ok(engine.with_learned(book))
 }
 
 /// Whether an engine can be built by a configuration, as far as that is known without a look at the data folder.

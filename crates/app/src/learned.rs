@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blob_store::{Access, FsRings, RingStore as _};
 use config::Config;
 use mirror::{Engine, Learned as _, SiteFault};
 use model::{FeedId, Level, Note, Reason, Timestamp, error_chain};
@@ -34,9 +35,15 @@ pub fn followed(config: &Config) -> Result<Vec<FeedId>, BookError> {
 ///
 /// # Errors
 /// [`BuildError`] when a file with keys cannot be used.
-pub fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError> {
+pub async fn learned_settings(config: &Config) -> Result<vendors::Settings, BuildError> {
     let mut settings = vendor_settings(config)?;
-    book(config).furnish(&mut settings);
+    let book = book(config);
+    // Where no ring can be opened, nothing is served that could be looked at.
+    if let Ok(rings) = FsRings::open(&config.data_dir, Access::ReadOnly) {
+        let current = rings.current(&config.default_ring()).await.ok().flatten();
+        proxy::note_ring(&book, current.as_ref().map(|current| &current.generation), (&config.feeds(), &settings));
+    }
+    book.furnish(&mut settings);
     Ok(settings)
 }
 
@@ -58,6 +65,7 @@ pub async fn follow_found(config: &Config, engine: &Engine, found: &[FeedId]) ->
 /// As [`discover`], and nothing is changed: an engine that follows what would be followed, and what that is.
 pub async fn foresee(config: &Config, engine: Engine) -> (Engine, Discovery) {
     let book = Arc::new(Book::supposing(&config.data_dir, keeping(config)));
+    proxy::read_ring(&engine, &book).await;
     let engine = engine.with_learned(Arc::clone(&book) as Arc<dyn mirror::Learned>);
     let found = proxy::discover(&engine, &book, &rules(config)).await;
     (engine, found)

@@ -9,6 +9,10 @@ pub trait Learned: Send + Sync {
     /// The feeds that are followed beside the configured ones; none when that cannot be told now: then nothing that is
     /// served counts as followed no longer.
     fn feeds(&self) -> Option<Vec<FeedId>>;
+    /// Of what is followed beside the configured feeds, what is sure where [`feeds`](Self::feeds) cannot be told.
+    fn covered(&self) -> Vec<FeedId> {
+        Vec::new()
+    }
     /// Adds what was learned to the vendors' settings: paths of manifests, files that no manifest names.
     fn furnish(&self, settings: &mut vendors::Settings);
     /// Whether the vendor has answered with a manifest at a place that [`vendors::VendorModule::places`] named.
@@ -58,14 +62,15 @@ impl Engine {
     /// The feeds that are followed: those of the configuration, and those that were learned.
     pub fn feeds(&self) -> Vec<FeedId> {
         let mut feeds = self.settings.feeds.clone();
-        let learned = self.learned.feeds().unwrap_or_default();
+        let learned = self.learned.feeds().unwrap_or_else(|| self.learned.covered());
         feeds.extend(learned.into_iter().filter(|feed| !self.settings.feeds.contains(feed)));
         feeds
     }
 
     /// Whether a feed is followed.
     pub fn follows(&self, feed: &FeedId) -> bool {
-        self.settings.feeds.contains(feed) || self.learned.feeds().is_some_and(|learned| learned.contains(feed))
+        let learned = || self.learned.feeds().unwrap_or_else(|| self.learned.covered());
+        self.settings.feeds.contains(feed) || learned().contains(feed)
     }
 
     /// Whether a feed is surely followed no longer.

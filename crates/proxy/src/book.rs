@@ -67,6 +67,8 @@ pub struct Book {
     names: names::Names,
     trying: Mutex<trial::AllTried>,
     in_place: Place,
+    /// What the ring tells of what is followed, and is written down nowhere.
+    ring: Mutex<InRing>,
     /// Of a book that only supposes: what it says, as soon as it says more than the files.
     supposed: Option<Mutex<Option<State>>>,
 }
@@ -79,6 +81,15 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Place").finish_non_exhaustive()
     }
+}
+
+/// What a ring tells of what is followed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InRing {
+    /// Forms, else unknown, of paths at which it serves manifests.
+    pub(crate) forms: Vec<String>,
+    /// What it serves that patterns cover: followed also where what was learned does not read.
+    pub(crate) covered: Vec<FeedId>,
 }
 
 /// Tells one writing of a file from the next.
@@ -95,6 +106,7 @@ impl Book {
             names: names::Names::default(),
             trying: Mutex::default(),
             in_place: Place::default(),
+            ring: Mutex::default(),
             supposed: None,
         }
     }
@@ -119,7 +131,7 @@ impl Book {
         *self.keeping.lock().unwrap_or_else(PoisonError::into_inner) = keeping;
     }
 
-    fn keeping(&self) -> Keeping {
+    pub(crate) fn keeping(&self) -> Keeping {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -241,6 +253,11 @@ impl Book {
             return Ok(false);
         }
         self.change(|state| state.guess(template))
+    }
+
+    /// Knows from now on what the ring tells, for as long as this process lives.
+    pub(crate) fn note_ring(&self, told: InRing) {
+        *lock(&self.ring) = told;
     }
 
     /// A form that was no good.

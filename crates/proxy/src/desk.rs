@@ -188,10 +188,9 @@ impl Desk {
     /// whatever changes under its address must be seen to have changed at the next poll.
     pub fn face(&self, feed: &FeedId, path: &RoutePath, digest: &Digest) -> Face {
         let passed = self.rules.borrow().pass_headers.clone();
-        let kept = || self.is_artifact(feed, path);
-        self.faces.of(feed, (path, digest), |name| {
-            passed.iter().any(|known| known == name) && (name != CACHE_CONTROL || kept())
-        })
+        let is_artifact = self.is_artifact(feed, path);
+        let may = |name: &str| passed.iter().any(|known| known == name) && (name != CACHE_CONTROL || is_artifact);
+        if is_artifact { self.faces.of(feed, (path, digest), may) } else { self.faces.of_path((path, digest), may) }
     }
 
     fn is_artifact(&self, feed: &FeedId, path: &RoutePath) -> bool {
@@ -250,14 +249,19 @@ impl Desk {
         }
     }
 
-    /// Begins to fetch a feed's release without waiting for it.
-    pub(crate) fn begin(self: &Arc<Self>, feed: &FeedId, guess: Option<String>, why: Why) -> Begun {
+    /// Begins to fetch a feed's release without waiting for it; where one is served, begins to look for it at this path.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        (feed, path): (&FeedId, Option<&RoutePath>),
+        guess: Option<String>,
+        why: Why,
+    ) -> Begun {
         let Some(engine) = self.engine() else { return Begun::Not };
         if !self.has_room(&engine, feed, why) {
             return Begun::Not;
         }
         let flying = self.flights.flying();
-        match self.board_feed((feed.clone(), None), guess, why) {
+        match self.board_feed((feed.clone(), path.cloned()), guess, why) {
             Asked::Later => Begun::Not,
             Asked::Flying(progress) if progress.borrow().is_none() && self.flights.flying() > flying => Begun::Now,
             Asked::Flying(_) | Asked::Absent => Begun::Before,

@@ -2,10 +2,11 @@
 //! patterns stand for. Nothing is fetched here but manifests.
 
 use mirror::Engine;
-use model::{FeedId, Note, Reason, VendorVersion, error_chain};
+use model::{FeedId, Note, Outcome, Reason, Timestamp, VendorVersion, error_chain};
 
 use crate::gatherer::may_ask;
 use crate::list::Tried;
+use crate::placed::is_placed;
 use crate::{Book, BookError, Rules, WantedList, Why};
 
 /// What was found out.
@@ -77,10 +78,35 @@ impl Search<'_> {
     /// A list that does not read is left as it is: whoever gathers what is asked for next begins it anew.
     async fn asked_for(&mut self) -> Result<(), BookError> {
         let mut list = self.book.wanted()?;
+        if list.entries().is_empty() {
+            return Ok(());
+        }
+        self.places(&mut list).await;
         let looked = self.wanted(&mut list).await;
         // What came of asking so far is kept, whatever ended it.
         self.book.keep_wanted(&list)?;
         looked
+    }
+
+    /// Asks the vendor at the places that endpoints' requests suggest, where a feed is followed whose place is not known, or
+    /// not any more: the run that comes next goes there.
+    async fn places(&self, list: &mut WantedList) {
+        let all_known = !self.engine.feeds().iter().any(is_placed);
+        for entry in list.entries() {
+            let now = self.engine.ports().clock.now();
+            let (Some(feed), Some(guess)) = (&entry.feed, &entry.guess) else { continue };
+            let is_theirs = self.engine.follows(feed) || !all_known && self.rules.why(feed).is_none();
+            if !is_theirs || !may_ask(&entry, now) || !may_lie_elsewhere(self.engine, feed).await {
+                continue;
+            }
+            let Err(failure) = probe(self.engine, self.book, feed, Some(guess)).await else { continue };
+            let is_absent = is_absence(failure.reason);
+            list.note(feed, &Tried { at: now, reason: failure.reason, detail: failure.detail });
+            if !is_absent {
+                // It could not be asked; the run itself tells why.
+                return;
+            }
+        }
     }
 
     async fn wanted(&mut self, list: &mut WantedList) -> Result<(), BookError> {
@@ -198,6 +224,19 @@ pub(crate) fn full(version: Option<&VendorVersion>, most: usize) -> Note {
     let has = version.map_or_else(|| "it is offered".to_owned(), |version| format!("the vendor has version {version}"));
     let detail = format!("{has}; {most} feeds are learned, and elastic.learned_feeds lets no more in");
     Note { reason: Reason::LearnedFull, detail }
+}
+
+/// Whether a feed was never had, or is lost where it lay.
+async fn may_lie_elsewhere(engine: &Engine, feed: &FeedId) -> bool {
+    let record = engine.ports().catalog.feed(feed).await;
+    record.is_ok_and(|record| record.is_none()) || is_lost(engine, feed).await.is_some()
+}
+
+/// When the vendor was last asked for a feed, where it had none then where that is known to lie.
+pub(crate) async fn is_lost(engine: &Engine, feed: &FeedId) -> Option<Timestamp> {
+    let record = engine.ports().catalog.feed(feed).await.ok().flatten()?;
+    let absent = record.outcome == Outcome::Failed && record.reason.is_some_and(is_absence);
+    absent.then_some(record.checked_at)
 }
 
 /// Whether an answer says that the vendor does not have what was asked for.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mirror::{Engine, EngineError};
-use model::{Digest, FeedId, Outcome, RoutePath, Timestamp, Vendor, error_chain, parse_http_date};
+use model::{Digest, FeedId, Outcome, Route, RoutePath, Timestamp, Vendor, error_chain, parse_http_date};
 use vendors::elastic::{forwarded_feed, is_forwarded};
 
 use crate::Book;
@@ -26,7 +26,8 @@ pub struct Face {
     pub confirmed: Arc<AtomicI64>,
 }
 
-/// What the vendor confirms at once: a feed's release, or one path that no manifest names.
+/// What the vendor confirms at once: a feed's release, or what lies at one path that may go another way: a manifest, or
+/// what none names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Subject {
     Feed(FeedId),
@@ -49,6 +50,7 @@ pub struct Faces {
     /// What was told and is written down.
     kept: Mutex<AllTold>,
     confirmed: Mutex<HashMap<Subject, Arc<AtomicI64>>>,
+    unconfirmed: Mutex<Vec<(FeedId, Timestamp)>>,
     polls: Mutex<HashMap<RoutePath, Poll>>,
 }
 
@@ -63,17 +65,26 @@ impl Faces {
     /// Faces by what is known in this book.
     pub fn new(book: Arc<Book>) -> Self {
         let (told, kept) = (Mutex::default(), Mutex::default());
-        Self { book, told, kept, confirmed: Mutex::default(), polls: Mutex::default() }
+        let (confirmed, unconfirmed) = (Mutex::default(), Mutex::default());
+        Self { book, told, kept, confirmed, unconfirmed, polls: Mutex::default() }
     }
 
     /// What is told of a route whose bytes are now served by this feed: of the head that they came with, what `may` be.
     ///
     /// A date that did not move although the bytes did would make other bytes look unchanged: it is not passed on.
-    pub fn of(&self, feed: &FeedId, (path, digest): (&RoutePath, &Digest), may: impl Fn(&str) -> bool) -> Face {
+    pub fn of(&self, feed: &FeedId, at: (&RoutePath, &Digest), may: impl Fn(&str) -> bool) -> Face {
+        self.about(Subject::Feed(feed.clone()), at, may)
+    }
+
+    /// The same of what is confirmed for its path: a manifest may stand there for its grace alone.
+    pub(crate) fn of_path(&self, at: (&RoutePath, &Digest), may: impl Fn(&str) -> bool) -> Face {
+        self.about(Subject::Path(at.0.clone()), at, may)
+    }
+
+    fn about(&self, subject: Subject, (path, digest): (&RoutePath, &Digest), may: impl Fn(&str) -> bool) -> Face {
         let mut head = self.book.head(digest).unwrap_or_default();
         head.retain(|(name, _)| may(name));
         let headers = self.tell(path, digest, head);
-        let subject = if is_forwarded(feed) { Subject::Path(path.clone()) } else { Subject::Feed(feed.clone()) };
         Face { headers, confirmed: self.confirmed(subject) }
     }
 
@@ -131,24 +142,12 @@ impl Faces {
     /// Since when what is served is not confirmed, for the feeds where that is so: of what no manifest names, the path
     /// that was confirmed longest ago.
     pub fn unconfirmed(&self) -> Vec<(FeedId, Timestamp)> {
-        let mut found: HashMap<FeedId, i64> = HashMap::new();
-        for (subject, at) in lock(&self.confirmed).iter() {
-            let at = at.load(Ordering::Relaxed);
-            let feed = match subject {
-                Subject::Feed(feed) => Some(feed.clone()),
-                Subject::Path(_) => forwarded_feed(),
-            };
-            if let Some(feed) = feed.filter(|_| at != 0) {
-                found.entry(feed).and_modify(|known| *known = at.min(*known)).or_insert(at);
-            }
-        }
-        let mut found: Vec<_> = found.into_iter().map(|(feed, at)| (feed, Timestamp::from_micros(at))).collect();
-        found.sort();
-        found
+        lock(&self.unconfirmed).clone()
     }
 
     /// Forgets what was told of routes that are served no longer, keeps the rest for other processes, and looks what the
-    /// vendor has not confirmed for too long: what is served and followed no longer is confirmed by nobody.
+    /// vendor has not confirmed for too long: what is served and followed no longer is confirmed by nobody, nor is what
+    /// stands at a manifest's path for its grace alone.
     pub(crate) async fn tend(&self, engine: &Engine, late: Late) -> Result<(), EngineError> {
         let Some(current) = engine.ports().rings.current(&engine.settings().ring).await? else { return Ok(()) };
         let routes = &current.generation.routes;
@@ -166,22 +165,37 @@ impl Faces {
             }
             let failed = record.outcome == Outcome::Failed || is_due(record.checked_at, now, late.feeds);
             if let Some(at) = record.succeeded_at.filter(|_| failed || engine.left(&record.feed)) {
-                since.insert(Subject::Feed(record.feed), at.min(now));
+                since.insert(record.feed, at.min(now));
             }
         }
-        for file in self.book.forwarded() {
-            if let Some(at) = file.unconfirmed(now, late.forwarded).filter(|_| routes.contains_key(&file.route)) {
-                since.insert(Subject::Path(file.route), at);
+        let (files, grace) = (self.book.forwarded(), engine.settings().grace.of(Vendor::Elastic));
+        let of_route = |path: &RoutePath, route: &Route| {
+            if is_forwarded(&route.feed) {
+                // What is not known of, or not now, is fetched again by nobody: it stands as it came.
+                let came = is_due(route.since, now, late.forwarded).then(|| route.since.min(now));
+                return files
+                    .iter()
+                    .find(|file| file.route == *path)
+                    .map_or(came, |file| file.unconfirmed(now, late.forwarded));
             }
-        }
+            let superseded = route.until.map(|until| until.before(grace).max(route.since).min(now));
+            superseded.into_iter().chain(since.get(&route.feed).copied()).min()
+        };
         let mut confirmed = lock(&self.confirmed);
-        for subject in since.keys() {
-            confirmed.entry(subject.clone()).or_default();
-        }
+        confirmed.retain(|_, at| Arc::strong_count(at) > 1);
         for (subject, at) in confirmed.iter() {
-            at.store(since.get(subject).map_or(0, |at| at.as_micros()), Ordering::Relaxed);
+            let unconfirmed = match subject {
+                Subject::Feed(feed) => since.get(feed).copied(),
+                Subject::Path(path) => routes.get(path).and_then(|route| of_route(path, route)),
+            };
+            at.store(unconfirmed.map_or(0, Timestamp::as_micros), Ordering::Relaxed);
         }
-        confirmed.retain(|subject, at| Arc::strong_count(at) > 1 || since.contains_key(subject));
+        let forwarded = routes.iter().filter(|(_, route)| is_forwarded(&route.feed));
+        let oldest = forwarded.filter_map(|(path, route)| of_route(path, route)).min();
+        let mut found: Vec<_> = since.iter().map(|(feed, at)| (feed.clone(), *at)).collect();
+        found.extend(forwarded_feed().zip(oldest));
+        found.sort();
+        *lock(&self.unconfirmed) = found;
         Ok(())
     }
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use mirror::Engine;
 use model::{FeedId, RingName, RoutePath, Timestamp, error_chain};
+use vendors::elastic::wanted;
 
 use crate::desk::Begun;
-use crate::discover::{full, probe};
+use crate::discover::{full, is_lost, probe};
 use crate::due::is_due;
 use crate::forwarded::stop_forwarding;
 use crate::list::Tried;
+use crate::placed::is_placed;
 use crate::spool::gather;
 use crate::state::ForwardedFile;
 use crate::{BookError, Desk, Landing, Pattern, Rules, Stays, WantedEntry, WantedList, Why};
@@ -120,10 +122,11 @@ impl Gatherer {
             changed |= list.add(seen, &settings);
         }
         let shut_out = list.is_any_shut_out();
-        for seen in &self.desk.take_left(engine) {
+        for seen in &self.desk.take_left(engine).await {
             changed |= list.add(seen, &settings);
             // Fetched as if it was not served; but what finds no room comes before what made room for it.
-            if !shut_out {
+            let is_followed = || wanted(&seen.path, &settings).is_some_and(|found| engine.follows(&found.feed));
+            if !shut_out || is_followed() {
                 self.desk.ask(&seen.ring, &seen.path);
             }
         }
@@ -168,17 +171,24 @@ impl Gatherer {
         let (mut begun, mut shut) = (0, Vec::new());
         let turn = Turn::of(engine, self.list.as_ref()).await;
         for entry in self.entries() {
-            let Some((feed, why)) = entry.feed.clone().and_then(|feed| Some((feed.clone(), rules.why(&feed)?))) else {
+            let Some(feed) = entry.feed.clone() else { continue };
+            if turn.is_renewed(&feed) {
+                let asks = begun < AT_ONCE && entry.guess.is_some() && may_ask(&entry, now);
+                if asks && is_lost(engine, &feed).await.is_some() {
+                    let there = (&feed, Some(&entry.path));
+                    begun += usize::from(self.desk.begin(there, entry.guess.clone(), Why::Operator) == Begun::Now);
+                }
                 continue;
-            };
+            }
+            let Some(why) = rules.why(&feed) else { continue };
             // Looked at again for each: what was begun before may have taken the last place.
             let room = self.desk.has_room(engine, &feed, why);
             // What a pattern stands for takes nobody's place.
-            if turn.is_renewed(&feed) || room && why == Why::Asked && turn.waits(&entry, &feed) {
+            if room && why == Why::Asked && turn.waits(&entry, &feed) {
                 continue;
             }
             if room && begun < AT_ONCE && (may_ask(&entry, now) || entry.is_shut_out()) {
-                begun += usize::from(self.desk.begin(&feed, entry.guess, why) == Begun::Now);
+                begun += usize::from(self.desk.begin((&feed, None), entry.guess, why) == Begun::Now);
             } else if !room && may_ask(&entry, now) {
                 shut.push((feed, entry.guess));
             }
@@ -187,7 +197,7 @@ impl Gatherer {
             self.shut_out(engine, (&feed, guess.as_deref()), rules.learned_feeds).await;
         }
         if !rules.learns {
-            self.prove_guesses(engine, now).await;
+            self.prove_guesses(engine, &turn).await;
         }
     }
 
@@ -207,13 +217,14 @@ impl Gatherer {
 
     /// Asks the vendor at the places that endpoints' requests suggest, without following anything: where dated
     /// manifests are configured, that is how their place becomes known.
-    async fn prove_guesses(&mut self, engine: &Engine, now: Timestamp) {
-        let unplaced = |feed: &FeedId| feed.date().is_some() || feed.segments().count() > 1;
-        if !engine.settings().feeds.iter().any(unplaced) {
+    async fn prove_guesses(&mut self, engine: &Engine, turn: &Turn) {
+        if !engine.feeds().iter().any(is_placed) {
             return;
         }
+        let now = engine.ports().clock.now();
         let suggests = |entry: &WantedEntry| {
-            may_ask(entry, now).then(|| Some((entry.feed.clone()?, entry.guess.clone()?))).flatten()
+            let guess = (entry.feed.clone()?, entry.guess.clone()?);
+            (may_ask(entry, now) && !turn.is_renewed(&guess.0)).then_some(guess)
         };
         for (feed, guess) in self.entries().iter().filter_map(suggests).take(AT_ONCE) {
             if let Err(failure) = probe(engine, self.desk.book(), &feed, Some(&guess)).await {
@@ -233,6 +244,10 @@ impl Gatherer {
     /// Asks the vendor which patch levels it has of the lines that patterns stand for.
     async fn probe(&mut self, engine: &Engine, rules: &Rules) {
         let clock = Arc::clone(&engine.ports().clock);
+        // While what was learned does not read, nothing is learned, and that was told.
+        if self.desk.book().learned().is_err() {
+            return;
+        }
         for pattern in &rules.patterns {
             let now = clock.now();
             let rests = |at: &Duration| clock.monotonic().saturating_sub(*at) < REST;
@@ -272,9 +287,7 @@ impl Gatherer {
         if before.is_none_or(|before| before >= proven.len()) {
             return;
         }
-        let placed = |feed: &&FeedId| feed.date().is_some() || feed.segments().count() > 1;
-        let feeds: Vec<FeedId> = engine.settings().feeds.iter().filter(placed).cloned().collect();
-        for feed in feeds {
+        for feed in engine.feeds().into_iter().filter(is_placed) {
             self.desk.fetch(&feed, None, Why::Operator).await;
         }
     }
@@ -294,9 +307,27 @@ impl Gatherer {
     /// Fetches again what is old: one path a turn.
     async fn refresh_forwarded(&mut self, engine: &Engine, refresh: Duration) {
         let now = engine.ports().clock.now();
-        if let Some(path) = oldest(&self.desk.book().forwarded(), now, refresh) {
+        let files = self.desk.book().forwarded();
+        let due = match oldest(&files, now, refresh) {
+            Some(path) => Some(path),
+            None => self.forsaken(engine, &files).await,
+        };
+        if let Some(path) = due {
             self.desk.refresh(&path).await;
         }
+    }
+
+    /// A copy of a manifest that the vendor turned out to have no longer where its feed lies, since the copy was fetched:
+    /// that may be where the feed goes on.
+    async fn forsaken(&self, engine: &Engine, files: &[ForwardedFile]) -> Option<RoutePath> {
+        let settings = engine.vendor_settings().elastic;
+        for file in files.iter().filter(|file| file.is_copy) {
+            let Some(found) = wanted(&file.route, &settings) else { continue };
+            if is_lost(engine, &found.feed).await.is_some_and(|at| at > file.fetched_at) {
+                return Some(file.route.clone());
+            }
+        }
+        None
     }
 }
 
@@ -333,7 +364,9 @@ async fn held(
         let routes = &current.generation.routes;
         let here = entries.iter().filter(|entry| {
             let left = || entry.feed.as_ref().is_some_and(|feed| engine.left(feed));
-            entry.ring == *ring && routes.contains_key(&entry.path) && !left()
+            // What is there for its grace alone is not renewed: of a manifest that is no less than to lack it.
+            let is_held = routes.get(&entry.path).is_some_and(|route| route.until.is_none() || entry.feed.is_none());
+            entry.ring == *ring && is_held && !left()
         });
         found.extend(here.map(|entry| (entry.ring.clone(), entry.path.clone())));
     }

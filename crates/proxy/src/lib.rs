@@ -59,7 +59,7 @@ pub use gatherer::{Gatherer, drop_held};
 pub use list::{Tried, WantedEntry, WantedList};
 pub use marked::{Marked, asked_for_still, marked};
 pub use pattern::{Named, Pattern};
-pub use placed::take_places;
+pub use placed::{note_ring, read_ring};
 pub use seen::{Seen, Sightings};
 pub use spool::{Spool, SpoolError};
 pub use state::{LearnedFeed, Why};

@@ -1,39 +1,50 @@
 //! Where manifests lie whose place is not published, told from the routes at which a ring serves them.
 
 use mirror::Engine;
-use model::{FeedId, Route, RoutePath, error_chain};
+use model::{FeedId, Generation, Route, RoutePath, Vendor, error_chain};
 use vendors::elastic::{ElasticSettings, is_forwarded, wanted};
 
-use crate::{Book, BookError};
+use crate::Book;
+use crate::book::InRing;
 
 /// What is followed and served is asked for where it is served. Where what was learned is lost, nothing else says where that
-/// is: as it is served, no endpoint's request counts.
-///
-/// # Errors
-/// [`BookError`] when that cannot be kept.
-pub async fn take_places(engine: &Engine, book: &Book) -> Result<(), BookError> {
-    let placed = |feed: &FeedId| feed.date().is_some() || feed.segments().count() > 1;
-    let feeds: Vec<FeedId> = engine.feeds().into_iter().filter(|feed| placed(feed) && !is_forwarded(feed)).collect();
-    if feeds.is_empty() {
-        return Ok(());
-    }
-    let current = match engine.ports().rings.current(&engine.settings().ring).await {
-        Ok(current) => current,
+/// is, as no endpoint's request counts that is answered; where it does not read, nothing else says what of the patterns'
+/// versions is followed. Noted in the book for as long as that lives, and written down once the vendor has answered.
+pub async fn read_ring(engine: &Engine, book: &Book) {
+    let settings = engine.settings();
+    let needs = || {
+        let learned = book.learned();
+        let mut all = settings.feeds.iter().chain(learned.iter().flatten().map(|known| &known.feed));
+        learned.is_err() || all.any(is_placed)
+    };
+    let current = match engine.ports().rings.current(&settings.ring).await {
+        Ok(current) => current.filter(|_| needs()),
         Err(error) => {
-            tracing::warn!(error = %error_chain(&error), "where manifests are served cannot be looked up");
-            return Ok(());
+            return tracing::warn!(error = %error_chain(&error), "where manifests are served cannot be looked up");
         }
     };
-    let routes = current.iter().flat_map(|current| &current.generation.routes);
-    for form in unknown_forms(routes, &feeds, &engine.vendor_settings().elastic) {
-        if book.guess(&form)? {
-            tracing::info!(
-                form,
-                "no such form of a manifest's path is known, and the ring serves one: asked there, too"
-            );
-        }
+    note_ring(book, current.as_ref().map(|current| &current.generation), (&settings.feeds, &settings.vendors));
+}
+
+/// The same of a generation at hand, with the feeds and settings of the configuration.
+pub fn note_ring(book: &Book, generation: Option<&Generation>, (feeds, settings): (&[FeedId], &vendors::Settings)) {
+    let Some(generation) = generation else { return book.note_ring(InRing::default()) };
+    let patterns = book.keeping().named.patterns;
+    let is_covered = |feed: &&FeedId| patterns.iter().any(|pattern| pattern.covers(feed));
+    let covered: Vec<FeedId> = generation.feeds.keys().filter(is_covered).cloned().collect();
+    let learned = book.learned().unwrap_or_default().into_iter().map(|known| known.feed);
+    let feeds: Vec<FeedId> = feeds.iter().chain(&covered).cloned().chain(learned).filter(is_placed).collect();
+    let mut known = settings.clone();
+    if let Ok(state) = book.state() {
+        state.furnish(&mut known, 0);
     }
-    Ok(())
+    let forms = unknown_forms(generation.routes.iter(), &feeds, &known.elastic);
+    book.note_ring(InRing { forms, covered });
+}
+
+/// Whether it is not published where a feed's manifest lies: it is dated, or of a track.
+pub(crate) fn is_placed(feed: &FeedId) -> bool {
+    feed.vendor() == Vendor::Elastic && !is_forwarded(feed) && (feed.date().is_some() || feed.segments().count() > 1)
 }
 
 /// The forms, not known yet, of paths at which these feeds' manifests are served.

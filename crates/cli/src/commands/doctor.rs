@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &Doctor, context: &mut Context) -> Result<Exit, Fa
     let telling: Box<dyn Watch> = if context.globals.quiet { Box::new(doctor::Quietly) } else { Box::new(Telling) };
     let report = match &args.url {
         Some(url) => {
-            let examination = examination(args, &parsed(url)?, (&config, is_set_up), context)?;
+            let examination = examination(args, &parsed(url)?, (&config, is_set_up), context).await?;
             let examined = doctor::examine(&examination, telling.as_ref()).await;
             examined.map_err(|error| Failure::usage(model::error_chain(&error)))?
         }
@@ -133,7 +133,7 @@ fn configuration(context: &Context) -> Result<(Config, bool), Failure> {
     assumed.map(|config| (config, false)).map_err(|error| Failure::config(&error))
 }
 
-fn examination(
+async fn examination(
     args: &Doctor,
     url: &Url,
     (config, is_set_up): (&Config, bool),
@@ -149,7 +149,7 @@ fn examination(
     if feeds.is_empty() && is_set_up {
         feeds = app::followed(config).map_err(|error| Failure::new("doctor", &error))?;
     }
-    let settings = app::learned_settings(config).map_err(|error| Failure::build("doctor", &error))?;
+    let settings = app::learned_settings(config).await.map_err(|error| Failure::build("doctor", &error))?;
     let ca_file = args.ca_file.as_ref().or(config.origin.ca_file.as_ref());
     let ca_pem = ca_file.map(|path| read(path)).transpose()?;
     Ok(Examination {

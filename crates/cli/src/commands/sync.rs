@@ -2,6 +2,7 @@
 
 mod again;
 mod discover;
+mod numbered;
 mod plan;
 mod report;
 mod wanted;
@@ -24,6 +25,8 @@ use crate::{progress, show};
 
 const NOTHING_OF_PATTERNS: &str = "nothing is followed: the vendor has nothing of what patterns in elastic.versions stand \
                                    for, or could not be asked";
+const NOTHING_READ: &str = "nothing is followed while what was learned does not read: what patterns in elastic.versions stand \
+                            for is not served, and the vendor was not asked for it";
 
 /// Fetches what is new, proves it and publishes it
 #[derive(Debug, Args)]
@@ -84,6 +87,9 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
         None => None,
     };
     // Who names feeds, a list or a folder means these alone; and a plan changes nothing.
+    if let Some(folder) = &args.from {
+        numbered::tell(folder);
+    }
     let whole = args.feeds.is_empty() && args.wanted.is_none() && args.from.is_none() && !args.plan;
     let (mut asked, mut foreseen) = (Asked::All, None);
     if whole {
@@ -96,14 +102,18 @@ pub(crate) async fn run(args: &Sync, context: &mut Context) -> Result<Exit, Fail
     }
     let (followed, read) = match &foreseen {
         Some(engine) => (engine.feeds(), Asked::All),
-        None => discover::followed(&config),
+        None => discover::followed(&config, context).await?,
     };
     asked = asked.and(read);
     if followed.is_empty() && (whole || args.plan && args.feeds.is_empty()) && discover::may_follow(&config) {
         // What endpoints will ask for is no mistake yet; a pattern that stands for nothing is.
         let learns = config.elastic.as_ref().is_some_and(|elastic| elastic.demand.learns());
         if !args.json {
-            context.out.line(if learns { nothing_followed(&config) } else { NOTHING_OF_PATTERNS })?;
+            context.out.line(match (learns, read) {
+                (true, _) => nothing_followed(&config),
+                (false, Asked::All) => NOTHING_OF_PATTERNS,
+                (false, Asked::NotAll) => NOTHING_READ,
+            })?;
         }
         return Ok(if learns && asked == Asked::All { Exit::DONE } else { Exit::FAILED });
     }

@@ -153,3 +153,38 @@ fn what_the_operator_names_again_is_asked_for_where_it_is_served_s41() {
     validated.expect(0);
     served.finish();
 }
+
+#[test]
+fn while_what_was_learned_does_not_read_what_the_configuration_names_is_renewed_s41() {
+    const DATED: &str = "8.18.3@2026-01-15";
+    const PATH: &str = "/downloads/endpoint/manifest/artifacts-8.18.3-2026-01-15.zip";
+    let vendor = vendor(&["8.18.3", "9.1.0"]);
+    let named = format!("versions = [\"9.1.*\"]\ndated = [\"{DATED}\"]\n");
+    let site = Site::new(&[format!("[elastic]\norigin = \"{}\"\n{named}", vendor.elastic_url())]);
+    let run = site.start("run");
+    answered(run.content, PATH, 200);
+    answered(run.content, &manifest_path("9.1.0"), 200);
+    run.finish();
+    let learned = site.data().join("wanted/learned.json");
+    let renewed = |code: i32| {
+        for feed in ["9.1.0", DATED] {
+            vendor.publish_elastic(feed, Change::of(2)).unwrap();
+        }
+        let synced = site.sync(&[]).expect(code);
+        for feed in ["9.1.0", DATED] {
+            assert_eq!(synced.feed(&format!("elastic/{feed}"))["outcome"], "published", "{}", synced.text());
+        }
+    };
+    std::fs::write(&learned, "{\"form\":9}").unwrap();
+    renewed(3);
+    let checked = site.act(&["feed", "check", "9.1.0"]).expect(0).text();
+    assert!(!checked.contains("not followed"), "{checked}");
+    let validated = site.act(&["validate", "elastic", "--no-walk"]).expect(1).text();
+    assert!(validated.contains("learned_unread") && validated.contains(DATED), "{validated}");
+    assert!(!validated.contains("dated_path_unknown"), "{validated}");
+    // Where it is gone, every command knows where that is served.
+    std::fs::remove_file(&learned).unwrap();
+    let planned = site.act(&["sync", "--plan", &format!("elastic/{DATED}")]).expect(0).text();
+    assert!(!planned.contains("dated_path_unknown"), "{planned}");
+    renewed(0);
+}

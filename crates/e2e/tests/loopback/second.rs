@@ -24,6 +24,8 @@ struct Host {
     moved: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
     let_go: Arc<AtomicBool>,
+    /// What a cache in between keeps of the second path.
+    stale: Option<Vec<u8>>,
 }
 
 impl Host {
@@ -46,7 +48,9 @@ impl Host {
         lines.take_while(|line| !line.is_empty()).for_each(drop);
         let path = first.split(' ').nth(1).unwrap_or_default();
         let head = "HTTP/1.1 200 X\r\nConnection: close\r\n";
-        let answer = if path == SLOW {
+        let answer = if let (SECOND, Some(stale)) = (path, &self.stale) {
+            [format!("{head}Content-Length: {}\r\n\r\n", stale.len()).as_bytes(), stale].concat()
+        } else if path == SLOW {
             self.asked.store(true, Ordering::SeqCst);
             until("it is let go", PATIENCE, || self.let_go.load(Ordering::SeqCst).then_some(()));
             [format!("{head}Content-Length: 4\r\n\r\n").as_bytes(), b"slow"].concat()
@@ -167,6 +171,76 @@ fn a_dated_manifest_that_the_vendor_moves_is_found_at_its_new_path() {
     assert_eq!(feed["reason"], serde_json::Value::Null, "{feed}");
     let synced = site.sync(&[]).expect(0);
     assert_eq!(synced.feed(&format!("elastic/{FEED}"))["outcome"], "current", "{}", synced.text());
+}
+
+#[test]
+fn a_copy_leads_where_the_vendor_moves_to_and_nothing_stands_still_in_its_grace() {
+    let (vendor, host) = (vendor(), Host::default());
+    let site = Site::new(&section(&host.start(vendor.address()), "unknown_paths = \"refuse\"\nrevalidate = \"1s\"\n"));
+    let run = site.start("run");
+    assert_eq!(get(run.content, FIRST).unwrap().status, 200);
+    let old = both(&run);
+    publish(&vendor);
+    host.moved.store(true, Ordering::SeqCst);
+    let new = until("it goes on where the copy was", PATIENCE, || body(&run, SECOND).filter(|now| *now != old));
+    // What stands at the first for its grace is not passed off as current.
+    until("its age is told", PATIENCE, || {
+        let first = get(run.content, FIRST).unwrap();
+        assert_eq!(first.body, old[..]);
+        first.header("age").is_some().then_some(())
+    });
+    let url = format!("http://{}", run.content);
+    let told = site.act(&["validate", "elastic", "--url", &url]).expect(0).text();
+    assert!(told.contains(&format!("at {FIRST} ring broad serves what was before")), "{told}");
+    host.moved.store(false, Ordering::SeqCst);
+    assert_eq!(until("the first is renewed", PATIENCE, || body(&run, FIRST).filter(|now| *now != old)), new);
+    publish(&vendor);
+    until("both go on", PATIENCE, || {
+        let first = body(&run, FIRST).filter(|now| *now != new && *now != old)?;
+        (body(&run, SECOND)? == first).then_some(())
+    });
+    let cache = Host { stale: Some(old), ..Host::default() }.start(run.content);
+    let told = site.act(&["validate", "elastic", "--url", &cache]).expect(1).text();
+    assert!(told.contains(&format!("another manifest below {SECOND}")), "{told}");
+    run.finish();
+}
+
+#[test]
+fn a_mirror_finds_what_the_vendor_moved_where_endpoints_ask_for_it_now() {
+    let dated = format!("auto_learn = false\ndated = [\"{FEED}\"]\n");
+    for (more, verb) in [("auto_learn = true\n", "run"), ("auto_learn = true\n", "serve"), (&dated, "serve")] {
+        moved_from_a_mirror(more, verb);
+    }
+}
+
+/// Asks a mirror that stays up, or one that only serves beside a `sync` now and then.
+fn moved_from_a_mirror(more: &str, verb: &str) {
+    let (vendor, host) = (vendor(), Host::default());
+    let site = Site::new(&[format!("[elastic]\norigin = \"{}\"\n{more}", host.start(vendor.address()))]);
+    let syncs = || {
+        if verb == "serve" {
+            site.act(&["sync"]);
+        }
+    };
+    syncs();
+    let mirror = site.start(verb);
+    let asked = |mirror: &Daemon, path: &str| {
+        until(&format!("{more}{verb}: {path} is served"), PATIENCE, || {
+            let found = body(mirror, path);
+            if found.is_none() {
+                syncs();
+            }
+            found
+        })
+    };
+    let old = asked(&mirror, FIRST);
+    publish(&vendor);
+    host.moved.store(true, Ordering::SeqCst);
+    mirror.finish();
+    syncs();
+    let mirror = site.start(verb);
+    assert_ne!(asked(&mirror, SECOND), old);
+    mirror.finish();
 }
 
 #[test]

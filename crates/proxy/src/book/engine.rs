@@ -43,6 +43,18 @@ impl Learned for Book {
         if let Ok(state) = self.state() {
             state.furnish(settings, self.keeping().forwarded_bytes);
         }
+        for form in lock(&self.ring).forms.iter() {
+            let elastic = &mut settings.elastic;
+            let is_dated = form.contains("{date}");
+            let templates = if is_dated { &mut elastic.dated_templates } else { &mut elastic.track_templates };
+            if !templates.contains(form) {
+                templates.push(form.clone());
+            }
+        }
+    }
+
+    fn covered(&self) -> Vec<FeedId> {
+        lock(&self.ring).covered.clone()
     }
 
     fn offered(&self, feed: &FeedId) -> Result<(), Note> {
@@ -67,6 +79,10 @@ impl Learned for Book {
 
     fn proved(&self, place: &str) {
         if self.is_proven(place) {
+            return;
+        }
+        if self.state().is_err() {
+            // That was told, and it is known where it is served.
             return;
         }
         match self.change(|state| state.prove(place)) {

@@ -1,6 +1,7 @@
 //! What is forwarded, as the book keeps it.
 
 use model::{Digest, RoutePath};
+use vendors::elastic::{ElasticSettings, wanted};
 
 use super::{Book, BookError};
 use crate::state::{FORWARDED, ForwardedFile};
@@ -13,7 +14,11 @@ impl Book {
     /// Whether these bytes, at this path, are those of a manifest that is served at another: they are proven no less.
     pub fn is_copy(&self, path: &RoutePath, digest: &Digest) -> bool {
         let is_it = |file: &ForwardedFile| file.route == *path && file.digest == Some(*digest);
-        self.forwarded().iter().any(|file| file.is_copy && is_it(file))
+        match self.state() {
+            Ok(state) => state.forwarded.iter().any(|file| file.is_copy && is_it(file)),
+            // Nothing but a copy is ever forwarded at a manifest's path.
+            Err(_) => wanted(path, &ElasticSettings::default()).is_some(),
+        }
     }
 
     /// Whether anything was ever written down of what is forwarded; also if that cannot be told.

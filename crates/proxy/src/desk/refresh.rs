@@ -1,7 +1,7 @@
 //! What is forwarded is fetched again when it is old.
 
 use mirror::Engine;
-use model::{RoutePath, error_chain};
+use model::{Reason, RoutePath, error_chain};
 
 use super::Desk;
 use super::forward::Refused;
@@ -18,6 +18,10 @@ impl Desk {
     pub(crate) async fn refresh(&self, path: &RoutePath) {
         let Some(engine) = self.engine() else { return };
         let fetched = self.fetch_alone(&engine, path).await;
+        let differs = |refused: &Refused| refused.why.reason == Reason::PathUnknown;
+        if fetched.as_ref().err().is_some_and(differs) && self.moves_to_copy(&engine, path).await {
+            return;
+        }
         let _turn = self.forwarding.lock().await;
         let before = self.book.forwarded().into_iter().find(|known| known.route == *path);
         let Some(before) = before else { return };

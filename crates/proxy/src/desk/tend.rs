@@ -7,7 +7,7 @@ use model::error_chain;
 
 use super::{Begun, Desk};
 use crate::faces::Late;
-use crate::{Book, LearnedFeed, Why, take_places};
+use crate::{Book, LearnedFeed, Why, read_ring};
 
 impl Desk {
     /// Lets go of what should not be served beside manifests any more, sees that what is served has a place, begins to fetch what the operator named since the
@@ -15,9 +15,7 @@ impl Desk {
     pub async fn tend(self: &Arc<Self>) {
         let Some(engine) = self.engine() else { return };
         self.weed_forwarded(&engine).await;
-        if let Err(error) = take_places(&engine, &self.book).await {
-            tracing::error!(error = %error_chain(&error), "where manifests lie could not be written down");
-        }
+        read_ring(&engine, &self.book).await;
         self.begin_told();
         if self.rules.borrow().proxy {
             self.look_up(&engine).await;
@@ -35,7 +33,7 @@ impl Desk {
                 return true;
             }
             self.flights.forget(&known.feed);
-            self.begin(&known.feed, None, Why::Operator) != Begun::Not
+            self.begin((&known.feed, None), None, Why::Operator) != Begun::Not
         };
         let tried: Vec<LearnedFeed> = told.into_iter().filter(tried).collect();
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = tried;

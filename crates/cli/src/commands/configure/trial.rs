@@ -71,7 +71,7 @@ impl Trial<'_> {
         }
         let asked = Asked::of(found, &self.wanted.systems);
         let settings = match self.config {
-            Some(config) => app::learned_settings(config).map_err(|error| Failure::build("configure", &error))?,
+            Some(config) => app::learned_settings(config).await.map_err(|error| Failure::build("configure", &error))?,
             None => vendors::Settings::default(),
         };
         let mut bad = Vec::new();

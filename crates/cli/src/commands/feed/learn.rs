@@ -80,8 +80,6 @@ pub(crate) async fn learn(args: &Learn, context: &mut Context) -> Result<Exit, F
             format!("{feed} was learned before")
         })?;
     }
-    // What is served already lies where it is served, whatever else was lost.
-    proxy::take_places(&engine, &book).await.map_err(|error| Failure::new("feed learn", &error))?;
     Ok(Exit::DONE)
 }
 

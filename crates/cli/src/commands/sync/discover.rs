@@ -26,14 +26,14 @@ impl Asked {
     }
 }
 
-/// The feeds that are followed: while what was learned cannot be read, those that the configuration names. That keeps none
-/// of them from being fetched.
-pub(super) fn followed(config: &Config) -> (Vec<FeedId>, Asked) {
+/// The feeds that are followed: while what was learned cannot be read, those that the configuration names, and what is
+/// served of its patterns. That keeps none of them from being fetched.
+pub(super) async fn followed(config: &Config, context: &mut Context) -> Result<(Vec<FeedId>, Asked), Failure> {
     match app::followed(config) {
-        Ok(feeds) => (feeds, Asked::All),
+        Ok(feeds) => Ok((feeds, Asked::All)),
         Err(error) => {
             tell_unread(&error);
-            (config.feeds(), Asked::NotAll)
+            Ok((context.engine(config, "sync", Purpose::Look).await?.feeds(), Asked::NotAll))
         }
     }
 }
@@ -58,19 +58,13 @@ pub(super) async fn run(config: &Config, json: bool, context: &mut Context) -> R
             tracing::warn!(error = %error_chain(&error), "what endpoints asked for in vain could not be gathered");
         }
     }
-    if let Err(error) = proxy::take_places(&engine, &app::book(config)).await {
-        asked = Asked::NotAll;
-        tracing::warn!(error = %error_chain(&error), "where manifests lie could not be written down");
-    }
-    if may_follow(config) {
-        let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
-        let found = tokio::select! {
-            found = app::discover(config, &engine) => found,
-            () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
-        };
-        tell_learned(&found, json, context)?;
-        asked = asked.and(tell(&found, json, context)?);
-    }
+    let stops = Stops::listen().map_err(|error| Failure::new("sync: cannot listen for signals", &error))?;
+    let found = tokio::select! {
+        found = app::discover(config, &engine) => found,
+        () = stops.asked(1) => return Err(Failure::engine("sync", &EngineError::Interrupted)),
+    };
+    tell_learned(&found, json, context)?;
+    asked = asked.and(tell(&found, json, context)?);
     if !app::forwards(config) {
         match app::retire_forwarded(config, engine).await {
             Ok(0) => {}
@@ -123,7 +117,7 @@ fn tell_learned(found: &Discovery, json: bool, context: &mut Context) -> Result<
 /// What would be followed and is not yet, for a plan: an engine that follows it, too. Nothing is changed.
 pub(super) async fn foresee(config: &Config, json: bool, context: &mut Context) -> Result<(Engine, Asked), Failure> {
     let engine = context.engine(config, "sync", Purpose::Look).await?;
-    if !may_follow(config) {
+    if config.elastic.is_none() {
         return Ok((engine, Asked::All));
     }
     let (engine, found) = app::foresee(config, engine).await;

@@ -106,7 +106,7 @@ async fn of_mirror(args: &Elastic, fleet: &Fleet, context: &Context) -> Result<O
     };
     let report = args.route.walk(walk(feeds.into_iter().collect()), context).await?;
     let mut offers = rings::seen(&report, config.as_ref());
-    let settings = walk::settings(config.as_ref())?;
+    let settings = walk::settings(config.as_ref()).await?;
     for feed in placed {
         // The vendor does not publish where these lie: every place that is known is tried.
         let places = vendors::registry(Vendor::Elastic).places(&feed, &settings);

@@ -138,7 +138,14 @@ pub(super) fn gives(served: Option<&VendorVersion>, held: &Held, seen: Option<&F
     let others = |(path, digest): &(String, _)| {
         path.parse().ok().and_then(|path| held.get(&path)).is_some_and(|route| route.digest != *digest)
     };
-    Some(if given == *served {
+    // Where the feed goes on at another path, the ring itself serves here what was before: that is told apart.
+    let past = second::past(held, &seen.feed);
+    let is_past = |(path, digest): &(String, _)| {
+        past.iter().any(|known| known.as_str() == path && held.get(known).is_some_and(|route| route.digest == *digest))
+    };
+    Some(if seen.given.iter().any(is_past) {
+        Gives::Same
+    } else if given == *served {
         if seen.given.iter().any(others) { Gives::Other } else { Gives::Same }
     } else if given.version < served.version {
         Gives::Older

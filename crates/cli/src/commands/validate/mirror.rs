@@ -1,17 +1,18 @@
 //! The vendor against rings, and rings against what the public route gives.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 
 use app::Purpose;
 use config::Config;
 use doctor::{FeedSeen, Finding, Report};
 use fleet::Offers;
 use mirror::{FeedPlan, Status, SyncRequest};
-use model::{FeedId, Level, Reason, RingName, Vendor, VendorVersion, Version};
+use model::{FeedId, Level, Reason, RingName, RoutePath, Vendor, VendorVersion, Version};
 use serde::Serialize;
 
 use super::look::{Gives, Look, Site, gives, look, seen};
-use super::second::Elsewhere;
+use super::second::{Elsewhere, past};
 use super::walk::Route;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -63,6 +64,9 @@ struct Row {
     /// What the route gives at further paths of the feed, where that is not what the ring serves there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     elsewhere: Vec<String>,
+    /// Where the ring serves the feed's manifest as it was before, for its grace alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    past: Vec<RoutePath>,
 }
 
 /// What the walk found, as JSON lines have it.
@@ -78,7 +82,15 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
     {
         return Err(Failure::usage(format!("there is no ring {ring}; `waystation ring list` shows all")));
     }
-    let followed = app::followed(&config).map_err(|error| Failure::new("validate", &error))?;
+    let engine = context.engine(&config, "validate", Purpose::Look).await?;
+    let (followed, unread) = match app::followed(&config) {
+        Ok(followed) => (followed, None),
+        Err(error) => (engine.feeds(), Some(show::clean(&model::error_chain(&error)))),
+    };
+    if let Some(unread) = &unread {
+        let reason = Reason::LearnedUnread;
+        let _ = writeln!(io::stderr(), "{reason}: {unread}; what was learned is left out");
+    }
     let feeds: Vec<FeedId> = followed.into_iter().filter(|feed| feed.vendor() == job.vendor).collect();
     if feeds.is_empty() && job.vendor == Vendor::Elastic && learns(&config) {
         let told =
@@ -89,7 +101,6 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
         let next = format!("add a [{}] section with what is to be followed", job.vendor);
         return Err(Failure::usage(format!("no feed of {} is followed", job.vendor)).with_next(next));
     }
-    let engine = context.engine(&config, "validate", Purpose::Look).await?;
     let failed = |error: mirror::EngineError| Failure::engine("validate", &error);
     let status = engine.status().await.map_err(failed)?;
     let request = SyncRequest { feeds: feeds.clone(), ..SyncRequest::default() };
@@ -108,7 +119,7 @@ pub(super) async fn run(job: &Job<'_>, context: &mut Context) -> Result<Exit, Fa
                 .to_owned(),
         })?;
     }
-    Ok(exit(&rows, report.as_ref()))
+    Ok(if unread.is_some() { Exit::FAILED } else { exit(&rows, report.as_ref()) })
 }
 
 /// Whether what endpoints ask for is followed beside what the configuration names.
@@ -136,6 +147,7 @@ fn row(feed: &FeedId, ring: &RingName, plans: &[FeedPlan], look: &Look, status: 
         state: if plan.and_then(|plan| plan.reason) == Some(Reason::NotFound) { State::Unoffered } else { state },
         level: findings.map(|finding| finding.level).max().unwrap_or_default(),
         route: gives(rings.get(ring), &look.held, walked),
+        past: past(&look.held, feed),
         elsewhere: look.elsewhere.iter().filter(|other| other.feed == *feed).map(Elsewhere::to_string).collect(),
         offered,
         rings,
@@ -145,10 +157,18 @@ fn row(feed: &FeedId, ring: &RingName, plans: &[FeedPlan], look: &Look, status: 
     }
 }
 
-/// Whether the vendor gave other bytes under the version that is held when it was last asked.
+/// Whether the vendor gave other bytes under the version that is served when it was last asked; they may be rejected by now,
+/// and what is served is not.
 fn gives_other_bytes(status: &Status, feed: &FeedId) -> bool {
     let mut known = status.feeds.iter().filter(|known| known.feed == *feed);
-    known.any(|known| known.reason == Some(Reason::SameVersionOtherBytes))
+    known.any(|known| match known.reason {
+        Some(Reason::SameVersionOtherBytes) => true,
+        Some(Reason::RejectedBefore) => {
+            let served = known.served.as_ref().map(|served| &served.vendor_version.version);
+            served == known.offered.as_ref().map(|offered| &offered.version)
+        }
+        _ => false,
+    })
 }
 
 fn state(offered: Option<&Version>, served: Option<&Version>) -> State {
@@ -259,7 +279,14 @@ fn tell(
     for row in rows.iter().filter(|row| row.is_other()) {
         out.line(row.other(ring, report))?;
     }
-    let wrong = |row: &Row| row.is_other() || row.state == State::Differs;
+    for (row, path) in rows.iter().flat_map(|row| row.past.iter().map(move |path| (row, path))) {
+        out.line(format!(
+            "{}: at {path} ring {ring} serves what was before, until its grace ends: the feed goes on at another path, and \
+             endpoints that ask here stay behind",
+            row.feed
+        ))?;
+    }
+    let wrong = |row: &Row| row.is_other() || row.state == State::Differs || !row.past.is_empty();
     if let (Some(report), true) = (report, troubles.is_empty() && !rows.iter().any(wrong)) {
         let files: usize = report.feeds.iter().map(|seen| seen.files).sum();
         out.line(format!("{} through {}: nothing is wrong", show::count(files, "file"), report.subject))?;

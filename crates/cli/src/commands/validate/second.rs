@@ -5,7 +5,7 @@ use std::fmt;
 
 use doctor::Report;
 use model::{Digest, FeedId, RoutePath};
-use vendors::elastic::{ElasticSettings, wanted};
+use vendors::elastic::{ElasticSettings, is_forwarded, wanted};
 
 use super::mirror::Job;
 use super::rings::Held;
@@ -37,23 +37,23 @@ pub(super) async fn look(
     context: &Context,
 ) -> Result<Vec<Elsewhere>, Failure> {
     let mut found = Vec::new();
-    // What a path would be of where no form is known.
-    let bare =
-        ElasticSettings { dated_templates: Vec::new(), track_templates: Vec::new(), ..ElasticSettings::default() };
+    let bare = bare();
     let mut forms: BTreeMap<String, Vec<(FeedId, &RoutePath, Digest)>> = BTreeMap::new();
     for (path, route) in held.iter().filter(|(_, route)| route.until.is_none()) {
         let is_walked = |path: &RoutePath| {
             let mut given = report.feeds.iter().flat_map(|seen| &seen.given);
             given.any(|(walked, _)| walked == path.as_str())
         };
-        let seen = report.feeds.iter().any(|seen| seen.feed == route.feed && seen.vendor_version.is_some());
-        let form = wanted(path, &bare).filter(|found| found.feed == route.feed).and_then(|found| found.guess);
-        if let Some(form) = form.filter(|_| seen && !is_walked(path)) {
-            forms.entry(form).or_default().push((route.feed.clone(), path, route.digest));
+        // A proxy serves the further ones as copies.
+        let whose = wanted(path, &bare).filter(|found| found.feed == route.feed || is_forwarded(&route.feed));
+        let Some((feed, form)) = whose.and_then(|found| Some((found.feed, found.guess?))) else { continue };
+        let seen = report.feeds.iter().any(|seen| seen.feed == feed && seen.vendor_version.is_some());
+        if seen && !is_walked(path) {
+            forms.entry(form).or_default().push((feed, path, route.digest));
         }
     }
     for (form, places) in forms {
-        let mut settings = settings(walk.config)?;
+        let mut settings = settings(walk.config).await?;
         settings.elastic.dated_templates = vec![form.clone()];
         settings.elastic.track_templates = vec![form];
         let feeds = places.iter().map(|(feed, ..)| feed.clone()).collect();
@@ -67,4 +67,18 @@ pub(super) async fn look(
         }
     }
     Ok(found)
+}
+
+/// The paths at which a ring serves a feed's manifest as it was before, for its grace alone: the feed goes on at another.
+pub(super) fn past(held: &Held, feed: &FeedId) -> Vec<RoutePath> {
+    let bare = bare();
+    let is_past = |path: &RoutePath| wanted(path, &bare).is_some_and(|found| found.feed == *feed);
+    let now: Vec<Digest> = held.values().filter(|route| route.until.is_none()).map(|route| route.digest).collect();
+    let graces = held.iter().filter(|(_, route)| route.feed == *feed && route.until.is_some());
+    graces.filter(|(path, route)| !now.contains(&route.digest) && is_past(path)).map(|(path, _)| path.clone()).collect()
+}
+
+/// What a path would be of where no form is known.
+fn bare() -> ElasticSettings {
+    ElasticSettings { dated_templates: Vec::new(), track_templates: Vec::new(), ..ElasticSettings::default() }
 }

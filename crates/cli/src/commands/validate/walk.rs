@@ -54,7 +54,7 @@ impl Route {
 
     /// Asks a ring for feeds.
     pub(super) async fn walk(&self, walk: Walk<'_>, context: &Context) -> Result<Report, Failure> {
-        let settings = settings(walk.config)?;
+        let settings = settings(walk.config).await?;
         self.walk_by(walk, settings, context).await
     }
 
@@ -84,9 +84,9 @@ impl Route {
 }
 
 /// What vendors' modules need to know: keys, and where manifests were found to lie.
-pub(super) fn settings(config: Option<&Config>) -> Result<vendors::Settings, Failure> {
+pub(super) async fn settings(config: Option<&Config>) -> Result<vendors::Settings, Failure> {
     match config {
-        Some(config) => app::learned_settings(config).map_err(|error| Failure::build("validate", &error)),
+        Some(config) => app::learned_settings(config).await.map_err(|error| Failure::build("validate", &error)),
         None => Ok(vendors::Settings::default()),
     }
 }
