@@ -77,14 +77,6 @@ impl Book {
         changes
     }
 
-    /// All that stands is over for those who were told of it, at any hour: as [`Ledger::close`].
-    pub fn close(&self, why: &str) {
-        let now = self.clock.now();
-        let mut pages = self.pages();
-        pages.quiet = Quiet::never();
-        pages.ledger.close(why, now);
-    }
-
     /// What stands and what was told, as it is now.
     pub fn ledger(&self) -> Ledger {
         self.pages().ledger.clone()

@@ -264,14 +264,6 @@ impl Ledger {
         changes
     }
 
-    /// Whoever looks from now on begins with another ledger, and raises anew what stands: here all is over, for `why`.
-    pub fn close(&mut self, why: &str, now: Timestamp) {
-        for alarm in self.alarms.values_mut().filter(|alarm| alarm.stands()) {
-            alarm.over = Some(now.max(alarm.since));
-            alarm.detail = crate::text::line(&format!("{why}; it was: {}", alarm.detail), past::LONGEST);
-        }
-    }
-
     fn see(&mut self, condition: &Condition, now: Timestamp, damping: &Damping, changes: &mut Vec<Change>) {
         let kind = match self.alarms.get_mut(&condition.key) {
             Some(alarm) if alarm.stands() => alarm.go_on(condition, now, damping),

@@ -40,7 +40,7 @@ pub use heart::{Heart, heartbeat};
 pub use ledger::{Alarm, Change, ChangeKind, Ledger, Told, WayMemory};
 pub use life::Life;
 pub use message::{Item, ItemKind, Message, MessageKind};
-pub use outlet::{Outlet, last, outlet, test};
+pub use outlet::{Outlet, outlet, test};
 pub use policy::{Damping, Quiet, Way};
 pub use shelf::{Salvage, Shelf, ShelfError};
 pub use sink::{Sink, SinkError};

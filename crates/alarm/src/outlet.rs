@@ -92,23 +92,6 @@ async fn run(book: &Book, outlet: &Outlet) {
     }
 }
 
-/// Tells one way what it has yet to be told, until an attempt fails: for a process that ends.
-pub async fn last(book: &Book, outlet: &Outlet) {
-    loop {
-        let (items, at) = book.next(&outlet.way);
-        if items.is_empty() {
-            return;
-        }
-        let message = Message::new(outlet.site.as_deref(), at, items);
-        if let Err(error) = outlet.tell(&message).await {
-            tracing::warn!(to = outlet.way.name, %error, "could not tell an alarm, and the process ends");
-            return;
-        }
-        tracing::info!(to = outlet.way.name, subject = message.subject(), "told");
-        book.told(&outlet.way.name, message.items());
-    }
-}
-
 /// Tells one way that alarms arrive, once.
 ///
 /// # Errors

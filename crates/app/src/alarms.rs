@@ -26,7 +26,7 @@ use mirror::{Engine, EngineError, SiteFault};
 use model::{Clock, Level, Reason, Timestamp, Vendor, error_chain};
 use platform::lock::FileLock;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -74,7 +74,6 @@ pub(crate) struct Alarms {
     book: Arc<Book>,
     vitals: Arc<Vitals>,
     rules: Arc<Mutex<Rules>>,
-    outlets: Outlets,
     tasks: TaskTracker,
     end: CancellationToken,
     /// Ends the ways that tell now.
@@ -134,7 +133,6 @@ impl Alarms {
         let vitals =
             Arc::new(Vitals::new(Arc::clone(&sights.clock), Arc::clone(&sights.content), Arc::clone(&sights.pulse)));
         let rules = Arc::new(Mutex::new(rules_of(config)));
-        let outlets = Outlets::default();
         let keeper = Keeper::new(Arc::clone(&sights.pulse), Arc::clone(&sights.clock), (end.clone(), tasks.clone()));
         let (changes, changed) = mpsc::channel(WAITING);
         let changed = Arc::new(tokio::sync::Mutex::new(changed));
@@ -142,11 +140,11 @@ impl Alarms {
         keeper.keep("alarms to history", move || record(Arc::clone(&changed), engine.clone(), ends.clone()));
         let lookout = (Arc::clone(&book), Arc::clone(&vitals), Arc::clone(&rules), Arc::clone(&state), changes);
         let (data, ends, mut lost) = (config.data_dir.clone(), end.clone(), Some(lost));
-        let (place, told) = (sights.engine.clone(), Arc::clone(&outlets));
+        let place = sights.engine.clone();
         keeper.keep("alarms", move || {
             let (book, vitals, rules, state, changes) = lookout.clone();
             let lookout = Lookout::new(&data, sights.clone(), book, vitals);
-            let mut lookout = Lookout { rules, state, changes, outlets: Arc::clone(&told), ..lookout };
+            let mut lookout = Lookout { rules, state, changes, ..lookout };
             match lost.take() {
                 Some(lost) => lookout.before.extend(lost),
                 // It begins anew within one process, which was not down.
@@ -162,7 +160,7 @@ impl Alarms {
             shelf.clone().follow(Arc::clone(&kept), (in_place, told), ends.clone())
         });
         let facts = Arc::new(Facts { book: Arc::clone(&book), heart: Mutex::new(None) });
-        let mut alarms = Self { book, vitals, rules, outlets, tasks, telling: end.child_token(), end, facts };
+        let mut alarms = Self { book, vitals, rules, tasks, telling: end.child_token(), end, facts };
         alarms.set(ways, config);
         alarms
     }
@@ -179,7 +177,6 @@ impl Alarms {
         self.vitals.set_longest_run(config.limits.feed_deadline.saturating_add(SLACK));
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules_of(config);
         let Ways { outlets, heart, pusher } = ways;
-        self.outlets.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&outlets);
         let known = outlets.iter().map(|outlet| outlet.way.clone()).collect();
         let attended: &[&str] = if heart.is_some() { &[HEARTBEAT] } else { &[] };
         self.book.set(known, attended, (ways::quiet(config), ways::damping(config)));
@@ -215,13 +212,6 @@ fn stands(engine: &watch::Receiver<Option<Arc<Engine>>>) -> bool {
     engine.is_none_or(|engine| !matches!(engine.in_place(), Err(EngineError::FolderGone { .. })))
 }
 
-/// The ways to tell.
-type Outlets = Arc<Mutex<Vec<alarm::Outlet>>>;
-
-/// What those are told last who were told of what stands, by a process that cannot keep it.
-const LEAVES: &str = "`waystation run` ends while its data folder is away, and who was told of this is not kept; while it \
-                      stands, the `waystation run` that begins next tells it anew";
-
 /// The lock that shows that somebody looks.
 pub(crate) type Held = Arc<Mutex<Option<FileLock>>>;
 
@@ -235,7 +225,6 @@ struct Lookout {
     /// Why what was told cannot be kept, where it cannot.
     state: Arc<Mutex<Option<String>>>,
     changes: mpsc::Sender<Change>,
-    outlets: Outlets,
     /// What happened before this process began.
     before: Vec<Event>,
     life: Life,
@@ -277,7 +266,6 @@ impl Lookout {
             rules: Arc::new(Mutex::new(Rules::none())),
             state: Arc::default(),
             changes: mpsc::channel(1).0,
-            outlets: Outlets::default(),
             life,
             asked: 0,
             lost: LostLines::default(),
@@ -302,21 +290,6 @@ impl Lookout {
         }
         self.life.ended = true;
         self.keep_life().await;
-        if !stands(&self.sights.engine) {
-            self.take_leave().await;
-        }
-    }
-
-    /// What was told is written down nowhere that the next process looks: all who wait for its end are told now.
-    async fn take_leave(&self) {
-        self.book.close(LEAVES);
-        let outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut telling = JoinSet::new();
-        for outlet in outlets {
-            let book = Arc::clone(&self.book);
-            telling.spawn(async move { alarm::last(&book, &outlet).await });
-        }
-        telling.join_all().await;
     }
 
     /// Looks once.

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Time is gathered up to this before it is written down.
 const GATHER: Duration = Duration::from_secs(600);
 /// The longest detail, in characters.
-pub(super) const LONGEST: usize = 1000;
+const LONGEST: usize = 1000;
 
 /// Time that passed while somebody looked and that is not written down yet. It is no part of what is kept: two ledgers
 /// that differ in it are the same.

@@ -110,37 +110,6 @@ async fn a_way_that_fails_is_tried_again_and_the_others_tell_r24() {
     bench.end.cancel();
 }
 
-/// The next process has another ledger, and raises what stands anew: an incident that is open ends with this one.
-#[tokio::test(start_paused = true)]
-async fn what_was_told_ends_with_a_ledger_that_nobody_goes_on_with_at_any_hour() {
-    let (good, bad) = (Played::new(&[Act::Take]), Played::new(&[Act::Fail]));
-    let bench = Bench::new(&[("good", &good)]);
-    let conditions = ["a", "b"].map(|key| condition(key, key, "gone")).to_vec();
-    bench.book.observe(Sight { conditions, ..Sight::clear(bench.clock.now()) });
-    tokio::time::sleep(MINUTE).await;
-    bench.end.cancel();
-    // In quiet hours.
-    let windows = vec!["00:00-23:59".parse().unwrap()];
-    let quiet = Quiet { windows, except_fail: false, ..Quiet::never() };
-    let damping = Damping { settle: MINUTE, remind: Duration::MAX };
-    let way = |name: &str| Way { quiet: true, ..Way::new(name) };
-    bench.book.set(vec![way("good"), way("bad")], &[], (quiet, damping));
-    bench.book.close("the process ends");
-    let outlet = |name: &str, sink: &Arc<Played>| alarm::Outlet {
-        way: way(name),
-        sink: Arc::new(Shared(Arc::clone(sink))),
-        timeout: Duration::from_secs(10),
-        site: None,
-    };
-    alarm::last(&bench.book, &outlet("good", &good)).await;
-    alarm::last(&bench.book, &outlet("bad", &bad)).await;
-    let told = |kind: &str, key: &str| format!("[waystation] {kind} connect_failed: {key}");
-    let expected = [told("WARN", "a"), told("WARN", "b"), told("recovered", "a"), told("recovered", "b")];
-    assert_eq!(good.taken(), expected);
-    assert!(bad.attempts.load(Ordering::SeqCst) <= 1, "nobody waits for it");
-    assert!(bench.book.ledger().standing().is_empty());
-}
-
 /// A minute is what a look counts for at the most: two reminders of a minute would come of two hours that nobody lived.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_adds_nothing_to_what_is_told_again_s28() {
