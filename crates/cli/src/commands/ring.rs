@@ -121,7 +121,10 @@ async fn told(at: Option<Moment>, engine: &Engine, context: &Context) -> Result<
             let (past, doubt) = crate::past::past("ring", at, engine, context).await?;
             Ok((past.rings.values().map(|ring| then(at, ring, &past)).collect(), doubt))
         }
-        None => present(now, engine).await.map(|told| (vec![told], None)),
+        None => {
+            let told = present(now, engine).await?;
+            Ok((vec![told], Doubt::of_run(&context.config()?, now).await))
+        }
     }
 }
 

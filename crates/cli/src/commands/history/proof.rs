@@ -90,6 +90,12 @@ fn failed(against: &Against) -> Failure {
 }
 
 impl Doubt {
+    /// For a page that reads no history: that a living `run` knows another one than the one that stands here.
+    pub(crate) async fn of_run(config: &Config, now: Timestamp) -> Option<Self> {
+        let elsewhere = Some(elsewhere(config, now).await?);
+        Some(Self { broken: None, unvouched: None, unread: false, elsewhere })
+    }
+
     /// Heads a page. What is a warning is in the log.
     pub(crate) fn write(&self, out: &mut Out) -> Result<(), Failure> {
         if let Some(Broken { failure, .. }) = &self.broken {
