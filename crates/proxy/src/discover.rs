@@ -78,9 +78,6 @@ impl Search<'_> {
     /// A list that does not read is left as it is: whoever gathers what is asked for next begins it anew.
     async fn asked_for(&mut self) -> Result<(), BookError> {
         let mut list = self.book.wanted()?;
-        if list.entries().is_empty() {
-            return Ok(());
-        }
         self.places(&mut list).await;
         let looked = self.wanted(&mut list).await;
         // What came of asking so far is kept, whatever ended it.
