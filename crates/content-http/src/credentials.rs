@@ -186,6 +186,7 @@ impl Credentials {
             begins: None,
             not_after: None,
             refused,
+            whose: None,
             nobody: None,
         }
     }

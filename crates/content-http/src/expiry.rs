@@ -8,6 +8,7 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const SET: u8 = 0x31;
 const INTEGER: u8 = 0x02;
+const BITS: u8 = 0x03;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BOOLEAN: u8 = 0x01;
@@ -24,12 +25,44 @@ pub(crate) struct Span {
     pub(crate) until: Timestamp,
 }
 
-impl Span {
-    /// The one that ends first.
-    pub(crate) fn soonest(spans: impl Iterator<Item = Self>) -> Option<Self> {
-        spans.min_by_key(|span| span.until)
+/// Of several in one file: until when each holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends(Vec<End>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) span: Span,
+    /// Whose it is, in words; empty where it is its listener's own.
+    pub(crate) whose: String,
+    /// Until when its end shuts somebody out. After that, as behind the certificates that clients go by, it hides no other's.
+    pub(crate) counts_until: Timestamp,
+}
+
+impl Ends {
+    pub(crate) fn new(all: impl Iterator<Item = End>) -> Self {
+        Self(all.collect())
     }
 
+    /// The one to be shown: the one that ended last of those that shut somebody out by it, or else the first that is to end.
+    pub(crate) fn shown(&self, now: Timestamp) -> Option<&End> {
+        let ended = || self.0.iter().filter(|one| one.span.until <= now);
+        let shuts_out = ended().filter(|one| now < one.counts_until).max_by_key(|one| one.span.until);
+        shuts_out.or_else(|| self.first_after(now)).or_else(|| ended().max_by_key(|one| one.span.until))
+    }
+
+    /// The one that ends first after this moment.
+    pub(crate) fn first_after(&self, moment: Timestamp) -> Option<&End> {
+        self.0.iter().filter(|one| moment < one.span.until).min_by_key(|one| one.span.until)
+    }
+
+    /// When the last of them begins.
+    pub(crate) fn begin(&self) -> Option<Timestamp> {
+        self.0.iter().map(|one| one.span.from).max()
+    }
+}
+
+impl Span {
     /// Whether it lies within.
     pub(crate) fn holds(&self, now: Timestamp) -> bool {
         self.from <= now && now < self.until
@@ -45,6 +78,14 @@ pub(crate) fn is_version_1(der: &[u8]) -> bool {
 /// A certificate's validity (RFC 5280, 4.1.2.5); none where the DER is no certificate's.
 pub(crate) fn of_certificate(der: &[u8]) -> Option<Span> {
     span(sequence(from_validity(der)?)?.0)
+}
+
+/// The names of who issued a certificate and of whom it is of (RFC 5280, 4.1.2.4 and 4.1.2.6), as they stand there.
+pub(crate) fn names_of(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, _, rest) = item(from_serial(der)?)?;
+    let (issuer, _) = sequence(sequence(rest)?.1)?;
+    let (_, rest) = sequence(from_validity(der)?)?;
+    Some((issuer, sequence(rest)?.0))
 }
 
 /// A certificate's serial number (RFC 5280, 4.1.2.2), which its issuer's lists name it by.
@@ -102,6 +143,37 @@ impl<'a> List<'a> {
         let (issuer, rest) = sequence(rest)?;
         Some(Self { issuer, span: span(rest), number: number(rest) })
     }
+}
+
+/// What is signed, how, and the signature (RFC 5280, 5.1.1).
+pub(crate) struct Signed<'a> {
+    pub(crate) what: &'a [u8],
+    /// The name of the way, as it stands there.
+    pub(crate) way: &'a [u8],
+    pub(crate) signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// None where the DER is nothing that is signed.
+    pub(crate) fn of(der: &'a [u8]) -> Option<Self> {
+        let (inside, _) = sequence(der)?;
+        let (_, rest) = sequence(inside)?;
+        let what = inside.get(..inside.len() - rest.len())?;
+        let (way, rest) = sequence(rest)?;
+        Some(Self { what, way, signature: bits(rest)? })
+    }
+
+    /// The kind and the bits of a key, from what is within `subjectPublicKeyInfo` (RFC 5280, 4.1.2.7).
+    pub(crate) fn key_of(info: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (kind, rest) = sequence(info)?;
+        Some((kind, bits(rest)?))
+    }
+}
+
+/// A row of bits to whole bytes.
+fn bits(der: &[u8]) -> Option<&[u8]> {
+    let (_, bits, _) = item(der).filter(|(tag, _, _)| *tag == BITS)?;
+    bits.split_first().and_then(|(unused, bits)| (*unused == 0).then_some(bits))
 }
 
 /// The number among the extensions, which come last.

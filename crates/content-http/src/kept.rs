@@ -38,10 +38,18 @@ impl Kept {
         }
     }
 
-    fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
+    fn facts(&self, listener: SocketAddr, now: Timestamp) -> Vec<CertificateFacts> {
         match self {
-            Self::Certificate(certificate) => certificate.facts(listener),
+            Self::Certificate(certificate) => certificate.facts(listener, now),
             Self::Credentials(credentials) => vec![credentials.facts(listener)],
+        }
+    }
+
+    /// What ends first in each file after this moment.
+    fn first_after(&self, listener: SocketAddr, moment: Timestamp) -> Vec<CertificateFacts> {
+        match self {
+            Self::Certificate(certificate) => certificate.first_after(listener, moment),
+            Self::Credentials(_) => Vec::new(),
         }
     }
 }
@@ -78,7 +86,8 @@ impl KeptFiles {
 
     /// What is known of each.
     pub(crate) fn facts(&self) -> Vec<CertificateFacts> {
-        self.all().iter().flat_map(|(listener, kept)| kept.facts(*listener)).collect()
+        let now = self.clock.now();
+        self.all().iter().flat_map(|(listener, kept)| kept.facts(*listener, now)).collect()
     }
 
     /// Tells the log until when each holds, once a day: also where nobody looks at metrics or alarms.
@@ -95,10 +104,11 @@ impl KeptFiles {
     }
 
     /// Tells the log at once what ended or began since the last look: whoever is locked out by it asks why. What it told.
-    fn tell_turned(&self, facts: &[CertificateFacts]) -> usize {
+    fn tell_turned(&self, first_after: impl Fn(Timestamp) -> Vec<CertificateFacts>) -> usize {
         let now = self.clock.now();
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let since = std::mem::replace(&mut *looked, now);
+        let facts = first_after(since);
         let passed = |at: Option<Timestamp>| at.is_some_and(|at| since < at && at <= now);
         let turned = facts.iter().filter(|facts| passed(facts.not_after) || passed(facts.begins));
         turned.inspect(|facts| tell(facts, now)).count()
@@ -106,7 +116,9 @@ impl KeptFiles {
 
     /// Looks at each.
     pub(crate) fn look(&self, counters: &Counters) {
-        self.tell_turned(&self.facts());
+        self.tell_turned(|since| {
+            self.all().iter().flat_map(|(listener, kept)| kept.first_after(*listener, since)).collect()
+        });
         self.tell_daily();
         for (listener, kept) in self.all() {
             for news in kept.look(self.clock.now()) {
@@ -121,7 +133,8 @@ impl KeptFiles {
                 for path in changed.iter().map(|path| path.display()) {
                     tracing::info!(%path, %listener, "took over a changed file");
                 }
-                kept.facts(listener).iter().for_each(|facts| tell(facts, self.clock.now()));
+                let now = self.clock.now();
+                kept.facts(listener, now).iter().for_each(|facts| tell(facts, now));
             }
             News::WellAgain(paths) => {
                 for path in paths.iter().map(|path| path.display()) {
@@ -144,16 +157,16 @@ fn tell(facts: &CertificateFacts, now: Timestamp) {
     // Whoever is told of an end looks at the file, which may be a good one that could not be taken over.
     let waits = facts.refused.as_deref().map(|why| format!("; what stands in the file now is not in use: {why}"));
     let (waits, after) = (waits.unwrap_or_default(), facts.kind.after_its_end());
-    let from = facts.begins.or(facts.not_before).map(tracing::field::display);
+    let (from, what) = (facts.begins.or(facts.not_before).map(tracing::field::display), facts.in_words());
     match facts.level(now, CertificateFacts::LIMITS) {
         _ if facts.begins_later(now).is_some() => {
-            tracing::error!(kind, %listener, %path, from, %until, "{} has not begun: endpoints refuse it until then; is this machine's clock right?", facts.kind.in_words());
+            tracing::error!(kind, %listener, %path, from, %until, "{what} has not begun: endpoints refuse it until then; is this machine's clock right?");
         }
         _ if until <= now => {
-            tracing::error!(kind, %listener, %path, %until, "{} has ended{after}{waits}", facts.kind.in_words());
+            tracing::error!(kind, %listener, %path, %until, "{what} has ended{after}{waits}");
         }
-        Level::Fine => tracing::info!(kind, %listener, %path, from, %until, "{} holds", facts.kind.in_words()),
-        _ => tracing::warn!(kind, %listener, %path, %until, "{} ends soon{waits}", facts.kind.in_words()),
+        Level::Fine => tracing::info!(kind, %listener, %path, from, %until, "{what} holds"),
+        _ => tracing::warn!(kind, %listener, %path, %until, "{what} ends soon{waits}"),
     }
 }
 
@@ -197,6 +210,7 @@ mod tests {
             begins: None,
             not_after: Some(Timestamp::from_micros(0)),
             refused: refused.map(str::to_owned),
+            whose: None,
             nobody: None,
         };
         let told = |facts: &CertificateFacts| {
@@ -223,6 +237,7 @@ mod tests {
             begins: at(100),
             not_after: at(90 * 86_400),
             refused: None,
+            whose: None,
             nobody: None,
         };
         let told = |tell: &dyn Fn()| {
@@ -233,7 +248,7 @@ mod tests {
         let early = told(&|| tell(&facts, clock.now()));
         assert!(early.contains("has not begun") && early.contains("from=1970-01-01T00:01:40Z"), "{early}");
         clock.0.store(100, Ordering::SeqCst);
-        let begun = told(&|| assert_eq!(files.tell_turned(std::slice::from_ref(&facts)), 1));
+        let begun = told(&|| assert_eq!(files.tell_turned(|_| vec![facts.clone()]), 1));
         assert!(begun.contains("holds"), "{begun}");
     }
 
@@ -249,11 +264,12 @@ mod tests {
             begins: None,
             not_after: Some(Timestamp::from_micros(0).after(Duration::from_secs(100))),
             refused: None,
+            whose: None,
             nobody: None,
         };
         for (seconds, told) in [(1, 0), (99, 0), (100, 1), (101, 0), (5000, 0)] {
             clock.0.store(seconds, Ordering::SeqCst);
-            assert_eq!(files.tell_turned(std::slice::from_ref(&facts)), told, "{seconds}");
+            assert_eq!(files.tell_turned(|_| vec![facts.clone()]), told, "{seconds}");
         }
     }
 }

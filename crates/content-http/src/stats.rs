@@ -269,15 +269,18 @@ pub struct CertificateFacts {
     pub listener: SocketAddr,
     /// Its file.
     pub path: PathBuf,
-    /// When that one of those in it begins which ends first, where that can be read.
+    /// When that one of those in it begins which is shown, where that can be read.
     pub not_before: Option<Timestamp>,
     /// When the last of those in it begins, where endpoints refuse them before.
     pub begins: Option<Timestamp>,
-    /// The soonest end of those in it, where that can be read.
+    /// The end of one of those in it, where that can be read: of the one that shuts somebody out by having ended, or else of
+    /// the first that is to end.
     pub not_after: Option<Timestamp>,
+    /// Whose that one is, where it is not the certificate that endpoints are shown itself; from a file, fit to show.
+    pub whose: Option<String>,
     /// Why what stands in its files now is not taken over.
     pub refused: Option<String>,
-    /// Why no client is let in, whoever it is, where what is in use says so.
+    /// Why no client, or none of an authority's, is let in, whoever it is, where what is in use says so.
     pub nobody: Option<String>,
 }
 
@@ -288,6 +291,17 @@ impl CertificateFacts {
     /// When it begins, where that lies ahead and endpoints refuse it until then.
     pub fn begins_later(&self, now: Timestamp) -> Option<Timestamp> {
         self.begins.filter(|begins| now < *begins)
+    }
+
+    /// What it is, and whose, for a sentence.
+    pub fn in_words(&self) -> String {
+        match (&self.whose, self.kind) {
+            (None, kind) => kind.in_words().to_owned(),
+            (Some(whose), FileKind::Certificate) => {
+                format!("the certificate of `{whose}` behind the one that endpoints are shown")
+            }
+            (Some(whose), kind) => format!("{} (`{whose}`)", kind.in_words().trim_end_matches(',')),
+        }
     }
 
     /// How close its end is, by how long before it is to be a warning and a failure. What lives shorter is so for a

@@ -10,6 +10,9 @@ mod part;
 mod pem;
 mod people;
 mod refusal;
+mod signed;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ pub(crate) use refusal::why_no_tls;
 
 use crate::TlsSettings;
 use crate::credentials::{Credentials, CredentialsError};
-use crate::expiry::Span;
+use crate::expiry::{End, Ends};
 use crate::stats::{CertificateFacts, FileKind};
 use pair::Pair;
 use part::{Library, Part};
@@ -78,7 +81,7 @@ impl Certificate {
     pub(crate) fn load(settings: &TlsSettings, shelf: &Shelf, now: Timestamp) -> Result<Self, TlsError> {
         let pair = shelf.pairs.part(&pair::Paths::of(settings), now)?;
         let people = people::Paths::of(settings).map(|paths| shelf.people.part(&paths, now)).transpose()?;
-        people.iter().for_each(|people| people.made().warn_of_nobody(people.paths()));
+        people.iter().for_each(|people| people.made().warn_of_shut_out(people.paths()));
         let made_of = (pair.made(), people.as_ref().map(|people| people.made()));
         let told = (pair.so_far(), people.as_ref().map_or(0, |people| people.so_far()));
         let config = config(&made_of).map_err(|source| TlsError::of_pair(pair.paths(), None, source))?;
@@ -144,27 +147,37 @@ impl Certificate {
     }
 
     /// What is known of its files, as those of this listener.
-    pub(crate) fn facts(&self, listener: SocketAddr) -> Vec<CertificateFacts> {
-        let fact = |kind, path: &Path, span: Option<Span>, refused: Option<String>| CertificateFacts {
+    pub(crate) fn facts(&self, listener: SocketAddr, now: Timestamp) -> Vec<CertificateFacts> {
+        self.facts_of(listener, |ends| ends.shown(now))
+    }
+
+    /// The same of the one in each file that ended, or will, first after this moment.
+    pub(crate) fn first_after(&self, listener: SocketAddr, moment: Timestamp) -> Vec<CertificateFacts> {
+        self.facts_of(listener, |ends| ends.first_after(moment))
+    }
+
+    fn facts_of(&self, listener: SocketAddr, which: impl Fn(&Ends) -> Option<&End>) -> Vec<CertificateFacts> {
+        let fact = |kind, path: &Path, ends: &Ends, refused: Option<String>| CertificateFacts {
             kind,
             listener,
             path: path.to_owned(),
-            not_before: span.map(|span| span.from),
-            not_after: span.map(|span| span.until),
+            not_before: which(ends).map(|one| one.span.from),
+            not_after: which(ends).map(|one| one.span.until),
+            whose: which(ends).map(|one| one.whose.clone()).filter(|whose| !whose.is_empty()),
             begins: None,
             refused,
             nobody: None,
         };
         let (pair, refused) = (self.pair.made(), self.pair.refused(&self.settings.certificate));
         let refused = refused.or_else(|| self.pair.refused(&self.settings.key));
-        let shown = fact(FileKind::Certificate, &self.settings.certificate, pair.soonest, refused);
-        let mut facts = vec![CertificateFacts { begins: pair.begins, ..shown }];
+        let shown = fact(FileKind::Certificate, &self.settings.certificate, &pair.ends, refused);
+        let mut facts = vec![CertificateFacts { begins: pair.ends.begin(), ..shown }];
         if let (Some(part), Some(path)) = (&self.people, &self.settings.client_ca) {
             let people = part.made();
-            facts.push(fact(FileKind::ClientCa, path, people.authorities.soonest, part.refused(path)));
+            facts.push(fact(FileKind::ClientCa, path, &people.authorities.ends, part.refused(path)));
             if let (Some(lists), Some(path)) = (&people.lists, &self.settings.client_crl) {
-                let fact = fact(FileKind::ClientCrl, path, lists.soonest, part.refused(path));
-                facts.push(CertificateFacts { nobody: people.nobody(part.paths()), ..fact });
+                let fact = fact(FileKind::ClientCrl, path, &lists.ends, part.refused(path));
+                facts.push(CertificateFacts { nobody: people.shut_out(part.paths()), ..fact });
             }
         }
         facts

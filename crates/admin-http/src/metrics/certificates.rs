@@ -19,7 +19,7 @@ pub(super) fn certificates(files: &[CertificateFacts], encoder: &mut DescriptorE
     gauges(
         encoder,
         "tls_not_after_seconds",
-        "When a listener's certificate, authority of clients or revocation list ends (kind), in seconds since 1970: of several in a file the one that ends first.",
+        "When a listener's certificate, authority of clients or revocation list ends (kind), in seconds since 1970: of several in a file the one that shuts somebody out by having ended, or else the first that is to end.",
         times(&|file| file.not_after),
     )?;
     gauges(

@@ -46,6 +46,7 @@ impl Serving for Content {
                         begins: None,
                         not_after: ends,
                         refused: None,
+                        whose: None,
                         nobody: None,
                     }
                 })

@@ -118,6 +118,18 @@ pub enum TlsError {
         /// Whose lists these are.
         whose: String,
     },
+    /// A list in the name of one of our authorities was to take the place of one that the authority signed.
+    #[error(
+        "{path} holds a list in the name of {whose} that no authority of that name in {client_ca} signed: nobody of whom it speaks would be let in; the one in use is kept"
+    )]
+    Unsigned {
+        /// The file of the lists.
+        path: PathBuf,
+        /// That of the authorities.
+        client_ca: PathBuf,
+        /// In whose name it is.
+        whose: String,
+    },
     /// Certificate and key are of a kind that is not supported.
     #[error("certificate {certificate} and its key {key} cannot be used together")]
     Pair {
@@ -146,7 +158,7 @@ impl TlsError {
         match self {
             Self::Read { path, .. } | Self::TooLong { path, .. } | Self::Pem { path, .. } => Some(path),
             Self::Cut { path } | Self::Encrypted { path } | Self::Der { path, .. } => Some(path),
-            Self::NotNow { path, .. } | Self::Strangers { path, .. } => Some(path),
+            Self::NotNow { path, .. } | Self::Strangers { path, .. } | Self::Unsigned { path, .. } => Some(path),
             Self::Version { certificate } | Self::Short { certificate, .. } | Self::Order { certificate, .. } => {
                 Some(certificate)
             }

@@ -67,7 +67,7 @@ fn certificate_of(certificate: &CertificateFacts, now: Timestamp, rules: &Rules)
     });
     let expiring = certificate.not_after.and_then(|end| {
         let level = Some(certificate.level(now, rules.certificate)).filter(|level| *level != Level::Fine)?;
-        let what = certificate.kind.in_words();
+        let what = certificate.in_words();
         let detail = match (certificate.begins_later(now), end.since(now).as_secs() / 86_400) {
             (Some(begins), _) => format!("{what} begins only at {begins}: endpoints refuse it until then"),
             (None, _) if end <= now => format!("{what} ended at {end}{}", certificate.kind.after_its_end()),

@@ -33,7 +33,17 @@ pub(super) fn content_of(stats: &Stats) -> Content<'_> {
 fn file(kind: FileKind, end: Option<Timestamp>, refused: Option<&str>) -> CertificateFacts {
     let (listener, refused) = (([10, 0, 0, 1], 8443).into(), refused.map(str::to_owned));
     let path = "/c.pem".into();
-    CertificateFacts { kind, listener, path, not_before: None, begins: None, not_after: end, refused, nobody: None }
+    CertificateFacts {
+        kind,
+        listener,
+        path,
+        not_before: None,
+        begins: None,
+        not_after: end,
+        whose: None,
+        refused,
+        nobody: None,
+    }
 }
 
 fn content(stats: &Stats, file: &CertificateFacts, asked: Option<Timestamp>) -> Vec<String> {
