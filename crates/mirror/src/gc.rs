@@ -300,7 +300,7 @@ impl Engine {
         let ages = Vendor::ALL.map(|vendor| Span::of(self.settings.keep(vendor).age));
         let lived = self.ports.catalog.lived(self.ports.clock.now(), &ages).await?;
         let has_passed = lived.iter().all(|lived| lived.as_ref().is_some_and(|lived| lived.seq >= taken_over));
-        if has_passed || !self.has_room().await? {
+        if has_passed || self.runs_lack_room().await? {
             return Ok(None);
         }
         Ok(Some(self.recorded_blobs().await?))
@@ -314,10 +314,14 @@ impl Engine {
         Ok(recorded)
     }
 
-    /// Whether there is more room than what is to stay free.
-    pub(crate) async fn has_room(&self) -> Result<bool, EngineError> {
+    /// Whether runs that ended had no room for what they were to take in, or none is left but what is to stay free.
+    pub(crate) async fn runs_lack_room(&self) -> Result<bool, EngineError> {
+        let feeds = self.ports.catalog.feeds().await?;
+        if feeds.iter().any(|feed| feed.reason == Some(Reason::DiskFull)) {
+            return Ok(true);
+        }
         let free = self.ports.blobs.free_bytes().await?;
-        Ok(free.is_none_or(|free| free > self.ports.origins.reserve()))
+        Ok(!feeds.is_empty() && free.is_some_and(|free| free <= self.ports.origins.reserve()))
     }
 
     async fn held_releases(&self, vendor: Vendor) -> Result<Vec<ReleaseRecord>, EngineError> {

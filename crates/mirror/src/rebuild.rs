@@ -199,7 +199,7 @@ impl Engine {
         if self.present().await?.is_some() || self.numbers_on_record().await?[0] > 0 {
             return Ok(None);
         }
-        if !self.ports.catalog.feeds().await?.is_empty() && !self.has_room().await? {
+        if self.runs_lack_room().await? {
             return Ok(None);
         }
         let recorded = self.recorded_blobs().await?;
@@ -210,8 +210,8 @@ impl Engine {
             note(
                 Reason::RingLost,
                 format!(
-                    "neither a generation of it nor a history of one is there, and {nameless} blobs are held that no \
-                     record names: if catalog/ and rings/ were lost, put a copy of catalog/ back"
+                    "nothing was published yet as far as ring and history know, and {nameless} blobs are held that no record \
+                     names: if catalog/ and rings/ were lost, put a copy of catalog/ back"
                 ),
             )
         }))
