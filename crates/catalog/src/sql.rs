@@ -63,7 +63,7 @@ impl SqlCatalog {
         let catalog = Self::at(path, Access::ReadWrite)?;
         let mut lease = catalog.writer.lease().await?;
         let layout = layout::bring_up_to_date(&mut lease.connection).await;
-        lease.give_back(layout)?;
+        lease.give_back(layout).map_err(|error| catalog.writer.explained(error))?;
         Ok(catalog)
     }
 

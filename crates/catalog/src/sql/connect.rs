@@ -11,7 +11,7 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::error::{UNSOUND, full, is_busy, is_unmade, refusal, says_full};
+use super::error::{UNSOUND, full, is_busy, is_unmade, or_full, refusal, says_full};
 use crate::CatalogError;
 use crate::batch::refused;
 
@@ -168,6 +168,11 @@ impl Slot {
     pub(crate) async fn lease(&self) -> Result<Lease<'_>, CatalogError> {
         let place = self.connection.lock().await;
         self.fill(place).await
+    }
+
+    /// An error of this file's; where no more files can be made beside it, it says so.
+    pub(crate) fn explained(&self, error: CatalogError) -> CatalogError {
+        or_full(error, || has_no_room(&self.options))
     }
 
     /// The connection, unless somebody else has it.

@@ -54,6 +54,16 @@ pub(crate) fn full(act: &'static str, error: sqlx::Error) -> CatalogError {
     CatalogError::Database { act, source: Box::new(Refusal { advice: FULL, source: error }) }
 }
 
+/// The same error; where a file could not be made for it and `is_full`, it says that there is no room.
+pub(crate) fn or_full(error: CatalogError, is_full: impl FnOnce() -> bool) -> CatalogError {
+    let CatalogError::Database { act, source } = error else { return error };
+    match source.downcast::<Refusal>() {
+        Ok(refusal) if is_unmade(&refusal.source) && is_full() => full(act, refusal.source),
+        Ok(refusal) => CatalogError::Database { act, source: refusal },
+        Err(source) => CatalogError::Database { act, source },
+    }
+}
+
 /// The database refused `act`, or gave a row of `table` that cannot be what was written.
 pub(crate) fn refusal(act: &'static str, table: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
     move |error| match error {
